@@ -1,0 +1,352 @@
+"""Every operation of Customer.io's Track API v2, and the delivery report of v1.
+
+The classes mirror the schemas of the published API description (``identify_person``
+and its eleven siblings, ``object_identify`` and its four, ``track-metrics``); a field
+that a schema lets one leave out is left out of the JSON while it is ``UNSET``.
+
+An operation knows what it is called in the summary (:attr:`Operation.label`), whom and
+what it names (:meth:`Operation.identities`) and which of these it says are one and the
+same person (:meth:`Operation.ties`). It knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+
+JSON: TypeAlias = Any
+"""A JSON value; numbers are ``int`` or ``Decimal``."""
+
+Attributes: TypeAlias = dict[str, JSON]
+
+PersonIdentifiers: TypeAlias = dict[str, str]
+"""One of ``id``, ``email``, ``phone``, ``cio_id`` or ``anonymous_id``, and its value."""
+
+ObjectIdentifiers: TypeAlias = dict[str, str]
+"""``object_type_id`` and ``object_id``."""
+
+PERSON_ATTRIBUTES_THAT_IDENTIFY = ("id", "email", "phone", "anonymous_id")
+"""Attributes of a person that Customer.io reads as identifiers too."""
+
+SHARED_BY_MANY = ("phone",)
+"""Identifiers that several people may bear, so that bearing one ties nobody."""
+
+
+class Device(Struct, kw_only=True):
+    """A device of a person (``device_object_common``)."""
+
+    token: str
+    platform: Literal["ios", "android"]
+    last_used: int | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+
+
+class DeviceToken(Struct, kw_only=True):
+    """The device that ``delete_device`` removes."""
+
+    token: str
+
+
+class ObjectRelationship(Struct, kw_only=True):
+    """A relationship as a person sees it (``object_relationships``)."""
+
+    identifiers: ObjectIdentifiers
+    relationship_attributes: Attributes | UnsetType = UNSET
+
+
+class PersonRelationship(Struct, kw_only=True):
+    """A relationship as an object sees it (``v2_cio_relationships``)."""
+
+    identifiers: PersonIdentifiers
+    relationship_attributes: Attributes | UnsetType = UNSET
+
+
+def person_identity(identifiers: PersonIdentifiers) -> str:
+    """Name a person in one string that is the same for every spelling.
+
+    E-mail addresses are compared without case (API description,
+    ``PUT /api/v1/customers/{identifier}``).
+
+    Args:
+        identifiers: The one identifier of a person.
+
+    Returns:
+        The kind of identifier and its value, such as ``email:ann@example.com``.
+    """
+    ((kind, value),) = identifiers.items()
+    return f"{kind}:{value.lower() if kind == 'email' else value}"
+
+
+def object_identity(identifiers: ObjectIdentifiers) -> str:
+    """Name an object in one string.
+
+    Args:
+        identifiers: The object's type and id.
+
+    Returns:
+        For instance ``object:1:acme``.
+    """
+    return f"object:{identifiers['object_type_id']}:{identifiers['object_id']}"
+
+
+class Operation(Struct, kw_only=True):
+    """One operation of any kind."""
+
+    label: ClassVar[str]
+
+    def identities(self) -> tuple[str, ...]:
+        """Return every person and object that the operation names."""
+        raise NotImplementedError
+
+    def ties(self) -> tuple[str, ...]:
+        """Return the identities that the operation makes one and the same person."""
+        return ()
+
+
+class PersonOperation(Operation, kw_only=True):
+    """An operation on one person (``person_common``)."""
+
+    type: Literal["person"] = "person"
+    identifiers: PersonIdentifiers
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the person."""
+        return (person_identity(self.identifiers),)
+
+
+class PersonIdentify(PersonOperation, kw_only=True):
+    """Add or update a person (``identify_person``)."""
+
+    label = "person identify"
+    action: Literal["identify"] = "identify"
+    attributes: Attributes
+    timestamp: int | UnsetType = UNSET
+    cio_relationships: list[ObjectRelationship] | UnsetType = UNSET
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the person under every name given, and the related objects."""
+        related = () if self.cio_relationships is UNSET else self.cio_relationships
+        return (
+            *self._names(PERSON_ATTRIBUTES_THAT_IDENTIFY),
+            *(object_identity(relationship.identifiers) for relationship in related),
+        )
+
+    def ties(self) -> tuple[str, ...]:
+        """Return the names that now belong to the same person."""
+        names = self._names(
+            kind
+            for kind in PERSON_ATTRIBUTES_THAT_IDENTIFY
+            if kind not in SHARED_BY_MANY
+        )
+        return tuple(names) if len(names) > 1 else ()
+
+    def _names(self, kinds: Any) -> dict[str, None]:
+        names = {person_identity(self.identifiers): None}
+        for kind in kinds:
+            value = self.attributes.get(kind)
+            if value and isinstance(value, str):
+                names[person_identity({kind: value})] = None
+        return names
+
+
+class PersonDelete(PersonOperation, kw_only=True):
+    """Delete a person (``person_delete``)."""
+
+    label = "person delete"
+    action: Literal["delete"] = "delete"
+
+
+class PersonHappening(PersonOperation, kw_only=True):
+    """What event, page and screen view have in common."""
+
+    id: str | UnsetType = UNSET
+    name: str
+    timestamp: int | UnsetType = UNSET
+    attributes: Attributes
+
+
+class PersonEvent(PersonHappening, kw_only=True):
+    """A custom event (``person_event``); ``id`` is a ULID."""
+
+    label = "person event"
+    action: Literal["event"] = "event"
+
+
+class PersonPage(PersonHappening, kw_only=True):
+    """A page view (``person_page``); ``id`` is a ULID."""
+
+    label = "person page"
+    action: Literal["page"] = "page"
+
+
+class PersonScreen(PersonHappening, kw_only=True):
+    """A screen view (``person_screen``); ``id`` is a ULID."""
+
+    label = "person screen"
+    action: Literal["screen"] = "screen"
+
+
+class PersonAddRelationships(PersonOperation, kw_only=True):
+    """Relate a person to objects (``person_add_relationships``)."""
+
+    label = "person add_relationships"
+    action: Literal["add_relationships"] = "add_relationships"
+    cio_relationships: list[ObjectRelationship]
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the person and the objects."""
+        return (
+            person_identity(self.identifiers),
+            *(object_identity(each.identifiers) for each in self.cio_relationships),
+        )
+
+
+class PersonDeleteRelationships(PersonAddRelationships, kw_only=True):
+    """Part a person from objects (``person_delete_relationships``)."""
+
+    label = "person delete_relationships"
+    action: Literal["delete_relationships"] = "delete_relationships"  # type: ignore[assignment]
+
+
+class PersonAddDevice(PersonOperation, kw_only=True):
+    """Add or update a device (``person_add_device``)."""
+
+    label = "person add_device"
+    action: Literal["add_device"] = "add_device"
+    device: Device
+
+
+class PersonDeleteDevice(PersonOperation, kw_only=True):
+    """Remove a device (``person_delete_device``)."""
+
+    label = "person delete_device"
+    action: Literal["delete_device"] = "delete_device"
+    device: DeviceToken
+
+
+class PersonMerge(Operation, kw_only=True):
+    """Merge ``secondary`` into ``primary`` (``person_merge``)."""
+
+    label = "person merge"
+    type: Literal["person"] = "person"
+    action: Literal["merge"] = "merge"
+    primary: PersonIdentifiers
+    secondary: PersonIdentifiers
+
+    def identities(self) -> tuple[str, ...]:
+        """Return both people."""
+        return (person_identity(self.primary), person_identity(self.secondary))
+
+    def ties(self) -> tuple[str, ...]:
+        """Return both people: they are one from now on."""
+        return self.identities()
+
+
+class PersonSuppress(PersonOperation, kw_only=True):
+    """Delete a person and refuse the identifiers from now on (``person_suppress``)."""
+
+    label = "person suppress"
+    action: Literal["suppress"] = "suppress"
+
+
+class PersonUnsuppress(PersonOperation, kw_only=True):
+    """Accept a suppressed person's identifiers again (``person_unsuppress``)."""
+
+    label = "person unsuppress"
+    action: Literal["unsuppress"] = "unsuppress"
+
+
+class PersonContentReport(PersonOperation, kw_only=True):
+    """A view of, or a click on, an anonymous in-app message.
+
+    Source: "Report content event" of the Customer.io destination's documentation.
+    """
+
+    label = "content report"
+    action: Literal["viewed_content", "clicked_content"]
+    id: str | UnsetType = UNSET
+    timestamp: int | UnsetType = UNSET
+    attributes: Attributes
+
+
+class ObjectOperation(Operation, kw_only=True):
+    """An operation on one object (``object_common``)."""
+
+    type: Literal["object"] = "object"
+    identifiers: ObjectIdentifiers
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the object."""
+        return (object_identity(self.identifiers),)
+
+
+class RelatedObjectOperation(ObjectOperation, kw_only=True):
+    """An operation on one object that may name people too."""
+
+    cio_relationships: list[PersonRelationship] | UnsetType = UNSET
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the object and the people."""
+        related = () if self.cio_relationships is UNSET else self.cio_relationships
+        return (
+            object_identity(self.identifiers),
+            *(person_identity(each.identifiers) for each in related),
+        )
+
+
+class ObjectIdentify(RelatedObjectOperation, kw_only=True):
+    """Add or update an object (``object_identify``)."""
+
+    label = "object identify"
+    action: Literal["identify"] = "identify"
+    attributes: Attributes
+
+
+class ObjectIdentifyAnonymous(RelatedObjectOperation, kw_only=True):
+    """Add or update an object, related to a nameless person.
+
+    Source: ``object_identify_anonymous``.
+    """
+
+    label = "object identify_anonymous"
+    action: Literal["identify_anonymous"] = "identify_anonymous"
+    attributes: Attributes
+
+
+class ObjectDelete(ObjectOperation, kw_only=True):
+    """Delete an object (``object_delete``)."""
+
+    label = "object delete"
+    action: Literal["delete"] = "delete"
+
+
+class ObjectAddRelationships(RelatedObjectOperation, kw_only=True):
+    """Relate an object to people (``object_add_relationships``)."""
+
+    label = "object add_relationships"
+    action: Literal["add_relationships"] = "add_relationships"
+
+
+class ObjectDeleteRelationships(RelatedObjectOperation, kw_only=True):
+    """Part an object from people (``object_delete_relationships``)."""
+
+    label = "object delete_relationships"
+    action: Literal["delete_relationships"] = "delete_relationships"
+
+
+class DeliveryReport(Operation, kw_only=True):
+    """What became of a message (``POST /api/v1/metrics``)."""
+
+    label = "delivery report"
+    delivery_id: str
+    metric: str
+    timestamp: int | UnsetType = UNSET
+    recipient: JSON | UnsetType = UNSET
+    reason: JSON | UnsetType = UNSET
+    href: JSON | UnsetType = UNSET
+    metadata: Attributes | UnsetType = UNSET
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the delivery."""
+        return (f"delivery:{self.delivery_id}",)
