@@ -11,9 +11,12 @@ same person (:meth:`Operation.ties`). It knows nothing of HTTP.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 JSON: TypeAlias = Any
 """A JSON value; numbers are ``int`` or ``Decimal``."""
@@ -141,7 +144,7 @@ class PersonIdentify(PersonOperation, kw_only=True):
         )
         return tuple(names) if len(names) > 1 else ()
 
-    def _names(self, kinds: Any) -> dict[str, None]:
+    def _names(self, kinds: Iterable[str]) -> dict[str, None]:
         names = {person_identity(self.identifiers): None}
         for kind in kinds:
             value = self.attributes.get(kind)
@@ -187,11 +190,9 @@ class PersonScreen(PersonHappening, kw_only=True):
     action: Literal["screen"] = "screen"
 
 
-class PersonAddRelationships(PersonOperation, kw_only=True):
-    """Relate a person to objects (``person_add_relationships``)."""
+class PersonRelationshipsOperation(PersonOperation, kw_only=True):
+    """An operation on a person's relationships."""
 
-    label = "person add_relationships"
-    action: Literal["add_relationships"] = "add_relationships"
     cio_relationships: list[ObjectRelationship]
 
     def identities(self) -> tuple[str, ...]:
@@ -202,11 +203,18 @@ class PersonAddRelationships(PersonOperation, kw_only=True):
         )
 
 
-class PersonDeleteRelationships(PersonAddRelationships, kw_only=True):
+class PersonAddRelationships(PersonRelationshipsOperation, kw_only=True):
+    """Relate a person to objects (``person_add_relationships``)."""
+
+    label = "person add_relationships"
+    action: Literal["add_relationships"] = "add_relationships"
+
+
+class PersonDeleteRelationships(PersonRelationshipsOperation, kw_only=True):
     """Part a person from objects (``person_delete_relationships``)."""
 
     label = "person delete_relationships"
-    action: Literal["delete_relationships"] = "delete_relationships"  # type: ignore[assignment]
+    action: Literal["delete_relationships"] = "delete_relationships"
 
 
 class PersonAddDevice(PersonOperation, kw_only=True):
