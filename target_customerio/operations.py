@@ -24,7 +24,7 @@ JSON: TypeAlias = Any
 Attributes: TypeAlias = dict[str, JSON]
 
 PersonIdentifiers: TypeAlias = dict[str, str]
-"""One of ``id``, ``email``, ``phone``, ``cio_id`` or ``anonymous_id``, and its value."""
+"""One of ``id``, ``email``, ``phone``, ``cio_id``, ``anonymous_id``, and its value."""
 
 ObjectIdentifiers: TypeAlias = dict[str, str]
 """``object_type_id`` and ``object_id``."""
@@ -265,17 +265,14 @@ class PersonUnsuppress(PersonOperation, kw_only=True):
     action: Literal["unsuppress"] = "unsuppress"
 
 
-class PersonContentReport(PersonOperation, kw_only=True):
+class PersonContentReport(PersonHappening, kw_only=True):
     """A view of, or a click on, an anonymous in-app message.
 
     Source: "Report content event" of the Customer.io destination's documentation.
     """
 
-    label = "content report"
+    label = "person content report"
     action: Literal["viewed_content", "clicked_content"]
-    id: str | UnsetType = UNSET
-    timestamp: int | UnsetType = UNSET
-    attributes: Attributes
 
 
 class ObjectOperation(Operation, kw_only=True):

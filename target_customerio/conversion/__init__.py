@@ -1,0 +1,12 @@
+"""From a record to an operation: pure, and knowing nothing of HTTP or of the SDK.
+
+The rooms, in the order in which a record walks through them:
+
+- :mod:`.fields` - the tables: which columns belong to the spec, under which names;
+- :mod:`.layout` - reads a record, nested or flat, into one :class:`~.layout.Call`;
+- :mod:`.identifiers`, :mod:`.timestamps`, :mod:`.attributes`, :mod:`.event_ids` - the
+  parts that every operation is made of;
+- :mod:`.calls` - one small file for each of the six calls;
+- :mod:`.actions` - what track events with special names do instead;
+- :mod:`.converter` - the door.
+"""

@@ -1,0 +1,144 @@
+"""Actions on devices.
+
+Sources: "Create or update a device" in the destination's documentation, "Device Token
+Set up" in Segment's, and the schema ``device_object_common``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from target_customerio.conversion.fields import spellings
+from target_customerio.conversion.happenings import NOTHING, time_of
+from target_customerio.conversion.identifiers import PersonFinder, identifier
+from target_customerio.conversion.layout import lookup
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import (
+    Device,
+    DeviceToken,
+    PersonAddDevice,
+    PersonDeleteDevice,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON, Attributes
+
+Platform = Literal["ios", "android"]
+
+APPLE_SYSTEMS: Final = frozenset(
+    {"ios", "ipados", "macos", "tvos", "visionos", "watchos"}
+)
+TOKEN_FORMS: Final[tuple[tuple[re.Pattern[str], Platform], ...]] = (
+    (re.compile(r"[0-9a-fA-F]{64}", re.ASCII), "ios"),
+    (re.compile(r".+:APA91.*", re.ASCII), "android"),
+)
+"""A token of Apple's is 64 hexadecimal digits; one of FCM's bears ``:APA91``."""
+
+CONTEXT_ATTRIBUTES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (
+    ("app_version", (("app", "version"),)),
+    ("device_os", (("os", "name"), ("os", "version"))),
+    ("device_model", (("device", "model"),)),
+    ("device_locale", (("locale",),)),
+)
+"""Attributes of a device, and the fields of the context that make them up."""
+
+_person: Final = PersonFinder(property_email=True)
+
+
+def create_or_update(
+    call: Call, _record: Mapping[str, JSON], stream: Stream
+) -> PersonAddDevice | None:
+    """Add or update a device, or leave the event an ordinary one.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation, or ``None`` where the event carries no token or names nobody.
+
+    Raises:
+        RejectedRecord: The platform cannot be told.
+    """
+    token, used = _token(call)
+    person = _person.find(call)
+    if token is None or person is None:
+        return None
+    attributes = stream.cleaner.attributes(call.body, call.dates, used)
+    for name, value in _context_attributes(call).items():
+        attributes.setdefault(name, value)
+    return PersonAddDevice(
+        identifiers=person,
+        device=Device(
+            token=token,
+            platform=_platform(call, token),
+            last_used=time_of(call),
+            attributes=attributes,
+        ),
+    )
+
+
+def delete(
+    call: Call, _record: Mapping[str, JSON], _stream: Stream
+) -> PersonDeleteDevice:
+    """Remove a device; needs its token and one that is named."""
+    token, _ = _token(call)
+    if token is None:
+        raise RejectedRecord(
+            "required", "context.device.token", "the event names no device"
+        )
+    return PersonDeleteDevice(
+        identifiers=_person.require(call), device=DeviceToken(token=token)
+    )
+
+
+def _token(call: Call) -> tuple[str | None, frozenset[str]]:
+    """Return the token, and the properties that it was taken from."""
+    field = "context.device.token"
+    token = identifier(lookup(call.context, "device", "token"), field)
+    if token is not None:
+        return token, NOTHING
+    field = "properties.device_id"
+    for spelling in reversed(spellings("deviceId")):
+        token = identifier(call.body.get(spelling), field)
+        if token is not None:
+            return token, frozenset({spelling})
+    return None, NOTHING
+
+
+def _platform(call: Call, token: str) -> Platform:
+    system = lookup(call.context, "device", "type")
+    if isinstance(system, str):
+        name = system.strip().lower()
+        if name in APPLE_SYSTEMS:
+            return "ios"
+        if name == "android":
+            return "android"
+        raise RejectedRecord(
+            "unknown_platform",
+            "context.device.type",
+            "the platform of a device is ios or android",
+        )
+    for form, platform in TOKEN_FORMS:
+        if form.fullmatch(token):
+            return platform
+    raise RejectedRecord(
+        "unknown_platform",
+        "context.device.type",
+        "the platform is missing, and the form of the token does not tell it",
+    )
+
+
+def _context_attributes(call: Call) -> Attributes:
+    attributes: Attributes = {}
+    for name, paths in CONTEXT_ATTRIBUTES:
+        values = [lookup(call.context, *path) for path in paths]
+        texts = [str(value) for value in values if value is not None]
+        if texts:
+            attributes[name] = " ".join(texts)
+    return attributes

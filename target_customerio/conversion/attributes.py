@@ -1,0 +1,196 @@
+"""Values on their way out: dates made Unix seconds, nulls kept or left out.
+
+Nothing that comes in is ever changed; containers are rebuilt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from target_customerio.conversion.timestamps import typed_time, untyped_time
+from target_customerio.errors import RejectedRecord
+
+if TYPE_CHECKING:
+    from target_customerio.operations import JSON, Attributes
+
+
+class Dated(Enum):
+    """How sure a schema is that a field is a date."""
+
+    ALWAYS = "every string is a date"
+    SOMETIMES = "a string may be a date, or any text"
+
+
+DateTree: TypeAlias = "Mapping[str, DateTree | Dated]"
+"""Which fields a schema types as dates, and for an object or a list, those below it.
+
+The items of a list stand under :data:`ITEMS`.
+"""
+
+ITEMS: Final = "[]"
+NO_DATES: Final[DateTree] = {}
+
+_SHORTEST_DATE_TIME: Final = len("2023-05-18T22:58")
+_DATE_FORMATS: Final = frozenset({"date", "date-time"})
+_ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
+
+
+def dates_of_schema(schema: Mapping[str, Any]) -> dict[str, DateTree | Dated]:
+    """Find the fields that a JSON schema types ``date-time`` or ``date``.
+
+    Args:
+        schema: The schema of an object.
+
+    Returns:
+        A tree that holds nothing but these fields and the way to them.
+    """
+    found: dict[str, DateTree | Dated] = {}
+    for branch in _branches(schema):
+        for name, field in (branch.get("properties") or {}).items():
+            _note(found, name, field)
+        items = branch.get("items")
+        if isinstance(items, Mapping):
+            _note(found, ITEMS, items)
+    return found
+
+
+def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    branches = [schema]
+    for keyword in _ALTERNATIVES:
+        for branch in schema.get(keyword) or ():
+            if isinstance(branch, Mapping):
+                branches.extend(_branches(branch))
+    return branches
+
+
+def _note(found: dict[str, DateTree | Dated], name: str, field: Any) -> None:  # noqa: ANN401 - a schema is any JSON
+    if not isinstance(field, Mapping):
+        return
+    texts = [branch for branch in _branches(field) if _is_text(branch)]
+    dates = [branch for branch in texts if branch.get("format") in _DATE_FORMATS]
+    if dates:
+        found[name] = Dated.ALWAYS if len(dates) == len(texts) else Dated.SOMETIMES
+    elif below := dates_of_schema(field):
+        found[name] = below
+
+
+def _is_text(branch: Mapping[str, Any]) -> bool:
+    return "format" in branch or "string" in (branch.get("type") or ())
+
+
+class Cleaner:
+    """Prepares values for Customer.io by the two settings that concern them."""
+
+    def __init__(self, *, convert_timestamps: bool, omit_nulls: bool) -> None:
+        """Fix the settings.
+
+        Args:
+            convert_timestamps: Make Unix seconds of dates.
+            omit_nulls: Leave out nulls in objects, at any depth; lists keep theirs.
+        """
+        self._convert = convert_timestamps
+        self._omit = omit_nulls
+
+    def attributes(
+        self, values: Mapping[str, JSON], dates: DateTree, without: frozenset[str]
+    ) -> Attributes:
+        """Prepare the traits or properties of a call.
+
+        Args:
+            values: The traits or properties as they came.
+            dates: Those that the schema types as dates.
+            without: Names that are left out.
+
+        Returns:
+            A new object.
+
+        Raises:
+            RejectedRecord: A value is no JSON, or a typed date is none.
+        """
+        if not self._convert:
+            dates = NO_DATES
+        cleaned: Attributes = {}
+        for name, value in values.items():
+            if name in without or (value is None and self._omit):
+                continue
+            kind = type(value)
+            if dates and name in dates:
+                cleaned[name] = self._dated(value, dates[name], name)
+            elif kind is str:
+                cleaned[name] = self._text(value)
+            elif kind is int or kind is bool or value is None:
+                cleaned[name] = value
+            else:
+                cleaned[name] = self.value(value, NO_DATES, name)
+        return cleaned
+
+    def value(self, value: JSON, dates: DateTree, field: str) -> JSON:
+        """Prepare one value of any kind.
+
+        Args:
+            value: The value.
+            dates: The dates below it.
+            field: The attribute that it belongs to, for the rejection.
+
+        Returns:
+            The value, or a new one.
+
+        Raises:
+            RejectedRecord: The value is no JSON, or a typed date is none.
+        """
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Mapping):
+            return self._object(value, dates, field)
+        if isinstance(value, (list, tuple)):
+            item_dates = dates.get(ITEMS, NO_DATES)
+            return [self._dated(item, item_dates, field) for item in value]
+        return self._scalar(value, field)
+
+    def _object(self, value: JSON, dates: DateTree, field: str) -> JSON:
+        return {
+            name: self._dated(inner, dates.get(name, NO_DATES), field)
+            for name, inner in value.items()
+            if inner is not None or not self._omit
+        }
+
+    def _dated(self, value: JSON, dates: DateTree | Dated, field: str) -> JSON:
+        if not isinstance(dates, Dated):
+            return self.value(value, dates, field)
+        if isinstance(value, str) or dates is Dated.ALWAYS:
+            try:
+                value = typed_time(value, field)
+            except RejectedRecord:
+                if dates is Dated.ALWAYS:
+                    raise
+        return self.value(value, NO_DATES, field)
+
+    def _text(self, text: str) -> JSON:
+        if (
+            self._convert
+            and len(text) >= _SHORTEST_DATE_TIME
+            and text[10] == "T"
+            and text[4] == "-"
+        ):
+            return untyped_time(text)
+        return text
+
+    def _scalar(self, value: JSON, field: str) -> JSON:
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, (float, Decimal)):
+            if math.isfinite(value):
+                return value
+            raise RejectedRecord(
+                "not_finite", field, "NaN and infinities have no place in JSON"
+            )
+        if isinstance(value, date):
+            return typed_time(value, field) if self._convert else value.isoformat()
+        if isinstance(value, time):
+            return value.isoformat()
+        raise RejectedRecord("invalid_type", field, "the value has no form in JSON")

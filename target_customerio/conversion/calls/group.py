@@ -1,0 +1,127 @@
+"""Group: an object, and perhaps a person's relationship with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.conversion.fields import spellings
+from target_customerio.conversion.identifiers import (
+    PersonFinder,
+    identifier,
+    object_identifiers,
+)
+from target_customerio.conversion.layout import DELETED_AT, lookup
+from target_customerio.conversion.relationships import (
+    RELATION_KEYS,
+    found_in,
+    relationship_attributes,
+)
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import (
+    ObjectAddRelationships,
+    ObjectDelete,
+    ObjectDeleteRelationships,
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    PersonRelationship,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON, ObjectIdentifiers, Operation
+
+RELATIONSHIP_ACTIONS: Final[
+    dict[str, type[ObjectAddRelationships | ObjectDeleteRelationships]]
+] = {
+    "add_relationships": ObjectAddRelationships,
+    "delete_relationships": ObjectDeleteRelationships,
+}
+USED_KEYS: Final = RELATION_KEYS | {"action", *spellings("groupId")}
+
+_member: Final = PersonFinder(phone=False, own_traits=False)
+
+
+def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> Operation:  # noqa: ARG001 - every call is converted alike
+    """Convert a group call.
+
+    Args:
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation on the object.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    company = _object(call)
+    if stream.settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+        return ObjectDelete(identifiers=company)
+    action = _action(call)
+    if action == "delete":
+        return ObjectDelete(identifiers=company)
+    if action in RELATIONSHIP_ACTIONS:
+        return RELATIONSHIP_ACTIONS[action](
+            identifiers=company,
+            cio_relationships=[
+                PersonRelationship(
+                    identifiers=_member.require(call),
+                    relationship_attributes=relationship_attributes(
+                        call, stream.cleaner
+                    ),
+                )
+            ],
+        )
+    if action == "identify":
+        return _identify(call, company, stream)
+    raise RejectedRecord(
+        "unknown_action",
+        "action",
+        "the action of a group call is one of identify, delete, "
+        + ", ".join(RELATIONSHIP_ACTIONS),
+    )
+
+
+def _object(call: Call) -> ObjectIdentifiers:
+    object_id = call.fields.get("groupId")
+    if object_id is None:
+        object_id = found_in(call, "objectId")
+    company = object_identifiers(call, object_id, call.body, call.context)
+    if company is None:
+        raise RejectedRecord("required", "groupId", "a group call names its object")
+    return company
+
+
+def _action(call: Call) -> JSON:
+    return (
+        call.fields.get("action")
+        or lookup(call.traits, "action")
+        or lookup(call.properties, "action")
+        or "identify"
+    )
+
+
+def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operation:
+    attributes = stream.cleaner.attributes(call.body, call.dates, USED_KEYS)
+    person = _member.find(call)
+    operation: type[ObjectIdentify | ObjectIdentifyAnonymous] = ObjectIdentify
+    if person is None:
+        anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+        if anonymous_id is None:
+            return ObjectIdentify(identifiers=company, attributes=attributes)
+        person = {"anonymous_id": anonymous_id}
+        operation = ObjectIdentifyAnonymous
+    return operation(
+        identifiers=company,
+        attributes=attributes,
+        cio_relationships=[
+            PersonRelationship(
+                identifiers=person,
+                relationship_attributes=relationship_attributes(call, stream.cleaner),
+            )
+        ],
+    )

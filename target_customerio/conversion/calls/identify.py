@@ -1,0 +1,134 @@
+"""Identify: a person, their attributes, and perhaps their relationship to an object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET, UnsetType
+
+from target_customerio.conversion.attributes import NO_DATES
+from target_customerio.conversion.happenings import NOTHING, time_of
+from target_customerio.conversion.identifiers import (
+    PersonFinder,
+    identifier,
+    object_identifiers,
+)
+from target_customerio.conversion.layout import DELETED_AT, lookup
+from target_customerio.conversion.relationships import (
+    RELATION_KEYS,
+    found_in,
+    relationship_attributes,
+)
+from target_customerio.conversion.stream import Skipped
+from target_customerio.operations import (
+    ObjectRelationship,
+    PersonDelete,
+    PersonIdentify,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON, Attributes
+
+ANONYMOUS: Final = Skipped("anonymous identify")
+"""Customer.io ignores them (the destination's documentation)."""
+
+CREATED_AT: Final = ("created_at", "createdAt")
+NO_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
+
+_somebody: Final = PersonFinder()
+
+
+def convert(
+    call: Call,
+    record: Mapping[str, JSON],  # noqa: ARG001 - every call is converted alike
+    stream: Stream,
+) -> PersonIdentify | PersonDelete | Skipped:
+    """Convert an identify call.
+
+    Args:
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation on the person, or why there is none.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    settings = stream.settings
+    anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+    person = _somebody.find(call)
+    if person is None and anonymous_id is not None:
+        if settings.anonymous_identify == "skip":
+            return ANONYMOUS
+        person, anonymous_id = {"id": anonymous_id}, None
+    if person is None:
+        person = _somebody.require(call)
+    if settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+        return PersonDelete(identifiers=person)
+    attributes = _attributes(call, stream)
+    if anonymous_id is not None:
+        attributes["anonymous_id"] = anonymous_id
+    if settings.update_only:
+        attributes["_update"] = True
+    return PersonIdentify(
+        identifiers=person,
+        attributes=attributes,
+        timestamp=UNSET if settings.identify_timestamp == "omit" else time_of(call),
+        cio_relationships=_relationships(call, stream),
+    )
+
+
+def _attributes(call: Call, stream: Stream) -> Attributes:
+    cleaner = stream.cleaner
+    attributes = cleaner.attributes(call.body, call.dates, NO_ATTRIBUTES)
+    if not call.flat and attributes.get("email") is None:
+        email = call.fields.get("email")
+        if email is not None:
+            attributes["email"] = email
+    attributes.update(_created_at(call, stream))
+    return attributes
+
+
+def _created_at(call: Call, stream: Stream) -> Attributes:
+    """Return ``created_at`` under its one name, digits as a number.
+
+    Source: the property ``created_at`` of ``PUT /api/v1/customers/{identifier}``.
+    """
+    places = [(call.body.get(name), call.dates.get(name)) for name in CREATED_AT]
+    if not call.flat:
+        own = next(
+            (call.field_dates[name] for name in CREATED_AT if name in call.field_dates),
+            None,
+        )
+        places.append((call.fields.get("createdAt"), own))
+    for value, dates in places:
+        if value is None or value == "":
+            continue
+        if isinstance(value, str) and value.isascii() and value.isdecimal():
+            return {"created_at": int(value)}
+        tree = {"created_at": dates} if dates is not None else NO_DATES
+        return stream.cleaner.attributes({"created_at": value}, tree, NOTHING)
+    if any(name in call.body for name in CREATED_AT):
+        return stream.cleaner.attributes({"created_at": None}, NO_DATES, NOTHING)
+    return {}
+
+
+def _relationships(call: Call, stream: Stream) -> list[ObjectRelationship] | UnsetType:
+    object_id = found_in(call, "objectId")
+    if object_id is None and call.context:
+        object_id = lookup(call.context, "groupId")
+    related = object_identifiers(call, object_id, call.body, call.context)
+    if related is None:
+        return UNSET
+    return [
+        ObjectRelationship(
+            identifiers=related,
+            relationship_attributes=relationship_attributes(call, stream.cleaner),
+        )
+    ]

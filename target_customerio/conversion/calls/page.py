@@ -1,0 +1,37 @@
+"""Page: a page view, known by its name or else by its address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_customerio.conversion.happenings import happening, name_of
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonPage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON
+
+
+def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> PersonPage:
+    """Convert a page call.
+
+    Args:
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The page view.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    name = name_of(call.fields.get("name"), "name")
+    name = name or name_of(call.body.get("url"), "properties.url")
+    if name is None:
+        raise RejectedRecord("required", "name", "a page view has a name or a URL")
+    return happening(PersonPage, name, call, record, stream)

@@ -1,0 +1,51 @@
+"""Screen: a screen view, or the event that other destinations make of one.
+
+Source of the event's name: "Screen" in Segment's and RudderStack's documentation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_customerio.conversion.happenings import happening, name_of
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonEvent, PersonScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON
+
+VIEWED_EVENT = "Viewed {} Screen"
+NAMELESS = "Undefined"
+
+
+def convert(
+    call: Call, record: Mapping[str, JSON], stream: Stream
+) -> PersonScreen | PersonEvent:
+    """Convert a screen call.
+
+    Args:
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The screen view, or the event.
+
+    Raises:
+        RejectedRecord: The call cannot become either.
+    """
+    name = (
+        name_of(call.fields.get("name"), "name")
+        or name_of(call.fields.get("event"), "event")
+        or name_of(call.body.get("name"), "properties.name")
+    )
+    if stream.settings.screen_events == "viewed_event":
+        viewed = VIEWED_EVENT.format(name or NAMELESS)
+        return happening(PersonEvent, viewed, call, record, stream)
+    if name is None:
+        raise RejectedRecord("required", "name", "a screen view has a name")
+    return happening(PersonScreen, name, call, record, stream)

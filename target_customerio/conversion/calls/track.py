@@ -1,0 +1,52 @@
+"""Track: a person's event, or the action that its name stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_customerio.conversion.actions import ACTIONS
+from target_customerio.conversion.happenings import happening, name_of
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Skipped, Stream
+    from target_customerio.operations import JSON, Operation
+
+NAME_FIELDS = ("event_text", "event")
+
+
+def convert(
+    call: Call, record: Mapping[str, JSON], stream: Stream
+) -> Operation | Skipped:
+    """Convert a track call.
+
+    Args:
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The event, or the operation of its action.
+
+    Raises:
+        RejectedRecord: The call cannot become an operation.
+    """
+    name = _name(call)
+    action = stream.settings.action_events.get(name)
+    if action is not None:
+        operation = ACTIONS[action](call, record, stream)
+        if operation is not None:
+            return operation
+    return happening(PersonEvent, name, call, record, stream)
+
+
+def _name(call: Call) -> str:
+    for field in NAME_FIELDS:
+        name = name_of(call.fields.get(field), field)
+        if name is not None:
+            return name
+    raise RejectedRecord("required", "event", "a track call names its event")

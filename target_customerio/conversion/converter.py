@@ -1,0 +1,100 @@
+"""The door of the conversion: a record goes in, an operation comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ulid import ULID
+
+from target_customerio.conversion.attributes import Cleaner
+from target_customerio.conversion.calls import CALLS
+from target_customerio.conversion.event_ids import EventIds
+from target_customerio.conversion.fields import EVENT_CALLS, CallName
+from target_customerio.conversion.layout import DEFAULT_SEPARATOR, Layout
+from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from target_customerio.operations import JSON, Operation
+
+
+def draw_ulid() -> str:
+    """Draw a ULID that no record will ever have again."""
+    return str(ULID())
+
+
+def _say_nothing(_notice: str) -> None:
+    pass
+
+
+class Converter:
+    """Converts the records of one stream."""
+
+    def __init__(  # noqa: PLR0913 - each is one thing that the records depend on
+        self,
+        call: CallName,
+        *,
+        stream: str = "",
+        schema: Mapping[str, Any] | None = None,
+        key_properties: Sequence[str] = (),
+        settings: ConversionSettings | None = None,
+        draw: Callable[[], str] = draw_ulid,
+        notify: Callable[[str], None] = _say_nothing,
+    ) -> None:
+        """Decide all that can be decided once for a stream.
+
+        Args:
+            call: The call that the stream's records are.
+            stream: The stream's name.
+            schema: The stream's JSON schema.
+            key_properties: The stream's primary key.
+            settings: The settings; the defaults if left out.
+            draw: Draws the id of an event that nothing is known by.
+            notify: Is told, once, what the user should know about the stream.
+        """
+        settings = settings or ConversionSettings()
+        self._layout = Layout(
+            call,
+            schema or {},
+            separators=dict.fromkeys(
+                (DEFAULT_SEPARATOR, settings.flattening_separator)
+            ),
+        )
+        self._stream = Stream(
+            settings=settings,
+            cleaner=Cleaner(
+                convert_timestamps=settings.convert_timestamps,
+                omit_nulls=settings.null_attributes == "omit",
+            ),
+            event_ids=EventIds(stream, key_properties, draw),
+        )
+        self._convert: Final = CALLS[call]
+        self._notify = notify
+        self._told = call not in EVENT_CALLS
+
+    def convert(self, record: Mapping[str, JSON]) -> Operation | Skipped:
+        """Convert a record.
+
+        Args:
+            record: The record; it is not changed.
+
+        Returns:
+            The operation that it becomes, or why it becomes none.
+
+        Raises:
+            RejectedRecord: It cannot become one.
+        """
+        call = self._layout.read(record)
+        if call.overrides and not self._told:
+            self._tell(call.flat, sorted(call.overrides))
+        return self._convert(call, record, self._stream)
+
+    def _tell(self, flat: bool, columns: list[str]) -> None:  # noqa: FBT001 - private
+        if flat:
+            self._told = True
+            self._notify(
+                f"the columns {', '.join(columns)} are left out: in an event they "
+                "would redirect a campaign's messages; put them into properties if "
+                "that is what you want"
+            )

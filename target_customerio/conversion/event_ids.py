@@ -1,0 +1,100 @@
+"""Event ids: the same record always yields the same ULID.
+
+Customer.io ignores an event whose ``id`` it has seen (schema ``dedupe_id``), so that a
+record sent again is no second event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from ulid import ULID
+
+from target_customerio.conversion.identifiers import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.operations import JSON
+
+_ULID_BYTES: Final = 16
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+def is_ulid(text: str) -> bool:
+    """Tell whether a text is a ULID as its specification writes one."""
+    try:
+        return str(ULID.from_str(text)) == text.upper()
+    except ValueError:
+        return False
+
+
+def ulid_of(*parts: bytes) -> str:
+    """Make a ULID that depends on nothing but its parts.
+
+    Args:
+        parts: What the event is known by.
+
+    Returns:
+        A ULID in its text form.
+    """
+    digest = hashlib.blake2b(b"\x00".join(parts), digest_size=_ULID_BYTES).digest()
+    return str(ULID.from_bytes(digest))
+
+
+class EventIds:
+    """Gives the events of one stream their ids."""
+
+    def __init__(
+        self, stream: str, key_properties: Sequence[str], draw: Callable[[], str]
+    ) -> None:
+        """Learn what the stream's events are known by.
+
+        Args:
+            stream: The stream's name.
+            key_properties: The stream's primary key.
+            draw: Draws a new ULID, for an event that nothing is known by.
+        """
+        self._stream = stream.encode()
+        self._keys = tuple(key_properties)
+        self._id_is_the_key = self._keys == ("id",)
+        self._draw = draw
+
+    def of(self, call: Call, record: Mapping[str, JSON]) -> str:
+        """Return the id of an event.
+
+        Args:
+            call: The call.
+            record: The record that it was read from.
+
+        Returns:
+            A ULID.
+
+        Raises:
+            RejectedRecord: The message id is neither text nor an integer.
+        """
+        message_id = self._message_id(call)
+        if message_id is not None:
+            if is_ulid(message_id):
+                return message_id
+            return ulid_of(message_id.encode(errors="surrogatepass"))
+        key = [record.get(name) for name in self._keys]
+        if key and None not in key:
+            return ulid_of(self._stream, _json.encode(key))
+        return self._draw()
+
+    def _message_id(self, call: Call) -> str | None:
+        """Return the message id, for which a row's only key may stand.
+
+        A key that counts rows is one table's own: two tables both have a row 1, and
+        their events are not the same event. Such a key serves with its stream's name.
+        """
+        message_id = identifier(call.fields.get("messageId"), "messageId")
+        if message_id is None and self._id_is_the_key:
+            key = call.fields.get("id")
+            if isinstance(key, str) and not key.isdecimal():
+                return identifier(key, "id")
+        return message_id

@@ -1,0 +1,108 @@
+"""What events, page views and screen views have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from target_customerio.conversion.identifiers import PersonFinder
+from target_customerio.conversion.timestamps import call_time
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonHappening
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON
+
+NOTHING: Final[frozenset[str]] = frozenset()
+ANONYMOUS_NAME_BYTES: Final = 100
+"""Most bytes of an anonymous event's name (destination's documentation)."""
+
+TIME_FIELDS: Final = ("timestamp", "originalTimestamp")
+
+_anybody: Final = PersonFinder(anonymous=True)
+
+_Happening = TypeVar("_Happening", bound=PersonHappening)
+
+
+def time_of(call: Call) -> int | UnsetType:
+    """Return a call's own time in Unix seconds, if it has one.
+
+    Args:
+        call: The call.
+
+    Returns:
+        Unix seconds, or ``UNSET``.
+
+    Raises:
+        RejectedRecord: It is no time.
+    """
+    for field in TIME_FIELDS:
+        seconds = call_time(call.fields.get(field), field)
+        if seconds is not None:
+            return seconds
+    return UNSET
+
+
+def name_of(value: JSON, field: str) -> str | None:
+    """Read the name of an event, a page or a screen.
+
+    Args:
+        value: The name.
+        field: Where it stands, for the rejection.
+
+    Returns:
+        The name, or ``None`` where there is none.
+
+    Raises:
+        RejectedRecord: It is no text.
+    """
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise RejectedRecord("invalid_type", field, "a name is text, and this is not")
+    return None if value.isspace() else value
+
+
+def happening(
+    kind: type[_Happening],
+    name: str,
+    call: Call,
+    record: Mapping[str, JSON],
+    stream: Stream,
+) -> _Happening:
+    """Make the operation of something that somebody did.
+
+    Args:
+        kind: Event, page view or screen view.
+        name: Its name.
+        call: The call.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    person = _anybody.require(call)
+    return kind(
+        identifiers=person,
+        id=stream.event_ids.of(call, record),
+        name=_cut(name) if "anonymous_id" in person else name,
+        timestamp=time_of(call),
+        attributes=stream.cleaner.attributes(call.body, call.dates, NOTHING),
+    )
+
+
+def _cut(name: str) -> str:
+    """Cut a name to the bytes that an anonymous event may have, between characters."""
+    encoded = name.encode(errors="surrogatepass")
+    if len(encoded) <= ANONYMOUS_NAME_BYTES:
+        return name
+    return encoded[:ANONYMOUS_NAME_BYTES].decode(errors="ignore")

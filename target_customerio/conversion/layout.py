@@ -1,0 +1,348 @@
+"""Reading a record: whatever its shape, one :class:`Call` comes out.
+
+What a column means is decided once a stream and remembered; reading a record is then
+one pass over its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from target_customerio.conversion.attributes import (
+    NO_DATES,
+    Dated,
+    DateTree,
+    dates_of_schema,
+)
+from target_customerio.conversion.fields import (
+    BODY_OF_CALL,
+    BOOKKEEPING,
+    CONTAINERS,
+    EVENT_CALLS,
+    LOOKED_UP,
+    MESSAGE_OVERRIDES,
+    METADATA_PREFIX,
+    SPEC_FIELDS,
+    SPEC_FIELDS_OF_CALL,
+    SQUASHED_CONTEXT_FIELDS,
+    CallName,
+    spellings,
+    squashed,
+)
+from target_customerio.errors import RejectedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_customerio.operations import JSON, Attributes
+
+DEFAULT_SEPARATOR: Final = "__"
+DELETED_AT: Final = "_sdc_deleted_at"
+
+_json = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Role(Enum):
+    """What a column is for."""
+
+    IGNORED = auto()
+    FIELD = auto()
+    BODY = auto()
+    FIELD_AND_BODY = auto()
+    CONTAINER = auto()
+    PART = auto()
+    OVERRIDE = auto()
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column of one name is for, in one stream.
+
+    Attributes:
+        role: What it is for.
+        name: The field's name as the spec spells it, or the container's.
+        own: Whether the column bears the spec's own spelling, which wins.
+        path: For a part of a container, the way to it.
+    """
+
+    role: Role
+    name: str = ""
+    own: bool = True
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One record, read.
+
+    Attributes:
+        fields: The record's own fields by the spec's names; none is null or empty.
+        body: The traits or properties, or the columns of a flat row.
+        dates: Which of the body the schema types as dates.
+        flat: Whether the body is made of the row's columns.
+        traits: The traits, whatever the call.
+        properties: The properties, whatever the call.
+        context: The context.
+        overrides: Columns of a flat row that would redirect a message.
+        body_is_traits: Whether the body is made of traits.
+        field_dates: Which of the record's own fields the schema types as dates.
+    """
+
+    fields: dict[str, JSON]
+    body: Attributes
+    dates: DateTree
+    flat: bool
+    traits: Attributes
+    properties: Attributes
+    context: Attributes
+    overrides: Attributes
+    body_is_traits: bool
+    field_dates: DateTree
+
+
+@dataclass
+class _Read:
+    """What one pass over a record has found so far."""
+
+    fields: dict[str, JSON] = field(default_factory=dict)
+    body: Attributes = field(default_factory=dict)
+    overrides: Attributes = field(default_factory=dict)
+    containers: dict[str, JSON] = field(default_factory=dict)
+    parts: dict[str, list[tuple[tuple[str, ...], JSON]]] = field(default_factory=dict)
+
+
+class Layout:
+    """Knows how the records of one stream are laid out."""
+
+    def __init__(
+        self,
+        call: CallName,
+        schema: Mapping[str, Any],
+        *,
+        separators: Iterable[str] = (DEFAULT_SEPARATOR,),
+    ) -> None:
+        """Learn a stream's layout.
+
+        Args:
+            call: The call that the stream's records are.
+            schema: The stream's JSON schema.
+            separators: What joins the names of flattened columns.
+        """
+        self._call = call
+        self._body = BODY_OF_CALL[call]
+        self._separators = tuple(separators)
+        self._columns: dict[str, Column] = {}
+        self._named = self._columns_by_name()
+        self._dates = dates_of_schema(schema)
+        self._body_dates = self._dates_of_body()
+
+    def read(self, record: Mapping[str, JSON]) -> Call:
+        """Read a record.
+
+        Args:
+            record: The record; it is not changed.
+
+        Returns:
+            The call in it.
+
+        Raises:
+            RejectedRecord: A container is neither an object nor the JSON text of one.
+        """
+        read = _Read()
+        columns = self._columns
+        for name, value in record.items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = self._classify(name)
+            role = column.role
+            if role is Role.BODY:
+                read.body[name] = value
+            elif role is not Role.IGNORED:
+                self._keep(read, column, name, value)
+        traits = _container(read, "traits")
+        properties = _container(read, "properties")
+        body = traits if self._body == "traits" else properties
+        return Call(
+            fields=read.fields,
+            body=read.body if body is None else body,
+            dates=self._dates if body is None else self._body_dates,
+            flat=body is None,
+            traits=traits or {},
+            properties=properties or {},
+            context=_container(read, "context") or {},
+            overrides=read.overrides,
+            body_is_traits=self._body == "traits",
+            field_dates=self._dates,
+        )
+
+    @staticmethod
+    def _keep(read: _Read, column: Column, name: str, value: JSON) -> None:
+        role = column.role
+        if role is Role.PART:
+            read.parts.setdefault(column.name, []).append((column.path, value))
+        elif role is Role.CONTAINER:
+            read.containers[column.name] = value
+        elif role is Role.OVERRIDE:
+            read.overrides[name] = value
+        else:
+            if role is Role.FIELD_AND_BODY:
+                read.body[name] = value
+            if value is not None and value != "":
+                if column.own:
+                    read.fields[column.name] = value
+                else:
+                    read.fields.setdefault(column.name, value)
+
+    def _columns_by_name(self) -> dict[str, Column]:
+        """List the columns that are known by their whole name."""
+        named = {name: Column(Role.CONTAINER, name) for name in CONTAINERS}
+        for name in BOOKKEEPING:
+            named[name] = Column(Role.IGNORED)
+        if self._call in EVENT_CALLS:
+            for name in MESSAGE_OVERRIDES:
+                named[name] = Column(Role.OVERRIDE, name)
+        of_call = SPEC_FIELDS_OF_CALL[self._call]
+        for role, names in (
+            (Role.FIELD_AND_BODY, LOOKED_UP),
+            (Role.FIELD, (*SPEC_FIELDS, *of_call, "id")),
+        ):
+            for name in names:
+                for spelling in reversed(spellings(name)):
+                    named[spelling] = Column(role, name, own=spelling == name)
+        if self._call == "track":
+            named["event_text"] = Column(Role.FIELD, "event_text")
+        named[DELETED_AT] = Column(Role.FIELD, DELETED_AT)
+        return named
+
+    def _classify(self, name: str) -> Column:
+        known = self._named.get(name)
+        if known is not None:
+            return known
+        if name.startswith(METADATA_PREFIX):
+            return Column(Role.IGNORED)
+        for separator in self._separators:
+            container, found, rest = name.partition(separator)
+            if found and rest and container in CONTAINERS:
+                return self._part(container, tuple(rest.split(separator)))
+        if name.startswith("context_"):
+            return self._part("context", (name.removeprefix("context_"),))
+        return Column(Role.BODY)
+
+    @staticmethod
+    def _part(container: str, path: tuple[str, ...]) -> Column:
+        if container == "context":
+            path = SQUASHED_CONTEXT_FIELDS.get(squashed("".join(path)), path)
+        return Column(Role.PART, container, path=path)
+
+    def _dates_of_body(self) -> DateTree:
+        """Gather the typed dates of the container and of its flattened columns."""
+        nested = self._dates.get(self._body)
+        dates: dict[str, Any] = dict(nested) if isinstance(nested, Mapping) else {}
+        for name, dated in self._dates.items():
+            column = self._classify(name)
+            if column.role is Role.PART and column.name == self._body:
+                _place(dates, column.path, dated)
+        return dates or NO_DATES
+
+
+def _place(
+    tree: dict[str, Any], path: tuple[str, ...], value: DateTree | Dated
+) -> None:
+    *way, last = path
+    for step in way:
+        below = tree.get(step)
+        branch = dict(below) if isinstance(below, Mapping) else {}
+        tree[step] = branch
+        tree = branch
+    tree.setdefault(last, value)
+
+
+def _container(read: _Read, name: str) -> Attributes | None:
+    """Return a container whole: its own object, and its flattened columns below it."""
+    whole = read.containers.get(name)
+    parts = read.parts.get(name)
+    body = None if whole is None or whole == "" else opened(whole, name)
+    if not parts:
+        return body
+    merged: Attributes = dict(body or {})
+    for path, value in parts:
+        _merge(merged, path, value)
+    return merged
+
+
+def _merge(merged: Attributes, path: tuple[str, ...], value: JSON) -> None:
+    *way, last = path
+    for step in way:
+        below = merged.get(step)
+        if below is not None and not isinstance(below, Mapping):
+            return
+        branch = dict(below or {})
+        merged[step] = branch
+        merged = branch
+    if merged.get(last) is None:
+        merged[last] = value
+
+
+def opened(value: JSON, name: str) -> Attributes | None:
+    """Return an object that may have come as JSON text.
+
+    Args:
+        value: An object, or the text of one; warehouses hand out JSON columns as text.
+        name: The field's name, for the rejection.
+
+    Returns:
+        The object, or ``None`` where the text is ``null``.
+
+    Raises:
+        RejectedRecord: It is anything else.
+    """
+    if isinstance(value, str):
+        try:
+            value = _json.decode(value)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            raise RejectedRecord(
+                "invalid_json", name, "the text is no JSON object"
+            ) from None
+    if value is None or isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise RejectedRecord(
+        "invalid_type", name, "expected an object, or the JSON text of one"
+    )
+
+
+def lookup(container: Attributes, *path: str) -> JSON:
+    """Find a field of the spec in a container, under either of its names.
+
+    Args:
+        container: The traits, properties or context.
+        path: The way to it, in the spec's spelling.
+
+    Returns:
+        The value, or ``None`` where it is missing, null or empty.
+
+    Raises:
+        RejectedRecord: An object on the way is none.
+    """
+    value: JSON = container
+    for step in path:
+        if not isinstance(value, Mapping):
+            opened_value = opened(value, step)
+            if opened_value is None:
+                return None
+            value = opened_value
+        for spelling in spellings(step):
+            found = value.get(spelling)
+            if found is not None and found != "":
+                value = found
+                break
+        else:
+            return None
+    return value

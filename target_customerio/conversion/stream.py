@@ -1,0 +1,64 @@
+"""What the conversion of one stream's records depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_customerio.conversion.attributes import Cleaner
+    from target_customerio.conversion.event_ids import EventIds
+    from target_customerio.conversion.layout import Call
+    from target_customerio.operations import JSON, Operation
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """The settings that decide what becomes of a record.
+
+    Attributes:
+        screen_events: What a screen call becomes.
+        anonymous_identify: What becomes of an identify that names only an anonymous id.
+        convert_timestamps: Make Unix seconds of dates in traits and properties.
+        null_attributes: Send nulls, which clears attributes, or leave them out.
+        update_only: Never create a person.
+        identify_timestamp: Let a record's time order its attribute update, or not.
+        hard_delete: Delete the people and objects of rows marked as deleted.
+        action_events: The action behind each event name that is one.
+        flattening_separator: What joins the names of flattened columns.
+    """
+
+    screen_events: Literal["screen", "viewed_event"] = "screen"
+    anonymous_identify: Literal["skip", "use_as_id"] = "skip"
+    convert_timestamps: bool = True
+    null_attributes: Literal["send", "omit"] = "send"
+    update_only: bool = False
+    identify_timestamp: Literal["record", "omit"] = "record"
+    hard_delete: bool = False
+    action_events: Mapping[str, str] = field(default_factory=dict)
+    flattening_separator: str = "__"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A record that becomes no operation, by a documented rule."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream, ready to have its records converted."""
+
+    settings: ConversionSettings
+    cleaner: Cleaner
+    event_ids: EventIds
+
+
+Convert: TypeAlias = "Callable[[Call, Mapping[str, JSON], Stream], Operation | Skipped]"
+"""Converts a call."""
+
+Act: TypeAlias = "Callable[[Call, Mapping[str, JSON], Stream], Operation | None]"
+"""Converts a track event that is an action; ``None`` leaves it an ordinary one."""

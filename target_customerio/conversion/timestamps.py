@@ -1,0 +1,201 @@
+"""Times: whatever the source calls a time, Customer.io takes Unix seconds.
+
+Source: ``timestamp`` in the schemas ``identify_person`` and ``person_event``, and
+"Conversion timestamps" in the destination's documentation.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.errors import RejectedRecord
+
+if TYPE_CHECKING:
+    from target_customerio.operations import JSON
+
+_DATE = r"(?P<date>(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2}))"
+_TIME = r"(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})"
+_OFFSET = r"(?P<offset>Z|[+-]\d{2}(?::?\d{2})?)"
+
+UNTYPED_DATE_TIME: Final = re.compile(
+    rf"{_DATE}T{_TIME}(?:\.\d{{1,3}})?)?{_OFFSET}?", re.ASCII
+)
+"""An ISO-8601 date-time down to milliseconds: converted wherever it stands."""
+
+TYPED_DATE_TIME: Final = re.compile(
+    rf"{_DATE}(?:[Tt ]{_TIME}(?:[.,]\d+)?)?\s?"
+    r"(?P<offset>[Zz]|UTC|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?)?",
+    re.ASCII,
+)
+"""A date or date-time at any precision: converted where the schema says so."""
+
+BEYOND_THE_CALENDAR: Final = re.compile(
+    r"(?:[+-]?\d{5,}|-\d{4}|0000)-\d{2}-\d{2}(?:[Tt ].*)?|\d{4,}-\d{2}-\d{2}.* BC",
+    re.ASCII,
+)
+"""A date whose year lies outside 1 to 9999."""
+
+_DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_SECONDS_A_DAY: Final = 86_400
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_EARLIEST: Final = (date.min.toordinal() - _EPOCH_ORDINAL) * _SECONDS_A_DAY
+_LATEST: Final = (date.max.toordinal() - _EPOCH_ORDINAL + 1) * _SECONDS_A_DAY - 1
+_MILLISECONDS: Final = (10**12, 10**13)
+"""Thirteen digits: milliseconds from 2001 to 2286."""
+
+
+@lru_cache(maxsize=4096)
+def _midnight(year: str, month: str, day: str) -> int:
+    ordinal = date(int(year), int(month), int(day)).toordinal()
+    return (ordinal - _EPOCH_ORDINAL) * _SECONDS_A_DAY
+
+
+@lru_cache(maxsize=256)
+def _offset_seconds(offset: str) -> int:
+    if offset in {"Z", "z", "UTC"}:
+        return 0
+    digits = offset[1:].replace(":", "").ljust(6, "0")
+    hours, minutes, seconds = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    if hours > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's own
+        msg = "no such offset"
+        raise ValueError(msg)
+    seconds += hours * 3600 + minutes * 60
+    return -seconds if offset[0] == "-" else seconds
+
+
+def _unix_of(match: re.Match[str]) -> int:
+    """Compute Unix seconds; a time without an offset is UTC, fractions are floored.
+
+    Raises:
+        ValueError: There is no such day or time of day.
+    """
+    midnight = _midnight(match["year"], match["month"], match["day"])
+    if match["hour"] is None:
+        return midnight
+    hour, minute, second = (
+        int(match["hour"]),
+        int(match["minute"]),
+        int(match["second"] or 0),
+    )
+    if hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004 - leap seconds exist
+        msg = "no such time of day"
+        raise ValueError(msg)
+    offset = match["offset"]
+    ahead = _offset_seconds(offset) if offset else 0
+    return midnight + hour * 3600 + minute * 60 + second - ahead
+
+
+def _unix_of_object(value: date) -> int:
+    """Compute Unix seconds of a date or datetime object, as Parquet files hold them."""
+    if not isinstance(value, datetime):
+        return (value.toordinal() - _EPOCH_ORDINAL) * _SECONDS_A_DAY
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=timezone.utc)
+    return math.floor(value.timestamp())
+
+
+def untyped_time(text: str) -> int | str:
+    """Convert a string that is an ISO-8601 date-time down to milliseconds.
+
+    Args:
+        text: Any string in untyped JSON.
+
+    Returns:
+        Unix seconds, or the string itself where it is anything else.
+    """
+    match = UNTYPED_DATE_TIME.fullmatch(text)
+    if match is None:
+        return text
+    try:
+        return _unix_of(match)
+    except ValueError:
+        return text
+
+
+def typed_time(value: JSON, field: str) -> JSON:
+    """Convert a value that the stream's schema types ``date-time`` or ``date``.
+
+    Args:
+        value: The value, usually a string.
+        field: Its name, for the rejection.
+
+    Returns:
+        Unix seconds; the value itself where it is a number, null or empty already, or
+        where it lies outside the years 1 to 9999.
+
+    Raises:
+        RejectedRecord: The value is no date at all.
+    """
+    if isinstance(value, date):
+        return _unix_of_object(value)
+    if not isinstance(value, str) or not value:
+        return value
+    match = TYPED_DATE_TIME.fullmatch(value)
+    if match is not None:
+        if match["year"] == "0000":
+            return value
+        try:
+            return _unix_of(match)
+        except ValueError:
+            pass
+    elif BEYOND_THE_CALENDAR.fullmatch(value):
+        return value
+    raise RejectedRecord(
+        "invalid_date", field, "the schema says that this is a date, but it is none"
+    )
+
+
+def call_time(value: JSON, field: str) -> int | None:
+    """Convert the call's own time, which Customer.io takes as Unix seconds only.
+
+    Args:
+        value: Digits in seconds or (13 of them) milliseconds, or a date in words of
+            ISO 8601.
+        field: Its name, for the rejection.
+
+    Returns:
+        Unix seconds, or ``None`` where there is no value.
+
+    Raises:
+        RejectedRecord: The value is no time.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        match = TYPED_DATE_TIME.fullmatch(value)
+        if match is not None:
+            try:
+                return _unix_of(match)
+            except ValueError:
+                raise _no_time(field) from None
+        value = Decimal(value) if _DIGITS.fullmatch(value) else value
+    if isinstance(value, date):
+        return _unix_of_object(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise _no_time(field)
+    return _unix_of_number(value, field)
+
+
+def _unix_of_number(value: float | Decimal, field: str) -> int:
+    if not math.isfinite(value):
+        raise _no_time(field)
+    number = Decimal(value)
+    least, beyond = _MILLISECONDS
+    if least <= abs(number) < beyond:
+        number /= 1000
+    if not _EARLIEST <= number <= _LATEST:
+        raise _no_time(field)
+    return math.floor(number)
+
+
+def _no_time(field: str) -> RejectedRecord:
+    return RejectedRecord(
+        "invalid_timestamp",
+        field,
+        "no time: expected Unix seconds, Unix milliseconds or an ISO-8601 date-time",
+    )
