@@ -61,6 +61,10 @@ class RegionError(DeliveryError):
     """The workspace lives in another region."""
 
 
+class StateError(TargetError):
+    """STATE cannot be written, so that what was delivered would be sent again."""
+
+
 class RejectedFileError(TargetError):
     """The file of rejected records cannot be written."""
 

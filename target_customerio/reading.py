@@ -1,0 +1,179 @@
+"""Reading Singer messages: exactly, interruptibly, and without quoting them.
+
+Numbers keep all their digits. A line that the fast decoder refuses only because of a
+NaN, an infinity or half a surrogate pair is decoded by the standard library, so that
+the record in it can be rejected instead of ending the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+from singer_sdk.io_base import GenericSingerReader
+
+from target_customerio.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Line: TypeAlias = str | bytes
+
+_decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
+LONGEST_NAME: Final = 100
+"""Most characters of a name out of the input that an error message repeats."""
+
+
+class StopReading(BaseException):
+    """A signal arrived while the reader was waiting for input."""
+
+
+def decoded(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+    """Decode a line of JSON, NaN and infinities included.
+
+    Args:
+        line: The line.
+
+    Returns:
+        The value; its numbers are ``int``, ``Decimal``, or a float that is not finite.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeError):
+        try:
+            return json.loads(line, parse_float=Decimal)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+class MessageReader(GenericSingerReader[bytes]):
+    """Reads Singer messages until the input ends or it is told to stop."""
+
+    def __init__(self) -> None:
+        """Start at the first line."""
+        super().__init__()
+        self.line: Line = b""
+        self._line_number = 0
+        self._stopped = False
+        self._waiting = False
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input, as bytes."""
+        return sys.stdin.buffer
+
+    def stop(self) -> None:
+        """Read no further.
+
+        Called by a signal handler in the thread that reads. A line that was read but
+        not handed on yet is dropped: nothing that depends on it has happened.
+
+        Raises:
+            StopReading: The reader is waiting for input, and must be woken.
+        """
+        self._stopped = True
+        if self._waiting:
+            raise StopReading
+
+    def process_lines(
+        self,
+        file_input: IO[Any] | None,
+        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+    ) -> Counter[str]:
+        """Read every message and hand it on.
+
+        Args:
+            file_input: The input; standard input if left out.
+            callbacks: What handles the messages, by their type.
+
+        Returns:
+            The number of messages of each type.
+
+        Raises:
+            InputError: A line is no Singer message.
+        """
+        source = self.default_input if file_input is None else file_input
+        source = getattr(source, "buffer", source)
+        counts: Counter[str] = Counter()
+        try:
+            while line := self._next_line(source):
+                if line.isspace():
+                    continue
+                self.line = line
+                message = self.deserialize_json(line)
+                kind = message["type"]
+                callback = callbacks.get(kind)
+                if callback is None:
+                    raise self._unknown(kind)
+                callback(message)
+                counts[kind] += 1
+        except StopReading:
+            pass
+        return counts
+
+    def deserialize_json(self, line: Line) -> dict[str, Any]:
+        """Decode a line that holds a Singer message.
+
+        Args:
+            line: The line.
+
+        Returns:
+            The message.
+
+        Raises:
+            InputError: It holds none.
+        """
+        try:
+            message = decoded(line)
+        except ValueError:
+            raise InputError(
+                f"Line {self._line_number} of the input is not JSON; what came before "
+                "it has been delivered. Check that nothing but the tap writes to the "
+                "pipe"
+            ) from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise InputError(
+                f"Line {self._line_number} of the input is no Singer message: it has "
+                "no type. Check that nothing but the tap writes to the pipe"
+            )
+        return message
+
+    @staticmethod
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Make sure that a message has the keys that it must have.
+
+        Args:
+            line_dict: The message, or a part of it.
+            requires: The keys.
+
+        Raises:
+            InputError: One is missing.
+        """
+        missing = requires - line_dict.keys()
+        if missing:
+            kind = str(line_dict.get("type", "SCHEMA"))[:LONGEST_NAME]
+            raise InputError(
+                f"A {kind} message lacks {', '.join(sorted(missing))}; mend the tap"
+            )
+
+    def _next_line(self, source: IO[Any]) -> Line:
+        self._waiting = True
+        if self._stopped:
+            return b""
+        line: Line = source.readline()
+        self._waiting = False
+        self._line_number += 1
+        return line
+
+    def _unknown(self, kind: str) -> InputError:
+        return InputError(
+            f"Line {self._line_number} of the input is a message of the unknown type "
+            f"{kind[:LONGEST_NAME]!r}; mend the tap"
+        )

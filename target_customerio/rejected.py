@@ -1,0 +1,155 @@
+"""The file of rejected records: Singer, so that it can be piped in again.
+
+Each record stands there as it arrived, byte for byte where that is valid JSON, and
+beside it what was wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from target_customerio.errors import RejectedFileError, RejectedRecord
+
+if TYPE_CHECKING:
+    from target_customerio.reading import Line
+
+OWNER_ONLY: Final = 0o600
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_NOT_FINITE: Final = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
+
+
+class _RecordLine(msgspec.Struct):
+    record: msgspec.Raw
+
+
+@dataclass(slots=True)
+class Source:
+    """Where an operation comes from.
+
+    Attributes:
+        stream: The stream as the tap names it.
+        schema: The stream's SCHEMA message as it arrived.
+        line: The RECORD message as it arrived.
+        is_recent: Whether it is an event young enough to trigger campaigns.
+    """
+
+    stream: str
+    schema: Line
+    line: Line
+    is_recent: bool = False
+
+
+class RejectedRecords:
+    """Appends rejected records to their file, which is made at the first of them."""
+
+    def __init__(self, path: str) -> None:
+        """Touch nothing yet.
+
+        Args:
+            path: Path of the file.
+        """
+        self.path = path
+        self._lock = Lock()
+        self._file: int | None = None
+        self._lines = 0
+        self._schemas: dict[str, Line] = {}
+
+    def add(self, source: Source, error: RejectedRecord) -> int:
+        """Write a rejected record.
+
+        Args:
+            source: The record.
+            error: What is wrong with it.
+
+        Returns:
+            The number of its line in the file.
+
+        Raises:
+            RejectedFileError: The file cannot be written.
+        """
+        with self._lock:
+            try:
+                if self._file is None:
+                    self._file = self._open()
+                if self._schemas.get(source.stream) != source.schema:
+                    self._write(_as_bytes(source.schema).strip())
+                    self._schemas[source.stream] = source.schema
+                self._write(_rejected_line(source, error))
+            except OSError as problem:
+                raise RejectedFileError(
+                    f"Rejected records cannot be written to {self.path}: "
+                    f"{problem.strerror}; make room or change rejected_records_path"
+                ) from problem
+            return self._lines
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def _open(self) -> int:
+        path = Path(self.path)
+        before = path.read_bytes() if path.is_file() else b""
+        self._lines = before.count(b"\n")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        file = os.open(path, flags, OWNER_ONLY)
+        if before and not before.endswith(b"\n"):
+            os.write(file, b"\n")
+            self._lines += 1
+        return file
+
+    def _write(self, line: bytes) -> None:
+        """Write a whole line or nothing of it."""
+        assert self._file is not None  # noqa: S101 - opened by the only caller
+        before = os.fstat(self._file).st_size
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError:
+            if before < os.fstat(self._file).st_size:
+                os.ftruncate(self._file, before)
+            raise
+        self._lines += 1
+
+
+def _rejected_line(source: Source, error: RejectedRecord) -> bytes:
+    rejection = {
+        "reason": error.reason,
+        "field": error.field,
+        "message": error.message,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}' % (
+        _encoder.encode(source.stream),
+        _record_as_it_arrived(source.line),
+        _encoder.encode(rejection),
+    )
+
+
+def _as_bytes(line: Line) -> bytes:
+    return line.encode() if isinstance(line, str) else line
+
+
+def _record_as_it_arrived(line: Line) -> bytes:
+    try:
+        return bytes(msgspec.json.decode(line, type=_RecordLine).record)
+    except (msgspec.DecodeError, UnicodeError):
+        record = json.loads(
+            line, parse_float=Decimal, parse_constant=_NOT_FINITE.__getitem__
+        )["record"]
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:
+        return json.dumps(record, default=str).encode()

@@ -1,0 +1,261 @@
+"""One run: takes operations in, keeps their accounts, and says how it went.
+
+Everything that the sinks of all streams share is here: the delivery, the file of
+rejected records, the counts, and what a rejection means for the run.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from target_customerio.delivery import (
+    Client,
+    Delivery,
+    Sender,
+    Statistics,
+    build_session,
+    enqueueable,
+)
+from target_customerio.errors import (
+    MissingKeyPropertyError,
+    RecordsRejectedError,
+    StateError,
+)
+from target_customerio.operations import PersonHappening
+from target_customerio.rejected import RejectedRecords, Source
+from target_customerio.summary import RECENT_SECONDS, Summary
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping, Sequence
+
+    from target_customerio.delivery import QueuedOperation
+    from target_customerio.errors import RejectedRecord
+    from target_customerio.operations import Operation
+    from target_customerio.settings import Settings
+
+PROGRESS_SECONDS: Final = 30.0
+MISSING_KEY: Final = "missing_key"
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class Run:
+    """What the sinks of a run share."""
+
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+        """Contact nobody yet.
+
+        Args:
+            settings: The settings.
+            logger: Takes what the user should know.
+
+        Raises:
+            SandboxError: The sandbox's file cannot be used.
+        """
+        self.summary = Summary()
+        self._settings = settings
+        self._logger = logger
+        self._rejected_records = RejectedRecords(settings.rejected_path)
+        self._sender = _sender(settings)
+        self._delivery = Delivery(self._sender, settings.limits, self)
+        self._met = False
+        self._ended = Event()
+        self._rejecting = Lock()
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the delivery has cost so far."""
+        return self._delivery.statistics
+
+    def meet(self) -> None:
+        """Make sure, once, that Customer.io knows us and is in the right region.
+
+        Raises:
+            DeliveryError: It does not, it is not, or there is no telling.
+        """
+        if not self._met:
+            self._sender.check_account(self._settings.connection.region)
+            self._met = True
+            Thread(target=self._show_progress, daemon=True).start()
+
+    def take(self, stream: str, operation: Operation, source: Source) -> None:
+        """Take an operation in for delivery.
+
+        Args:
+            stream: The name of the stream in the summary.
+            operation: The operation.
+            source: The record that it comes from.
+
+        Raises:
+            RejectedRecord: Customer.io could not take it.
+            TargetError: The delivery has ended.
+        """
+        source.is_recent = _is_recent(operation)
+        queued = enqueueable(operation, stream, source)
+        self.meet()
+        self._delivery.put(queued)
+
+    def reject(self, stream: str, source: Source, error: RejectedRecord) -> None:
+        """Put a record aside.
+
+        Args:
+            stream: The name of the stream in the summary.
+            source: The record.
+            error: What is wrong with it.
+
+        Raises:
+            RecordsRejectedError: The run is to stop at the first.
+            RejectedFileError: It cannot be put aside.
+        """
+        with self._rejecting:
+            line = self._rejected_records.add(source, error)
+            self.summary.streams[stream].rejected += 1
+        where = f"line {line} of {self._rejected_records.path}"
+        self._logger.warning(
+            "A record of stream '%s' is rejected: %s (%s%s): %s",
+            stream,
+            error.message,
+            error.reason,
+            f", {error.field}" if error.field else "",
+            where,
+        )
+        if self._settings.on_rejected == "abort":
+            kind = (
+                MissingKeyPropertyError
+                if error.reason == MISSING_KEY
+                else RecordsRejectedError
+            )
+            raise kind(
+                f"A record of stream {stream!r} was rejected, and on_rejected is "
+                f"abort; mend it in {where}"
+            )
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Have a state written once everything before it is accounted for.
+
+        Args:
+            state: The state.
+
+        Raises:
+            TargetError: The delivery has ended.
+        """
+        self._delivery.checkpoint(state)
+
+    def drain(self) -> None:
+        """Deliver all that was taken in.
+
+        Raises:
+            TargetError: The delivery has ended.
+        """
+        if not self._ended.is_set():
+            self._delivery.drain()
+
+    def end(self, *, patience_seconds: float = 0.0) -> None:
+        """Stop, say what was done, and let go of everything.
+
+        Args:
+            patience_seconds: How long requests under way may take to be accounted for.
+        """
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._delivery.close(patience_seconds)
+        self._sender.close()
+        self._rejected_records.close()
+        for line in self.summary.lines(self.statistics):
+            self._logger.info("%s", line)
+
+    def judge(self) -> None:
+        """Fail the run if records were rejected and the settings say so.
+
+        Raises:
+            RecordsRejectedError: They were, and they do.
+        """
+        rejected = self.summary.rejected
+        if rejected and self._settings.on_rejected == "fail":
+            raise RecordsRejectedError(
+                f"{rejected:,} records were rejected and stand in "
+                f"{self._rejected_records.path}; everything else is delivered. Mend "
+                "them and pipe the file in again, or set on_rejected to continue"
+            )
+
+    def delivered(self, operations: Sequence[QueuedOperation]) -> None:
+        """Count operations that Customer.io has taken.
+
+        Args:
+            operations: The operations.
+        """
+        streams = self.summary.streams
+        for operation in operations:
+            streams[operation.stream].delivered[operation.label] += 1
+            source = operation.origin
+            if isinstance(source, Source) and source.is_recent:
+                self.summary.recent_events += 1
+
+    def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
+        """Put aside the record of an operation that Customer.io has refused.
+
+        Args:
+            operation: The operation.
+            error: What is wrong with it.
+
+        Raises:
+            RecordsRejectedError: The run is to stop at the first.
+            RejectedFileError: It cannot be put aside.
+        """
+        assert isinstance(operation.origin, Source)  # noqa: S101 - as taken in
+        self.reject(operation.stream, operation.origin, error)
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write STATE, as the Singer specification wants it.
+
+        Args:
+            state: The state.
+
+        Raises:
+            StateError: Nobody takes it.
+        """
+        try:
+            sys.stdout.write(_encoder.encode(state).decode() + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            raise StateError(
+                "STATE cannot be written to standard output, which is closed or full; "
+                "what was delivered after the last STATE will be sent again"
+            ) from error
+
+    def _show_progress(self) -> None:
+        while not self._ended.wait(PROGRESS_SECONDS):
+            self._logger.info("%s", self.summary.progress(self.statistics))
+
+
+def _sender(settings: Settings) -> Sender:
+    connection = settings.connection
+    session = build_session(
+        connection.site_id, connection.api_key, settings.limits.concurrency
+    )
+    if connection.sandbox is not None:
+        # The sandbox brings SQLite with it, which no other run needs.
+        from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
+
+        adapter = SandboxAdapter(connection.sandbox, region=connection.region)
+        for scheme in list(session.adapters):
+            session.mount(scheme, adapter)
+    client = Client(
+        session, connection.base_url, settings.limits.request_timeout_seconds
+    )
+    return Sender(client, settings.limits)
+
+
+def _is_recent(operation: Operation) -> bool:
+    if not isinstance(operation, PersonHappening):
+        return False
+    if operation.timestamp is UNSET:
+        return True
+    return operation.timestamp > time.time() - RECENT_SECONDS

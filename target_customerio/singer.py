@@ -1,0 +1,210 @@
+"""The Singer side of the target, and the one place that replaces parts of the SDK.
+
+The SDK (0.54) keeps each stream's records in a buffer of its own, drains the buffers in
+parallel, looks at STATE when a record happens to arrive, ends the run at the first
+record that does not fit its schema, and lets a signal start a drain within a drain.
+The target promises order across streams, STATE in time and rejected records instead,
+so that the handlers of the messages are replaced here. Each replaced name is listed in
+:data:`REPLACED`, and a test makes sure that the SDK still calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.plugin_base import JSONSchemaValidator
+from singer_sdk.target_base import Target
+
+from target_customerio.errors import (
+    InputError,
+    RecordBeforeSchemaError,
+    RejectedRecord,
+    SettingsError,
+)
+from target_customerio.reading import LONGEST_NAME, Line, MessageReader
+from target_customerio.rejected import Source
+from target_customerio.sinks import SOURCE, StreamSink
+from target_customerio.validation import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from singer_sdk.mapper import StreamMap
+
+    from target_customerio.run import Run
+
+REPLACED: Final = (
+    "_handle_termination",
+    "_process_activate_version_message",
+    "_process_batch_message",
+    "_process_record_message",
+    "_process_schema_message",
+    "_process_state_message",
+    "_validate_config",
+)
+"""What of the SDK is replaced that it does not offer to be."""
+
+
+class SingerTarget(Target):
+    """A target whose streams share one ordered queue."""
+
+    run: Run
+    message_reader: MessageReader
+    message_reader_class = MessageReader
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+        """Start the target.
+
+        Args:
+            options: What the SDK's target takes.
+        """
+        self._schemas: dict[str, Line] = {}
+        self._versions_ignored = False
+        super().__init__(**options)
+        # Nothing is left for the SDK to drain in parallel.
+        self.max_parallelism = 1
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings without ever quoting one, and fill in the defaults.
+
+        A null counts as not set. Numbers may come as text, as they do from the
+        environment.
+        """
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        config = self._config
+        for name in [name for name, value in config.items() if value is None]:
+            del config[name]
+        for name, value in config.items():
+            if isinstance(value, str) and name in schema["properties"]:
+                config[name] = _number(value, schema["properties"][name])
+        for name in sorted(config.keys() - schema["properties"].keys()):
+            self.logger.warning("There is no setting %r; it is ignored", name)
+        validator = JSONSchemaValidator(schema)
+        errors = [explained(error) for error in validator.iter_errors(config)]
+        if errors and raise_errors:
+            raise SettingsError(*errors, schema=schema)
+        return errors
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        """Learn a stream, and make its sinks."""
+        self._assert_line_requires(message_dict, requires={"stream", "schema"})
+        stream, schema = message_dict["stream"], message_dict["schema"]
+        if not isinstance(stream, str) or not isinstance(schema, dict):
+            raise InputError("A SCHEMA message is malformed; mend the tap")
+        self._assert_line_requires(schema, requires={"properties"})
+        line = self.message_reader.line
+        if self._schemas.get(stream) == line:
+            return
+        keys = message_dict.get("key_properties")
+        self.mapper.register_raw_stream_schema(stream, schema, keys)
+        for stream_map in self._maps_of(stream):
+            self.get_sink(
+                stream_map.stream_alias,
+                schema=stream_map.transformed_schema,
+                key_properties=stream_map.transformed_key_properties,
+            )
+        self._schemas[stream] = line
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Map a record and hand it to its sinks, in the order of arrival."""
+        try:
+            stream, record = message_dict["stream"], message_dict["record"]
+            schema = self._schemas[stream]
+        except (KeyError, TypeError):
+            raise self._malformed(message_dict) from None
+        if not isinstance(record, dict):
+            raise self._malformed(message_dict)
+        source = Source(stream, schema, self.message_reader.line)
+        for stream_map in self._maps_of(stream):
+            sink = self.get_sink(stream_map.stream_alias)
+            assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
+            try:
+                mapped = stream_map.transform(record)
+            except Exception as error:  # noqa: BLE001 - expressions can raise anything
+                sink.reject(source, _unmappable(error))
+                continue
+            if mapped is not None:
+                sink.record_counter_metric.increment()
+                sink.process_record(mapped, {SOURCE: source})
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Queue a state behind everything that came before it."""
+        self._assert_line_requires(message_dict, requires={"value"})
+        self.run.checkpoint(message_dict["value"])
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Ignore what only tables have."""
+        self._assert_line_requires(message_dict, requires={"stream", "version"})
+        if not self._versions_ignored:
+            self._versions_ignored = True
+            self.logger.info("ACTIVATE_VERSION messages are ignored")
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        """Refuse what would be lost."""
+        self._assert_line_requires(message_dict, requires={"stream", "manifest"})
+        raise InputError(
+            "The tap sends BATCH messages, which this target does not take; remove "
+            "batch_config from the tap's settings"
+        )
+
+    def _handle_termination(
+        self,
+        signum: int,
+        frame: FrameType | None,  # noqa: ARG002 - the SDK's
+    ) -> None:
+        """Stop reading at the first signal; exit at once at the second."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _exit_at_once)
+        self.logger.warning(
+            "Signal %d: no more input is read; what has been read is delivered. "
+            "A second signal exits at once",
+            signum,
+        )
+        self.message_reader.stop()
+
+    def _maps_of(self, stream: str) -> list[StreamMap]:
+        return [
+            stream_map
+            for stream_map in self.mapper.stream_maps[stream]
+            if not isinstance(stream_map, RemoveRecordTransform)
+        ]
+
+    def _malformed(self, message: Mapping[str, Any]) -> InputError:
+        stream = message.get("stream")
+        if isinstance(stream, str) and stream not in self._schemas:
+            return RecordBeforeSchemaError(
+                f"A RECORD of stream {stream[:LONGEST_NAME]!r} came before its SCHEMA; "
+                "mend the tap"
+            )
+        return InputError("A RECORD message is malformed; mend the tap")
+
+
+def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler
+    sys.stderr.flush()
+    os._exit(128 + signum)
+
+
+def _number(text: str, schema: Mapping[str, Any]) -> object:
+    """Read a number that came as text, where the setting is a number."""
+    types = schema.get("type", ())
+    for kind, read in (("integer", int), ("number", float)):
+        if kind in types:
+            try:
+                return read(text)
+            except ValueError:
+                return text
+    return text
+
+
+def _unmappable(error: Exception) -> RejectedRecord:
+    return RejectedRecord(
+        "stream_map",
+        "",
+        f"an expression of stream_maps fails on the record ({type(error).__name__})",
+    )

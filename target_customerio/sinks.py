@@ -1,0 +1,203 @@
+"""The sinks, one for each call: a record goes in, an operation goes to the run.
+
+A sink holds nothing. The operations of all streams share one queue, since the order of
+a person's records across streams is part of the promise; it is the queue that batches,
+throttles and tries again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.sinks import BatchSink
+
+from target_customerio.conversion.converter import Converter
+from target_customerio.conversion.stream import Skipped
+from target_customerio.errors import RejectedRecord
+from target_customerio.run import MISSING_KEY
+from target_customerio.validation import RecordValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from target_customerio.conversion.fields import CallName
+    from target_customerio.rejected import Source
+    from target_customerio.run import Run
+    from target_customerio.target import TargetCustomerIO
+
+SOURCE = "source"
+"""Where the context of a record holds its source."""
+
+
+class StreamSink(BatchSink):
+    """What all sinks have in common: they count, and hold nothing."""
+
+    include_sdc_metadata_properties = True
+    """Lets ``_sdc_deleted_at`` through; the conversion leaves all of them out."""
+
+    def __init__(
+        self,
+        target: TargetCustomerIO,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Prepare to take the records of a stream.
+
+        Args:
+            target: The target.
+            stream_name: The stream's name.
+            schema: Its JSON schema.
+            key_properties: Its primary key.
+        """
+        super().__init__(target, stream_name, schema, key_properties)
+        self._run: Run = target.run
+        self._counts = self._run.summary.streams[stream_name]
+
+    def reject(self, source: Source, error: RejectedRecord) -> None:
+        """Put aside a record that could not be mapped.
+
+        Args:
+            source: The record's source.
+            error: What is wrong with it.
+        """
+        self._counts.read += 1
+        self._run.reject(self.stream_name, source, error)
+
+    def process_batch(self, context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
+        """Deliver what was taken in, from all streams.
+
+        Args:
+            context: Nothing is kept there.
+        """
+        self._run.drain()
+
+
+class CallSink(StreamSink):
+    """Takes the records of a stream whose records are calls."""
+
+    call: ClassVar[CallName]
+
+    def __init__(
+        self,
+        target: TargetCustomerIO,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Prepare to convert the records of a stream.
+
+        Args:
+            target: The target.
+            stream_name: The stream's name.
+            schema: Its JSON schema.
+            key_properties: Its primary key.
+        """
+        super().__init__(target, stream_name, schema, key_properties)
+        self._converter = Converter(
+            self.call,
+            stream=stream_name,
+            schema=self.schema,
+            key_properties=self.key_properties,
+            settings=target.settings.conversion,
+            notify=self._warn,
+        )
+
+    def get_validator(self) -> RecordValidator | None:
+        """Compile the stream's schema, unless records are not to be validated."""
+        self._record_validator = (
+            RecordValidator(self.stream_name, self.schema)
+            if self.validate_schema
+            else None
+        )
+        return self._record_validator
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
+        """Convert a record and hand the operation to the run.
+
+        Args:
+            record: The record, mapped.
+            context: Holds the record's source.
+        """
+        self._counts.read += 1
+        source: Source = context[SOURCE]
+        try:
+            self._check(record)
+            operation = self._converter.convert(record)
+            if isinstance(operation, Skipped):
+                self._counts.skipped[operation.reason] += 1
+            else:
+                self._run.take(self.stream_name, operation, source)
+        except RejectedRecord as error:
+            self._run.reject(self.stream_name, source, error)
+
+    def _check(self, record: Mapping[str, Any]) -> None:
+        for name in self.key_properties:
+            if name not in record:
+                raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
+        if self._record_validator is not None:
+            error = self._record_validator.rejection_of(record)
+            if error is not None:
+                raise error
+
+    def _warn(self, notice: str) -> None:
+        self.logger.warning("Stream '%s': %s", self.stream_name, notice)
+
+
+class IdentifySink(CallSink):
+    """People and their attributes."""
+
+    call = "identify"
+
+
+class TrackSink(CallSink):
+    """Events, and the actions that some of them are."""
+
+    call = "track"
+
+
+class PageSink(CallSink):
+    """Page views."""
+
+    call = "page"
+
+
+class ScreenSink(CallSink):
+    """Screen views."""
+
+    call = "screen"
+
+
+class GroupSink(CallSink):
+    """Objects and relationships."""
+
+    call = "group"
+
+
+class AliasSink(CallSink):
+    """Merges."""
+
+    call = "alias"
+
+
+class IgnoredSink(StreamSink):
+    """Drops the records of a stream that no rule names, and counts them."""
+
+    def get_validator(self) -> None:
+        """Check nothing."""
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
+        """Count a record.
+
+        Args:
+            record: The record.
+            context: Its source.
+        """
+        self._counts.read += 1
+        self._counts.skipped["unmapped stream"] += 1
+
+
+SINKS: dict[CallName, type[CallSink]] = {
+    sink.call: sink
+    for sink in (IdentifySink, TrackSink, PageSink, ScreenSink, GroupSink, AliasSink)
+}

@@ -1,0 +1,61 @@
+"""Which call the records of a stream are."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.conversion.fields import CALL_NAMES, CallName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PLURALS: Final[dict[CallName, str]] = {
+    "identify": "identifies",
+    "track": "tracks",
+    "page": "pages",
+    "screen": "screens",
+    "group": "groups",
+    "alias": "aliases",
+}
+CALL_OF_NAME: Final[dict[str, CallName]] = {
+    name: call for call in CALL_NAMES for name in (call, PLURALS[call])
+}
+"""The stream names that need no setting, in lower case."""
+
+_PREFIX: Final = re.compile(r".*[-.]", re.DOTALL)
+
+
+class StreamCalls:
+    """Tells the call of each stream, by the setting ``stream_calls`` and by name."""
+
+    def __init__(self, stream_calls: Mapping[str, CallName]) -> None:
+        """Learn the user's own mapping.
+
+        Args:
+            stream_calls: A call for each stream name or shell pattern, in order.
+        """
+        self._stream_calls = dict(stream_calls)
+
+    def call_of(self, stream: str) -> CallName | None:
+        """Tell the call of a stream.
+
+        Exact names of the setting come first, then the names that need no setting,
+        then the patterns of the setting in their order.
+
+        Args:
+            stream: The stream's name.
+
+        Returns:
+            The call, or ``None`` where no rule names the stream.
+        """
+        if stream in self._stream_calls:
+            return self._stream_calls[stream]
+        named = CALL_OF_NAME.get(_PREFIX.sub("", stream).lower())
+        if named is not None:
+            return named
+        for pattern, call in self._stream_calls.items():
+            if fnmatchcase(stream, pattern):
+                return call
+        return None

@@ -1,0 +1,196 @@
+"""The target: settings in, sinks out, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import (
+    PluginCapabilities,
+    TargetCapabilities,
+)
+
+from target_customerio.errors import (
+    InputError,
+    RecordsRejectedError,
+    TargetError,
+    UnmappedStreamError,
+)
+from target_customerio.reading import LONGEST_NAME
+from target_customerio.run import Run
+from target_customerio.settings import SCHEMA, Settings
+from target_customerio.singer import SingerTarget
+from target_customerio.sinks import SINKS, IgnoredSink
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from target_customerio.sinks import StreamSink
+
+STOPPED_READING = (InputError, RecordsRejectedError)
+"""Errors after which what came before them is still delivered."""
+
+PATIENCE_SECONDS = 5.0
+
+
+class TargetCustomerIO(SingerTarget):
+    """Makes the records of any tap happen in Customer.io."""
+
+    name = "target-customerio"
+    config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+        TargetCapabilities.HARD_DELETE,
+    ]
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+        """Start the target; nobody is contacted yet.
+
+        Args:
+            options: What the SDK's target takes.
+
+        Raises:
+            SettingsError: A setting cannot be used.
+        """
+        super().__init__(**options)
+        self.settings = Settings.of(self.config)
+        self.run = Run(self.settings, self.logger)
+
+    def get_sink_class(self, stream_name: str) -> type[StreamSink]:
+        """Choose the sink of a stream by its call.
+
+        Args:
+            stream_name: The stream's name.
+
+        Returns:
+            The sink's class.
+
+        Raises:
+            UnmappedStreamError: No rule names the stream.
+        """
+        call = self.settings.streams.call_of(stream_name)
+        if call is not None:
+            return SINKS[call]
+        if self.settings.ignore_unmapped:
+            self.logger.info("Stream '%s' is ignored: no rule names it", stream_name)
+            return IgnoredSink
+        raise UnmappedStreamError(
+            f"No rule says which call the records of stream "
+            f"{stream_name[:LONGEST_NAME]!r} are: name one of {', '.join(SINKS)} for "
+            "it in the setting stream_calls, or set unmapped_streams to ignore"
+        )
+
+    def process_endofpipe(self) -> None:
+        """Deliver what is left, say what was done, and judge the run.
+
+        Raises:
+            TargetError: The run has failed.
+        """
+        super().process_endofpipe()
+        self.run.drain()
+        self.run.end()
+        self.run.judge()
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Add the target's own option to the SDK's command."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--check"],
+                is_flag=True,
+                help="Check the settings, the credentials and the region, and exit.",
+            )
+        )
+        return command
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+        check: bool = False,
+    ) -> None:
+        """Run the command.
+
+        Args:
+            about: Show what the target is and which settings it has.
+            about_format: As what.
+            config: The configuration.
+            file_input: The input; standard input if left out.
+            check: Only check the settings, the credentials and the region.
+        """
+        if about:
+            cls.print_about(about_format)
+            return
+        with _errors_in_one_line(cls.logger):
+            target = cls(
+                config=config.config if config else {},
+                validate_config=True,
+                parse_env_config=config.parse_env if config else False,
+            )
+            if check:
+                target.run.meet()
+                target.run.end()
+                cls.logger.info("The settings and the credentials are in order")
+                return
+            target.print_version(print_fn=cls.logger.info)
+            target.process(file_input)
+
+    def process(self, file_input: IO[str] | None) -> None:
+        """Read the input to its end, and deliver what can be delivered of it.
+
+        Args:
+            file_input: The input; standard input if left out.
+
+        Raises:
+            TargetError: The run has failed.
+        """
+        try:
+            self.listen(file_input)
+        except STOPPED_READING:
+            self.run.drain()
+            raise
+        finally:
+            self.run.end(patience_seconds=PATIENCE_SECONDS)
+
+
+@contextmanager
+def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
+    """Exit with 1 and one line; the traceback is for the debug log level."""
+    try:
+        yield
+    except ConfigValidationError as error:
+        for line in error.errors or [str(error)]:
+            logger.error("%s", line)  # noqa: TRY400 - in one line
+    except TargetError as error:
+        logger.error("%s", error)  # noqa: TRY400 - in one line
+        logger.debug("What led to it:", exc_info=True)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error(  # noqa: TRY400 - in one line, and its text could quote a record
+            "Unexpected %s at %s:%s; run with the log level DEBUG for more",
+            type(error).__name__,
+            Path(place.filename).name,
+            place.lineno,
+        )
+        logger.debug("What led to it:", exc_info=True)
+    else:
+        return
+    sys.exit(1)

@@ -1,0 +1,116 @@
+"""JSON schemas applied: to the settings, and to the records of a stream.
+
+Neither ever quotes a value: a setting may be a secret, a record is somebody's data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
+from singer_sdk.sinks.core import BaseJSONSchemaValidator
+
+from target_customerio.errors import InputError, RejectedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from jsonschema import ValidationError
+
+EXPECTATIONS: Final[dict[str, Callable[[Any], str]]] = {
+    "enum": lambda rule: "one of " + ", ".join(str(value) for value in rule),
+    "type": lambda rule: (
+        "a value of type " + (rule if isinstance(rule, str) else " or ".join(rule))
+    ),
+    "minimum": lambda rule: f"at least {rule}",
+    "maximum": lambda rule: f"at most {rule}",
+    "exclusiveMinimum": lambda rule: f"more than {rule}",
+    "minLength": lambda _: "some text",
+    "additionalProperties": lambda _: "none but the documented entries",
+}
+"""What a setting may be, by the rule that it breaks."""
+
+
+def explained(error: ValidationError) -> str:
+    """Say which setting cannot be used, and what it may be.
+
+    Args:
+        error: The rule that a setting breaks.
+
+    Returns:
+        One line without the setting's value.
+    """
+    setting = ".".join(str(step) for step in error.absolute_path) or "config"
+    rule = str(error.validator)
+    if rule in EXPECTATIONS:
+        return f"{setting}: expected {EXPECTATIONS[rule](error.validator_value)}"
+    return f"{setting}: does not fit the setting's schema ({rule})"
+
+
+class RecordValidator(BaseJSONSchemaValidator):
+    """Checks records against their stream's schema, compiled once."""
+
+    def __init__(self, stream: str, schema: dict[str, Any]) -> None:
+        """Compile a stream's schema.
+
+        Args:
+            stream: The stream's name.
+            schema: Its JSON schema, of draft 7 like the SDK's.
+
+        Raises:
+            InvalidSchemaError: It is no JSON schema.
+        """
+        super().__init__(schema)
+        try:
+            self._compiled = jsonschema_rs.Draft7Validator(
+                schema, validate_formats=False, offline=True
+            )
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            raise InvalidSchemaError(
+                f"The SCHEMA of stream {stream!r} is no JSON schema of draft 7; "
+                "mend the tap, or its catalog"
+            ) from error
+
+    def validate(self, record: dict[str, Any]) -> None:
+        """Check a record the SDK's way.
+
+        Args:
+            record: The record.
+
+        Raises:
+            InvalidRecord: It does not fit.
+        """
+        rejection = self.rejection_of(record)
+        if rejection is not None:
+            raise InvalidRecord(rejection.message, {})
+
+    def rejection_of(self, record: Mapping[str, Any]) -> RejectedRecord | None:
+        """Check a record.
+
+        Args:
+            record: The record.
+
+        Returns:
+            Why it is rejected, or ``None`` where it fits.
+        """
+        if self._compiled.is_valid(record):
+            return None
+        return _rejection(self._compiled.iter_errors(record))
+
+
+class InvalidSchemaError(InputError, InvalidJSONSchema):
+    """A SCHEMA message does not hold a JSON schema."""
+
+
+def _rejection(errors: Iterator[jsonschema_rs.ValidationError]) -> RejectedRecord:
+    for error in errors:
+        field = ".".join(str(step) for step in error.instance_path)
+        rule = error.kind.name
+        missing = getattr(error.kind, "property", None)
+        if rule == "required" and missing is not None:
+            field = f"{field}.{missing}" if field else str(missing)
+        return RejectedRecord(
+            "schema", field, f"does not fit the stream's schema ({rule})"
+        )
+    return RejectedRecord("schema", "", "does not fit the stream's schema")
