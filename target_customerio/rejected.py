@@ -58,6 +58,7 @@ class RejectedRecords:
             path: Path of the file.
         """
         self.path = path
+        self._since = _now()
         self._lock = Lock()
         self._file: int | None = None
         self._lines = 0
@@ -90,6 +91,21 @@ class RejectedRecords:
                     f"{problem.strerror}; make room or change rejected_records_path"
                 ) from problem
             return self._lines
+
+    def holds_already(self, rejection: object) -> bool:
+        """Tell whether a record that comes in was put here by this very run.
+
+        When the file is piped in again, records that are rejected again are appended
+        to it, and would be read again for ever.
+
+        Args:
+            rejection: What stands beside the record.
+
+        Returns:
+            Whether this run has rejected the record already.
+        """
+        at = rejection.get("at") if isinstance(rejection, dict) else None
+        return isinstance(at, str) and at >= self._since
 
     def close(self) -> None:
         """Close the file."""
@@ -124,12 +140,16 @@ class RejectedRecords:
         self._lines += 1
 
 
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
 def _rejected_line(source: Source, error: RejectedRecord) -> bytes:
     rejection = {
         "reason": error.reason,
         "field": error.field,
         "message": error.message,
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "at": _now(),
     }
     return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}' % (
         _encoder.encode(source.stream),

@@ -136,6 +136,17 @@ class Run:
                 f"abort; mend it in {where}"
             )
 
+    def is_echo(self, rejection: object) -> bool:
+        """Tell whether a record comes out of this run's own rejected records.
+
+        Args:
+            rejection: What stands beside the record.
+
+        Returns:
+            Whether it does, and has been dealt with.
+        """
+        return self._rejected_records.holds_already(rejection)
+
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Have a state written once everything before it is accounted for.
 

@@ -120,6 +120,8 @@ class SingerTarget(Target):
             raise self._malformed(message_dict) from None
         if not isinstance(record, dict):
             raise self._malformed(message_dict)
+        if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):
+            return
         source = Source(stream, schema, self.message_reader.line)
         for stream_map in self._maps_of(stream):
             sink = self.get_sink(stream_map.stream_alias)
