@@ -1,0 +1,225 @@
+"""Identifying people: their attributes, and the identifiers among these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import exact_json
+from .anonymity import join
+from .attributes import merge, removes
+from .identity import comparable, create, find, name
+from .relationships import relate_person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_customerio.operations import JSON, Attributes, PersonIdentifiers
+
+    from .transaction import Transaction
+
+UNIQUE = ("id", "email")
+"""Attributes that find a person whom the identifier does not."""
+
+
+@dataclass
+class Person:
+    """A row of ``people``, and the identifier by which the operation named it."""
+
+    cio_id: str
+    named_by: str
+    id: str | None
+    email: str | None
+    phone: str | None
+    attributes: Attributes
+    updated_at: int | None
+
+    @property
+    def has_one_name(self) -> bool:
+        """Whether the person would be nameless without their only identifier."""
+        return sum(map(bool, (self.id, self.email, self.phone))) == 1
+
+
+def identify(transaction: Transaction, operation: JSON) -> None:
+    """Add or update a person (``identify_person``).
+
+    Source: schema ``identify_person`` and ``PUT /api/v1/customers/{identifier}``.
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    identifiers = operation["identifiers"]
+    ((kind, value),) = identifiers.items()
+    attributes = dict(operation.get("attributes") or {})
+    update_only = attributes.pop("_update", None)
+    cio_id = _find_or_adopt(transaction, identifiers, attributes)
+    if cio_id is None and update_only:
+        transaction.note("Failed Attribute Change", None, "_update")
+        return
+    cio_id = cio_id or create(transaction, kind, value)
+    if cio_id is None:
+        return
+    person = _read(transaction, cio_id, kind)
+    timestamp = operation.get("timestamp")
+    if not _is_outdated(person, timestamp):
+        _update(transaction, person, attributes, timestamp)
+    relate_person(transaction, cio_id, operation.get("cio_relationships") or ())
+
+
+def delete(transaction: Transaction, operation: JSON) -> None:
+    """Delete a person and all that is theirs (``person_delete``).
+
+    Source: ``DELETE /api/v1/customers/{identifier}``: "removes them, and all of their
+    information".
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    ((kind, value),) = operation["identifiers"].items()
+    transaction.database.execute(
+        "DELETE FROM people WHERE cio_id = ?", (find(transaction, kind, value),)
+    )
+
+
+def _find_or_adopt(
+    transaction: Transaction, identifiers: PersonIdentifiers, attributes: Attributes
+) -> str | None:
+    """Find the person by identifier, else by an attribute; then the name is theirs.
+
+    Source: "If the identifier in the path does not belong to a person but you use an
+    identifier in your request body that *does* belong to a person, your request updates
+    the person and assigns them the identifier in the path."
+    """
+    ((kind, value),) = identifiers.items()
+    person = find(transaction, kind, value)
+    if person or kind == "cio_id":
+        return person
+    for attribute in UNIQUE:
+        other = attributes.get(attribute)
+        person = find(transaction, attribute, str(other)) if other else None
+        if person:
+            name(transaction, person, kind, value)
+            return person
+    return None
+
+
+def _read(transaction: Transaction, cio_id: str, named_by: str) -> Person:
+    id_, email, phone, attributes, updated_at = transaction.database.execute(
+        "SELECT id, email, phone, attributes, attributes_updated_at FROM people"
+        " WHERE cio_id = ?",
+        (cio_id,),
+    ).fetchone()
+    present = exact_json.decode(attributes)
+    return Person(cio_id, named_by, id_, email, phone, present, updated_at)
+
+
+def _is_outdated(person: Person, timestamp: int | None) -> bool:
+    """Tell whether newer attributes have come already.
+
+    Source: ``timestamp`` of ``identify_person`` "can be used to control the order of
+    attribute updates". Only timestamps that were sent are compared, so that the time at
+    which a request happens to arrive decides nothing.
+    """
+    if timestamp is None or person.updated_at is None:
+        return False
+    return timestamp < person.updated_at
+
+
+def _update(
+    transaction: Transaction,
+    person: Person,
+    attributes: Attributes,
+    timestamp: int | None,
+) -> None:
+    plain = {
+        attribute: value
+        for attribute, value in attributes.items()
+        if attribute not in _IDENTIFYING
+        or _IDENTIFYING[attribute](transaction, person, attribute, value)
+    }
+    transaction.database.execute(
+        "UPDATE people SET attributes = ?, attributes_updated_at = ? WHERE cio_id = ?",
+        (
+            exact_json.text(merge(person.attributes, plain)),
+            person.updated_at if timestamp is None else timestamp,
+            person.cio_id,
+        ),
+    )
+
+
+def _set_identifier(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
+    """Give an identifier to a person who lacks one and to whom alone it belongs.
+
+    "If you want to update a person's identifiers after they are set, you must reference
+    them using their ``cio_id``", and an identifier of somebody else produces an
+    *Attribute Update Failure*. A person's last identifier cannot be removed.
+    """
+    present = getattr(person, kind)
+    new = None if removes(value) else str(value)
+    if _same(kind, present, new):
+        return False
+    if new and find(transaction, kind, new):
+        transaction.note("Attribute Update Failure", person.cio_id, kind)
+    elif present and (person.named_by != "cio_id" or _nameless(person, new)):
+        transaction.note("Failed Attribute Change", person.cio_id, kind)
+    else:
+        name(transaction, person.cio_id, kind, new)
+        setattr(person, kind, new)
+    return False
+
+
+def _set_phone(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
+    """Change a phone number, which is an attribute until an operation names by it.
+
+    Several people may share one, and it can be changed at any time, but not by the
+    operation that names the person by it.
+    """
+    new = None if removes(value) else str(value)
+    if new == person.phone:
+        return False
+    if person.named_by == "phone" or _nameless(person, new):
+        transaction.note("Failed Attribute Change", person.cio_id, kind)
+    else:
+        name(transaction, person.cio_id, kind, new)
+        person.phone = new
+    return False
+
+
+def _set_anonymous_id(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
+    """Join what was done under an ``anonymous_id``; the first to take it keeps it.
+
+    Source: schema ``anonymous_id``: "must be unique and is not reusable".
+    """
+    if removes(value):
+        return True
+    if not join(transaction, str(value), person.cio_id):
+        transaction.note("Attribute Update Failure", person.cio_id, kind)
+        return False
+    return True
+
+
+def _same(kind: str, present: str | None, new: str | None) -> bool:
+    if not present or not new:
+        return present == new
+    return comparable(kind, present) == comparable(kind, new)
+
+
+def _nameless(person: Person, new: str | None) -> bool:
+    return new is None and person.has_one_name
+
+
+_IDENTIFYING: dict[str, Callable[[Transaction, Person, str, JSON], bool]] = {
+    "id": _set_identifier,
+    "email": _set_identifier,
+    "phone": _set_phone,
+    "anonymous_id": _set_anonymous_id,
+}
+"""What each attribute that identifies does; True when it is kept among the others."""

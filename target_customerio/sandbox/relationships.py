@@ -1,0 +1,229 @@
+"""Relationships between people and objects, from both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from . import exact_json
+from .attributes import merge
+from .identity import find, find_or_create
+from .suppression import is_suppressed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_customerio.operations import (
+        JSON,
+        Attributes,
+        ObjectIdentifiers,
+        PersonIdentifiers,
+    )
+
+    from .transaction import Transaction
+
+ObjectKey: TypeAlias = tuple[str, str]
+"""An object's ``object_type_id`` and ``object_id``."""
+
+
+class _Statements(NamedTuple):
+    """What is asked of a table of relationships."""
+
+    list: str
+    read: str
+    write: str
+    delete: str
+
+
+_KNOWN = _Statements(
+    "SELECT object_type_id, object_id, attributes FROM relationships WHERE cio_id = ?",
+    "SELECT attributes FROM relationships"
+    " WHERE object_type_id = ? AND object_id = ? AND cio_id = ?",
+    "INSERT INTO relationships VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (object_type_id, object_id, cio_id)"
+    " DO UPDATE SET attributes = excluded.attributes",
+    "DELETE FROM relationships"
+    " WHERE object_type_id = ? AND object_id = ? AND cio_id = ?",
+)
+_ANONYMOUS = _Statements(
+    "SELECT object_type_id, object_id, attributes FROM anonymous_relationships"
+    " WHERE anonymous_id = ?",
+    "SELECT attributes FROM anonymous_relationships"
+    " WHERE object_type_id = ? AND object_id = ? AND anonymous_id = ?",
+    "INSERT INTO anonymous_relationships VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (object_type_id, object_id, anonymous_id)"
+    " DO UPDATE SET attributes = excluded.attributes",
+    "DELETE FROM anonymous_relationships"
+    " WHERE object_type_id = ? AND object_id = ? AND anonymous_id = ?",
+)
+
+
+class Party(NamedTuple):
+    """The human side of a relationship: a ``cio_id``, or an ``anonymous_id``."""
+
+    name: str
+    statements: _Statements = _KNOWN
+
+
+def object_key(identifiers: ObjectIdentifiers) -> ObjectKey:
+    """Return the key of an object.
+
+    Args:
+        identifiers: The object's identifiers as sent.
+
+    Returns:
+        Its type and id.
+    """
+    return identifiers["object_type_id"], identifiers["object_id"]
+
+
+def add_to_person(transaction: Transaction, operation: JSON) -> None:
+    """Relate a person to objects (``person_add_relationships``).
+
+    The person and the objects are created when they do not exist.
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    person = find_or_create(transaction, operation["identifiers"])
+    if person:
+        relate_person(transaction, person, operation["cio_relationships"])
+
+
+def delete_from_person(transaction: Transaction, operation: JSON) -> None:
+    """Part a person from objects (``person_delete_relationships``).
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    ((kind, value),) = operation["identifiers"].items()
+    person = find(transaction, kind, value)
+    if person:
+        for relationship in operation["cio_relationships"]:
+            _part(transaction, object_key(relationship["identifiers"]), Party(person))
+
+
+def add_to_object(transaction: Transaction, operation: JSON) -> None:
+    """Relate an object to people (``object_add_relationships``).
+
+    The object and the people are created when they do not exist; suppressed people are
+    left out.
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    key = object_key(operation["identifiers"])
+    for relationship in operation.get("cio_relationships") or ():
+        party = _party(transaction, relationship["identifiers"])
+        if party:
+            _relate(
+                transaction, key, party, relationship.get("relationship_attributes")
+            )
+
+
+def delete_from_object(transaction: Transaction, operation: JSON) -> None:
+    """Part an object from people (``object_delete_relationships``).
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    key = object_key(operation["identifiers"])
+    for relationship in operation["cio_relationships"]:
+        ((kind, value),) = relationship["identifiers"].items()
+        person = find(transaction, kind, value)
+        if person:
+            _part(transaction, key, Party(person))
+
+
+def relate_person(
+    transaction: Transaction, person: str, relationships: Iterable[JSON]
+) -> None:
+    """Relate a person to objects, creating objects that do not exist.
+
+    Args:
+        transaction: The open transaction.
+        person: The person's ``cio_id``.
+        relationships: Objects and relationship attributes (``object_relationships``).
+    """
+    for relationship in relationships:
+        _relate(
+            transaction,
+            object_key(relationship["identifiers"]),
+            Party(person),
+            relationship.get("relationship_attributes"),
+        )
+
+
+def carry_over(transaction: Transaction, origin: Party, person: str) -> None:
+    """Move relationships to a person; attributes that the person's own have win.
+
+    Args:
+        transaction: The open transaction.
+        origin: Who had the relationships so far.
+        person: The ``cio_id`` of the person who has them from now on.
+    """
+    heir = Party(person)
+    rows = transaction.database.execute(origin.statements.list, (origin.name,))
+    for object_type_id, object_id, attributes in rows.fetchall():
+        key = (object_type_id, object_id)
+        own = _read(transaction, key, heir)
+        _write(transaction, key, heir, exact_json.decode(attributes) | own)
+        _part(transaction, key, origin)
+
+
+def unnamed(anonymous_id: str) -> Party:
+    """Return the party that has not been identified yet.
+
+    Args:
+        anonymous_id: The id, such as a cookie's.
+
+    Returns:
+        The party.
+    """
+    return Party(anonymous_id, _ANONYMOUS)
+
+
+def _party(transaction: Transaction, identifiers: PersonIdentifiers) -> Party | None:
+    ((kind, value),) = identifiers.items()
+    if is_suppressed(transaction, kind, value):
+        return None
+    person = find_or_create(transaction, identifiers)
+    if person:
+        return Party(person)
+    return unnamed(value) if kind == "anonymous_id" else None
+
+
+def _relate(
+    transaction: Transaction, key: ObjectKey, party: Party, new: Attributes | None
+) -> None:
+    transaction.database.execute(
+        "INSERT OR IGNORE INTO objects (object_type_id, object_id, received_at)"
+        " VALUES (?, ?, ?)",
+        (*key, transaction.received_at),
+    )
+    present = _read(transaction, key, party)
+    _write(transaction, key, party, merge(present, new or {}))
+
+
+def _part(transaction: Transaction, key: ObjectKey, party: Party) -> None:
+    transaction.database.execute(party.statements.delete, (*key, party.name))
+
+
+def _read(transaction: Transaction, key: ObjectKey, party: Party) -> Attributes:
+    row = transaction.database.execute(
+        party.statements.read, (*key, party.name)
+    ).fetchone()
+    attributes: Attributes = exact_json.decode(row[0]) if row else {}
+    return attributes
+
+
+def _write(
+    transaction: Transaction, key: ObjectKey, party: Party, attributes: Attributes
+) -> None:
+    transaction.database.execute(
+        party.statements.write,
+        (*key, party.name, exact_json.text(attributes), transaction.received_at),
+    )

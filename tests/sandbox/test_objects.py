@@ -1,0 +1,168 @@
+"""Objects and relationships."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import CustomerIO, Operations
+
+
+ACME = {"object_type_id": "1", "object_id": "acme"}
+
+
+def relationships(customerio: CustomerIO) -> list[tuple[Any, ...]]:
+    return [
+        (row["object"], row["person"], row["attributes"])
+        for row in customerio.snapshot()["relationships"]
+    ]
+
+
+def test_an_objects_attributes_are_merged_and_removed(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.accept(
+        op.object("identify", also={"attributes": {"name": "Acme", "a": 1, "b": 2}}),
+        op.object("identify", also={"attributes": {"a": None, "b": "", "seats": 5}}),
+        op.object("identify"),
+    )
+    assert customerio.snapshot()["objects"] == {
+        "1:acme": {"attributes": {"name": "Acme", "seats": 5}}
+    }
+
+
+def test_objects_of_two_types_may_bear_the_same_id(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    course = op.object("identify")
+    course["identifiers"]["object_type_id"] = "2"
+    customerio.accept(op.object("identify"), course)
+    assert sorted(customerio.snapshot()["objects"]) == ["1:acme", "2:acme"]
+
+
+@pytest.mark.parametrize("action", ["identify", "add_relationships"])
+def test_people_whom_an_object_names_are_created(
+    customerio: CustomerIO, op: type[Operations], action: str
+) -> None:
+    related = [
+        op.relation({"id": "1"}, {"role": "admin"}),
+        op.relation({"email": "ann@example.com"}),
+        op.relation({"cio_id": "nobody"}),
+    ]
+    customerio.accept(op.object(action, also={"cio_relationships": related}))
+    assert relationships(customerio) == [
+        ("1:acme", "email:ann@example.com", {}),
+        ("1:acme", "id:1", {"role": "admin"}),
+    ]
+
+
+@pytest.mark.parametrize("action", ["identify", "add_relationships"])
+def test_people_and_objects_whom_a_person_names_are_created(
+    customerio: CustomerIO, op: type[Operations], action: str
+) -> None:
+    related = {"cio_relationships": [op.relation(ACME, {"role": "admin"})]}
+    customerio.accept(op.person(action, id="1", also=related))
+    assert relationships(customerio) == [("1:acme", "id:1", {"role": "admin"})]
+    assert customerio.snapshot()["objects"] == {"1:acme": {"attributes": {}}}
+
+
+def test_relationship_attributes_are_merged_from_both_sides(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.accept(
+        op.person(
+            "add_relationships",
+            id="1",
+            also={"cio_relationships": [op.relation(ACME, {"role": "admin", "a": 1})]},
+        ),
+        op.object(
+            "add_relationships",
+            also={"cio_relationships": [op.relation({"id": "1"}, {"a": None, "b": 2})]},
+        ),
+    )
+    assert relationships(customerio) == [("1:acme", "id:1", {"role": "admin", "b": 2})]
+
+
+def test_relationships_are_deleted_from_both_sides_and_nothing_is_created(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.accept(
+        op.object(
+            "identify",
+            also={
+                "cio_relationships": [
+                    op.relation({"id": "1"}),
+                    op.relation({"id": "2"}),
+                ]
+            },
+        ),
+        op.person(
+            "delete_relationships",
+            id="1",
+            also={"cio_relationships": [op.relation(ACME)]},
+        ),
+    )
+    assert relationships(customerio) == [("1:acme", "id:2", {})]
+    strangers = {
+        "cio_relationships": [op.relation({"id": "2"}), op.relation({"id": "3"})]
+    }
+    customerio.accept(
+        op.object("delete_relationships", also=strangers),
+        op.object("delete_relationships", "beta", also=strangers),
+        op.person(
+            "delete_relationships",
+            id="4",
+            also={"cio_relationships": [op.relation(ACME)]},
+        ),
+    )
+    assert relationships(customerio) == []
+    assert customerio.people() == ["id:1", "id:2"]
+    assert list(customerio.snapshot()["objects"]) == ["1:acme"]
+
+
+def test_deleting_an_object_removes_its_relationships(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.accept(
+        op.object("identify", also={"cio_relationships": [op.relation({"id": "1"})]}),
+        op.object("delete"),
+        op.object("delete", "never-seen"),
+    )
+    snapshot = customerio.snapshot()
+    assert (snapshot["objects"], snapshot["relationships"]) == ({}, [])
+    assert list(snapshot["people"]) == ["id:1"]
+
+
+def test_an_anonymous_relationship_carries_over_to_the_person(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    related = [op.relation({"anonymous_id": "cookie"}, {"role": "x", "since": 1})]
+    customerio.accept(
+        op.identify(
+            {}, id="1", also={"cio_relationships": [op.relation(ACME, {"role": "y"})]}
+        ),
+        op.object("identify_anonymous", also={"cio_relationships": related}),
+        op.object("identify_anonymous", "beta", also={"anonymous_id": "cookie"}),
+    )
+    assert relationships(customerio) == [
+        ("1:acme", "anonymous_id:cookie", {"role": "x", "since": 1}),
+        ("1:acme", "id:1", {"role": "y"}),
+        ("1:beta", "anonymous_id:cookie", {}),
+    ]
+    customerio.accept(op.identify({"anonymous_id": "cookie"}, id="1"))
+    assert relationships(customerio) == [
+        ("1:acme", "id:1", {"role": "y", "since": 1}),
+        ("1:beta", "id:1", {}),
+    ]
+
+
+def test_an_anonymous_relationship_of_a_person_already_known_is_theirs(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.accept(
+        op.identify({"anonymous_id": "cookie"}, id="1"),
+        op.object("identify_anonymous", also={"anonymous_id": "cookie"}),
+    )
+    assert relationships(customerio) == [("1:acme", "id:1", {})]

@@ -1,0 +1,229 @@
+"""The file: what it may be, and that it is never left half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_customerio.errors import SandboxError
+from target_customerio.sandbox import SandboxAdapter, Workspace, people
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import CustomerIO, Operations
+
+
+ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="files differ")
+ULID = "01HZX3R8Q4V5W6X7Y8Z9A0B1C2"
+
+
+def write_sqlite(path: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+def test_a_path_that_cannot_be_a_workspace_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("This is no SQLite file, and long enough to tell.")
+    (tmp_path / "short").write_text("x")
+    write_sqlite(tmp_path / "other.db", "CREATE TABLE t (a)")
+    write_sqlite(tmp_path / "versioned.db", "PRAGMA user_version = 1")
+    for name, what in {
+        "": "is a folder",
+        "no/such/folder.db": "folder that does not exist",
+        "text": "not a database",
+        "short": "not a database",
+        "other.db": "of another program",
+        "versioned.db": "of another program",
+    }.items():
+        with pytest.raises(SandboxError, match=what) as refused:
+            SandboxAdapter(tmp_path / name)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    write_sqlite(path, "CREATE TABLE t (a)")
+    before = path.read_bytes()
+    with pytest.raises(SandboxError):
+        Workspace(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_a_workspace_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    Workspace(path).close()
+    write_sqlite(path, "PRAGMA user_version = 2")
+    with pytest.raises(SandboxError, match="version 2"):
+        Workspace(path)
+
+
+def test_a_region_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="us, eu"):
+        SandboxAdapter(tmp_path / "workspace.db", region="mars")
+
+
+def test_a_name_that_no_file_can_bear_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="cannot be opened"):
+        Workspace(tmp_path / ("x" * 300))
+
+
+@ON_POSIX
+def test_a_file_that_is_no_regular_one_is_refused() -> None:
+    with pytest.raises(SandboxError, match="not a regular file"):
+        Workspace("/dev/null")
+
+
+def test_a_short_file_is_not_overwritten(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    note.write_text("x")
+    with pytest.raises(SandboxError):
+        Workspace(note)
+    assert note.read_text() == "x"
+
+
+def test_an_empty_file_becomes_a_workspace(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    path.touch()
+    with Workspace(path) as workspace:
+        assert workspace.snapshot()["people"] == {}
+
+
+@ON_POSIX
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    Workspace(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_workspace_is_found_again_as_it_was_left(
+    tmp_path: Path, op: type[Operations]
+) -> None:
+    path = tmp_path / "workspace.db"
+    with Workspace(path) as workspace:
+        assert workspace.apply(op.identify({"plan": "pro"}, id="1")) == []
+        before = workspace.snapshot()
+    with Workspace(path) as workspace:
+        assert workspace.snapshot() == before
+
+
+def test_a_workspace_can_be_used_without_http(
+    tmp_path: Path, op: type[Operations]
+) -> None:
+    moment = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+    path = tmp_path / "workspace.db"
+    with Workspace(path) as workspace:
+        assert workspace.apply(op.identify(id="1"), moment) == []
+        (error,) = workspace.apply(op.event("", id="1"), moment)
+    assert error["field"] == "name"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT id, received_at FROM people").fetchall()
+    assert rows == [("1", "2024-05-01T12:00:00.000+00:00")]
+
+
+def test_a_request_that_fails_inside_leaves_nothing_behind(
+    customerio: CustomerIO, op: type[Operations], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(people, "relate_person", fail)
+    with pytest.raises(ZeroDivisionError):
+        customerio.batch(op.event(id="1"), op.identify(id="1"))
+    monkeypatch.undo()
+    assert customerio.people() == []
+    assert customerio.sql("SELECT count(*) FROM requests") == [(0,)]
+    customerio.accept(op.identify(id="1"))
+
+
+def test_a_closed_workspace_says_so_and_can_be_closed_again(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
+    customerio.session.close()
+    customerio.session.close()
+    with pytest.raises(SandboxError, match="cannot be written"):
+        customerio.batch(op.identify(id="1"))
+
+
+def test_threads_take_turns(customerio: CustomerIO, op: type[Operations]) -> None:
+    def send(thread: int) -> None:
+        for number in range(20):
+            customerio.accept(
+                op.identify({f"t{thread}": number}, id="shared"),
+                op.event(id=f"{thread}-{number}"),
+            )
+
+    threads = [threading.Thread(target=send, args=(each,)) for each in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert customerio.attributes("id:shared") == {f"t{each}": 19 for each in range(4)}
+    assert customerio.sql("SELECT count(*) FROM events") == [(80,)]
+    assert customerio.sql("SELECT count(*) FROM requests") == [(80,)]
+
+
+def test_two_workspaces_of_the_same_records_compare_equal(
+    tmp_path: Path, op: type[Operations]
+) -> None:
+    records = [
+        op.event("Visited", anonymous_id="cookie", also={"id": ULID}),
+        op.identify({"email": "ann@example.com", "anonymous_id": "cookie"}, id="1"),
+        op.identify({"plan": "pro"}, id="2"),
+        op.device("token", id="2"),
+        op.object("identify", also={"cio_relationships": [op.relation({"id": "2"})]}),
+        op.merge({"id": "1"}, {"id": "2"}),
+        op.person("suppress", id="3"),
+    ]
+    with Workspace(tmp_path / "a") as once, Workspace(tmp_path / "b") as replayed:
+        for record in records:
+            once.apply(record)
+        for record in (*records[:4], *records, *records):
+            replayed.apply(record)
+        assert once.snapshot() == replayed.snapshot()
+        assert once.snapshot()["events"][0]["person"] == "id:1"
+
+
+def test_a_killed_process_leaves_whole_requests(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    endless = f"""
+import requests
+from target_customerio.sandbox import SandboxAdapter
+session = requests.Session()
+session.auth = ("a-site", "a-key")
+session.mount("https://", SandboxAdapter({str(path)!r}))
+number = 0
+while True:
+    batch = [
+        {{"type": "person", "action": "identify", "identifiers": {{"id": str(n)}}}}
+        for n in range(number, number + 100)
+    ]
+    session.post("https://track.customer.io/api/v2/batch", json={{"batch": batch}})
+    number += 100
+    print(number, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", endless], stdout=subprocess.PIPE, text=True
+    ) as process:
+        answered = [int(process.stdout.readline()) for _ in range(20)][-1]
+        process.kill()
+    Workspace(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        ((sound,),) = database.execute("PRAGMA integrity_check")
+        ((people_kept,),) = database.execute("SELECT count(*) FROM people")
+        ((requests_kept,),) = database.execute("SELECT count(*) FROM requests")
+    assert sound == "ok"
+    assert people_kept >= answered
+    assert people_kept == 100 * requests_kept
