@@ -102,6 +102,10 @@ class Operation(Struct, kw_only=True):
         """Return every person and object that the operation names."""
         raise NotImplementedError
 
+    def payload(self) -> JSON:
+        """Return what stands in a request for the operation."""
+        return self
+
     def ties(self) -> tuple[str, ...]:
         """Return the identities that the operation makes one and the same person."""
         return ()
@@ -355,3 +359,35 @@ class DeliveryReport(Operation, kw_only=True):
     def identities(self) -> tuple[str, ...]:
         """Return the delivery."""
         return (f"delivery:{self.delivery_id}",)
+
+
+class SegmentChange(Operation, kw_only=True):
+    """One person's membership of a manual segment.
+
+    Source: ``POST /api/v1/segments/{segment_id}/add_customers`` and
+    ``remove_customers``, which take many people of one kind of identifier.
+    """
+
+    segment_id: str
+    identifiers: PersonIdentifiers
+
+    def identities(self) -> tuple[str, ...]:
+        """Return the person."""
+        return (person_identity(self.identifiers),)
+
+    def payload(self) -> JSON:
+        """Return the identifier alone; its kind and the segment are in the address."""
+        (value,) = self.identifiers.values()
+        return value
+
+
+class SegmentAdd(SegmentChange, kw_only=True):
+    """Add a person to a manual segment."""
+
+    label = "segment add"
+
+
+class SegmentRemove(SegmentChange, kw_only=True):
+    """Remove a person from a manual segment."""
+
+    label = "segment remove"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from target_customerio.conversion.actions import DEFAULT_EVENTS, events_of_actions
-from target_customerio.conversion.fields import CALL_NAMES
+from target_customerio.conversion.fields import MAPPED_CALLS
 from target_customerio.conversion.stream import ConversionSettings
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
@@ -64,13 +64,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "stream_calls",
         th.ObjectType(
-            additional_properties=th.StringType(allowed_values=list(CALL_NAMES))
+            additional_properties=th.StringType(allowed_values=list(MAPPED_CALLS))
         ),
         default={},
         title="Stream calls",
         description="The call that the records of a stream are, by the stream's name "
         'or a shell pattern, such as `{"public-users": "identify", "*-orders": '
-        '"track"}`. Streams named after a call need no entry.',
+        '"track"}`. Streams named after a call need no entry. `segment` takes the '
+        "members of manual segments.",
     ),
     th.Property(
         "unmapped_streams",

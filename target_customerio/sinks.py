@@ -180,6 +180,12 @@ class AliasSink(CallSink):
     call = "alias"
 
 
+class SegmentSink(CallSink):
+    """Members of manual segments."""
+
+    call = "segment"
+
+
 class IgnoredSink(StreamSink):
     """Drops the records of a stream that no rule names, and counts them."""
 
@@ -199,5 +205,13 @@ class IgnoredSink(StreamSink):
 
 SINKS: dict[CallName, type[CallSink]] = {
     sink.call: sink
-    for sink in (IdentifySink, TrackSink, PageSink, ScreenSink, GroupSink, AliasSink)
+    for sink in (
+        IdentifySink,
+        TrackSink,
+        PageSink,
+        ScreenSink,
+        GroupSink,
+        AliasSink,
+        SegmentSink,
+    )
 }

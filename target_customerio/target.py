@@ -15,6 +15,7 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
+from target_customerio.conversion.fields import CALL_NAMES
 from target_customerio.errors import (
     InputError,
     RecordsRejectedError,
@@ -89,7 +90,7 @@ class TargetCustomerIO(SingerTarget):
             return IgnoredSink
         raise UnmappedStreamError(
             f"No rule says which call the records of stream "
-            f"{stream_name[:LONGEST_NAME]!r} are: name one of {', '.join(SINKS)} for "
+            f"{stream_name[:LONGEST_NAME]!r} are: name one of {', '.join(CALL_NAMES)} for "
             "it in the setting stream_calls, or set unmapped_streams to ignore"
         )
 

@@ -11,7 +11,9 @@ import re
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-CallName: TypeAlias = Literal["identify", "track", "page", "screen", "group", "alias"]
+CallName: TypeAlias = Literal[
+    "identify", "track", "page", "screen", "group", "alias", "segment"
+]
 
 CALL_NAMES: tuple[CallName, ...] = (
     "identify",
@@ -21,6 +23,10 @@ CALL_NAMES: tuple[CallName, ...] = (
     "group",
     "alias",
 )
+"""The calls of the spec; a stream may be named after one."""
+
+MAPPED_CALLS: tuple[CallName, ...] = (*CALL_NAMES, "segment")
+"""What a stream can be mapped to: membership of manual segments is no call."""
 
 BODY_OF_CALL: dict[CallName, str] = {
     "identify": "traits",
@@ -29,6 +35,7 @@ BODY_OF_CALL: dict[CallName, str] = {
     "page": "properties",
     "screen": "properties",
     "alias": "traits",
+    "segment": "traits",
 }
 """Which of the two containers a call fills."""
 
@@ -58,6 +65,7 @@ SPEC_FIELDS_OF_CALL: dict[CallName, tuple[str, ...]] = {
     "screen": ("event", "name"),
     "group": ("groupId",),
     "alias": ("previousId",),
+    "segment": ("segmentId", "action"),
 }
 """Fields of one call: ``name`` is a page's field, but a person's or company's trait."""
 

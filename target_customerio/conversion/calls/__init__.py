@@ -1,4 +1,4 @@
-"""The six calls, one file each, and the table that names them."""
+"""The six calls and the members of segments, one file each, and their table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from target_customerio.conversion.calls import (
     identify,
     page,
     screen,
+    segment,
     track,
 )
 
@@ -24,4 +25,5 @@ CALLS: dict[CallName, Convert] = {
     "screen": screen.convert,
     "group": group.convert,
     "alias": alias.convert,
+    "segment": segment.convert,
 }

@@ -1,0 +1,62 @@
+"""Segment: a person joins a manual segment, or leaves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.conversion.identifiers import PersonFinder, identifier
+from target_customerio.conversion.layout import DELETED_AT
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import SegmentAdd, SegmentRemove
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
+    from target_customerio.operations import JSON, SegmentChange
+
+CHANGES: Final[dict[JSON, type[SegmentChange]]] = {
+    "add": SegmentAdd,
+    "remove": SegmentRemove,
+}
+
+_member: Final = PersonFinder(phone=False)
+
+
+def convert(
+    call: Call,
+    record: Mapping[str, JSON],  # noqa: ARG001 - every call is converted alike
+    stream: Stream,
+) -> SegmentChange:
+    """Convert a row of segment membership.
+
+    Args:
+        call: The row.
+        record: The record that it was read from.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The change of the segment.
+
+    Raises:
+        RejectedRecord: It names no segment, nobody, or an unknown action.
+    """
+    action = call.fields.get("action", "add")
+    if stream.settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+        action = "remove"
+    change = CHANGES.get(action) if isinstance(action, str) else None
+    if change is None:
+        raise RejectedRecord(
+            "unknown_action", "action", "the action is one of " + ", ".join(CHANGES)
+        )
+    return change(segment_id=_segment(call), identifiers=_member.require(call))
+
+
+def _segment(call: Call) -> str:
+    segment_id = identifier(call.fields.get("segmentId"), "segmentId")
+    if segment_id is None:
+        raise RejectedRecord("required", "segmentId", "the row names no segment")
+    if not (segment_id.isascii() and segment_id.isdecimal()):
+        raise RejectedRecord("invalid_type", "segmentId", "a segment's id is a number")
+    return segment_id
