@@ -61,7 +61,7 @@ class MessageReader(GenericSingerReader[bytes]):
         super().__init__()
         self.line: Line = b""
         self._line_number = 0
-        self._stopped = False
+        self.stopped = False
         self._waiting = False
 
     @property
@@ -78,7 +78,7 @@ class MessageReader(GenericSingerReader[bytes]):
         Raises:
             StopReading: The reader is waiting for input, and must be woken.
         """
-        self._stopped = True
+        self.stopped = True
         if self._waiting:
             raise StopReading
 
@@ -165,7 +165,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _next_line(self, source: IO[Any]) -> Line:
         self._waiting = True
-        if self._stopped:
+        if self.stopped:
             return b""
         line: Line = source.readline()
         self._waiting = False

@@ -19,6 +19,7 @@ from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
+from target_customerio.batches import rows_of
 from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
@@ -112,17 +113,18 @@ class SingerTarget(Target):
         self._schemas[stream] = line
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        """Map a record and hand it to its sinks, in the order of arrival."""
-        try:
-            stream, record = message_dict["stream"], message_dict["record"]
-            schema = self._schemas[stream]
-        except (KeyError, TypeError):
-            raise self._malformed(message_dict) from None
+        """Take a record, unless this very run has rejected it already."""
+        stream = self._known_stream(message_dict)
+        record = message_dict.get("record")
         if not isinstance(record, dict):
-            raise self._malformed(message_dict)
+            raise InputError("A RECORD message is malformed; mend the tap")
         if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):
             return
-        source = Source(stream, schema, self.message_reader.line)
+        self._take(stream, record, self.message_reader.line)
+
+    def _take(self, stream: str, record: dict[str, Any], line: Line) -> None:
+        """Map a record and hand it to its sinks, in the order of arrival."""
+        source = Source(stream, self._schemas[stream], line)
         for stream_map in self._maps_of(stream):
             sink = self.get_sink(stream_map.stream_alias)
             assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
@@ -148,12 +150,16 @@ class SingerTarget(Target):
             self.logger.info("ACTIVATE_VERSION messages are ignored")
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        """Refuse what would be lost."""
-        self._assert_line_requires(message_dict, requires={"stream", "manifest"})
-        raise InputError(
-            "The tap sends BATCH messages, which this target does not take; remove "
-            "batch_config from the tap's settings"
-        )
+        """Take the records in the files of a batch like those in lines."""
+        stream = self._known_stream(message_dict)
+        manifest, encoding = message_dict.get("manifest"), message_dict.get("encoding")
+        if not isinstance(manifest, list) or not isinstance(encoding, dict):
+            raise InputError("A BATCH message is malformed; mend the tap")
+        for path in manifest:
+            for record, line in rows_of(str(path), encoding):
+                if self.message_reader.stopped:
+                    return
+                self._take(stream, record, b'{"record":%b}' % line)
 
     def _handle_termination(
         self,
@@ -177,14 +183,16 @@ class SingerTarget(Target):
             if not isinstance(stream_map, RemoveRecordTransform)
         ]
 
-    def _malformed(self, message: Mapping[str, Any]) -> InputError:
+    def _known_stream(self, message: Mapping[str, Any]) -> str:
         stream = message.get("stream")
-        if isinstance(stream, str) and stream not in self._schemas:
-            return RecordBeforeSchemaError(
-                f"A RECORD of stream {stream[:LONGEST_NAME]!r} came before its SCHEMA; "
-                "mend the tap"
+        if not isinstance(stream, str):
+            raise InputError(f"A {message['type']} message lacks stream; mend the tap")
+        if stream not in self._schemas:
+            raise RecordBeforeSchemaError(
+                f"A {message['type']} of stream {stream[:LONGEST_NAME]!r} came before "
+                "its SCHEMA; mend the tap"
             )
-        return InputError("A RECORD message is malformed; mend the tap")
+        return stream
 
 
 def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler

@@ -90,8 +90,9 @@ class TargetCustomerIO(SingerTarget):
             return IgnoredSink
         raise UnmappedStreamError(
             f"No rule says which call the records of stream "
-            f"{stream_name[:LONGEST_NAME]!r} are: name one of {', '.join(CALL_NAMES)} for "
-            "it in the setting stream_calls, or set unmapped_streams to ignore"
+            f"{stream_name[:LONGEST_NAME]!r} are: name one of "
+            f"{', '.join(CALL_NAMES)} for it in the setting stream_calls, or set "
+            "unmapped_streams to ignore"
         )
 
     def process_endofpipe(self) -> None:

@@ -94,9 +94,12 @@ class RecordValidator(BaseJSONSchemaValidator):
         Returns:
             Why it is rejected, or ``None`` where it fits.
         """
-        if self._compiled.is_valid(record):
-            return None
-        return _rejection(self._compiled.iter_errors(record))
+        try:
+            if self._compiled.is_valid(record):
+                return None
+            return _rejection(self._compiled.iter_errors(record))
+        except ValueError:
+            return RejectedRecord("invalid_type", "", "a value has no form in JSON")
 
 
 class InvalidSchemaError(InputError, InvalidJSONSchema):
