@@ -14,6 +14,7 @@ from singer_sdk.sinks import BatchSink
 from target_customerio.conversion.converter import Converter
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
+from target_customerio.misfit import FirstRecords
 from target_customerio.run import MISSING_KEY
 from target_customerio.validation import RecordValidator
 
@@ -94,6 +95,7 @@ class CallSink(StreamSink):
             key_properties: Its primary key.
         """
         super().__init__(target, stream_name, schema, key_properties)
+        self._first_records = FirstRecords(stream_name)
         self._converter = Converter(
             self.call,
             stream=stream_name,
@@ -130,6 +132,15 @@ class CallSink(StreamSink):
                 self._run.take(self.stream_name, operation, source)
         except RejectedRecord as error:
             self._run.reject(self.stream_name, source, error)
+            self._help(record, error)
+        else:
+            self._first_records.done = True
+
+    def _help(self, record: Mapping[str, Any], error: RejectedRecord) -> None:
+        if not self._first_records.done:
+            advice = self._first_records.reject(record, error)
+            if advice is not None:
+                self._warn(advice)
 
     def _check(self, record: Mapping[str, Any]) -> None:
         for name in self.key_properties:

@@ -1,0 +1,168 @@
+"""One request to Customer.io, and its answer or why there is none."""
+
+from __future__ import annotations
+
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import requests
+from requests.auth import HTTPBasicAuth
+
+from target_customerio.delivery.deadlines import TimedAdapter
+from target_customerio.delivery.response import Answer
+from target_customerio.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_ANSWER = 4_000_000
+"""Most bytes read of an answer; the longest one, a thousand errors, has fewer."""
+
+_CHUNK = 65_536
+
+_RETRYABLE = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+class Unanswered(Exception):  # noqa: N818 - nothing is wrong with the request
+    """No answer came; the request may or may not have arrived."""
+
+
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads.
+
+    Otherwise `requests` prepares to follow it, reads all of its body, and fails on a
+    malformed ``Location``.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find no target in any answer."""
+
+
+def build_session(site_id: str, api_key: str, connections: int) -> requests.Session:
+    """Make the session that carries every request.
+
+    Proxies are taken from the environment; credentials never are, since the session
+    has its own.
+
+    Args:
+        site_id: The user name of Track API credentials.
+        api_key: Their password.
+        connections: How many requests are in flight at most.
+
+    Returns:
+        The session; other transports can be mounted on it.
+    """
+    session = _Session()
+    session.auth = HTTPBasicAuth(site_id.encode(), api_key.encode())
+    session.headers.update(
+        {
+            "User-Agent": f"target-customerio/{version('target-customerio')}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+    )
+    # Nothing that an answer sets is sent back.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        session.mount(
+            scheme, TimedAdapter(pool_connections=1, pool_maxsize=connections)
+        )
+    return session
+
+
+class Client:
+    """Sends requests to one server."""
+
+    def __init__(
+        self, session: requests.Session, url: str, timeout_seconds: float
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            session: What carries the requests, credentials included.
+            url: The base URL of the Track API.
+            timeout_seconds: Longest wait for a connection, and for an answer.
+        """
+        self._session = session
+        self._url = url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
+
+    def exchange(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Send one request and read the answer.
+
+        Args:
+            method: The HTTP method.
+            path: The path of the endpoint.
+            body: The JSON to send, if any.
+
+        Returns:
+            The answer, whatever its status.
+
+        Raises:
+            Unanswered: When there is none.
+            DeliveryError: When the request cannot even be sent.
+        """
+        try:
+            with self._session.request(
+                method,
+                self._url + path,
+                data=body,
+                headers={"Content-Type": "application/json"} if body else None,
+                timeout=(self._timeout_seconds, self._timeout_seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return _read(response)
+        except _RETRYABLE as error:
+            raise Unanswered(_why(error)) from error
+        except requests.RequestException as error:
+            message = (
+                f"Requests cannot be sent ({type(error).__name__}): check `api_url`."
+            )
+            raise DeliveryError(message) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+
+def _read(response: requests.Response) -> Answer:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            break
+    return Answer(response.status_code, response.headers, bytes(body))
+
+
+def _why(error: BaseException) -> str:
+    """Name the cause in a few words; the full text would quote URLs of proxies."""
+    if isinstance(error, requests.Timeout):
+        return "took too long"
+    words = [
+        cause.strerror
+        for cause in _causes(error)
+        if isinstance(cause, OSError) and cause.strerror
+    ]
+    return f"failed: {words[-1] if words else type(error).__name__}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to what lies behind it, wrapped in whichever way."""
+    cause: object = error
+    seen: list[object] = []
+    while isinstance(cause, BaseException) and not any(cause is each for each in seen):
+        yield cause
+        seen.append(cause)
+        wrapped = [each for each in cause.args if isinstance(each, BaseException)]
+        reason = getattr(cause, "reason", None)
+        following = [reason, *wrapped, cause.__cause__, cause.__context__]
+        cause = next(
+            (each for each in following if isinstance(each, BaseException)), None
+        )

@@ -1,0 +1,185 @@
+"""Takes operations in, and has them delivered by a few threads."""
+
+from __future__ import annotations
+
+import time
+from threading import Condition, RLock, Thread
+from typing import TYPE_CHECKING, Any
+
+from target_customerio.delivery.checkpoints import Checkpoints
+from target_customerio.delivery.lanes import Lanes
+from target_customerio.delivery.ledger import Ledger
+from target_customerio.delivery.throttle import Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from target_customerio.delivery.ledger import Listener
+    from target_customerio.delivery.limits import Limits
+    from target_customerio.delivery.queued import QueuedOperation
+    from target_customerio.delivery.sender import Sender
+    from target_customerio.delivery.statistics import Statistics
+
+_BLINK = 0.25
+"""How long a caller waits before signals are looked at, in seconds."""
+
+
+class Delivery:
+    """Delivers operations in the order of their people and objects.
+
+    One thread puts operations and states in; a thread for each lane sends. The first
+    error ends it all: requests that are under way come to their end and are accounted
+    for, nothing more is sent, and the error is raised wherever the caller is next.
+    """
+
+    def __init__(self, sender: Sender, limits: Limits, listener: Listener) -> None:
+        """Start nothing yet.
+
+        Args:
+            sender: Sends the requests.
+            limits: How much is held, and how it is spread over requests.
+            listener: Told what becomes of each operation, and which states are due.
+        """
+        self._sender = sender
+        self._ledger = Ledger(listener, self._fail)
+        # Reentrant, so that a signal's handler can close what it has interrupted.
+        self._lock = RLock()
+        self._progress = Condition(self._lock)
+        self._bells = [Condition(self._lock) for _ in range(limits.concurrency)]
+        self._lanes = Lanes(limits, self._ring)
+        self._checkpoints = Checkpoints()
+        self._threads: list[Thread] = []
+        self._failure: BaseException | None = None
+        self._closed = False
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the delivery has cost so far."""
+        return self._sender.statistics
+
+    def put(self, operation: QueuedOperation) -> None:
+        """Take an operation in, as soon as there is room for it.
+
+        Args:
+            operation: The next operation of the run.
+
+        Raises:
+            TargetError: What has ended the delivery.
+        """
+        with self._lock:
+            self._raise_failure()
+            while not self._lanes.has_room(operation):
+                self._progress.wait(_BLINK)
+                self._raise_failure()
+            self._lanes.put(operation, time.monotonic())
+        if not self._threads:
+            self._start()
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Have a state written once everything put so far is accounted for.
+
+        Args:
+            state: The state; it is not to be changed any more.
+
+        Raises:
+            TargetError: What has ended the delivery.
+        """
+        with self._lock:
+            self._raise_failure()
+            self._checkpoints.add(self._lanes.next_sequence, state)
+        self._ledger.write_due_state(self._due_state)
+
+    def drain(self) -> None:
+        """Deliver all that was put, write the state that is due, and return.
+
+        Raises:
+            TargetError: What has ended the delivery.
+        """
+        with self._lock:
+            self._lanes.flush()
+            self._raise_failure()
+            while self._lanes.held_operations:
+                self._progress.wait(_BLINK)
+                self._raise_failure()
+            self._lanes.flushing = False
+        # Waits for whoever is writing a state right now.
+        self._ledger.write_due_state(self._due_state)
+        with self._lock:
+            self._raise_failure()
+
+    def close(self, patience_seconds: float = 0.0) -> None:
+        """Stop without sending more; whatever is called afterwards raises ``Stopped``.
+
+        Args:
+            patience_seconds: How long requests under way may take to come to their
+                end and be accounted for.
+        """
+        with self._lock:
+            self._closed = True
+            self._wake_all()
+        self._sender.stop()
+        deadline = time.monotonic() + patience_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise Stopped
+
+    def _start(self) -> None:
+        self._threads = [
+            Thread(target=self._work, args=(lane,), name=f"lane-{lane}", daemon=True)
+            for lane in range(len(self._bells))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self, lane: int) -> None:
+        """Send what a lane has to send, one request after the other."""
+        try:
+            while (operations := self._next(lane)) is not None:
+                self._sender.deliver(operations, self._ledger)
+                self._finish(lane)
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised where the caller is
+            self._fail(error)
+
+    def _next(self, lane: int) -> Sequence[QueuedOperation] | None:
+        with self._lock:
+            while not self._closed and self._failure is None:
+                now = time.monotonic()
+                operations = self._lanes.take(lane, now)
+                if operations is not None:
+                    return operations
+                until = self._lanes.look_again_at(lane, now)
+                self._bells[lane].wait(None if until is None else until - now)
+        return None
+
+    def _finish(self, lane: int) -> None:
+        with self._lock:
+            self._lanes.finish(lane)
+            self._progress.notify_all()
+        self._ledger.write_due_state(self._due_state)
+
+    def _due_state(self) -> Mapping[str, Any] | None:
+        with self._lock:
+            return self._checkpoints.due(self._lanes.low_watermark)
+
+    def _fail(self, error: BaseException) -> None:
+        """Remember the first error, and let everybody know."""
+        with self._lock:
+            if self._failure is None:
+                self._failure = error
+            self._wake_all()
+        self._sender.stop()
+
+    def _ring(self, lane: int) -> None:
+        self._bells[lane].notify()
+
+    def _wake_all(self) -> None:
+        self._progress.notify_all()
+        for bell in self._bells:
+            bell.notify_all()

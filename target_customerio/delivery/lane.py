@@ -1,0 +1,190 @@
+"""One lane: requests that are sent one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from target_customerio.delivery.limits import Limits
+    from target_customerio.delivery.queued import QueuedOperation
+
+NOTHING = sys.maxsize
+"""A sequence number after every operation's."""
+
+
+class Draft:
+    """Operations of one route that go out in one request.
+
+    They stand in the order of their sequence numbers.
+    """
+
+    __slots__ = (
+        "gates",
+        "lane",
+        "limits",
+        "most",
+        "operations",
+        "route",
+        "sealed",
+        "since",
+        "size",
+    )
+
+    def __init__(
+        self, lane: Lane, first: QueuedOperation, since: float, limits: Limits
+    ) -> None:
+        """Start a request.
+
+        Args:
+            lane: Where it is queued.
+            first: Its first operation.
+            since: When that came.
+            limits: What the request has to keep to.
+        """
+        self.lane = lane
+        self.route = first.route
+        self.since = since
+        self.limits = limits
+        self.most = min(self.route.capacity or NOTHING, limits.batch_operations)
+        self.operations = [first]
+        self.size = self.route.envelope_bytes + len(first.body)
+        self.gates: deque[tuple[int, Lane, int]] = deque()
+        self.sealed = False
+
+    @property
+    def first(self) -> int:
+        """The smallest sequence number in the request."""
+        return self.operations[0].sequence
+
+    @property
+    def full(self) -> bool:
+        """Whether no operation is to be added any more."""
+        return self.sealed or len(self.operations) >= self.most
+
+    def accepts(self, operation: QueuedOperation) -> bool:
+        """Tell whether an operation may be added.
+
+        Args:
+            operation: The operation.
+
+        Returns:
+            Whether it has the same route and there is room for it.
+        """
+        return (
+            not self.full
+            and self.route == operation.route
+            and self.size + 1 + len(operation.body) <= self.limits.batch_bytes
+        )
+
+    def add(self, operation: QueuedOperation) -> None:
+        """Add an operation at the end.
+
+        Args:
+            operation: The operation; the request accepts it.
+        """
+        self.operations.append(operation)
+        self.size += 1 + len(operation.body)  # the comma is the one
+
+    def hold_last_until(self, lane: Lane, sequence: int) -> None:
+        """Keep the last operation back by a gate.
+
+        Args:
+            lane: The lane to wait for.
+            sequence: The sequence number up to which it has to be finished.
+        """
+        self.gates.append((len(self.operations) - 1, lane, sequence))
+
+    def unblocked(self) -> int:
+        """Count the operations that no gate keeps back, and drop the open gates.
+
+        Returns:
+            How many operations from the start on may be sent now.
+        """
+        gates = self.gates
+        while gates:
+            index, lane, sequence = gates[0]
+            if lane.oldest <= sequence:
+                return index
+            gates.popleft()
+        return len(self.operations)
+
+    def split(self, count: int) -> tuple[Draft, Draft]:
+        """Divide the request in two.
+
+        Args:
+            count: How many operations the first one gets; no gate keeps them back.
+
+        Returns:
+            The two requests.
+        """
+        parts = []
+        for operations in (self.operations[:count], self.operations[count:]):
+            part = Draft(self.lane, operations[0], self.since, self.limits)
+            for operation in operations[1:]:
+                part.add(operation)
+            parts.append(part)
+        head, tail = parts
+        tail.gates.extend(
+            (index - count, lane, sequence) for index, lane, sequence in self.gates
+        )
+        return head, tail
+
+
+class Lane:
+    """A queue of requests, of which one may be in flight.
+
+    Each request begins with a smaller sequence number than the next one, so that the
+    oldest unfinished operation is found at the front.
+    """
+
+    __slots__ = ("blocked_on", "drafts", "in_flight", "index", "urgent_until")
+
+    def __init__(self, index: int) -> None:
+        """Open an empty lane.
+
+        Args:
+            index: Its number.
+        """
+        self.index = index
+        self.drafts: deque[Draft] = deque()
+        self.in_flight: Draft | None = None
+        self.urgent_until = -1
+        self.blocked_on: Lane | None = None
+
+    @property
+    def last(self) -> Draft | None:
+        """The request at the end of the queue."""
+        return self.drafts[-1] if self.drafts else None
+
+    @property
+    def oldest(self) -> int:
+        """The smallest sequence number that is not finished."""
+        if self.in_flight is not None:
+            return self.in_flight.first
+        return self.drafts[0].first if self.drafts else NOTHING
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """What a new operation would wait for: requests, and bytes in the last one."""
+        requests = len(self.drafts) + (self.in_flight is not None)
+        return requests, self.drafts[-1].size if self.drafts else 0
+
+    def send(self, count: int) -> Draft:
+        """Take the first operations of the first request into flight.
+
+        Args:
+            count: How many; no gate keeps them back.
+
+        Returns:
+            The request to send.
+        """
+        draft = self.drafts.popleft()
+        draft.sealed = True
+        if count < len(draft.operations):
+            draft, rest = draft.split(count)
+            rest.sealed = bool(self.drafts)  # nothing joins a request in the middle
+            self.drafts.appendleft(rest)
+        self.in_flight = draft
+        return draft

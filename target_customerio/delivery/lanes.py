@@ -1,0 +1,271 @@
+"""Which operations may share a request, and which request may go out now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_customerio.delivery.lane import Draft, Lane
+from target_customerio.delivery.ties import TieMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_customerio.delivery.limits import Limits
+    from target_customerio.delivery.queued import QueuedOperation
+    from target_customerio.delivery.routes import Route
+
+
+class _Holding:
+    """The lane that owns a key, and what is still to be done under that key."""
+
+    __slots__ = ("lane", "last", "pending")
+
+    def __init__(self, lane: Lane, last: int) -> None:
+        self.lane = lane
+        self.last = last
+        self.pending = 1
+
+
+class Lanes:
+    """Operations in the order of their people and objects, spread over lanes.
+
+    Each lane has at most one request in flight and sends its operations in the order
+    in which they came. Every key with unfinished operations is owned by one lane, and
+    a new operation joins the lane that owns its keys, behind everything that concerns
+    the same people and objects. Where several lanes own its keys, it joins the one
+    with the latest of these operations and is given a gate for each other: it is not
+    sent before that lane has finished up to a sequence number. So of two operations
+    that share a key the later is never sent before the earlier one is finished, unless
+    both are in one request, in order.
+
+    Nothing waits for ever. A gate names an earlier operation than the one that it
+    keeps back. Take the smallest unfinished sequence number: it stands at the front
+    of its lane, and every gate of its operation is open, because all that is smaller is
+    finished. Either it is in flight, or it will be sent when it has lingered, at the
+    latest.
+
+    A lane sends a request that is full, that has lingered, that another lane waits for,
+    or when everything is to go out (:attr:`flushing`). One that is merely full is not
+    cut short at a closed gate: rather the lane that holds it up is asked to hurry.
+
+    There are no threads and no clock in here. ``wake`` is called with a lane's number
+    whenever :meth:`take` or :meth:`look_again_at` may have a new answer for it.
+    """
+
+    def __init__(self, limits: Limits, wake: Callable[[int], None]) -> None:
+        """Open as many empty lanes as there may be requests in flight.
+
+        Args:
+            limits: What requests and lanes have to keep to.
+            wake: Told the number of a lane that has to be looked at.
+        """
+        self.flushing = False
+        self._limits = limits
+        self._wake = wake
+        self._lanes = [Lane(index) for index in range(limits.concurrency)]
+        self._filling: dict[Route, Draft] = {}
+        self._ties = TieMemory()
+        self._holdings: dict[str, _Holding] = {}
+        self._next_sequence = 0
+        self._held_bytes = 0
+        self._held_operations = 0
+
+    @property
+    def held_operations(self) -> int:
+        """The operations that are queued or in flight."""
+        return self._held_operations
+
+    @property
+    def held_bytes(self) -> int:
+        """Their bytes."""
+        return self._held_bytes
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence number of the operation that will come next."""
+        return self._next_sequence
+
+    @property
+    def low_watermark(self) -> int:
+        """The smallest sequence number that is not finished."""
+        return min(self._next_sequence, *(lane.oldest for lane in self._lanes))
+
+    def has_room(self, operation: QueuedOperation) -> bool:
+        """Tell whether an operation may be put without holding too much.
+
+        Args:
+            operation: The operation.
+
+        Returns:
+            Whether it has room; a single one always has.
+        """
+        return self._held_operations == 0 or (
+            self._held_operations < self._limits.held_operations
+            and self._held_bytes + len(operation.body) <= self._limits.held_bytes
+        )
+
+    def put(self, operation: QueuedOperation, now: float) -> None:
+        """Give an operation its sequence number and its place.
+
+        Args:
+            operation: The next operation of the run.
+            now: The current time.
+        """
+        operation.sequence = sequence = self._next_sequence
+        self._next_sequence += 1
+        self._held_operations += 1
+        self._held_bytes += len(operation.body)
+        operation.keys = keys = self._ties.keys(operation)
+        holdings = self._holdings
+        held = [holdings[key] for key in keys if key in holdings]
+        draft = self._draft_for(operation, held, now)
+        lane = draft.lane
+        for each in held:
+            if each.lane is not lane:
+                draft.hold_last_until(each.lane, each.last)
+                each.lane = lane
+            each.last = sequence
+            each.pending += 1
+        if len(held) < len(keys):
+            for key in keys:
+                if key not in holdings:
+                    holdings[key] = _Holding(lane, sequence)
+        if lane.in_flight is None and (draft.full or draft.first == sequence):
+            self._wake(lane.index)
+
+    def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
+        """Take the operations that a lane is to send now, in one request.
+
+        They count as in flight until :meth:`finish`.
+
+        Args:
+            index: The number of the lane.
+            now: The current time.
+
+        Returns:
+            The operations in order, or ``None`` when it has to wait.
+        """
+        lane = self._lanes[index]
+        if lane.in_flight is not None or not lane.drafts:
+            return None
+        draft = lane.drafts[0]
+        hurried = self._hurried(lane, draft, now)
+        if not hurried and not draft.full:
+            return None
+        count = draft.unblocked()
+        if count < len(draft.operations):
+            self._hurry(lane, draft)
+            if count == 0 or not hurried:
+                return None
+        return lane.send(count).operations
+
+    def look_again_at(self, index: int, now: float) -> float | None:
+        """Tell when a lane that has nothing to send may have, if nobody wakes it.
+
+        Args:
+            index: The number of the lane.
+            now: The current time.
+
+        Returns:
+            A time, or ``None`` when it can sleep until it is woken.
+        """
+        lane = self._lanes[index]
+        if lane.in_flight is not None or not lane.drafts:
+            return None
+        lingered = lane.drafts[0].since + self._limits.linger_seconds
+        return lingered if lingered > now else None
+
+    def finish(self, index: int) -> None:
+        """Count the operations that a lane has in flight as finished.
+
+        Args:
+            index: The number of the lane.
+        """
+        lane = self._lanes[index]
+        draft = lane.in_flight
+        if draft is None:
+            return
+        lane.in_flight = None
+        for operation in draft.operations:
+            self._held_bytes -= len(operation.body)
+            self._release(operation.keys)
+        self._held_operations -= len(draft.operations)
+        for other in self._lanes:
+            if other.blocked_on is lane:
+                other.blocked_on = None
+                self._wake(other.index)
+
+    def flush(self) -> None:
+        """Send everything without waiting for requests to fill up."""
+        self.flushing = True
+        for lane in self._lanes:
+            self._wake(lane.index)
+
+    def _draft_for(
+        self, operation: QueuedOperation, held: list[_Holding], now: float
+    ) -> Draft:
+        """Add an operation to the request that it belongs in.
+
+        What nothing comes before may join any request that is still open. Anything
+        else goes to the end of its lane, so that requests stay in the order of their
+        first operations, and those parted at a gate do too.
+        """
+        if held:
+            latest = max(held, key=lambda each: each.last) if held[1:] else held[0]
+            return self._append(latest.lane, operation, now)
+        draft = self._filling.get(operation.route)
+        if draft is not None and draft.accepts(operation):
+            draft.add(operation)
+            return draft
+        return self._fill_another(draft, operation, now)
+
+    def _fill_another(
+        self, filled: Draft | None, operation: QueuedOperation, now: float
+    ) -> Draft:
+        """Fill another request, now that one has a request's worth."""
+        if filled is not None and not filled.full:
+            filled.sealed = True
+            self._wake(filled.lane.index)
+        lane = min(self._lanes, key=lambda each: each.load)
+        draft = self._append(lane, operation, now)
+        self._filling[operation.route] = draft
+        return draft
+
+    def _append(self, lane: Lane, operation: QueuedOperation, now: float) -> Draft:
+        """Add an operation at the end of a lane."""
+        last = lane.last
+        if last is not None:
+            if last.accepts(operation):
+                last.add(operation)
+                return last
+            # It can go, unless what nothing comes before is still being added to it.
+            filling = self._filling.get(last.route)
+            if last is not filling or last.route == operation.route:
+                last.sealed = True
+        draft = Draft(lane, operation, now, self._limits)
+        lane.drafts.append(draft)
+        return draft
+
+    def _hurried(self, lane: Lane, draft: Draft, now: float) -> bool:
+        return (
+            self.flushing
+            or draft.first <= lane.urgent_until
+            or now >= draft.since + self._limits.linger_seconds
+        )
+
+    def _hurry(self, lane: Lane, draft: Draft) -> None:
+        """Ask the lane behind a draft's first gate, which is closed, to hurry."""
+        _, other, sequence = draft.gates[0]
+        lane.blocked_on = other
+        if other.urgent_until < sequence:
+            other.urgent_until = sequence
+            self._wake(other.index)
+
+    def _release(self, keys: tuple[str, ...]) -> None:
+        holdings = self._holdings
+        for key in keys:
+            holding = holdings[key]
+            if holding.pending == 1:
+                del holdings[key]
+            else:
+                holding.pending -= 1

@@ -1,0 +1,97 @@
+"""An operation on its way: encoded once, with what is needed to keep it in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from target_customerio.delivery.limits import Limits
+from target_customerio.delivery.routes import Route, route_of
+from target_customerio.errors import RejectedRecord
+
+if TYPE_CHECKING:
+    from target_customerio.operations import Operation
+
+TOO_LARGE = "too_large"
+INVALID_TEXT = "invalid_text"
+TOO_DEEP = "too_deep"
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(slots=True)
+class QueuedOperation:
+    """One operation between its record and Customer.io.
+
+    Attributes:
+        stream: The stream of the record.
+        label: What the operation is called in the summary.
+        body: The operation as JSON.
+        identities: Every person and object that it names.
+        ties: The identities that it makes one and the same person.
+        route: Where it is posted.
+        origin: The caller's handle to the record; never looked into.
+        sequence: Its place in the run, given when it is put into the delivery.
+        keys: Everything it is ordered by, given when it is put into the delivery.
+    """
+
+    stream: str
+    label: str
+    body: bytes
+    identities: tuple[str, ...]
+    ties: tuple[str, ...]
+    route: Route
+    origin: object
+    sequence: int = -1
+    keys: tuple[str, ...] = ()
+
+
+def enqueueable(
+    operation: Operation,
+    stream: str,
+    origin: object,
+    most_bytes: int = Limits.operation_bytes,
+) -> QueuedOperation:
+    """Encode an operation for its delivery.
+
+    Args:
+        operation: The operation.
+        stream: The stream of its record.
+        origin: The caller's handle to its record.
+        most_bytes: Most bytes that it may take.
+
+    Returns:
+        The operation, ready to be put into the delivery.
+
+    Raises:
+        RejectedRecord: When it is too large, or cannot be written as JSON.
+    """
+    body = _encoded(operation)
+    if len(body) > most_bytes:
+        message = (
+            f"The operation takes {len(body):,} bytes; "
+            f"Customer.io accepts {most_bytes:,}."
+        )
+        raise RejectedRecord(TOO_LARGE, "", message)
+    return QueuedOperation(
+        stream,
+        operation.label,
+        body,
+        operation.identities(),
+        operation.ties(),
+        route_of(operation),
+        origin,
+    )
+
+
+def _encoded(operation: Operation) -> bytes:
+    try:
+        return _ENCODER.encode(operation)
+    except UnicodeEncodeError:
+        message = "A text holds half of a surrogate pair, which is no Unicode."
+        raise RejectedRecord(INVALID_TEXT, "", message) from None
+    except RecursionError:
+        message = "The operation is nested too deeply to be written as JSON."
+        raise RejectedRecord(TOO_DEEP, "", message) from None

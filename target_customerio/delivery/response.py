@@ -1,0 +1,240 @@
+"""What an answer of Customer.io means for the operations of its request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from target_customerio.delivery.regions import redirected
+from target_customerio.delivery.retry_after import wanted_seconds
+from target_customerio.errors import (
+    CredentialsError,
+    DeliveryError,
+    RejectedRecord,
+    TargetError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RETRYABLE = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        *range(500, 600),
+    }
+)
+"""Statuses after which the same request may succeed later."""
+
+REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""Statuses that blame the content of the request."""
+
+NO_ENTRY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""Statuses that blame the credentials."""
+
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response.
+
+    Attributes:
+        status: Its status.
+        headers: Its headers, found in any case.
+        body: Its body; of an absurdly long one, the beginning.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Customer.io took all operations."""
+
+
+@dataclass(frozen=True)
+class PartlyRejected:
+    """Customer.io took all operations but some.
+
+    Attributes:
+        errors: What is wrong, by the operation's place in the request.
+        strays: How many errors name no operation of the request.
+    """
+
+    errors: Mapping[int, RejectedRecord]
+    strays: int = 0
+
+
+@dataclass(frozen=True)
+class WholeRequestRefused:
+    """Customer.io took none of the operations, because of one or more of them.
+
+    Attributes:
+        error: What is wrong, as far as Customer.io says.
+    """
+
+    error: RejectedRecord
+
+
+@dataclass(frozen=True)
+class RetryAfter:
+    """The same request may succeed later.
+
+    Attributes:
+        seconds: How long to wait at least, if Customer.io says.
+        shared: Whether this concerns every connection.
+        why: What happened, as the predicate of a sentence about the request.
+    """
+
+    seconds: float | None
+    shared: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Fatal:
+    """Nothing can be delivered.
+
+    Attributes:
+        error: What ends the run.
+    """
+
+    error: TargetError
+
+
+Outcome: TypeAlias = (
+    Delivered | PartlyRejected | WholeRequestRefused | RetryAfter | Fatal
+)
+
+
+def classify(answer: Answer, size: int) -> Outcome:
+    """Tell what an answer means.
+
+    Args:
+        answer: The answer.
+        size: The number of operations in the request.
+
+    Returns:
+        What it means. An answer that makes no sense never raises.
+    """
+    status = answer.status
+    if status in RETRYABLE:
+        return _again(answer, f"was answered with HTTP {status}")
+    if 200 <= status < 300:  # noqa: PLR2004 - the class of statuses
+        return _successful(answer, size)
+    if status in REFUSED:
+        return WholeRequestRefused(_refusal(answer))
+    return Fatal(_fatal(answer))
+
+
+def decoded(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON that may be none.
+
+    Args:
+        body: The body of an answer.
+
+    Returns:
+        Its value.
+
+    Raises:
+        ValueError: When it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        message = "no JSON"
+        raise ValueError(message) from error
+
+
+def _again(answer: Answer, why: str) -> RetryAfter:
+    seconds = wanted_seconds(answer.headers)
+    crowded = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    return RetryAfter(seconds, shared=crowded or seconds is not None, why=why)
+
+
+def _successful(answer: Answer, size: int) -> Outcome:
+    if not answer.body.strip():
+        return Delivered()
+    try:
+        content = decoded(answer.body)
+    except ValueError:
+        # A proxy's page: whether Customer.io ever saw the request is unknown.
+        return _again(answer, f"was answered with HTTP {answer.status} but no JSON")
+    listed = _listed_errors(content)
+    if not listed:
+        return Delivered()
+    errors: dict[int, RejectedRecord] = {}
+    strays = 0
+    for each in listed:
+        index = each.get("batch_index") if isinstance(each, dict) else None
+        if type(index) is int and 0 <= index < size:
+            errors.setdefault(index, _rejection(each, answer.status))
+        else:
+            strays += 1
+    return PartlyRejected(errors, strays)
+
+
+def _listed_errors(content: object) -> list[object]:
+    """Find the errors where the API description has them: on top, or in ``meta``."""
+    if not isinstance(content, dict):
+        return []
+    errors = content.get("errors")
+    meta = content.get("meta")
+    if errors is None and isinstance(meta, dict):
+        errors = meta.get("errors")
+    if errors is None:
+        return []
+    return errors if isinstance(errors, list) else [errors]
+
+
+def _refusal(answer: Answer) -> RejectedRecord:
+    try:
+        listed = _listed_errors(decoded(answer.body))
+    except ValueError:
+        listed = []
+    return _rejection(listed[0] if listed else None, answer.status)
+
+
+def _rejection(error: object, status: int) -> RejectedRecord:
+    if isinstance(error, str):
+        error = {"message": error}
+    told = error if isinstance(error, dict) else {}
+    too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return RejectedRecord(
+        _line(told.get("reason")) or ("too_large" if too_large else "refused"),
+        _line(told.get("field")),
+        _line(told.get("message"))
+        or f"Customer.io refused the operation with HTTP {status}.",
+    )
+
+
+def _line(text: object) -> str:
+    """Flatten a text of Customer.io's to one short line."""
+    if not isinstance(text, str):
+        return ""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    line = " ".join(shown.split())
+    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+
+
+def _fatal(answer: Answer) -> TargetError:
+    status = answer.status
+    if status in NO_ENTRY:
+        return CredentialsError(
+            f"Customer.io refuses the credentials (HTTP {status}): check `site_id` and"
+            " `api_key`, which have to be Track API credentials of the workspace, and"
+            " `region`."
+        )
+    if 300 <= status < 400:  # noqa: PLR2004 - the class of statuses
+        return redirected(status, answer.headers.get("Location", ""))
+    return DeliveryError(
+        f"The server answered with HTTP {status}, which Customer.io's Track API does"
+        " not: check `api_url`."
+    )

@@ -1,0 +1,70 @@
+"""Where an operation is posted, and how operations are put into one body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from target_customerio.operations import DeliveryReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_customerio.operations import Operation
+
+
+@dataclass(frozen=True)
+class Route:
+    """An endpoint of the Track API that takes operations.
+
+    Routes are values: two that are equal are the same endpoint, and their operations
+    may share a request.
+
+    Attributes:
+        path: The endpoint's path.
+        prefix: What comes before the first operation of a body.
+        suffix: What comes after the last one.
+        capacity: Most operations in one request; ``None`` leaves it to the limits.
+    """
+
+    path: str
+    prefix: bytes = b""
+    suffix: bytes = b""
+    capacity: int | None = None
+
+    @property
+    def envelope_bytes(self) -> int:
+        """The bytes of a body without its operations."""
+        return len(self.prefix) + len(self.suffix)
+
+    def body(self, operations: Iterable[bytes]) -> bytes:
+        """Put encoded operations into one body.
+
+        Args:
+            operations: The encoded operations, in the order in which they apply.
+
+        Returns:
+            The body of the request.
+        """
+        return self.prefix + b",".join(operations) + self.suffix
+
+
+BATCH = Route("/api/v2/batch", b'{"batch":[', b"]}")
+"""Operations on people and objects, mixed."""
+
+METRICS = Route("/api/v1/metrics", capacity=1)
+"""Delivery reports, one at a time and without an envelope."""
+
+_ROUTES: dict[type[Operation], Route] = {DeliveryReport: METRICS}
+
+
+def route_of(operation: Operation) -> Route:
+    """Tell where an operation is posted.
+
+    Args:
+        operation: Any operation.
+
+    Returns:
+        Its route: the batch endpoint unless its type has one of its own.
+    """
+    return _ROUTES.get(type(operation), BATCH)

@@ -1,0 +1,215 @@
+"""Requests tried until Customer.io has decided on every operation in them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
+
+from target_customerio.delivery import account
+from target_customerio.delivery.client import Unanswered
+from target_customerio.delivery.patience import Patience
+from target_customerio.delivery.response import (
+    Delivered,
+    Fatal,
+    PartlyRejected,
+    RetryAfter,
+    WholeRequestRefused,
+    classify,
+)
+from target_customerio.delivery.statistics import Statistics
+from target_customerio.delivery.throttle import Throttle
+from target_customerio.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_customerio.delivery.client import Client
+    from target_customerio.delivery.ledger import Ledger
+    from target_customerio.delivery.limits import Limits
+    from target_customerio.delivery.queued import QueuedOperation
+    from target_customerio.delivery.response import Answer, Outcome
+
+    Decision: TypeAlias = Delivered | PartlyRejected | WholeRequestRefused
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    body: bytes | None = None
+    size: int = 0
+    """The number of operations in it."""
+
+    @classmethod
+    def of(cls, operations: Sequence[QueuedOperation]) -> _Request:
+        route = operations[0].route
+        body = route.body(operation.body for operation in operations)
+        return cls("POST", route.path, body, len(operations))
+
+
+class Sender:
+    """Sends requests for any number of threads, within the limits."""
+
+    def __init__(self, client: Client, limits: Limits) -> None:
+        """Send nothing yet.
+
+        Args:
+            client: Carries single requests.
+            limits: How often, and for how long.
+        """
+        self._client = client
+        self._limits = limits
+        self._throttle = Throttle(limits.requests_per_second)
+        self._counting = Lock()
+        self._requests = 0
+        self._retries = 0
+        self._bytes_sent = 0
+
+    @property
+    def statistics(self) -> Statistics:
+        """What has been sent so far."""
+        with self._counting:
+            return Statistics(
+                self._requests,
+                self._retries,
+                self._bytes_sent,
+                self._throttle.seconds_throttled,
+            )
+
+    def check_account(self, region: str) -> None:
+        """Ask Customer.io whether the credentials and the region are right.
+
+        Args:
+            region: The region that the settings name.
+
+        Raises:
+            TargetError: When they are not, or there is no telling.
+        """
+        self._decide(
+            _Request("GET", account.PATH),
+            lambda answer, _: account.judge(answer, region),
+        )
+
+    def deliver(self, operations: Sequence[QueuedOperation], ledger: Ledger) -> None:
+        """Send operations of one route until each is delivered or rejected.
+
+        When Customer.io refuses them all because of some, they are halved, and the
+        first half is decided on before the second one is sent.
+
+        Args:
+            operations: What to send, in order.
+            ledger: Told what becomes of each.
+
+        Raises:
+            TargetError: When nothing more can be delivered.
+            Stopped: When nothing more is to be sent.
+        """
+        parts = [operations]
+        while parts:
+            part = parts.pop()
+            outcome = self._decide(_Request.of(part), classify)
+            if not isinstance(outcome, WholeRequestRefused):
+                _account_for(part, outcome, ledger)
+            elif len(part) == 1:
+                ledger.rejected(part[0], outcome.error)
+            else:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+
+    def stop(self) -> None:
+        """Send nothing more; requests that are under way come to their end."""
+        self._throttle.stop()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _decide(
+        self, request: _Request, judge: Callable[[Answer, int], Outcome]
+    ) -> Decision:
+        """Send one request until Customer.io has decided on it."""
+        patience = Patience(self._limits.max_retry_seconds)
+        while True:
+            outcome = self._try(request, judge, patience)
+            if isinstance(outcome, Fatal):
+                raise outcome.error
+            if not isinstance(outcome, RetryAfter):
+                return outcome
+            self._wait(request, outcome, patience)
+
+    def _try(
+        self,
+        request: _Request,
+        judge: Callable[[Answer, int], Outcome],
+        patience: Patience,
+    ) -> Outcome:
+        with self._throttle.place(patience.deadline):
+            self._count(request, again=patience.failures > 0)
+            try:
+                answer = self._client.exchange(
+                    request.method, request.path, request.body
+                )
+            except Unanswered as unanswered:
+                return RetryAfter(None, shared=False, why=str(unanswered))
+        return judge(answer, request.size)
+
+    def _wait(self, request: _Request, failure: RetryAfter, patience: Patience) -> None:
+        seconds = patience.wait(failure.seconds)
+        if seconds is None:
+            raise _undelivered(request, failure, patience)
+        logger.warning(
+            "A request to Customer.io %s; trying again in %.1f seconds (failure %d)",
+            failure.why,
+            seconds,
+            patience.failures,
+        )
+        if failure.shared:
+            self._throttle.pause(seconds)  # this one too waits for its turn there
+        else:
+            self._throttle.rest(seconds)
+
+    def _count(self, request: _Request, *, again: bool) -> None:
+        with self._counting:
+            self._requests += 1
+            self._retries += again
+            self._bytes_sent += len(request.body or b"")
+
+
+def _account_for(
+    operations: Sequence[QueuedOperation],
+    outcome: Delivered | PartlyRejected,
+    ledger: Ledger,
+) -> None:
+    if isinstance(outcome, Delivered):
+        ledger.delivered(operations)
+        return
+    if outcome.strays:
+        logger.warning(
+            "Customer.io reported %d errors that name no operation of the request",
+            outcome.strays,
+        )
+    errors = outcome.errors
+    ledger.delivered(
+        [each for index, each in enumerate(operations) if index not in errors]
+    )
+    for index in sorted(errors):
+        ledger.rejected(operations[index], errors[index])
+
+
+def _undelivered(
+    request: _Request, failure: RetryAfter, patience: Patience
+) -> DeliveryError:
+    tried = (
+        f"after {patience.failures} tries in {patience.seconds_spent:.0f} seconds; the"
+        f" last one {failure.why}."
+    )
+    if not request.size:
+        return DeliveryError(f"Customer.io could not be asked for the region {tried}")
+    return DeliveryError(
+        f"{request.size} operations could not be delivered {tried} No STATE was"
+        " written for them."
+    )
