@@ -17,8 +17,7 @@ MOST_COLUMNS: Final = 60
 
 ADVICE: Final[dict[str, tuple[str, str]]] = {
     "no_identifier": (
-        "userId or user_id, else an e-mail address in email, else for events "
-        "anonymousId or anonymous_id",
+        "userId or user_id, an e-mail address in email, for events anonymousId too",
         'stream_maps: {{"{stream}": {{"userId": "str(YOUR_COLUMN)"}}}}',
     ),
     "required": (
@@ -38,8 +37,7 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
 
 OTHERWISE: Final = (
     "a usable {field}",
-    'stream_maps: {{"{stream}": {{"{column}": "AN_EXPRESSION"}}}}, or another call for '
-    "the stream in stream_calls",
+    'stream_maps: {{"{stream}": {{"{column}": "AN_EXPRESSION"}}}}, or stream_calls',
 )
 
 

@@ -152,8 +152,8 @@ class PersonIdentify(PersonOperation, kw_only=True):
         names = {person_identity(self.identifiers): None}
         for kind in kinds:
             value = self.attributes.get(kind)
-            if value and isinstance(value, str):
-                names[person_identity({kind: value})] = None
+            if isinstance(value, (str, int)) and value and value is not True:
+                names[person_identity({kind: str(value)})] = None
         return names
 
 

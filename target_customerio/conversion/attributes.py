@@ -5,11 +5,11 @@ Nothing that comes in is ever changed; containers are rebuilt.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from target_customerio.conversion.timestamps import typed_time, untyped_time
@@ -184,7 +184,7 @@ class Cleaner:
         if value is None or isinstance(value, (bool, int)):
             return value
         if isinstance(value, (float, Decimal)):
-            if math.isfinite(value):
+            if value.is_finite() if isinstance(value, Decimal) else isfinite(value):
                 return value
             raise RejectedRecord(
                 "not_finite", field, "NaN and infinities have no place in JSON"

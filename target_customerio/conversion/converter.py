@@ -12,6 +12,7 @@ from target_customerio.conversion.event_ids import EventIds
 from target_customerio.conversion.fields import EVENT_CALLS, CallName
 from target_customerio.conversion.layout import DEFAULT_SEPARATOR, Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
+from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,16 +86,20 @@ class Converter:
         Raises:
             RejectedRecord: It cannot become one.
         """
-        call = self._layout.read(record)
-        if call.overrides and not self._told:
-            self._tell(call.flat, sorted(call.overrides))
-        return self._convert(call, record, self._stream)
+        try:
+            call = self._layout.read(record)
+            if not self._told and call.overrides:
+                self._tell(sorted(call.overrides))
+            return self._convert(call, record, self._stream)
+        except RecursionError:
+            raise RejectedRecord(
+                "too_deep", "", "the record is nested too deeply"
+            ) from None
 
-    def _tell(self, flat: bool, columns: list[str]) -> None:  # noqa: FBT001 - private
-        if flat:
-            self._told = True
-            self._notify(
-                f"the columns {', '.join(columns)} are left out: in an event they "
-                "would redirect a campaign's messages; put them into properties if "
-                "that is what you want"
-            )
+    def _tell(self, columns: list[str]) -> None:
+        self._told = True
+        self._notify(
+            f"the columns {', '.join(columns)} are left out: in an event they would "
+            "redirect a campaign's messages; put them into properties if that is what "
+            "you want"
+        )

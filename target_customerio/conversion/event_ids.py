@@ -7,6 +7,7 @@ record sent again is no second event.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     from target_customerio.operations import JSON
 
 _ULID_BYTES: Final = 16
+_ULID_CHARACTERS: Final = 26
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
 def is_ulid(text: str) -> bool:
     """Tell whether a text is a ULID as its specification writes one."""
+    if len(text) != _ULID_CHARACTERS:
+        return False
     try:
         return str(ULID.from_str(text)) == text.upper()
     except ValueError:
@@ -43,6 +47,13 @@ def ulid_of(*parts: bytes) -> str:
     """
     digest = hashlib.blake2b(b"\x00".join(parts), digest_size=_ULID_BYTES).digest()
     return str(ULID.from_bytes(digest))
+
+
+def _key_bytes(key: list[JSON]) -> bytes:
+    try:
+        return _json.encode(key)
+    except UnicodeEncodeError:  # half a surrogate pair, which is only fit to be hashed
+        return json.dumps(key, default=str).encode()
 
 
 class EventIds:
@@ -83,7 +94,7 @@ class EventIds:
             return ulid_of(message_id.encode(errors="surrogatepass"))
         key = [record.get(name) for name in self._keys]
         if key and None not in key:
-            return ulid_of(self._stream, _json.encode(key))
+            return ulid_of(self._stream, _key_bytes(key))
         return self._draw()
 
     def _message_id(self, call: Call) -> str | None:

@@ -11,7 +11,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import (
+    SPECIAL_USE_DOMAIN_NAMES,
+    EmailNotValidError,
+    validate_email,
+)
 
 from target_customerio.conversion.layout import lookup
 from target_customerio.errors import RejectedRecord
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 CIO_PREFIX: Final = "cio_"
 DEFAULT_OBJECT_TYPE: Final = "1"
+# A domain that no mail can reach, such as one in .local, makes an address none the less;
+# the library's documentation has its list changed in this way.
+SPECIAL_USE_DOMAIN_NAMES.clear()
+
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 
 
@@ -166,9 +174,7 @@ class PersonFinder:
 
     def _traits(self, call: Call) -> dict[str, JSON]:
         """Return the person's traits; a flat identify row is made of them."""
-        if not self._own_traits:
-            return {}
-        return call.traits or (call.body if call.body_is_traits else {})
+        return call.traits if self._own_traits else {}
 
     def _addresses(self, call: Call) -> list[JSON]:
         if self._own_traits or not call.flat:
@@ -178,7 +184,7 @@ class PersonFinder:
         if call.context:
             addresses.append(lookup(call.context, "traits", "email"))
         if self._property_email:
-            addresses.append(lookup(call.properties or call.body, "email"))
+            addresses.append(lookup(call.properties, "email"))
         return addresses
 
 

@@ -1,18 +1,19 @@
 """Reading a record: whatever its shape, one :class:`Call` comes out.
 
-What a column means is decided once a stream and remembered; reading a record is then
-one pass over its columns.
+What the columns mean is worked out once for each set of them and remembered; reading a
+record is then a matter of picking up the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from target_customerio.conversion.attributes import (
     NO_DATES,
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SEPARATOR: Final = "__"
 DELETED_AT: Final = "_sdc_deleted_at"
+MOST_SHAPES: Final = 4096
+"""Shapes that are remembered; the records of a stream rarely have more than a few."""
 
-_json = msgspec.json.Decoder(float_hook=Decimal)
+_json: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Role(Enum):
@@ -77,8 +80,30 @@ class Column:
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Call:
+FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
+BODY_ROLES: Final = frozenset({Role.BODY, Role.FIELD_AND_BODY})
+
+
+class Shape(Struct):
+    """What all records with the same columns have in common.
+
+    Attributes:
+        fields: The record's own fields by the spec's names, and the columns that hold
+            them; of two spellings the spec's own comes last, and wins.
+        columns: The columns that are the body of a flat row.
+        overrides: Columns of a flat row that would redirect a message.
+        containers: The containers that stand in the record whole.
+        parts: The flattened columns of each container, and the way to each.
+    """
+
+    fields: list[tuple[str, str]]
+    columns: list[str]
+    overrides: list[str]
+    containers: list[str]
+    parts: dict[str, list[tuple[str, tuple[str, ...]]]]
+
+
+class Call(Struct):
     """One record, read.
 
     Attributes:
@@ -86,11 +111,6 @@ class Call:
         body: The traits or properties, or the columns of a flat row.
         dates: Which of the body the schema types as dates.
         flat: Whether the body is made of the row's columns.
-        traits: The traits, whatever the call.
-        properties: The properties, whatever the call.
-        context: The context.
-        overrides: Columns of a flat row that would redirect a message.
-        body_is_traits: Whether the body is made of traits.
         field_dates: Which of the record's own fields the schema types as dates.
     """
 
@@ -98,23 +118,39 @@ class Call:
     body: Attributes
     dates: DateTree
     flat: bool
-    traits: Attributes
-    properties: Attributes
-    context: Attributes
-    overrides: Attributes
-    body_is_traits: bool
     field_dates: DateTree
+    _record: Mapping[str, JSON]
+    _shape: Shape
+    _opened: dict[str, Attributes]
 
+    @property
+    def traits(self) -> Attributes:
+        """The traits, of which a flat identify or group row is made."""
+        return self._container("traits")
 
-@dataclass
-class _Read:
-    """What one pass over a record has found so far."""
+    @property
+    def properties(self) -> Attributes:
+        """The properties, of which a flat event row is made."""
+        return self._container("properties")
 
-    fields: dict[str, JSON] = field(default_factory=dict)
-    body: Attributes = field(default_factory=dict)
-    overrides: Attributes = field(default_factory=dict)
-    containers: dict[str, JSON] = field(default_factory=dict)
-    parts: dict[str, list[tuple[tuple[str, ...], JSON]]] = field(default_factory=dict)
+    @property
+    def context(self) -> Attributes:
+        """The context."""
+        return self._container("context")
+
+    @property
+    def overrides(self) -> Attributes:
+        """The columns of a flat row that would redirect a message."""
+        if not self.flat:
+            return {}
+        return {name: self._record[name] for name in self._shape.overrides}
+
+    def _container(self, name: str) -> Attributes:
+        found = self._opened.get(name)
+        if found is None:
+            found = _container(self._record, self._shape, name) or {}
+            self._opened[name] = found
+        return found
 
 
 class Layout:
@@ -137,7 +173,7 @@ class Layout:
         self._call = call
         self._body = BODY_OF_CALL[call]
         self._separators = tuple(separators)
-        self._columns: dict[str, Column] = {}
+        self._shapes: dict[tuple[str, ...], Shape] = {}
         self._named = self._columns_by_name()
         self._dates = dates_of_schema(schema)
         self._body_dates = self._dates_of_body()
@@ -154,50 +190,56 @@ class Layout:
         Raises:
             RejectedRecord: A container is neither an object nor the JSON text of one.
         """
-        read = _Read()
-        columns = self._columns
-        for name, value in record.items():
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = self._classify(name)
-            role = column.role
-            if role is Role.BODY:
-                read.body[name] = value
-            elif role is not Role.IGNORED:
-                self._keep(read, column, name, value)
-        traits = _container(read, "traits")
-        properties = _container(read, "properties")
-        body = traits if self._body == "traits" else properties
+        names = tuple(record)
+        shape = self._shapes.get(names)
+        if shape is None:
+            shape = self._learn(names)
+        fields = {
+            field: value
+            for field, name in shape.fields
+            if (value := record[name]) is not None and value != ""
+        }
+        for name in shape.containers:
+            if type(record[name]) is not dict:
+                _container(record, shape, name)
+        body = _container(record, shape, self._body)
+        flat = body is None
+        if body is None:
+            body = {name: record[name] for name in shape.columns}
         return Call(
-            fields=read.fields,
-            body=read.body if body is None else body,
-            dates=self._dates if body is None else self._body_dates,
-            flat=body is None,
-            traits=traits or {},
-            properties=properties or {},
-            context=_container(read, "context") or {},
-            overrides=read.overrides,
-            body_is_traits=self._body == "traits",
-            field_dates=self._dates,
+            fields,
+            body,
+            self._dates if flat else self._body_dates,
+            flat,
+            self._dates,
+            record,
+            shape,
+            {self._body: body},
         )
 
-    @staticmethod
-    def _keep(read: _Read, column: Column, name: str, value: JSON) -> None:
-        role = column.role
-        if role is Role.PART:
-            read.parts.setdefault(column.name, []).append((column.path, value))
-        elif role is Role.CONTAINER:
-            read.containers[column.name] = value
-        elif role is Role.OVERRIDE:
-            read.overrides[name] = value
-        else:
-            if role is Role.FIELD_AND_BODY:
-                read.body[name] = value
-            if value is not None and value != "":
-                if column.own:
-                    read.fields[column.name] = value
-                else:
-                    read.fields.setdefault(column.name, value)
+    def _learn(self, names: tuple[str, ...]) -> Shape:
+        """Work out a shape, and remember it unless there are too many."""
+        columns = [(name, self._classify(name)) for name in names]
+        parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        for name, column in columns:
+            if column.role is Role.PART:
+                parts.setdefault(column.name, []).append((name, column.path))
+        fields = [each for each in columns if each[1].role in FIELD_ROLES]
+        fields.sort(key=lambda each: each[1].own)
+        shape = Shape(
+            fields=[(column.name, name) for name, column in fields],
+            columns=[name for name, column in columns if column.role in BODY_ROLES],
+            overrides=[
+                name for name, column in columns if column.role is Role.OVERRIDE
+            ],
+            containers=[
+                name for name, column in columns if column.role is Role.CONTAINER
+            ],
+            parts=parts,
+        )
+        if len(self._shapes) < MOST_SHAPES:
+            self._shapes[names] = shape
+        return shape
 
     def _columns_by_name(self) -> dict[str, Column]:
         """List the columns that are known by their whole name."""
@@ -263,16 +305,19 @@ def _place(
     tree.setdefault(last, value)
 
 
-def _container(read: _Read, name: str) -> Attributes | None:
+def _container(
+    record: Mapping[str, JSON], shape: Shape, name: str
+) -> Attributes | None:
     """Return a container whole: its own object, and its flattened columns below it."""
-    whole = read.containers.get(name)
-    parts = read.parts.get(name)
-    body = None if whole is None or whole == "" else opened(whole, name)
+    whole = record.get(name)
+    parts = shape.parts.get(name)
+    if type(whole) is not dict:
+        whole = None if whole is None or whole == "" else opened(whole, name)
     if not parts:
-        return body
-    merged: Attributes = dict(body or {})
-    for path, value in parts:
-        _merge(merged, path, value)
+        return whole
+    merged: Attributes = dict(whole or {})
+    for column, path in parts:
+        _merge(merged, path, record[column])
     return merged
 
 
@@ -305,7 +350,7 @@ def opened(value: JSON, name: str) -> Attributes | None:
     if isinstance(value, str):
         try:
             value = _json.decode(value)
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             raise RejectedRecord(
                 "invalid_json", name, "the text is no JSON object"
             ) from None

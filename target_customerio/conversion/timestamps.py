@@ -18,9 +18,9 @@ from target_customerio.errors import RejectedRecord
 if TYPE_CHECKING:
     from target_customerio.operations import JSON
 
-_DATE = r"(?P<date>(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2}))"
-_TIME = r"(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})"
-_OFFSET = r"(?P<offset>Z|[+-]\d{2}(?::?\d{2})?)"
+_DATE: Final = r"(\d{4}-\d{2}-\d{2})"
+_TIME: Final = r"(\d{2}):(\d{2})(?::(\d{2})"
+_OFFSET: Final = r"(Z|[+-]\d{2}(?::?\d{2})?)"
 
 UNTYPED_DATE_TIME: Final = re.compile(
     rf"{_DATE}T{_TIME}(?:\.\d{{1,3}})?)?{_OFFSET}?", re.ASCII
@@ -29,7 +29,7 @@ UNTYPED_DATE_TIME: Final = re.compile(
 
 TYPED_DATE_TIME: Final = re.compile(
     rf"{_DATE}(?:[Tt ]{_TIME}(?:[.,]\d+)?)?\s?"
-    r"(?P<offset>[Zz]|UTC|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?)?",
+    r"([Zz]|UTC|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?)?",
     re.ASCII,
 )
 """A date or date-time at any precision: converted where the schema says so."""
@@ -49,9 +49,13 @@ _MILLISECONDS: Final = (10**12, 10**13)
 """Thirteen digits: milliseconds from 2001 to 2286."""
 
 
+class OutOfRange(ValueError):  # noqa: N818 - a fact rather than a fault
+    """A time lies outside the years 1 to 9999."""
+
+
 @lru_cache(maxsize=4096)
-def _midnight(year: str, month: str, day: str) -> int:
-    ordinal = date(int(year), int(month), int(day)).toordinal()
+def _midnight(day: str) -> int:
+    ordinal = date(int(day[:4]), int(day[5:7]), int(day[8:])).toordinal()
     return (ordinal - _EPOCH_ORDINAL) * _SECONDS_A_DAY
 
 
@@ -73,21 +77,22 @@ def _unix_of(match: re.Match[str]) -> int:
 
     Raises:
         ValueError: There is no such day or time of day.
+        OutOfRange: It lies outside the years 1 to 9999.
     """
-    midnight = _midnight(match["year"], match["month"], match["day"])
-    if match["hour"] is None:
+    day, hour_text, minute_text, second_text, offset = match.groups()
+    midnight = _midnight(day)
+    if hour_text is None:
         return midnight
-    hour, minute, second = (
-        int(match["hour"]),
-        int(match["minute"]),
-        int(match["second"] or 0),
-    )
+    hour, minute, second = int(hour_text), int(minute_text), int(second_text or 0)
     if hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004 - leap seconds exist
         msg = "no such time of day"
         raise ValueError(msg)
-    offset = match["offset"]
-    ahead = _offset_seconds(offset) if offset else 0
-    return midnight + hour * 3600 + minute * 60 + second - ahead
+    seconds = midnight + hour * 3600 + minute * 60 + second
+    if offset:
+        seconds -= _offset_seconds(offset)
+        if not _EARLIEST <= seconds <= _LATEST:
+            raise OutOfRange
+    return seconds
 
 
 def _unix_of_object(value: date) -> int:
@@ -137,10 +142,12 @@ def typed_time(value: JSON, field: str) -> JSON:
         return value
     match = TYPED_DATE_TIME.fullmatch(value)
     if match is not None:
-        if match["year"] == "0000":
+        if value.startswith("0000"):
             return value
         try:
             return _unix_of(match)
+        except OutOfRange:
+            return value
         except ValueError:
             pass
     elif BEYOND_THE_CALENDAR.fullmatch(value):
@@ -182,9 +189,9 @@ def call_time(value: JSON, field: str) -> int | None:
 
 
 def _unix_of_number(value: float | Decimal, field: str) -> int:
-    if not math.isfinite(value):
-        raise _no_time(field)
     number = Decimal(value)
+    if not number.is_finite():
+        raise _no_time(field)
     least, beyond = _MILLISECONDS
     if least <= abs(number) < beyond:
         number /= 1000

@@ -143,11 +143,12 @@ def _read(response: requests.Response) -> Answer:
 
 def _why(error: BaseException) -> str:
     """Name the cause in a few words; the full text would quote URLs of proxies."""
-    if isinstance(error, requests.Timeout):
+    causes = list(_causes(error))
+    if any(isinstance(cause, (requests.Timeout, TimeoutError)) for cause in causes):
         return "took too long"
     words = [
         cause.strerror
-        for cause in _causes(error)
+        for cause in causes
         if isinstance(cause, OSError) and cause.strerror
     ]
     return f"failed: {words[-1] if words else type(error).__name__}"

@@ -184,7 +184,7 @@ class Lane:
         draft.sealed = True
         if count < len(draft.operations):
             draft, rest = draft.split(count)
-            rest.sealed = bool(self.drafts)  # nothing joins a request in the middle
+            rest.sealed = bool(self.drafts)  # nothing will join it there
             self.drafts.appendleft(rest)
         self.in_flight = draft
         return draft

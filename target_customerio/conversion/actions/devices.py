@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from target_customerio.conversion.attributes import NO_DATES
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import PersonFinder, identifier
@@ -24,6 +25,7 @@ from target_customerio.operations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_customerio.conversion.attributes import Cleaner
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
     from target_customerio.operations import JSON, Attributes
@@ -70,7 +72,7 @@ def create_or_update(
     if token is None or person is None:
         return None
     attributes = stream.cleaner.attributes(call.body, call.dates, used)
-    for name, value in _context_attributes(call).items():
+    for name, value in _context_attributes(call, stream.cleaner).items():
         attributes.setdefault(name, value)
     return PersonAddDevice(
         identifiers=person,
@@ -134,10 +136,12 @@ def _platform(call: Call, token: str) -> Platform:
     )
 
 
-def _context_attributes(call: Call) -> Attributes:
+def _context_attributes(call: Call, cleaner: Cleaner) -> Attributes:
     attributes: Attributes = {}
     for name, paths in CONTEXT_ATTRIBUTES:
-        values = [lookup(call.context, *path) for path in paths]
+        values = [
+            cleaner.value(lookup(call.context, *path), NO_DATES, name) for path in paths
+        ]
         texts = [str(value) for value in values if value is not None]
         if texts:
             attributes[name] = " ".join(texts)

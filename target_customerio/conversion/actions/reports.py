@@ -34,7 +34,7 @@ _viewer: Final = PersonFinder(anonymous=True, property_email=True)
 
 def delivery(call: Call, _record: Mapping[str, JSON], stream: Stream) -> DeliveryReport:
     """Report a metric of a delivery; needs ``deliveryId`` and ``metric``."""
-    details: Attributes = {**call.body, **(call.overrides if call.flat else {})}
+    details: Attributes = {**call.body, **call.overrides}
 
     def detail(field: str) -> JSON:
         return stream.cleaner.attributes(

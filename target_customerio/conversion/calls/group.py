@@ -64,7 +64,7 @@ def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> Operation
     action = _action(call)
     if action == "delete":
         return ObjectDelete(identifiers=company)
-    if action in RELATIONSHIP_ACTIONS:
+    if isinstance(action, str) and action in RELATIONSHIP_ACTIONS:
         return RELATIONSHIP_ACTIONS[action](
             identifiers=company,
             cio_relationships=[
@@ -97,12 +97,14 @@ def _object(call: Call) -> ObjectIdentifiers:
 
 
 def _action(call: Call) -> JSON:
-    return (
-        call.fields.get("action")
-        or lookup(call.traits, "action")
-        or lookup(call.properties, "action")
-        or "identify"
-    )
+    for action in (
+        call.fields.get("action"),
+        lookup(call.traits, "action"),
+        lookup(call.properties, "action"),
+    ):
+        if action is not None:
+            return action
+    return "identify"
 
 
 def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operation:

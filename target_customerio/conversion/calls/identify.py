@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
@@ -38,6 +39,8 @@ ANONYMOUS: Final = Skipped("anonymous identify")
 
 CREATED_AT: Final = ("created_at", "createdAt")
 NO_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
+
+_DIGITS: Final = re.compile(r"\d{1,20}", re.ASCII)
 
 _somebody: Final = PersonFinder()
 
@@ -90,7 +93,7 @@ def _attributes(call: Call, stream: Stream) -> Attributes:
     if not call.flat and attributes.get("email") is None:
         email = call.fields.get("email")
         if email is not None:
-            attributes["email"] = email
+            attributes["email"] = cleaner.value(email, NO_DATES, "email")
     attributes.update(_created_at(call, stream))
     return attributes
 
@@ -110,7 +113,7 @@ def _created_at(call: Call, stream: Stream) -> Attributes:
     for value, dates in places:
         if value is None or value == "":
             continue
-        if isinstance(value, str) and value.isascii() and value.isdecimal():
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
             return {"created_at": int(value)}
         tree = {"created_at": dates} if dates is not None else NO_DATES
         return stream.cleaner.attributes({"created_at": value}, tree, NOTHING)
