@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 CIO_PREFIX: Final = "cio_"
 DEFAULT_OBJECT_TYPE: Final = "1"
-# A domain that no mail can reach, such as one in .local, makes an address none the less;
-# the library's documentation has its list changed in this way.
+# A domain that no mail can reach, such as one in .local, makes an address none the
+# less; the library's documentation has its list changed in this way.
 SPECIAL_USE_DOMAIN_NAMES.clear()
 
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
