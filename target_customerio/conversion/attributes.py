@@ -16,6 +16,8 @@ from target_customerio.conversion.timestamps import typed_time, untyped_time
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_customerio.operations import JSON, Attributes
 
 
@@ -33,6 +35,7 @@ The items of a list stand under :data:`ITEMS`.
 """
 
 ITEMS: Final = "[]"
+UNCHANGED: Final = frozenset({int, bool, type(None)})
 NO_DATES: Final[DateTree] = {}
 
 _SHORTEST_DATE_TIME: Final = len("2023-05-18T22:58")
@@ -95,9 +98,18 @@ class Cleaner:
         """
         self._convert = convert_timestamps
         self._omit = omit_nulls
+        self._by_type: Final[dict[type, Callable[[Any, DateTree, str], JSON]]] = {
+            str: self._text,
+            dict: self._object,
+            list: self._list,
+            Decimal: self._decimal,
+        }
 
     def attributes(
-        self, values: Mapping[str, JSON], dates: DateTree, without: frozenset[str]
+        self,
+        values: Mapping[str, JSON],
+        dates: DateTree = NO_DATES,
+        without: frozenset[str] = frozenset(),
     ) -> Attributes:
         """Prepare the traits or properties of a call.
 
@@ -118,12 +130,9 @@ class Cleaner:
         for name, value in values.items():
             if name in without or (value is None and self._omit):
                 continue
-            kind = type(value)
             if dates and name in dates:
                 cleaned[name] = self._dated(value, dates[name], name)
-            elif kind is str:
-                cleaned[name] = self._text(value)
-            elif kind is int or kind is bool or value is None:
+            elif type(value) in UNCHANGED:
                 cleaned[name] = value
             else:
                 cleaned[name] = self.value(value, NO_DATES, name)
@@ -143,21 +152,43 @@ class Cleaner:
         Raises:
             RejectedRecord: The value is no JSON, or a typed date is none.
         """
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, Mapping):
-            return self._object(value, dates, field)
-        if isinstance(value, (list, tuple)):
-            item_dates = dates.get(ITEMS, NO_DATES)
-            return [self._dated(item, item_dates, field) for item in value]
-        return self._scalar(value, field)
+        prepare = self._by_type.get(type(value))
+        if prepare is not None:
+            return prepare(value, dates, field)
+        if type(value) in UNCHANGED:
+            return value
+        return self._unusual(value, dates, field)
+
+    def _text(self, text: str, _dates: DateTree, _field: str) -> JSON:
+        if (
+            self._convert
+            and len(text) >= _SHORTEST_DATE_TIME
+            and text[10] == "T"
+            and text[4] == "-"
+        ):
+            return untyped_time(text)
+        return text
 
     def _object(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        return {
-            name: self._dated(inner, dates.get(name, NO_DATES), field)
-            for name, inner in value.items()
-            if inner is not None or not self._omit
-        }
+        cleaned = {}
+        for name, inner in value.items():
+            if inner is None and self._omit:
+                continue
+            if dates and name in dates:
+                cleaned[name] = self._dated(inner, dates[name], field)
+            else:
+                cleaned[name] = self.value(inner, NO_DATES, field)
+        return cleaned
+
+    def _list(self, value: JSON, dates: DateTree, field: str) -> JSON:
+        item_dates = dates.get(ITEMS, NO_DATES)
+        return [self._dated(item, item_dates, field) for item in value]
+
+    @staticmethod
+    def _decimal(value: Decimal, _dates: DateTree, field: str) -> JSON:
+        if value.is_finite():
+            return value
+        raise _not_finite(field)
 
     def _dated(self, value: JSON, dates: DateTree | Dated, field: str) -> JSON:
         if not isinstance(dates, Dated):
@@ -170,27 +201,26 @@ class Cleaner:
                     raise
         return self.value(value, NO_DATES, field)
 
-    def _text(self, text: str) -> JSON:
-        if (
-            self._convert
-            and len(text) >= _SHORTEST_DATE_TIME
-            and text[10] == "T"
-            and text[4] == "-"
-        ):
-            return untyped_time(text)
-        return text
-
-    def _scalar(self, value: JSON, field: str) -> JSON:
-        if value is None or isinstance(value, (bool, int)):
-            return value
-        if isinstance(value, (float, Decimal)):
-            if value.is_finite() if isinstance(value, Decimal) else isfinite(value):
+    def _unusual(self, value: JSON, dates: DateTree, field: str) -> JSON:
+        """Prepare what JSON text never holds, but a stream map or Parquet may."""
+        if isinstance(value, float):
+            if isfinite(value):
                 return value
-            raise RejectedRecord(
-                "not_finite", field, "NaN and infinities have no place in JSON"
-            )
+            raise _not_finite(field)
+        if isinstance(value, Mapping):
+            return self._object(value, dates, field)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, dates, field)
         if isinstance(value, date):
             return typed_time(value, field) if self._convert else value.isoformat()
         if isinstance(value, time):
             return value.isoformat()
+        if isinstance(value, (str, int)):
+            return value
         raise RejectedRecord("invalid_type", field, "the value has no form in JSON")
+
+
+def _not_finite(field: str) -> RejectedRecord:
+    return RejectedRecord(
+        "not_finite", field, "NaN and infinities have no place in JSON"
+    )

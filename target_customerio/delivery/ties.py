@@ -45,7 +45,8 @@ class TieMemory:
             operation: The next operation of the run.
 
         Returns:
-            Its identities, those that stand for them, and the one that will.
+            Its identities, and those that stood for them until now. Of what it ties,
+            which is among its identities, one of these stands for all from now on.
         """
         identities = operation.identities
         if len(identities) == 1 and identities[0] not in self._towards:
@@ -54,7 +55,7 @@ class TieMemory:
         for identity in identities:
             keys[self._standing_for(identity)] = None
         for other in operation.ties[1:]:
-            self._tie(operation.ties[0], other, keys)
+            self._tie(operation.ties[0], other)
         self._forget()
         return tuple(keys)
 
@@ -62,9 +63,8 @@ class TieMemory:
         """Count the identities that point to another."""
         return len(self._towards)
 
-    def _tie(self, one: str, other: str, keys: dict[str, None]) -> None:
+    def _tie(self, one: str, other: str) -> None:
         stands, falls = self._standing_for(one), self._standing_for(other)
-        keys[stands] = keys[falls] = None
         if stands != falls:
             self._towards[falls] = stands
 
