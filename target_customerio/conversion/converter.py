@@ -13,6 +13,7 @@ from target_customerio.conversion.fields import EVENT_CALLS, CallName
 from target_customerio.conversion.layout import DEFAULT_SEPARATOR, Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
 from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonHappening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,13 +89,14 @@ class Converter:
         """
         try:
             call = self._layout.read(record)
-            if not self._told and call.overrides:
-                self._tell(sorted(call.overrides))
-            return self._convert(call, record, self._stream)
+            operation = self._convert(call, record, self._stream)
         except RecursionError:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
+        if not self._told and call.overrides and isinstance(operation, PersonHappening):
+            self._tell(sorted(call.overrides))
+        return operation
 
     def _tell(self, columns: list[str]) -> None:
         self._told = True

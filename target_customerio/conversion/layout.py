@@ -330,7 +330,7 @@ def _merge(merged: Attributes, path: tuple[str, ...], value: JSON) -> None:
         branch = dict(below or {})
         merged[step] = branch
         merged = branch
-    if merged.get(last) is None:
+    if merged.get(last) is None or (merged[last] == "" and value):
         merged[last] = value
 
 

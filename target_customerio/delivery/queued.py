@@ -88,7 +88,7 @@ def enqueueable(
 
 def _encoded(operation: Operation) -> bytes:
     try:
-        return _ENCODER.encode(operation)
+        return _ENCODER.encode(operation.payload())
     except UnicodeEncodeError:
         message = "A text holds half of a surrogate pair, which is no Unicode."
         raise RejectedRecord(INVALID_TEXT, "", message) from None

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from target_customerio.operations import DeliveryReport
+from target_customerio.operations import (
+    DeliveryReport,
+    SegmentAdd,
+    SegmentChange,
+    SegmentRemove,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +61,34 @@ BATCH = Route("/api/v2/batch", b'{"batch":[', b"]}")
 METRICS = Route("/api/v1/metrics", capacity=1)
 """Delivery reports, one at a time and without an envelope."""
 
-_ROUTES: dict[type[Operation], Route] = {DeliveryReport: METRICS}
+SEGMENT_CAPACITY = 1_000
+"""Most people in one request (``add_to_segment``: ``maxItems``)."""
+
+SEGMENT_ENDPOINTS: dict[type[SegmentChange], str] = {
+    SegmentAdd: "add_customers",
+    SegmentRemove: "remove_customers",
+}
+
+
+@lru_cache(maxsize=1024)
+def segment_route(change: type[SegmentChange], segment_id: str, kind: str) -> Route:
+    """Tell where the members of a segment are posted.
+
+    Args:
+        change: Whether they join or leave.
+        segment_id: The segment.
+        kind: The one kind of identifier that a request may hold.
+
+    Returns:
+        The route.
+    """
+    endpoint = SEGMENT_ENDPOINTS[change]
+    return Route(
+        f"/api/v1/segments/{segment_id}/{endpoint}?id_type={kind}",
+        b'{"ids":[',
+        b"]}",
+        SEGMENT_CAPACITY,
+    )
 
 
 def route_of(operation: Operation) -> Route:
@@ -65,6 +98,11 @@ def route_of(operation: Operation) -> Route:
         operation: Any operation.
 
     Returns:
-        Its route: the batch endpoint unless its type has one of its own.
+        Its route: the batch endpoint unless it has one of its own.
     """
-    return _ROUTES.get(type(operation), BATCH)
+    if isinstance(operation, DeliveryReport):
+        return METRICS
+    if isinstance(operation, SegmentChange):
+        (kind,) = operation.identifiers
+        return segment_route(type(operation), operation.segment_id, kind)
+    return BATCH

@@ -7,6 +7,7 @@ Set up" in Segment's, and the schema ``device_object_common``.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 from target_customerio.conversion.attributes import NO_DATES
@@ -48,6 +49,9 @@ CONTEXT_ATTRIBUTES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] =
     ("device_locale", (("locale",),)),
 )
 """Attributes of a device, and the fields of the context that make them up."""
+
+SCALARS: Final = (str, int, Decimal)
+"""What a device's attribute can be made of; it is text in the end."""
 
 _person: Final = PersonFinder(property_email=True)
 
@@ -142,7 +146,7 @@ def _context_attributes(call: Call, cleaner: Cleaner) -> Attributes:
         values = [
             cleaner.value(lookup(call.context, *path), NO_DATES, name) for path in paths
         ]
-        texts = [str(value) for value in values if value is not None]
+        texts = [str(value) for value in values if isinstance(value, SCALARS)]
         if texts:
             attributes[name] = " ".join(texts)
     return attributes

@@ -1,0 +1,107 @@
+"""Input that nobody should send rejects its record, and never ends the run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_customerio.errors import RejectedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Convert = Callable[..., dict[str, Any]]
+
+WHO = {"userId": "1", "groupId": "g", "event": "x", "name": "x"}
+BODY = {
+    "identify": "traits",
+    "group": "traits",
+    "track": "properties",
+    "page": "properties",
+    "screen": "properties",
+}
+
+
+def nested(levels: int) -> Any:
+    """Return so many objects within each other."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def sent_or_rejected(converter: Any, record: dict[str, Any]) -> Any:
+    """Convert a record; a rejection is as good an answer as an operation."""
+    try:
+        return converter.convert(record)
+    except RejectedRecord:
+        return None
+
+
+@pytest.mark.parametrize("call", BODY)
+def test_json_text_nested_beyond_reason_is_rejected(
+    rejection: Callable[..., Any], call: str
+) -> None:
+    for text in ('{"a":' * 100_000, "[" * 100_000):
+        assert rejection(call, {**WHO, BODY[call]: text}).field == BODY[call]
+
+
+@pytest.mark.parametrize("call", BODY)
+def test_relationship_attributes_nested_beyond_reason_are_rejected(
+    converter: Callable[..., Any], call: str
+) -> None:
+    text = '{"a":' * 100_000
+    record = {**WHO, BODY[call]: {"objectId": "g", "relationshipAttributes": text}}
+    ours = converter(call)
+    if call in {"identify", "group"}:
+        with pytest.raises(RejectedRecord):
+            ours.convert(record)
+    else:
+        ours.convert(record)
+
+
+@pytest.mark.parametrize("levels", [100, 300, 500])
+@pytest.mark.parametrize("form", ["object", "text"])
+def test_deep_values_are_sent_or_rejected_but_end_nothing(
+    converter: Callable[..., Any], levels: int, form: str
+) -> None:
+    properties = nested(levels)
+    record = {**WHO, "properties": properties}
+    if form == "text":
+        record["properties"] = json.dumps(properties)
+    sent = sent_or_rejected(converter("track"), record)
+    if sent is None:
+        assert levels > 100
+    else:
+        assert sent.attributes == properties
+
+
+@pytest.mark.parametrize("digits", ["9" * 4000, "9" * 5000], ids=["long", "longer"])
+@pytest.mark.parametrize("field", ["created_at", "createdAt"])
+def test_a_created_at_of_endless_digits_ends_nothing(
+    converter: Callable[..., Any], digits: str, field: str
+) -> None:
+    for record in ({"traits": {field: digits}}, {"traits": {}, field: digits}):
+        sent = sent_or_rejected(converter("identify"), {"userId": "1", **record})
+        if sent is not None:
+            created_at = sent.attributes["created_at"]
+            assert created_at == digits or isinstance(created_at, int)
+
+
+@pytest.mark.parametrize("call", [*BODY, "alias"])
+def test_an_empty_record_is_rejected(rejection: Callable[..., Any], call: str) -> None:
+    rejection(call, {})
+
+
+@pytest.mark.parametrize("wrong", [5, True, 1.5, ["x"], {"x": 1}])
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [("track", "event"), ("track", "event_text"), ("page", "name"), ("screen", "name")],
+)
+def test_a_name_that_is_no_text_is_rejected(
+    rejection: Callable[..., Any], call: str, field: str, wrong: Any
+) -> None:
+    record = {"userId": "1", "properties": {}, field: wrong}
+    assert rejection(call, record).field == field

@@ -1,0 +1,218 @@
+"""Flat rows: which columns are traits and properties, and which are not (section 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Convert = Callable[..., dict[str, Any]]
+
+CALLS = ["identify", "track", "page", "screen", "group"]
+EVENTS = ["track", "page", "screen"]
+WHO = {"user_id": "1", "group_id": "g"}
+OVERRIDES = ["recipient", "from_address", "reply_to"]
+
+
+def row_of(call: str, **columns: Any) -> dict[str, Any]:
+    """Return a row with all that the call needs, and these columns."""
+    needed = {
+        "track": {"event": "x"},
+        "page": {"name": "x"},
+        "screen": {"name": "x"},
+    }
+    row = {**WHO, **needed.get(call, {}), **columns}
+    if call != "group":
+        row.pop("group_id")
+    return row
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_other_column_of_a_row_is_a_trait_or_property(
+    attributes_of: Convert, call: str
+) -> None:
+    columns = {"plan": "pro", "seats": 5, "paid": True, "tags": ["a"], "geo": {"x": 1}}
+    assert attributes_of(call, row_of(call, **columns)) == columns
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "column",
+    [
+        "received_at",
+        "receivedAt",
+        "sent_at",
+        "sentAt",
+        "uuid_ts",
+        "loaded_at",
+        "channel",
+        "version",
+        "type",
+        "integrations",
+        "message_id",
+        "messageId",
+        "context_ip",
+        "context_page_url",
+        "context__library__name",
+        "_sdc_batched_at",
+        "_sdc_deleted_at",
+        "_sdc_extracted_at",
+        "_sdc_received_at",
+        "_sdc_sequence",
+        "_sdc_table_version",
+        "_sdc_anything_else",
+        "id",
+    ],
+)
+def test_the_bookkeeping_of_a_row_is_left_behind(
+    attributes_of: Convert, call: str, column: str
+) -> None:
+    row = row_of(call, plan="pro", **{column: "7"})
+    assert attributes_of(call, row) == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "column", ["timestamp", "original_timestamp", "originalTimestamp"]
+)
+def test_the_time_of_a_row_is_no_trait_or_property(
+    attributes_of: Convert, call: str, column: str
+) -> None:
+    assert attributes_of(call, row_of(call, plan="pro", **{column: 7})) == {
+        "plan": "pro"
+    }
+
+
+@pytest.mark.parametrize("call", ["page", "screen", "track"])
+def test_a_context_column_is_no_property(attributes_of: Convert, call: str) -> None:
+    row = row_of(call, plan="pro", context={"ip": "1.2.3.4"}, context_ip="1.2.3.4")
+    assert attributes_of(call, row) == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_event_text_is_never_a_trait_or_property(
+    attributes_of: Convert, call: str
+) -> None:
+    row = row_of(call, plan="pro", event_text="X")
+    assert attributes_of(call, row) == {"plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    ("call", "kept"),
+    [
+        ("identify", {"name": "Acme"}),
+        ("group", {"name": "Acme"}),
+        ("track", {"name": "Acme"}),
+        ("page", {}),
+        ("screen", {}),
+    ],
+)
+def test_name_is_a_page_s_field_but_a_person_s_or_company_s_trait(
+    attributes_of: Convert, call: str, kept: dict[str, str]
+) -> None:
+    attributes = attributes_of(call, row_of(call, name="Acme", plan="pro"))
+    assert attributes == {**kept, "plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    ("call", "kept"),
+    [("identify", {"event": "Expo"}), ("group", {"event": "Expo"}), ("track", {})],
+)
+def test_event_is_a_track_s_field_but_a_person_s_trait(
+    attributes_of: Convert, call: str, kept: dict[str, str]
+) -> None:
+    attributes = attributes_of(call, row_of(call, event="Expo", plan="pro"))
+    assert attributes == {**kept, "plan": "pro"}
+
+
+@pytest.mark.parametrize("call", [*EVENTS, "group"])
+@pytest.mark.parametrize("column", ["created_at", "createdAt"])
+def test_created_at_is_a_property_like_any_other_of_events_and_objects(
+    attributes_of: Convert, call: str, column: str
+) -> None:
+    attributes = attributes_of(call, row_of(call, **{column: "1679407797"}))
+    assert attributes == {column: "1679407797"}
+
+
+@pytest.mark.parametrize("call", EVENTS)
+@pytest.mark.parametrize("column", OVERRIDES)
+def test_a_row_never_redirects_a_message(
+    convert: Convert, call: str, column: str
+) -> None:
+    notices: list[str] = []
+    row = row_of(call, plan="pro", **{column: "eve@example.com"})
+    operation = convert(call, row, notify=notices.append)
+    assert operation["attributes"] == {"plan": "pro"}
+    (notice,) = notices
+    assert column in notice
+    assert "eve@example.com" not in notice
+
+
+@pytest.mark.parametrize("call", EVENTS)
+def test_the_columns_left_out_are_told_once_a_stream(
+    converter: Callable[..., Any], call: str
+) -> None:
+    notices: list[str] = []
+    ours = converter(call, notify=notices.append)
+    ours.convert(row_of(call, plan="pro"))
+    assert notices == []
+    for _ in range(3):
+        for column in OVERRIDES:
+            ours.convert(row_of(call, **{column: "eve@example.com"}))
+    assert len(notices) == 1
+    converter(call, notify=notices.append).convert(row_of(call, recipient="e@e.com"))
+    assert len(notices) == 2
+
+
+@pytest.mark.parametrize("call", EVENTS)
+@pytest.mark.parametrize("form", ["object", "text", "flattened"])
+def test_inside_properties_an_override_is_the_caller_s_intent(
+    convert: Convert, call: str, form: str
+) -> None:
+    notices: list[str] = []
+    overrides = dict.fromkeys(OVERRIDES, "ann@example.com")
+    shape: dict[str, Any] = {
+        "object": {"properties": overrides},
+        "text": {
+            "properties": '{"recipient": "ann@example.com", "from_address": '
+            '"ann@example.com", "reply_to": "ann@example.com"}'
+        },
+        "flattened": {f"properties__{name}": "ann@example.com" for name in OVERRIDES},
+    }[form]
+    operation = convert(call, row_of(call, **shape), notify=notices.append)
+    assert operation["attributes"] == overrides
+    assert notices == []
+
+
+@pytest.mark.parametrize("call", EVENTS)
+def test_columns_beside_properties_are_no_flat_row_s_and_need_no_notice(
+    convert: Convert, call: str
+) -> None:
+    notices: list[str] = []
+    row = row_of(call, recipient="eve@example.com", properties={"plan": "pro"})
+    operation = convert(call, row, notify=notices.append)
+    assert operation["attributes"] == {"plan": "pro"}
+    assert notices == []
+
+
+@pytest.mark.parametrize("call", ["identify", "group"])
+def test_a_person_or_company_may_have_such_columns(convert: Convert, call: str) -> None:
+    notices: list[str] = []
+    columns = dict.fromkeys(OVERRIDES, "ann@example.com")
+    operation = convert(call, row_of(call, **columns), notify=notices.append)
+    assert operation["attributes"] == columns
+    assert notices == []
+
+
+def test_a_row_s_id_is_not_the_person(convert: Convert) -> None:
+    operation = convert("identify", {"id": 7, "email": "ann@example.com", "plan": "p"})
+    assert operation["identifiers"] == {"email": "ann@example.com"}
+    assert operation["attributes"] == {"email": "ann@example.com", "plan": "p"}
+
+
+def test_an_id_inside_traits_is_the_caller_s_intent(attributes_of: Convert) -> None:
+    record = {"userId": "cio_1", "traits": {"id": "new"}}
+    assert attributes_of("identify", record) == {"id": "new"}

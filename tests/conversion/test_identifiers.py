@@ -1,0 +1,256 @@
+"""Who: the ladder of identifiers (section 4), for every kind of operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Convert = Callable[..., dict[str, Any]]
+
+PHONE = "+14155552671"
+CALLS = ["identify", "track", "page", "screen"]
+BARE = {"event": "Bought", "name": "Bought"}
+
+
+FULL: dict[str, Any] = {
+    **BARE,
+    "userId": "1",
+    "email": "own@example.com",
+    "traits": {"email": "trait@example.com", "phone": PHONE},
+    "context": {"traits": {"email": "context@example.com", "phone": PHONE}},
+    "anonymousId": "anon-1",
+    "properties": {"email": "property@example.com", "phone": PHONE},
+}
+
+
+def without(*steps: str) -> dict[str, Any]:
+    """Return the full record without its first so many identifiers."""
+    record: dict[str, Any] = {**FULL, "traits": dict(FULL["traits"])}
+    for step in steps:
+        if step == "traits.email":
+            record["traits"].pop("email")
+        elif step == "traits.phone":
+            record["traits"].pop("phone")
+        elif step == "context.traits.email":
+            record["context"] = {"traits": {"phone": PHONE}}
+        else:
+            record[step] = "" if step == "userId" else None
+    return record
+
+
+EMAILS = ("email", "traits.email", "context.traits.email")
+LADDER = [
+    (without(), {"id": "1"}),
+    (without("userId"), {"email": "own@example.com"}),
+    (without("userId", "email"), {"email": "trait@example.com"}),
+    (
+        without("userId", "email", "traits.email"),
+        {"email": "context@example.com"},
+    ),
+    (without("userId", *EMAILS), {"phone": PHONE}),
+]
+
+
+@pytest.mark.parametrize(("record", "identifiers"), LADDER)
+@pytest.mark.parametrize("call", CALLS)
+def test_the_first_that_a_call_bears_names_the_person(
+    convert: Convert, call: str, record: dict[str, Any], identifiers: dict[str, str]
+) -> None:
+    assert convert(call, record)["identifiers"] == identifiers
+
+
+@pytest.mark.parametrize("call", ["track", "page", "screen"])
+def test_an_anonymous_id_comes_last_in_an_event_and_properties_name_nobody(
+    convert: Convert, call: str
+) -> None:
+    record = without("userId", *EMAILS, "traits.phone")
+    assert convert(call, record)["identifiers"] == {"anonymous_id": "anon-1"}
+
+
+def test_an_anonymous_id_names_nobody_in_an_identify(
+    is_skipped: Callable[..., bool],
+) -> None:
+    assert is_skipped("identify", without("userId", *EMAILS, "traits.phone"))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"traits": {}},
+        {"traits": {"name": "Ann"}},
+        {"traits": {"email": "no address"}},
+        {"traits": {"email": 5}},
+        {"traits": {"phone": "4155552671"}},
+        {"userId": "", "anonymousId": ""},
+        {"id": 5, "name": "Ann"},
+    ],
+)
+def test_an_identify_of_nobody_is_rejected(
+    rejection: Callable[..., Any], record: dict[str, Any]
+) -> None:
+    rejection("identify", record)
+    rejection("identify", record, anonymous_identify="use_as_id")
+
+
+@pytest.mark.parametrize("email", ["no address", "", None, 5, "@", ["a@example.com"]])
+def test_an_email_that_is_no_address_leaves_the_next_step_its_turn(
+    convert: Convert, email: Any
+) -> None:
+    record = {"email": email, "traits": {"email": email, "phone": PHONE}}
+    record |= {"event": "Bought", "properties": {}}
+    assert convert("track", record)["identifiers"] == {"phone": PHONE}
+
+
+def test_a_flat_identify_is_named_by_its_columns(convert: Convert) -> None:
+    row = {"phone": PHONE, "plan": "pro"}
+    assert convert("identify", row)["identifiers"] == {"phone": PHONE}
+    row = {**row, "email": "ann@example.com"}
+    assert convert("identify", row)["identifiers"] == {"email": "ann@example.com"}
+    row = {**row, "user_id": 5}
+    assert convert("identify", row)["identifiers"] == {"id": "5"}
+
+
+@pytest.mark.parametrize("call", ["track", "page", "screen"])
+def test_a_flat_event_s_email_names_the_person_and_stays_a_property(
+    convert: Convert, call: str
+) -> None:
+    operation = convert(call, {**BARE, "email": "Ann@example.com"})
+    assert operation["identifiers"] == {"email": "Ann@example.com"}
+    assert operation["attributes"]["email"] == "Ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"context": {"traits": {"email": "ann@example.com"}}},
+        {"context": '{"traits": {"email": "ann@example.com"}}'},
+        {"context_traits_email": "ann@example.com"},
+        {"context__traits__email": "ann@example.com"},
+    ],
+)
+def test_the_email_of_the_context_names_a_person_in_every_spelling(
+    convert: Convert, context: dict[str, Any]
+) -> None:
+    record = {"event": "Bought", "properties": {}, **context}
+    assert convert("track", record)["identifiers"] == {"email": "ann@example.com"}
+    (related,) = convert("group", {"groupId": "acme", "traits": {}, **context})[
+        "cio_relationships"
+    ]
+    assert related == {"identifiers": {"email": "ann@example.com"}}
+
+
+@pytest.mark.parametrize(
+    ("record", "identifiers"),
+    [
+        ({"userId": "1", "traits": {}}, {"id": "1"}),
+        ({"userId": "cio_1", "traits": {}}, {"cio_id": "1"}),
+        ({"userId": "Ann@example.com", "traits": {}}, {"email": "Ann@example.com"}),
+        ({"email": "Ann@example.com", "traits": {}}, {"email": "Ann@example.com"}),
+    ],
+)
+def test_a_group_names_its_person_by_user_id_or_the_record_s_own_email(
+    convert: Convert, record: dict[str, Any], identifiers: dict[str, str]
+) -> None:
+    (related,) = convert("group", {"groupId": "acme", **record})["cio_relationships"]
+    assert related == {"identifiers": identifiers}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"traits": {"email": "office@acme.com", "phone": PHONE}},
+        {"traits__email": "office@acme.com", "traits__phone": PHONE},
+        {"email": "office@acme.com", "phone": PHONE},
+    ],
+)
+def test_a_group_s_own_email_and_phone_name_nobody(
+    convert: Convert, record: dict[str, Any]
+) -> None:
+    operation = convert("group", {"groupId": "acme", **record})
+    assert "cio_relationships" not in operation
+    assert operation["attributes"] == {"email": "office@acme.com", "phone": PHONE}
+
+
+def test_a_group_without_a_person_falls_back_on_the_anonymous_id(
+    convert: Convert,
+) -> None:
+    traits = {"email": "office@acme.com", "phone": PHONE}
+    record = {"groupId": "acme", "anonymousId": "a", "traits": traits}
+    (related,) = convert("group", record)["cio_relationships"]
+    assert related == {"identifiers": {"anonymous_id": "a"}}
+
+
+ACTIONS = {
+    "User Deleted": {},
+    "User Suppressed": {},
+    "User Unsuppressed": {},
+    "Device Deleted": {"device_id": "t"},
+    "Device Created or Updated": {"device_id": "a" * 64},
+    "Report Content Event": {"actionType": "viewed_content"},
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "identifiers"),
+    [
+        *LADDER[:-1],
+        (without("userId", *EMAILS), {"email": "property@example.com"}),
+    ],
+)
+@pytest.mark.parametrize("event", [*ACTIONS, "Relationship Deleted"])
+def test_an_action_names_its_person_by_the_same_ladder_and_properties_email(
+    convert: Convert, event: str, record: dict[str, Any], identifiers: dict[str, str]
+) -> None:
+    properties = {"objectId": "acme", **record["properties"], **ACTIONS.get(event, {})}
+    operation = convert("track", {**record, "event": event, "properties": properties})
+    if event == "Relationship Deleted":
+        (operation,) = operation["cio_relationships"]
+    assert operation["identifiers"] == identifiers
+    assert operation.get("action") != "event"
+
+
+@pytest.mark.parametrize("event", ACTIONS)
+def test_an_action_on_a_person_names_them_by_phone_at_last(
+    convert: Convert, event: str
+) -> None:
+    record = {"event": event, "traits": {"phone": PHONE}, "anonymousId": "a"}
+    operation = convert("track", {**record, "properties": ACTIONS[event]})
+    assert operation["identifiers"] == {"phone": PHONE}
+
+
+@pytest.mark.parametrize(
+    "event", ["User Deleted", "User Suppressed", "User Unsuppressed", "Device Deleted"]
+)
+def test_an_action_that_names_nobody_or_only_an_anonymous_id_is_rejected(
+    rejection: Callable[..., Any], event: str
+) -> None:
+    record = {"event": event, "properties": ACTIONS[event]}
+    rejection("track", record)
+    rejection("track", {**record, "anonymousId": "a"})
+
+
+@pytest.mark.parametrize(
+    "who",
+    [{}, {"anonymousId": "a"}, {"traits": {"phone": PHONE}}],
+)
+def test_a_deleted_relationship_takes_neither_a_phone_nor_an_anonymous_id(
+    rejection: Callable[..., Any], who: dict[str, Any]
+) -> None:
+    record = {"event": "Relationship Deleted", "properties": {"objectId": "acme"}}
+    rejection("track", {**record, **who})
+
+
+def test_a_content_report_takes_an_anonymous_id_but_not_nobody(
+    convert: Convert, rejection: Callable[..., Any]
+) -> None:
+    record = {
+        "event": "Report Content Event",
+        "properties": {"actionType": "clicked_content"},
+    }
+    operation = convert("track", {**record, "anonymousId": "a"})
+    assert operation["identifiers"] == {"anonymous_id": "a"}
+    rejection("track", record)

@@ -1,0 +1,182 @@
+"""An identify that names an object relates the person to it (section 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Convert = Callable[..., dict[str, Any]]
+
+
+def test_the_documented_example_relates_the_person_to_the_object(
+    convert: Convert,
+) -> None:
+    record = {
+        "type": "identify",
+        "traits": {
+            "first_name": "cool",
+            "email": "cool.person@example.com",
+            "objectId": "math101-2024",
+            "objectTypeId": "2",
+            "relationshipAttributes": {"dues_paid": True, "grade": "A-"},
+        },
+        "userId": "97980cfea0067",
+        "created_at": "1679407797",
+    }
+    assert convert("identify", record) == {
+        "type": "person",
+        "identifiers": {"id": "97980cfea0067"},
+        "action": "identify",
+        "attributes": {
+            "first_name": "cool",
+            "email": "cool.person@example.com",
+            "created_at": 1679407797,
+        },
+        "cio_relationships": [
+            {
+                "identifiers": {"object_type_id": "2", "object_id": "math101-2024"},
+                "relationship_attributes": {"dues_paid": True, "grade": "A-"},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "identifiers"),
+    [
+        (
+            {"traits": {"objectId": "acme"}},
+            {"object_type_id": "1", "object_id": "acme"},
+        ),
+        (
+            {"traits": {"object_id": 7, "object_type_id": 2}},
+            {"object_type_id": "2", "object_id": "7"},
+        ),
+        (
+            {"traits": {}, "context": {"objectId": "acme", "objectTypeId": 2}},
+            {"object_type_id": "2", "object_id": "acme"},
+        ),
+        (
+            {"traits": {}, "context": {"groupId": "acme"}},
+            {"object_type_id": "1", "object_id": "acme"},
+        ),
+        (
+            {"traits": {}, "context": {"group_id": "acme", "object_type_id": "2"}},
+            {"object_type_id": "2", "object_id": "acme"},
+        ),
+        (
+            {"traits": {}, "context_group_id": "acme"},
+            {"object_type_id": "1", "object_id": "acme"},
+        ),
+        (
+            {"traits": {}, "context__groupId": "acme"},
+            {"object_type_id": "1", "object_id": "acme"},
+        ),
+        (
+            {"traits__objectId": "acme", "traits__objectTypeId": 3},
+            {"object_type_id": "3", "object_id": "acme"},
+        ),
+        (
+            {"object_id": "acme", "object_type_id": 3, "plan": "pro"},
+            {"object_type_id": "3", "object_id": "acme"},
+        ),
+        (
+            {"traits": {"objectId": "trait"}, "context": {"groupId": "context"}},
+            {"object_type_id": "1", "object_id": "trait"},
+        ),
+    ],
+)
+def test_the_object_is_found_in_traits_and_context(
+    convert: Convert, record: dict[str, Any], identifiers: dict[str, str]
+) -> None:
+    operation = convert("identify", {"userId": "1", **record})
+    assert operation["cio_relationships"] == [{"identifiers": identifiers}]
+    assert not {"objectId", "object_id", "objectTypeId", "object_type_id"} & set(
+        operation["attributes"]
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"traits": {"objectId": "acme", "relationshipAttributes": {"role": "a"}}},
+        {"traits": {"objectId": "acme", "relationship_attributes": {"role": "a"}}},
+        {"traits": {"objectId": "acme", "relationshipAttributes": '{"role": "a"}'}},
+        {
+            "traits": {},
+            "context": {"groupId": "acme", "relationshipAttributes": {"role": "a"}},
+        },
+        {"object_id": "acme", "relationship_attributes": '{"role": "a"}'},
+        {"traits__objectId": "acme", "traits__relationshipAttributes__role": "a"},
+    ],
+)
+def test_relationship_attributes_travel_with_the_relationship(
+    convert: Convert, record: dict[str, Any]
+) -> None:
+    operation = convert("identify", {"userId": "1", **record})
+    assert operation["cio_relationships"] == [
+        {
+            "identifiers": {"object_type_id": "1", "object_id": "acme"},
+            "relationship_attributes": {"role": "a"},
+        }
+    ]
+    assert operation["attributes"] == {}
+
+
+def test_without_an_object_the_rest_of_the_relationship_is_dropped(
+    convert: Convert,
+) -> None:
+    traits = {"objectTypeId": 2, "relationshipAttributes": {"role": "a"}, "plan": "pro"}
+    operation = convert("identify", {"userId": "1", "traits": traits})
+    assert "cio_relationships" not in operation
+    assert operation["attributes"] == {"plan": "pro"}
+
+
+def test_dates_in_relationship_attributes_are_converted(convert: Convert) -> None:
+    traits = {
+        "objectId": "acme",
+        "relationshipAttributes": {"since": "2023-03-21T14:09:57Z", "gone": None},
+    }
+    record = {"userId": "1", "traits": traits}
+    (related,) = convert("identify", record)["cio_relationships"]
+    assert related["relationship_attributes"] == {"since": 1679407797, "gone": None}
+    (related,) = convert(
+        "identify", record, convert_timestamps=False, null_attributes="omit"
+    )["cio_relationships"]
+    assert related["relationship_attributes"] == {"since": "2023-03-21T14:09:57Z"}
+
+
+@pytest.mark.parametrize("call", ["identify", "group"])
+@pytest.mark.parametrize("name", ["relationshipAttributes", "relationship_attributes"])
+def test_typed_dates_in_relationship_attributes_are_converted_at_any_precision(
+    convert: Convert, call: str, name: str
+) -> None:
+    date = {"type": "string", "format": "date"}
+    schema: dict[str, Any] = {"properties": {name: {"properties": {"since": date}}}}
+    record = {"objectId": "acme", name: {"since": "2023-03-21"}}
+    for columns, typed in (
+        (record, schema),
+        ({"traits": record}, {"properties": {"traits": schema}}),
+    ):
+        operation = convert(call, {"userId": "1", **columns}, schema=typed)
+        (related,) = operation["cio_relationships"]
+        assert related["relationship_attributes"] == {"since": 1679356800}
+
+
+@pytest.mark.parametrize("attributes", [[], [1], 7, True, "no JSON", '["list"]'])
+def test_relationship_attributes_that_are_no_object_reject_the_record(
+    rejection: Callable[..., Any], attributes: Any
+) -> None:
+    traits = {"objectId": "acme", "relationshipAttributes": attributes}
+    rejection("identify", {"userId": "1", "traits": traits})
+
+
+@pytest.mark.parametrize("object_id", [True, 1.5, "  ", ["acme"], {"id": 1}])
+def test_an_object_id_that_is_no_identifier_rejects_the_record(
+    rejection: Callable[..., Any], object_id: Any
+) -> None:
+    rejection("identify", {"userId": "1", "traits": {"objectId": object_id}})
