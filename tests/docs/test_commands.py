@@ -1,0 +1,214 @@
+"""The README's commands run, and print what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HERE = {"activate", "look", "person", "check", "pipe", "rejected", "again"}
+BY_CI = {"first", "tests", "datasette", "meltano", "lint"}
+
+TAP = """#!/bin/sh
+sed -e 's/"identifies"/"public-users"/' -e 's/"tracks"/"shop-orders"/' \\
+  tests/shop/shop.singer.jsonl
+"""
+
+
+class Region(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def api_url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Region) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Clone:
+    """A folder that looks like a clone in which the first command was run."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        (folder / "tests").mkdir()
+        shutil.copytree(root / "tests/shop", folder / "tests/shop")
+        (folder / ".venv").symlink_to(sys.prefix)
+
+    def run(
+        self, command: str, *, code: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("TARGET_CUSTOMERIO_")
+        }
+        paths = [sysconfig.get_path("scripts"), str(self.folder), kept["PATH"]]
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env={**kept, "PATH": os.pathsep.join(paths), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+
+@pytest.fixture(scope="module")
+def clone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("clone"), root)
+
+
+@pytest.fixture(scope="module")
+def first(clone: Clone, readme: Any) -> subprocess.CompletedProcess[str]:
+    """Run the first command without the installation before it."""
+    return clone.run(readme.block("run", "first").split(" && ")[-1])
+
+
+def messages(log: str) -> list[str]:
+    """Return the lines of a log without time, level and name."""
+    return [line.split(" | ", 3)[-1].removesuffix("\n") for line in log.splitlines()]
+
+
+def normalised(text: str) -> list[str]:
+    """Blank out what differs from run to run: times, and what the clock decides."""
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "TIME", text)
+    return [
+        re.sub(r"[\d,.]*\d", "N", line)
+        if re.match(r"[\d,]+ (events|requests)", line)
+        else line.rstrip()
+        for line in text.splitlines()
+    ]
+
+
+def test_every_command_of_the_readme_is_run(readme: Any) -> None:
+    fences = re.findall(r"^(.*)\n```bash$", readme.text, re.MULTILINE)
+
+    assert [f"<!-- run: {name} -->" for name in readme.names("run")] == fences
+    assert set(readme.names("run")) == HERE | BY_CI
+
+
+def test_ci_runs_the_commands_that_need_a_registry(root: Path, readme: Any) -> None:
+    script = (root / ".ci/run").read_text(encoding="utf-8")
+
+    for name in BY_CI - {"lint"}:
+        assert f"readme {name})" in script
+    for command in readme.block("run", "lint").strip().split(" && "):
+        assert f".venv/bin/{command}\n" in script
+
+
+def test_the_first_command_ends_with_the_summary_shown(first: Any, readme: Any) -> None:
+    shown = normalised(readme.block("output", "first"))
+
+    printed = normalised("\n".join(messages(first.stderr)))
+
+    assert printed[-len(shown) :] == shown
+
+
+def test_the_environment_can_be_activated(clone: Any, readme: Any) -> None:
+    clone.run(readme.block("run", "activate"))
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize("name", ["look", "person", "rejected"])
+def test_what_the_first_command_left_is_what_is_shown(
+    name: str, clone: Any, readme: Any
+) -> None:
+    done = clone.run(readme.block("run", name))
+
+    assert normalised(done.stdout) == normalised(readme.block("output", name))
+
+
+def test_a_workspace_is_checked_with_three_settings(
+    clone: Any, readme: Any, api_url: str
+) -> None:
+    done = clone.run(readme.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
+
+    assert messages(done.stderr)[-1] == readme.block("output", "check").strip()
+
+
+def test_the_target_runs_behind_a_tap_and_keeps_the_last_state(
+    clone: Any, readme: Any
+) -> None:
+    tap = clone.folder / "tap-shop"
+    tap.write_text(TAP)
+    tap.chmod(0o755)
+    config = readme.block("file", "target.json")
+    (clone.folder / "target.json").write_text(
+        config.replace("rejected.singer", "piped.singer")
+    )
+
+    clone.run(readme.block("run", "pipe"), code=1, TARGET_CUSTOMERIO_SANDBOX="piped.db")
+
+    state = (clone.folder / "state.json").read_text()
+    assert state == '{"calls_sent":1429}\n'
+
+
+def test_a_failed_run_leaves_the_last_state_as_it_is(clone: Any, readme: Any) -> None:
+    (clone.folder / "state.json").write_text('{"calls_sent":7}\n')
+    tap = clone.folder / "tap-shop"
+    tap.write_text("#!/bin/sh\necho no Singer\n")
+    tap.chmod(0o755)
+    (clone.folder / "target.json").write_text(readme.block("file", "target.json"))
+
+    clone.run(
+        readme.block("run", "pipe"), code=1, TARGET_CUSTOMERIO_SANDBOX="failed.db"
+    )
+
+    assert (clone.folder / "state.json").read_text() == '{"calls_sent":7}\n'
+
+
+def test_rejected_records_can_be_piped_in_again(
+    root: Path, readme: Any, tmp_path: Path
+) -> None:
+    clone = Clone(tmp_path, root)
+    clone.run(readme.block("run", "first").split(" && ")[-1])
+
+    clone.run(readme.block("run", "again"))
+
+    again = (tmp_path / "rejected.singer.jsonl").read_text().splitlines()
+    assert sum('"rejection"' in line for line in again) == 3
+
+
+def test_every_option_that_is_named_exists(root: Path, readme: Any) -> None:
+    config = (root / ".env.example").read_text(encoding="utf-8")
+    named = {
+        option
+        for line in (readme.text + config).replace("\\\n", "").splitlines()
+        for command in re.findall(r"target-customerio( -[^|`>]*)", line)
+        for option in re.findall(r"(?<=\s)--[a-z-]+", command)
+    }
+
+    known = subprocess.run(
+        [sys.executable, "-m", "target_customerio", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert named >= {"--check", "--config", "--input"}
+    assert named <= set(re.findall(r"--[a-z-]+", known))

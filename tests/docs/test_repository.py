@@ -1,0 +1,107 @@
+"""What lies in the repository, and what must not."""
+
+from __future__ import annotations
+
+import os
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOP_LEVEL = {
+    ".ci",
+    ".env.example",
+    ".github",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "meltano.yml",
+    "pyproject.toml",
+    "target_customerio",
+    "tests",
+}
+WRITTEN_FOR_TOOLS_AND_PEOPLE = (
+    ".ci/run",
+    ".env.example",
+    ".github/dependabot.yml",
+    ".github/workflows/ci.yml",
+    ".pre-commit-config.yaml",
+    "README.md",
+    "meltano.yml",
+    "pyproject.toml",
+)
+REGISTRIES = re.compile(
+    r"py[p]i\.|python[h]osted|--(extra-)?index-url|--find-links|PIP_\w+|UV_\w+"
+)
+TOKENS = re.compile(r"\b(?=\w*\d)(?=\w*[a-z])\w{20,}\b", re.IGNORECASE)
+PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
+
+
+@pytest.fixture(scope="module", params=WRITTEN_FOR_TOOLS_AND_PEOPLE)
+def text(request: pytest.FixtureRequest, root: Path) -> str:
+    return (root / request.param).read_text(encoding="utf-8")
+
+
+def test_nothing_else_lies_at_the_top(root: Path) -> None:
+    ignored = (root / ".gitignore").read_text(encoding="utf-8").split()
+    patterns = [pattern.rstrip("/") for pattern in (*ignored, ".git")]
+
+    there = {
+        entry.name
+        for entry in root.iterdir()
+        if not any(fnmatchcase(entry.name, pattern) for pattern in patterns)
+    }
+
+    assert there <= TOP_LEVEL
+
+
+def test_no_file_names_a_registry(text: str) -> None:
+    assert not REGISTRIES.search(text)
+
+
+def test_no_file_holds_what_looks_like_a_credential(text: str) -> None:
+    assert not TOKENS.findall(PINNED.sub("", text))
+
+
+def test_sample_people_live_on_example_com(text: str) -> None:
+    addresses = re.findall(r"[\w.]+@([\w-]+\.\w+)", PINNED.sub("", text))
+
+    assert set(addresses) <= {"example.com"}
+
+
+def workflows(root: Path) -> list[dict[str, Any]]:
+    files = sorted((root / ".github/workflows").glob("*.yml"))
+    assert files
+    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+
+def test_workflows_can_read_and_nothing_more(root: Path) -> None:
+    assert all(flow["permissions"] == {"contents": "read"} for flow in workflows(root))
+
+
+def test_every_job_ends_in_time_and_uses_pinned_actions(root: Path) -> None:
+    for flow in workflows(root):
+        for job in flow["jobs"].values():
+            assert job["timeout-minutes"] <= 20
+            for step in job["steps"]:
+                assert "run" in step or PINNED.fullmatch(step["uses"])
+
+
+def test_ci_runs_on_every_python_that_the_package_names(root: Path) -> None:
+    named = re.findall(
+        r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    (flow,) = workflows(root)
+
+    assert flow["jobs"]["checks"]["strategy"]["matrix"]["python"] == named
+
+
+def test_ci_is_a_command_that_anyone_can_run(root: Path) -> None:
+    assert os.access(root / ".ci/run", os.X_OK)

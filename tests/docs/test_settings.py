@@ -1,0 +1,146 @@
+"""Every setting means the same wherever it is written down."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_customerio.target import TargetCustomerIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = {
+    "object": "object",
+    "boolean": "boolean",
+    "integer": "integer",
+    "number": "decimal",
+    "string": "string",
+}
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    return next(kind for kind in KINDS if kind in schema["type"])
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def type_cell(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{choice}`" for choice in schema["enum"])
+    return type_of(schema) + (", secret" if schema.get("secret") else "")
+
+
+def test_the_readme_lists_every_setting_with_its_type_default_and_meaning(
+    readme: Any, settings: dict[str, Any]
+) -> None:
+    expected = [
+        [
+            f"`{name}`",
+            type_cell(schema),
+            f"`{text_of(schema['default'])}`" if "default" in schema else "",
+            schema["description"],
+        ]
+        for name, schema in settings.items()
+    ]
+
+    assert readme.table("settings") == expected
+
+
+def test_meltano_knows_every_setting_and_no_other(
+    loader: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    assert [entry["name"] for entry in loader["settings"]] == list(settings)
+
+
+@pytest.mark.parametrize("name", TargetCustomerIO.config_jsonschema["properties"])
+def test_meltano_describes_a_setting_as_the_target_does(
+    name: str, loader: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    (entry,) = (entry for entry in loader["settings"] if entry["name"] == name)
+    schema = settings[name]
+
+    expected = {
+        "name": name,
+        "label": schema.get("title", name.replace("_", " ").capitalize()),
+        "kind": "options" if "enum" in schema else KINDS[type_of(schema)],
+        "description": schema["description"],
+    }
+    if schema.get("secret"):
+        expected["sensitive"] = True
+    if "default" in schema:
+        expected["value"] = schema["default"]
+    options = [option["value"] for option in entry.pop("options", [])]
+
+    assert entry == expected
+    assert options == schema.get("enum", [])
+
+
+def test_meltano_and_the_target_name_the_same_capabilities(
+    loader: dict[str, Any],
+) -> None:
+    capabilities = [each.value for each in TargetCustomerIO.capabilities]
+
+    assert loader["capabilities"] == capabilities
+
+
+def test_meltano_asks_for_credentials_or_a_sandbox(loader: dict[str, Any]) -> None:
+    assert loader["settings_group_validation"] == [["site_id", "api_key"], ["sandbox"]]
+
+
+def test_what_meltano_configures_are_settings(
+    project: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    for environment in project["environments"]:
+        for loader in environment["config"]["plugins"]["loaders"]:
+            assert loader["config"].keys() <= settings.keys()
+            assert not loader["config"].keys() & {"site_id", "api_key"}
+
+
+def test_meltano_loads_every_stream_of_the_sample_shop(
+    project: dict[str, Any], root: Path
+) -> None:
+    extractors = {
+        tap["name"]: tap["config"]
+        for tap in project["plugins"]["extractors"]
+        if "inherit_from" in tap
+    }
+    (job,) = project["jobs"]
+    taps = [task.removesuffix(" target-customerio") for task in job["tasks"]]
+
+    files = {root / extractors[tap]["path"] for tap in taps}
+
+    assert sorted(taps) == sorted(extractors)
+    assert files == {
+        file
+        for file in (root / "tests/shop").glob("*.jsonl")
+        if not file.name.endswith(".singer.jsonl")
+    }
+    assert {
+        root / f"tests/shop/{tap['stream_name']}.jsonl" for tap in extractors.values()
+    } == files
+
+
+def test_the_sample_environment_has_every_setting_once_and_its_default(
+    root: Path, settings: dict[str, Any]
+) -> None:
+    text = (root / ".env.example").read_text(encoding="utf-8")
+
+    entries = re.findall(r"^# TARGET_CUSTOMERIO_(\w+)=(.*)$", text, re.MULTILINE)
+
+    assert len(entries) == len(settings)
+    assert dict(entries) == {
+        name.upper(): text_of(schema.get("default", ""))
+        for name, schema in settings.items()
+    }
+
+
+def test_the_sample_environment_sets_nothing_as_it_stands(root: Path) -> None:
+    lines = (root / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    assert all(not line or line.startswith("#") for line in lines)

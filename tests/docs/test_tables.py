@@ -1,0 +1,94 @@
+"""The README's tables say what the code's tables say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from target_customerio import operations
+from target_customerio.conversion.actions import DEFAULT_EVENTS
+from target_customerio.conversion.fields import (
+    BOOKKEEPING,
+    MAPPED_CALLS,
+    MESSAGE_OVERRIDES,
+    METADATA_PREFIX,
+    SPEC_FIELDS,
+    SPEC_FIELDS_OF_CALL,
+)
+from target_customerio.streams import CALL_OF_NAME
+
+
+def labels() -> set[str]:
+    return {
+        kind.label
+        for kind in vars(operations).values()
+        if isinstance(kind, type) and isinstance(getattr(kind, "label", None), str)
+    }
+
+
+def test_the_calls_are_those_that_streams_can_be_mapped_to(
+    readme: Any, codes: Any
+) -> None:
+    calls = [codes(row[0])[0] for row in readme.table("calls")]
+
+    assert sorted(calls) == sorted(MAPPED_CALLS)
+
+
+def test_a_stream_name_of_the_readme_needs_no_setting(readme: Any, codes: Any) -> None:
+    named = {
+        name: codes(call)[0]
+        for call, names, _ in readme.table("calls")
+        for name in codes(names)
+        if name != "stream_calls"
+    }
+
+    assert named == CALL_OF_NAME
+
+
+def test_the_actions_have_the_event_names_of_the_code(readme: Any, codes: Any) -> None:
+    actions = {
+        codes(action)[0]: tuple(events.split(", "))
+        for action, events, _ in readme.table("actions")
+    }
+
+    assert actions == DEFAULT_EVENTS
+
+
+def test_operations_are_called_what_the_summary_calls_them(
+    readme: Any, codes: Any
+) -> None:
+    rows = [*readme.table("calls"), *readme.table("actions")]
+    named = {name for *_, cell in rows for name in codes(cell) if " " in name}
+
+    assert named
+    assert named <= labels()
+
+
+def test_every_operation_but_those_on_many_relationships_has_its_place(
+    readme: Any, codes: Any
+) -> None:
+    rows = [*readme.table("calls"), *readme.table("actions")]
+    named = {name for *_, cell in rows for name in codes(cell)}
+
+    assert labels() - named == {
+        "person add_relationships",
+        "person delete_relationships",
+    }
+
+
+def test_the_columns_left_out_of_flat_rows_are_those_of_the_code(
+    readme: Any, codes: Any
+) -> None:
+    left_out = {of: codes(names) for of, names in readme.table("fields")}
+
+    assert left_out == {
+        "every call": [*SPEC_FIELDS, "id"],
+        **{
+            f"`{call}`": list(fields)
+            for call, fields in SPEC_FIELDS_OF_CALL.items()
+            if fields
+        },
+        "bookkeeping of event warehouses": list(BOOKKEEPING),
+        "bookkeeping of Singer": [f"{METADATA_PREFIX}*"],
+        "addresses of messages, in events, with a warning": list(MESSAGE_OVERRIDES),
+        "the context": ["context", "context_*", "context__*"],
+    }
