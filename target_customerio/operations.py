@@ -102,6 +102,10 @@ class Operation(Struct, kw_only=True):
         """Return every person and object that the operation names."""
         raise NotImplementedError
 
+    def leader(self) -> str:
+        """Return whose operation it is: the person if one is named, else the object."""
+        return self.identities()[0]
+
     def payload(self) -> JSON:
         """Return what stands in a request for the operation."""
         return self
@@ -302,6 +306,11 @@ class RelatedObjectOperation(ObjectOperation, kw_only=True):
             object_identity(self.identifiers),
             *(person_identity(each.identifiers) for each in related),
         )
+
+    def leader(self) -> str:
+        """Return the first person that the object is related to, else the object."""
+        identities = self.identities()
+        return identities[1] if len(identities) > 1 else identities[0]
 
 
 class ObjectIdentify(RelatedObjectOperation, kw_only=True):

@@ -46,7 +46,7 @@ def decoded(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
     """
     try:
         return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         try:
             return json.loads(line, parse_float=Decimal)
         except RecursionError:

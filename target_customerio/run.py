@@ -25,6 +25,7 @@ from target_customerio.delivery import (
 from target_customerio.errors import (
     MissingKeyPropertyError,
     RecordsRejectedError,
+    RejectedRecord,
     StateError,
 )
 from target_customerio.operations import PersonHappening
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.errors import RejectedRecord
     from target_customerio.operations import Operation
     from target_customerio.settings import Settings
 
 PROGRESS_SECONDS: Final = 30.0
 MISSING_KEY: Final = "missing_key"
+ELSEWHERE: Final = "another shard"
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -85,7 +86,7 @@ class Run:
             Thread(target=self._show_progress, daemon=True).start()
 
     def take(self, stream: str, operation: Operation, source: Source) -> None:
-        """Take an operation in for delivery.
+        """Take an operation in for delivery, unless it falls to another shard.
 
         Args:
             stream: The name of the stream in the summary.
@@ -93,16 +94,22 @@ class Run:
             source: The record that it comes from.
 
         Raises:
-            RejectedRecord: Customer.io could not take it.
             TargetError: The delivery has ended.
         """
+        if not self._settings.shard.holds(operation.leader()):
+            self.summary.streams[stream].skipped[ELSEWHERE] += 1
+            return
         source.is_recent = _is_recent(operation)
-        queued = enqueueable(operation, stream, source)
+        try:
+            queued = enqueueable(operation, stream, source)
+        except RejectedRecord as error:
+            self._put_aside(stream, source, error)
+            return
         self.meet()
         self._delivery.put(queued)
 
     def reject(self, stream: str, source: Source, error: RejectedRecord) -> None:
-        """Put a record aside.
+        """Put a record aside that becomes no operation; one of all shards does.
 
         Args:
             stream: The name of the stream in the summary.
@@ -113,17 +120,23 @@ class Run:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
+        if self._settings.shard.holds(source.line):
+            self._put_aside(stream, source, error)
+        else:
+            self.summary.streams[stream].skipped[ELSEWHERE] += 1
+
+    def _put_aside(self, stream: str, source: Source, error: RejectedRecord) -> None:
         with self._rejecting:
             line = self._rejected_records.add(source, error)
             self.summary.streams[stream].rejected += 1
         where = f"line {line} of {self._rejected_records.path}"
         self._logger.warning(
-            "A record of stream '%s' is rejected: %s (%s%s): %s",
+            "A record of stream '%s' is rejected, see %s: %s (%s%s)",
             stream,
+            where,
             error.message,
             error.reason,
             f", {error.field}" if error.field else "",
-            where,
         )
         if self._settings.on_rejected == "abort":
             kind = (
@@ -175,12 +188,20 @@ class Run:
         """
         if self._ended.is_set():
             return
+        self.close(patience_seconds)
+        for line in self.summary.lines(self.statistics):
+            self._logger.info("%s", line)
+
+    def close(self, patience_seconds: float = 0.0) -> None:
+        """Let go of everything.
+
+        Args:
+            patience_seconds: How long requests under way may take to be accounted for.
+        """
         self._ended.set()
         self._delivery.close(patience_seconds)
         self._sender.close()
         self._rejected_records.close()
-        for line in self.summary.lines(self.statistics):
-            self._logger.info("%s", line)
 
     def judge(self) -> None:
         """Fail the run if records were rejected and the settings say so.
@@ -190,10 +211,11 @@ class Run:
         """
         rejected = self.summary.rejected
         if rejected and self._settings.on_rejected == "fail":
+            what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
             raise RecordsRejectedError(
-                f"{rejected:,} records were rejected and stand in "
-                f"{self._rejected_records.path}; everything else is delivered. Mend "
-                "them and pipe the file in again, or set on_rejected to continue"
+                f"{what} rejected, see {self._rejected_records.path}; everything else "
+                "is delivered. Mend the file and pipe it in again, or set on_rejected "
+                "to continue"
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
@@ -221,7 +243,7 @@ class Run:
             RejectedFileError: It cannot be put aside.
         """
         assert isinstance(operation.origin, Source)  # noqa: S101 - as taken in
-        self.reject(operation.stream, operation.origin, error)
+        self._put_aside(operation.stream, operation.origin, error)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, as the Singer specification wants it.

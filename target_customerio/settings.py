@@ -15,6 +15,7 @@ from target_customerio.conversion.stream import ConversionSettings
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
 from target_customerio.errors import SettingsError
+from target_customerio.shards import PATTERN, Shard
 from target_customerio.streams import StreamCalls
 
 if TYPE_CHECKING:
@@ -202,11 +203,26 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         description="The file that rejected records are appended to.",
     ),
     th.Property(
+        "shard",
+        th.StringType(pattern=PATTERN),
+        title="Shard",
+        description="Deliver one share of the people and objects, such as `2/8` for "
+        "the second of eight. As many runs over the same input, one for each share, "
+        "deliver all of it; `requests_per_second` is divided between them.",
+    ),
+    th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,
         title="Batch size",
         description="Most operations in one request.",
+    ),
+    th.Property(
+        "add_record_metadata",
+        th.BooleanType,
+        title="Add record metadata",
+        description="Accepted for the sake of shared configurations: columns that "
+        "begin with `_sdc_` never become attributes.",
     ),
 ).to_dict()
 
@@ -246,6 +262,7 @@ class Settings:
         ignore_unmapped: Drop the streams that no rule names.
         on_rejected: What rejected records mean for the run.
         rejected_path: The file of rejected records.
+        shard: The share of people and objects that is delivered.
     """
 
     connection: Connection
@@ -255,6 +272,7 @@ class Settings:
     ignore_unmapped: bool
     on_rejected: Literal["fail", "continue", "abort"]
     rejected_path: str
+    shard: Shard
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -271,6 +289,10 @@ class Settings:
         """
         action_events, errors = events_of_actions(config["action_events"])
         errors += [*_credential_errors(config), *_url_errors(config.get("api_url"))]
+        try:
+            shard = Shard.of(config.get("shard") or "1/1")
+        except ValueError:
+            errors.append("shard: expected a share such as 2/8, from 1/8 to 8/8")
         if errors:
             raise SettingsError(*errors)
         return cls(
@@ -278,7 +300,7 @@ class Settings:
             limits=Limits(
                 batch_operations=config["batch_size_rows"],
                 concurrency=config["max_concurrent_requests"],
-                requests_per_second=float(config["requests_per_second"]),
+                requests_per_second=config["requests_per_second"] / shard.count,
                 request_timeout_seconds=float(config["request_timeout_seconds"]),
                 max_retry_seconds=float(config["max_retry_seconds"]),
             ),
@@ -297,6 +319,7 @@ class Settings:
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
             rejected_path=config["rejected_records_path"],
+            shard=shard,
         )
 
 

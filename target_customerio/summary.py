@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,13 +97,14 @@ def _table(streams: dict[str, StreamCounts]) -> str:
     # A third of what --version would otherwise take to load, and needed once.
     from tabulate import tabulate  # noqa: PLC0415
 
-    rows = [row for stream in sorted(streams) for row in _rows(stream, streams[stream])]
-    return tabulate(
-        rows,
-        headers=["stream", "read", "delivered", "", "skipped", "", "rejected"],
-        tablefmt="simple",
-        intfmt=",",
-    )
+    rows: list[list[Any]] = [
+        row for stream in sorted(streams) for row in _rows(stream, streams[stream])
+    ]
+    headers = ["stream", "read", "delivered", "", "skipped", "", "rejected"]
+    if not any(counts.skipped for counts in streams.values()):
+        for line in [headers, *rows]:
+            del line[4:6]
+    return tabulate(rows, headers=headers, tablefmt="simple", intfmt=",")
 
 
 def _rows(stream: str, counts: StreamCounts) -> Iterator[list[str | int]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -42,6 +44,12 @@ STOPPED_READING = (InputError, RecordsRejectedError)
 
 PATIENCE_SECONDS = 5.0
 
+CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
+"""Somebody waits for the answer to ``--check``."""
+
+END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
+"""What the SDK warns of on each run; the supported versions are the project's own."""
+
 
 class TargetCustomerIO(SingerTarget):
     """Makes the records of any tap happen in Customer.io."""
@@ -53,6 +61,7 @@ class TargetCustomerIO(SingerTarget):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
+        PluginCapabilities.BATCH,
         TargetCapabilities.VALIDATE_RECORDS,
         TargetCapabilities.HARD_DELETE,
     ]
@@ -107,6 +116,16 @@ class TargetCustomerIO(SingerTarget):
         self.run.judge()
 
     @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the settings that the SDK brings, but for the one that means nothing.
+
+        Args:
+            config_jsonschema: The schema that they are added to.
+        """
+        super().append_builtin_config(config_jsonschema)
+        config_jsonschema["properties"].pop("load_method", None)
+
+    @classmethod
     def get_singer_command(cls) -> click.Command:
         """Add the target's own option to the SDK's command."""
         command = super().get_singer_command()
@@ -141,19 +160,34 @@ class TargetCustomerIO(SingerTarget):
         if about:
             cls.print_about(about_format)
             return
+        warnings.filterwarnings("ignore", message=END_OF_LIFE)
         with _errors_in_one_line(cls.logger):
             target = cls(
-                config=config.config if config else {},
+                config={
+                    **(config.config if config else {}),
+                    **(CHECK_SETTINGS if check else {}),
+                },
                 validate_config=True,
                 parse_env_config=config.parse_env if config else False,
             )
             if check:
-                target.run.meet()
-                target.run.end()
-                cls.logger.info("The settings and the credentials are in order")
+                target.check()
                 return
             target.print_version(print_fn=cls.logger.info)
             target.process(file_input)
+
+    def check(self) -> None:
+        """Check the settings, the credentials and the region, and nothing else.
+
+        Raises:
+            DeliveryError: They are not in order.
+        """
+        # There is nothing to deliver that a signal should wait for.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.run.meet()
+        self.run.close()
+        self.logger.info("The settings, the credentials and the region are in order")
 
     def process(self, file_input: IO[str] | None) -> None:
         """Read the input to its end, and deliver what can be delivered of it.

@@ -27,6 +27,7 @@ EXPECTATIONS: Final[dict[str, Callable[[Any], str]]] = {
     "maximum": lambda rule: f"at most {rule}",
     "exclusiveMinimum": lambda rule: f"more than {rule}",
     "minLength": lambda _: "some text",
+    "pattern": lambda rule: f"text of the form {rule}",
     "additionalProperties": lambda _: "none but the documented entries",
 }
 """What a setting may be, by the rule that it breaks."""
