@@ -69,6 +69,7 @@ class Delivery:
         with self._lock:
             self._raise_failure()
             while not self._lanes.has_room(operation):
+                self._lanes.press()
                 self._progress.wait(_BLINK)
                 self._raise_failure()
             self._lanes.put(operation, time.monotonic())

@@ -45,8 +45,9 @@ class Lanes:
     latest.
 
     A lane sends a request that is full, that has lingered, that another lane waits for,
-    or when everything is to go out (:attr:`flushing`). One that is merely full is not
-    cut short at a closed gate: rather the lane that holds it up is asked to hurry.
+    that stands before others when there is no room for more (:meth:`press`), and any
+    when everything is to go out (:attr:`flushing`). One that is merely full is not cut
+    short at a closed gate: rather the lane that holds it up is asked to hurry.
 
     There are no threads and no clock in here. ``wake`` is called with a lane's number
     whenever :meth:`take` or :meth:`look_again_at` may have a new answer for it.
@@ -63,6 +64,7 @@ class Lanes:
         self._limits = limits
         self._wake = wake
         self._lanes = [Lane(index) for index in range(limits.concurrency)]
+        self._pressed = False
         self._filling: dict[Route, Draft] = {}
         self._ties = TieMemory()
         self._holdings: dict[str, _Holding] = {}
@@ -157,6 +159,8 @@ class Lanes:
             self._hurry(lane, draft)
             if count == 0 or not hurried:
                 return None
+        if self._filling.get(draft.route) is draft:
+            del self._filling[draft.route]
         return lane.send(count).operations
 
     def look_again_at(self, index: int, now: float) -> float | None:
@@ -186,6 +190,7 @@ class Lanes:
         if draft is None:
             return
         lane.in_flight = None
+        self._pressed = False
         for operation in draft.operations:
             self._held_bytes -= len(operation.body)
             self._release(operation.keys)
@@ -198,6 +203,19 @@ class Lanes:
     def flush(self) -> None:
         """Send everything without waiting for requests to fill up."""
         self.flushing = True
+        self._wake_all()
+
+    def press(self) -> None:
+        """Until something is finished, let nothing linger in front of other requests.
+
+        Else requests of rare routes could keep full ones waiting while nothing more is
+        taken in.
+        """
+        if not self._pressed:
+            self._pressed = True
+            self._wake_all()
+
+    def _wake_all(self) -> None:
         for lane in self._lanes:
             self._wake(lane.index)
 
@@ -249,6 +267,7 @@ class Lanes:
     def _hurried(self, lane: Lane, draft: Draft, now: float) -> bool:
         return (
             self.flushing
+            or (self._pressed and len(lane.drafts) > 1)
             or draft.first <= lane.urgent_until
             or now >= draft.since + self._limits.linger_seconds
         )

@@ -1,0 +1,108 @@
+"""A run of the delivery against any transport, and what its listener was told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from target_customerio.delivery import (
+    Client,
+    Delivery,
+    Limits,
+    QueuedOperation,
+    Sender,
+    build_session,
+    enqueueable,
+)
+from target_customerio.operations import DeliveryReport, Operation, PersonEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import requests
+
+    from target_customerio.errors import RejectedRecord
+
+
+def event(name: str, person: str | None = None, padding: int = 0) -> PersonEvent:
+    """An event whose name tells it apart; each person is somebody else by default."""
+    return PersonEvent(
+        identifiers={"id": person or name},
+        name=name,
+        attributes={"padding": "x" * padding} if padding else {},
+    )
+
+
+def report(name: str) -> DeliveryReport:
+    return DeliveryReport(delivery_id=name, metric="opened")
+
+
+class Accounts:
+    """A listener that remembers; origins are the names of operations."""
+
+    def __init__(self) -> None:
+        self.delivered_names: list[Any] = []
+        self.rejections: dict[Any, RejectedRecord] = {}
+        self.states: list[Any] = []
+        self.busy = threading.Lock()
+        self.takes_seconds = 0.0
+        self.raise_on_rejected: Exception | None = None
+        self.raise_on_state: Exception | None = None
+
+    def delivered(self, operations: Sequence[QueuedOperation]) -> None:
+        with self.alone():
+            time.sleep(self.takes_seconds)
+            self.delivered_names += [each.origin for each in operations]
+
+    def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
+        with self.alone():
+            self.rejections[operation.origin] = error
+            if self.raise_on_rejected:
+                raise self.raise_on_rejected
+
+    def write_state(self, state: Any) -> None:
+        with self.alone():
+            if self.raise_on_state:
+                raise self.raise_on_state
+            self.states.append(state)
+
+    def alone(self) -> threading.Lock:
+        assert not self.busy.locked(), "two calls at once"
+        return self.busy
+
+
+class Run:
+    """Everything that delivers, put together as the target does."""
+
+    def __init__(
+        self, url: str, session: requests.Session | None = None, **limits: Any
+    ) -> None:
+        defaults = {
+            "requests_per_second": 10_000,
+            "request_timeout_seconds": 0.4,
+            "max_retry_seconds": 10,
+            "linger_seconds": 0.05,
+        }
+        self.limits = Limits(**{**defaults, **limits})
+        session = session or build_session("site", "key", self.limits.concurrency)
+        self.sender = Sender(
+            Client(session, url, self.limits.request_timeout_seconds), self.limits
+        )
+        self.accounts = Accounts()
+        self.delivery = Delivery(self.sender, self.limits, self.accounts)
+
+    def put(self, *operations: Operation) -> None:
+        for each in operations:
+            origin = getattr(each, "name", None) or getattr(each, "delivery_id", None)
+            self.delivery.put(enqueueable(each, "stream", origin))
+
+    def deliver(self, *operations: Operation) -> None:
+        """Put, and wait until all is done."""
+        self.put(*operations)
+        self.delivery.checkpoint({"after": len(operations)})
+        self.delivery.drain()
+
+    def close(self) -> None:
+        self.delivery.close(5)
+        self.sender.close()

@@ -1,0 +1,514 @@
+"""Whatever the network and Customer.io do, nothing is lost and nothing reordered."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_customerio.errors import (
+    CredentialsError,
+    DeliveryError,
+    RecordsRejectedError,
+    RegionError,
+    RejectedFileError,
+)
+
+from .run import event, report
+from .server import Reply, Request
+
+if TYPE_CHECKING:
+    from .conftest import StartRun
+    from .run import Run
+    from .server import Customerio
+
+pytestmark = pytest.mark.usefixtures("short_waits")
+
+EVENTS = [event(name) for name in "abc"]
+
+
+def assert_delivered_at_the_second_try(customerio: Customerio, run: Run) -> None:
+    run.deliver(*EVENTS)
+    assert [request.names for request in customerio.requests] == [["a", "b", "c"]] * 2
+    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert run.accounts.states == [{"after": 3}]
+    assert run.delivery.statistics.retries == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_a_status_that_may_pass_is_tried_again(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.reply_next(Reply(status, b"<h1>later</h1>"))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+def test_a_connection_that_is_reset_after_the_request_is_tried_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(Reply(fault="reset"))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+def test_a_connection_that_is_reset_at_once_is_tried_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.resets_on_connect = 2
+    run.deliver(*EVENTS)
+    assert customerio.names == ["a", "b", "c"]
+    assert run.accounts.delivered_names == ["a", "b", "c"]
+
+
+def test_an_answer_that_is_cut_in_the_middle_is_tried_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(Reply(body=b'{"errors": []}', fault="cut"))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+def test_an_answer_that_never_comes_is_tried_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(Reply(fault="silence"))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+@pytest.mark.parametrize("part", ["trickled_headers", "trickled_body"])
+def test_an_answer_that_trickles_in_is_given_up_in_time(
+    customerio: Customerio, run: Run, part: Any
+) -> None:
+    customerio.reply_next(Reply(body=b"{}" + b" " * 1000, fault=part))
+    started = time.monotonic()
+    assert_delivered_at_the_second_try(customerio, run)
+    assert time.monotonic() - started < 2
+
+
+def test_a_refused_connection_is_tried_again_until_patience_ends(
+    start_run: StartRun,
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        run = start_run(url=f"http://127.0.0.1:{port}", max_retry_seconds=0.5)
+        with pytest.raises(DeliveryError, match="Connection refused"):
+            run.deliver(*EVENTS)
+    assert run.accounts.states == []
+    assert run.delivery.statistics.retries >= 2
+
+
+@pytest.mark.parametrize("body", [b"<html>a proxy</html>", b"{", b"\xff", b"[" * 9999])
+def test_a_success_that_is_no_json_is_not_customerios_answer(
+    customerio: Customerio, run: Run, body: bytes
+) -> None:
+    customerio.reply_next(Reply(200, body))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"  \n", b"{}", b"[]", b"null", b'"ok"', b'{"errors": []}']
+)
+def test_a_success_that_is_empty_or_json_is_believed(
+    customerio: Customerio, run: Run, body: bytes
+) -> None:
+    customerio.reply_next(Reply(200, body))
+    run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+    assert run.accounts.delivered_names == ["a", "b", "c"]
+
+
+# Retry-After
+
+
+def seconds_between_tries(customerio: Customerio) -> list[float]:
+    return [
+        later.arrived - earlier.arrived
+        for earlier, later in pairwise(customerio.requests)
+    ]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_in_seconds_is_waited_for(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.reply_next(Reply(status, headers={"Retry-After": "1"}))
+    run.deliver(*EVENTS)
+    assert 1 <= seconds_between_tries(customerio)[0] < 1.5
+
+
+def test_retry_after_as_a_date_is_measured_by_the_servers_clock(
+    customerio: Customerio, run: Run
+) -> None:
+    clock = datetime.now(timezone.utc) - timedelta(days=1)
+    headers = {
+        "Date": format_datetime(clock, usegmt=True),
+        "Retry-After": format_datetime(clock + timedelta(seconds=1), usegmt=True),
+    }
+    customerio.reply_next(Reply(429, headers=headers))
+    run.deliver(*EVENTS)
+    assert 1 <= seconds_between_tries(customerio)[0] < 1.5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-5",
+        "nan",
+        "inf",
+        "1e5",
+        "٣",
+        "0",
+        "Mon, 99 Foo 2020 99:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+    ],
+)
+def test_retry_after_that_is_no_time_leaves_the_backoff(
+    customerio: Customerio, run: Run, value: str
+) -> None:
+    headers = {"Retry-After": value.encode().decode("latin-1")}
+    customerio.reply_next(Reply(429, headers=headers))
+    run.deliver(*EVENTS)
+    assert seconds_between_tries(customerio)[0] < 0.5
+
+
+@pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_retry_after_that_is_absurd_ends_with_the_patience(
+    customerio: Customerio, start_run: StartRun, value: str
+) -> None:
+    customerio.script = lambda _: Reply(429, headers={"Retry-After": value})
+    run = start_run(concurrency=1, max_retry_seconds=0.5)
+    with pytest.raises(DeliveryError, match="3 operations could not be delivered"):
+        run.deliver(*EVENTS)
+    (waited,) = seconds_between_tries(customerio)
+    assert 0.45 < waited < 1
+
+
+def test_retry_after_pauses_every_connection(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.reply_next(Reply(429, headers={"Retry-After": "1"}))
+    run = start_run(concurrency=4, batch_operations=1)
+    run.put(event("first"))
+    customerio.wait_for(1)
+    time.sleep(0.1)
+    run.deliver(*(event(f"{number}") for number in range(8)))
+    first, *others = customerio.requests
+    assert len(others) == 9
+    assert min(each.arrived for each in others) - first.arrived >= 1
+    assert run.delivery.statistics.seconds_throttled > 0.5
+
+
+def test_too_many_requests_without_retry_after_pauses_every_connection_too(
+    customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.7)
+    customerio.reply_next(Reply(429))
+    run = start_run(concurrency=4, batch_operations=1)
+    run.put(event("first"))
+    customerio.wait_for(1)
+    time.sleep(0.1)
+    run.deliver(*(event(f"{number}") for number in range(8)))
+    first, *others = customerio.requests
+    assert min(each.arrived for each in others) - first.arrived >= 0.69
+
+
+def test_a_last_try_that_succeeds_lets_everybody_go_on(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.reply_next(Reply(429, headers={"Retry-After": "3600"}))
+    run = start_run(concurrency=2, batch_operations=1, max_retry_seconds=0.5)
+    started = time.monotonic()
+    run.deliver(*(event(f"{number}") for number in range(6)))
+    assert time.monotonic() - started < 3
+    assert len(run.accounts.delivered_names) == 6
+
+
+def test_tries_end_after_max_retry_seconds(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(503)
+    run = start_run(max_retry_seconds=0.6, concurrency=1)
+    started = time.monotonic()
+    with pytest.raises(DeliveryError) as caught:
+        run.deliver(*EVENTS)
+    assert 0.6 <= time.monotonic() - started < 2
+    assert "3 operations" in str(caught.value)
+    assert "HTTP 503" in str(caught.value)
+    assert "No STATE" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert run.accounts.states == []
+    assert run.accounts.delivered_names == []
+
+
+def test_no_patience_means_one_try(customerio: Customerio, start_run: StartRun) -> None:
+    customerio.script = lambda _: Reply(503)
+    run = start_run(max_retry_seconds=0)
+    with pytest.raises(DeliveryError):
+        run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+
+
+# Rejections
+
+
+def errors(*listed: Any) -> bytes:
+    return json.dumps({"errors": listed}).encode()
+
+
+@pytest.mark.parametrize("status", [200, 207])
+def test_operations_that_the_answer_lists_are_rejected_and_nothing_is_sent_again(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.reply_next(
+        Reply(
+            status,
+            errors(
+                {
+                    "batch_index": 1,
+                    "reason": "invalid",
+                    "field": "name",
+                    "message": "too\nlong " + "x" * 1000,
+                },
+                {"batch_index": 1, "reason": "another"},
+            ),
+        )
+    )
+    run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+    assert run.accounts.delivered_names == ["a", "c"]
+    assert run.accounts.states == [{"after": 3}]
+    (error,) = run.accounts.rejections.values()
+    assert (error.reason, error.field) == ("invalid", "name")
+    assert error.message.startswith("too long xxx")
+    assert len(error.message) == 200
+
+
+@pytest.mark.parametrize("index", [3, -1, 10**30, "0", 0.0, True, None, [0]])
+def test_an_index_that_names_no_operation_harms_nothing(
+    customerio: Customerio, run: Run, index: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    customerio.reply_next(Reply(207, errors({"batch_index": index}, "what", None)))
+    run.deliver(*EVENTS)
+    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert "3 errors that name no operation" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b'{"errors": "x"}', b'{"errors": {"a": 1}}'])
+def test_errors_of_another_shape_harm_nothing(
+    customerio: Customerio, run: Run, body: bytes
+) -> None:
+    customerio.reply_next(Reply(207, body))
+    run.deliver(*EVENTS)
+    assert run.accounts.delivered_names == ["a", "b", "c"]
+
+
+def refusing(status: int, bad: set[str], body: bytes = b"") -> Any:
+    return lambda request: (
+        Reply(status, body) if bad.intersection(request.names) else Reply()
+    )
+
+
+@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize(
+    "bad", [{"0"}, {"9"}, {"4"}, {"3", "4", "8"}, {str(number) for number in range(10)}]
+)
+def test_a_refused_batch_is_halved_until_those_at_fault_stand_alone(
+    customerio: Customerio, run: Run, status: int, bad: set[str]
+) -> None:
+    customerio.script = refusing(status, bad, errors({"reason": "malformed"}))
+    names = [str(number) for number in range(10)]
+    run.deliver(*(event(name) for name in names))
+    good = [name for name in names if name not in bad]
+    assert run.accounts.rejections.keys() == bad
+    assert {each.reason for each in run.accounts.rejections.values()} == {"malformed"}
+    assert run.accounts.delivered_names == good
+    applied = [
+        name
+        for request in customerio.requests
+        if not bad.intersection(request.names)
+        for name in request.names
+    ]
+    assert applied == good
+    assert run.accounts.states == [{"after": 10}]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "message"),
+    [
+        (400, b"<html>no</html>", "refused", "HTTP 400"),
+        (413, b"<html>no</html>", "too_large", "HTTP 413"),
+        (400, b'{"meta": {"errors": ["bad id"]}}', "refused", "bad id"),
+        (400, b'{"errors": [7]}', "refused", "HTTP 400"),
+        (400, b'{"errors": [{"reason": 7}]}', "refused", "HTTP 400"),
+    ],
+)
+def test_a_refusal_is_told_as_far_as_it_is_understood(
+    customerio: Customerio,
+    run: Run,
+    status: int,
+    body: bytes,
+    reason: str,
+    message: str,
+) -> None:
+    customerio.script = refusing(status, {"b"}, body)
+    run.deliver(*EVENTS)
+    error = run.accounts.rejections["b"]
+    assert error.reason == reason
+    assert message in error.message
+    assert run.accounts.delivered_names == ["a", "c"]
+
+
+def test_a_half_that_fails_for_a_while_is_still_sent_before_the_other(
+    customerio: Customerio, run: Run
+) -> None:
+    failed: set[str] = set()
+
+    def script(request: Request) -> Reply:
+        if "b" in request.names:
+            return Reply(400)
+        if request.names[0] not in failed:
+            failed.add(request.names[0])
+            return Reply(503)
+        return Reply()
+
+    customerio.script = script
+    run.deliver(*(event(name) for name in "abcd"))
+    assert run.accounts.delivered_names == ["a", "c", "d"]
+
+
+def test_a_delivery_report_goes_out_alone_and_can_be_refused(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.script = lambda request: Reply(400 if b"two" in request.body else 200)
+    run.deliver(report("one"), report("two"), event("a"), report("three"))
+    reports = [each for each in customerio.requests if each.path == "/api/v1/metrics"]
+    assert [json.loads(each.body) for each in reports] == [
+        {"delivery_id": name, "metric": "opened"} for name in ("one", "two", "three")
+    ]
+    assert sorted(run.accounts.delivered_names) == ["a", "one", "three"]
+    assert list(run.accounts.rejections) == ["two"]
+
+
+@pytest.mark.parametrize(
+    "error", [RejectedFileError("disk full"), RecordsRejectedError("stop")]
+)
+def test_what_the_listener_raises_ends_the_run_without_state(
+    customerio: Customerio, run: Run, error: Exception
+) -> None:
+    customerio.script = refusing(400, {"b"})
+    run.accounts.raise_on_rejected = error
+    with pytest.raises(type(error)):
+        run.deliver(*EVENTS)
+    assert run.accounts.states == []
+    with pytest.raises(type(error)):
+        run.put(event("later"))
+
+
+def test_a_state_that_cannot_be_written_ends_the_run(run: Run) -> None:
+    run.accounts.raise_on_state = BrokenPipeError()
+    with pytest.raises(BrokenPipeError):
+        run.deliver(*EVENTS)
+
+
+# What ends the run
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_end_the_run_at_once(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    run.deliver(event("before"))
+    customerio.script = lambda _: Reply(status)
+    with pytest.raises(CredentialsError, match=r"`site_id` and `api_key`"):
+        run.deliver(*EVENTS)
+    assert len(customerio.requests) == 2
+    assert run.accounts.states == [{"after": 1}]
+
+
+def test_a_redirect_is_not_followed_and_names_the_region(
+    customerio: Customerio, run: Run
+) -> None:
+    headers = {"Location": "https://track-eu.customer.io/api/v2/batch"}
+    customerio.script = lambda _: Reply(301, headers=headers)
+    with pytest.raises(RegionError, match="set `region: eu`"):
+        run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/elsewhere", "http://[", "http://example.com"]
+)
+def test_a_redirect_to_anywhere_ends_the_run(
+    customerio: Customerio, run: Run, location: str
+) -> None:
+    customerio.script = lambda _: Reply(307, headers={"Location": location})
+    with pytest.raises(RegionError, match="check `region`"):
+        run.deliver(*EVENTS)
+
+
+@pytest.mark.parametrize("status", [404, 405, 410, 422])
+def test_an_answer_that_is_not_of_the_api_names_api_url(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.script = lambda _: Reply(status)
+    with pytest.raises(DeliveryError, match="check `api_url`"):
+        run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+
+
+def test_a_url_that_is_none_names_api_url(start_run: StartRun) -> None:
+    run = start_run(url="http://")
+    with pytest.raises(DeliveryError, match="check `api_url`"):
+        run.deliver(*EVENTS)
+
+
+def test_requests_under_way_are_accounted_for_when_the_run_fails(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    def script(request: Request) -> Reply:
+        bad = request.names == ["bad"]
+        return Reply(401, delay=0.1) if bad else Reply(delay=0.3)
+
+    customerio.script = script
+    run = start_run(concurrency=2, batch_operations=1)
+    with pytest.raises(CredentialsError):
+        run.deliver(event("good"), event("bad"), event("late"), event("later"))
+    run.delivery.close(5)
+    assert run.accounts.delivered_names == ["good"]
+    assert sorted(customerio.names) == ["bad", "good"]
+
+
+def test_nothing_is_tried_again_once_the_run_has_failed(
+    customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.01)
+    customerio.script = lambda request: (
+        Reply(401, delay=0.2) if request.names == ["bad"] else Reply(503)
+    )
+    run = start_run(concurrency=2, batch_operations=1)
+    with pytest.raises(CredentialsError):
+        run.deliver(event("failing"), event("bad"))
+    time.sleep(0.1)
+    sent = len(customerio.requests)
+    time.sleep(0.2)
+    assert len(customerio.requests) == sent
+    assert run.accounts.states == []
+
+
+def test_no_log_line_holds_a_credential_or_a_record(
+    customerio: Customerio, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    customerio.reply_next(Reply(500, b"secret-name"), Reply(400, b"secret-name"))
+    run.deliver(event("secret-name"))
+    assert caplog.records
+    for hidden in ("secret-name", "site", "c2l0ZTprZXk", "Authorization"):
+        assert hidden not in caplog.text

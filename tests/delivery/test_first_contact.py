@@ -1,0 +1,150 @@
+"""Credentials and region are checked before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_customerio.delivery import Client, build_session
+from target_customerio.delivery.client import Unanswered
+from target_customerio.errors import CredentialsError, DeliveryError, RegionError
+
+from .server import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import StartRun
+    from .run import Run
+    from .server import Customerio
+
+
+def account(**content: Any) -> Reply:
+    return Reply(body=json.dumps(content).encode())
+
+
+def test_the_region_of_the_settings_is_the_workspaces(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(account(region="us", environment_id=3))
+    run.sender.check_account("us")
+    (request,) = customerio.requests
+    assert (request.method, request.path) == ("GET", "/api/v1/accounts/region")
+    assert request.body == b""
+
+
+def test_another_region_is_named(customerio: Customerio, run: Run) -> None:
+    customerio.reply_next(account(region="eu"))
+    with pytest.raises(RegionError, match="set `region: eu`"):
+        run.sender.check_account("us")
+
+
+def test_a_redirect_to_another_region_is_named(
+    customerio: Customerio, run: Run
+) -> None:
+    headers = {"Location": "https://track.customer.io/api/v1/accounts/region"}
+    customerio.reply_next(Reply(302, headers=headers))
+    with pytest.raises(RegionError, match="set `region: us`"):
+        run.sender.check_account("eu")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_wrong_credentials_name_the_settings(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.reply_next(Reply(status))
+    with pytest.raises(CredentialsError, match="`site_id`") as caught:
+        run.sender.check_account("us")
+    assert "`api_key`" in str(caught.value)
+    assert "`region`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>"),
+        Reply(200, b""),
+        Reply(200, b"[]"),
+        Reply(200, b'{"region": 3}'),
+        Reply(200, b'{"region": "mars"}'),
+        Reply(204, b""),
+        Reply(400, b""),
+        Reply(404, b""),
+    ],
+)
+def test_a_server_that_is_not_customerio_names_api_url(
+    customerio: Customerio, run: Run, reply: Reply
+) -> None:
+    customerio.reply_next(reply)
+    with pytest.raises(DeliveryError, match="check `api_url`"):
+        run.sender.check_account("us")
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_first_contact_is_tried_again_too(customerio: Customerio, run: Run) -> None:
+    customerio.reply_next(Reply(503), Reply(fault="reset"), account(region="us"))
+    run.sender.check_account("us")
+    assert len(customerio.requests) == 3
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_first_contact_that_fails_for_good_says_so(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(503)
+    with pytest.raises(DeliveryError, match="could not be asked for the region"):
+        start_run(max_retry_seconds=0.2).sender.check_account("us")
+
+
+def test_requests_carry_the_credentials_and_say_who_is_asking(
+    customerio: Customerio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with build_session("site", "schlüssel", 2) as session:
+        client = Client(session, customerio.url + "/", 5)
+        headers = {"Set-Cookie": "a=b; Path=/"}
+        customerio.reply_next(Reply(headers=headers))
+        client.exchange("POST", "/api/v2/batch", b"{}")
+        client.exchange("GET", "/api/v1/accounts/region", None)
+    posted, asked = customerio.requests
+    expected = base64.b64encode("site:schlüssel".encode()).decode()
+    for request in (posted, asked):
+        assert request.headers["Authorization"] == f"Basic {expected}"
+        assert request.headers["User-Agent"].startswith("target-customerio/")
+        assert "Cookie" not in request.headers
+    assert posted.path == "/api/v2/batch"
+    assert posted.headers["Content-Type"] == "application/json"
+    assert "Content-Type" not in asked.headers
+
+
+def test_an_answer_without_end_is_not_read_to_it(customerio: Customerio) -> None:
+    customerio.reply_next(Reply(503, b" " * 50_000_000))
+    with build_session("site", "key", 1) as session:
+        answer = Client(session, customerio.url, 5).exchange("GET", "/", None)
+    assert answer.status == 503
+    assert len(answer.body) < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply(fault="silence"), "took too long"),
+        (Reply(body=b" " * 100, fault="trickled_body"), "took too long"),
+        (Reply(fault="reset"), "failed: Connection reset by peer"),
+        (Reply(body=b" " * 100, fault="cut"), "failed: ChunkedEncodingError"),
+    ],
+)
+def test_a_failure_is_named_without_urls(
+    customerio: Customerio, reply: Reply, why: str
+) -> None:
+    customerio.reply_next(reply)
+    with build_session("site", "key", 1) as session:
+        client = Client(session, customerio.url, 0.2)
+        with pytest.raises(Unanswered) as caught:
+            client.exchange("GET", "/", None)
+    assert str(caught.value) == why

@@ -1,0 +1,266 @@
+"""How much, how often and how long: measured at the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_customerio.delivery import Limits
+from target_customerio.delivery.throttle import Stopped, Throttle
+
+from .run import event
+from .server import Reply, Request
+
+if TYPE_CHECKING:
+    from .conftest import StartRun
+    from .server import Customerio
+
+
+def most_in_any_second(arrivals: list[float], seconds: float = 1.0) -> int:
+    arrivals = sorted(arrivals)
+    return max(
+        sum(1 for each in arrivals if start <= each <= start + seconds)
+        for start in arrivals
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "requests", "at_least"), [(5, 13, 2), (20, 50, 2), (2.9, 5, 2)]
+)
+def test_requests_per_second_hold_in_any_second_at_the_server(
+    customerio: Customerio,
+    start_run: StartRun,
+    rate: float,
+    requests: int,
+    at_least: float,
+) -> None:
+    def uneven(request: Request) -> Reply:
+        return Reply(
+            503 if request.number % 7 == 5 else 200, delay=request.number % 3 / 50
+        )
+
+    customerio.script = uneven
+    run = start_run(requests_per_second=rate, batch_operations=1)
+    started = time.monotonic()
+    run.deliver(*(event(f"{number}") for number in range(requests)))
+    assert time.monotonic() - started >= at_least
+    arrivals = [each.arrived for each in customerio.requests]
+    assert most_in_any_second(arrivals) <= int(rate)
+    assert run.delivery.statistics.seconds_throttled > 0.5
+
+
+def test_a_rate_below_one_is_one_request_in_its_inverse(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(requests_per_second=0.5, batch_operations=1)
+    run.deliver(event("a"), event("b"))
+    first, second = (each.arrived for each in customerio.requests)
+    assert 2 < second - first < 2.5
+
+
+def test_a_request_that_arrives_late_takes_the_place_of_a_later_second() -> None:
+    """What a limiter that counts from the start of requests would let through."""
+    throttle = Throttle(1)
+    times: list[float] = []
+
+    def send(slow: float) -> None:
+        with throttle.place():
+            time.sleep(slow)
+            times.append(time.monotonic())
+
+    held_up = threading.Thread(target=send, args=(0.5,))
+    held_up.start()
+    time.sleep(0.1)
+    send(0)
+    held_up.join()
+    assert times[1] - times[0] > 1
+
+
+def test_a_pause_that_others_asked_for_ends_with_ones_own_patience() -> None:
+    throttle = Throttle(100)
+    throttle.pause(30)
+    started = time.monotonic()
+    with throttle.place(deadline=started + 0.2):
+        assert 0.2 <= time.monotonic() - started < 2
+
+
+def test_most_requests_in_flight_and_connections_are_bounded_and_reused(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(delay=0.02)
+    run = start_run(concurrency=3, batch_operations=2, request_timeout_seconds=5)
+    run.deliver(*(event(f"{number}") for number in range(60)))
+    assert len(customerio.requests) == 30
+    assert customerio.most_in_flight == 3
+    assert customerio.connections == 3
+
+
+def test_requests_hold_no_more_than_the_bytes_and_operations_allowed(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(concurrency=2, batch_bytes=5_000, batch_operations=40)
+    run.deliver(*(event(f"{number}", padding=number % 300) for number in range(400)))
+    assert len(customerio.operations) == 400
+    assert max(len(each.body) for each in customerio.requests) <= 5_000
+    assert max(len(each.operations) for each in customerio.requests) <= 40
+    sent = run.delivery.statistics
+    assert sent.requests == len(customerio.requests)
+    assert sent.bytes_sent == sum(len(each.body) for each in customerio.requests)
+
+
+@pytest.mark.parametrize("people", [1, 1_000])
+def test_reading_waits_when_customerio_is_slow(
+    customerio: Customerio, start_run: StartRun, people: int
+) -> None:
+    stalled = threading.Event()
+
+    def script(_: Request) -> Reply:
+        stalled.wait(10)
+        return Reply()
+
+    customerio.script = script
+    run = start_run(
+        concurrency=2,
+        batch_bytes=10_000,
+        batch_operations=50,
+        request_timeout_seconds=20,
+    )
+    count = 1_000
+
+    def put() -> None:
+        for number in range(count):
+            run.put(event(f"{number}", f"{number % people}", padding=500))
+
+    reader = threading.Thread(target=put)
+    reader.start()
+    time.sleep(0.7)
+    lanes = run.delivery._lanes  # noqa: SLF001 - what it holds is the question
+    assert reader.is_alive(), "put has not waited"
+    assert 0.5 * run.limits.held_bytes < lanes.held_bytes <= run.limits.held_bytes
+    assert lanes.held_operations <= run.limits.held_operations
+    stalled.set()
+    reader.join()
+    run.delivery.drain()
+    assert len(customerio.operations) == count
+
+
+def test_a_put_that_waits_for_room_is_woken_by_the_end_of_the_run(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(401, delay=0.3)
+    run = start_run(concurrency=1, batch_operations=1, request_timeout_seconds=5)
+    started = time.monotonic()
+    with pytest.raises(Exception, match="refuses the credentials"):
+        run.put(*(event(f"{number}") for number in range(10)))
+    assert time.monotonic() - started < 2
+
+
+def test_a_trickle_of_records_is_sent_after_a_little_while(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(linger_seconds=0.2)
+    run.put(event("a"))
+    time.sleep(0.05)
+    run.put(event("b"))
+    run.delivery.checkpoint({"at": "b"})
+    customerio.wait_for(1)
+    time.sleep(0.2)
+    assert [each.names for each in customerio.requests] == [["a", "b"]]
+    assert run.accounts.states == [{"at": "b"}], "without drain"
+
+
+def test_drain_does_not_wait_for_company(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(linger_seconds=60)
+    started = time.monotonic()
+    run.deliver(event("a"))
+    assert time.monotonic() - started < 5
+    assert customerio.names == ["a"]
+
+
+def test_a_state_without_operations_before_it_is_written_at_once(
+    start_run: StartRun,
+) -> None:
+    run = start_run()
+    run.delivery.checkpoint({"at": "start"})
+    assert run.accounts.states == [{"at": "start"}]
+    run.delivery.drain()
+
+
+def test_states_are_written_in_order_while_records_keep_coming(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda request: Reply(delay=request.number % 4 / 100)
+    run = start_run(batch_operations=5, request_timeout_seconds=5)
+    for number in range(300):
+        run.put(event(f"{number}"))
+        run.delivery.checkpoint({"at": number})
+    run.delivery.drain()
+    ats = [state["at"] for state in run.accounts.states]
+    assert ats == sorted(set(ats))
+    assert ats[-1] == 299
+    assert len(ats) > 5
+
+
+def test_the_listener_is_told_one_thing_at_a_time(start_run: StartRun) -> None:
+    run = start_run(concurrency=4, batch_operations=1)
+    run.accounts.takes_seconds = 0.005
+    for number in range(40):
+        run.put(event(f"{number}"))
+        run.delivery.checkpoint({"at": number})
+    run.delivery.drain()
+    assert len(run.accounts.delivered_names) == 40
+
+
+def test_close_sends_nothing_more_and_wakes_everybody(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(503)
+    run = start_run(concurrency=1, max_retry_seconds=100)
+    run.put(event("a"))
+    run.delivery.checkpoint({"after": "a"})
+    customerio.wait_for(1)
+    run.delivery.close(5)
+    sent = len(customerio.requests)
+    time.sleep(0.3)
+    assert len(customerio.requests) == sent
+    assert run.accounts.states == []
+    with pytest.raises(Stopped):
+        run.put(event("b"))
+
+
+def test_threads_start_with_the_first_operation_and_end_with_close(
+    start_run: StartRun,
+) -> None:
+    before = threading.active_count()
+    run = start_run(concurrency=3)
+    run.delivery.checkpoint({})
+    assert not [each for each in threading.enumerate() if "lane-" in each.name]
+    run.deliver(event("a"))
+    assert len([each for each in threading.enumerate() if "lane-" in each.name]) == 3
+    run.delivery.close(5)
+    assert not [each for each in threading.enumerate() if "lane-" in each.name]
+    assert threading.active_count() <= before + 3
+
+
+def test_limits_default_to_those_of_the_contract() -> None:
+    limits = Limits()
+    assert (limits.batch_bytes, limits.operation_bytes) == (500_000, 32_768)
+    assert (limits.batch_operations, limits.concurrency) == (1000, 4)
+    assert (limits.requests_per_second, limits.max_retry_seconds) == (100, 600)
+
+
+def test_tries_are_further_and_further_apart(
+    customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backoff.full_jitter", lambda value: value / 20)
+    customerio.reply_next(*[Reply(500)] * 4)
+    start_run().deliver(event("a"))
+    arrivals = [each.arrived for each in customerio.requests]
+    waits = [later - earlier for earlier, later in pairwise(arrivals)]
+    assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4], abs=0.04)

@@ -1,0 +1,208 @@
+"""Order, exactly as promised, with real threads and a transport full of faults."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
+
+from target_customerio.delivery import QueuedOperation
+from target_customerio.delivery.routes import BATCH, METRICS
+
+from .run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAULTS = ["lost", "unanswered", "503", "429", "page"]
+FINE = ["fine"] * 6
+
+
+class People:
+    """Who is who, as far as the operations so far tell."""
+
+    def __init__(self) -> None:
+        self.person: dict[str, str] = {}
+
+    def tie(self, *identities: str) -> None:
+        ones = {self.of(identity) for identity in identities}
+        for identity, person in list(self.person.items()):
+            if person in ones:
+                self.person[identity] = identities[0]
+
+    def of(self, identity: str) -> str:
+        return self.person.setdefault(identity, identity)
+
+
+class Workspace(BaseAdapter):
+    """A transport that applies operations in the order in which they reach it."""
+
+    def __init__(
+        self, identities: list[set[str]], bad: set[int], script: list[tuple[str, int]]
+    ) -> None:
+        super().__init__()
+        self.identities = identities
+        self.bad = bad
+        self.script = script
+        self.lock = threading.Lock()
+        self.in_flight: list[set[str]] = []
+        self.applied: list[int] = []
+        self.problems: list[str] = []
+
+    @contextmanager
+    def alone(self, numbers: list[int]) -> Iterator[tuple[str, int]]:
+        named = set().union(*(self.identities[number] for number in numbers))
+        with self.lock:
+            for other in self.in_flight:
+                if not named.isdisjoint(other):
+                    self.problems.append(f"{named & other} in flight twice")
+            self.in_flight.append(named)
+            step = self.script.pop() if self.script else ("fine", 0)
+        time.sleep(step[1] / 1000)
+        try:
+            yield step
+        finally:
+            with self.lock:
+                self.in_flight.remove(named)
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        content = json.loads(request.body or b"")
+        batch = content["batch"] if request.path_url == BATCH.path else [content]
+        numbers = [each["n"] for each in batch]
+        with self.alone(numbers) as (fault, _milliseconds):
+            if fault == "lost":
+                raise requests.ConnectionError
+            if fault in ("503", "429"):
+                return answer(request, int(fault))
+            bad = self.bad.intersection(numbers)
+            if bad and (len(numbers) > 1 or min(bad) % 2):
+                return answer(request, 400)
+            with self.lock:
+                self.applied += [number for number in numbers if number not in bad]
+            if fault == "unanswered":
+                raise requests.ReadTimeout
+            if fault == "page":
+                return answer(request, 200, b"<html>")
+            listed = [{"batch_index": numbers.index(number)} for number in bad]
+            return answer(request, 207, json.dumps({"errors": listed}).encode())
+
+    def close(self) -> None:
+        pass
+
+
+def answer(
+    request: requests.PreparedRequest, status: int, body: bytes = b""
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.raw = io.BytesIO(body)
+    response.request = request
+    return response
+
+
+@st.composite
+def named(draw: st.DrawFn) -> tuple[tuple[str, ...], bool]:
+    """The identities of one operation, and whether it ties them."""
+    person = draw(st.integers(0, 5))
+    kind = draw(st.sampled_from(["id", "email", "both", "merge", "object", "new"]))
+    if kind == "both":
+        return (f"id:{person}", f"email:{person}"), True
+    if kind == "merge":
+        return (f"id:{person}", f"id:{draw(st.integers(0, 5))}"), True
+    if kind == "object":
+        return (f"object:{draw(st.integers(0, 2))}", f"id:{person}"), False
+    if kind == "new":
+        return (f"id:{draw(st.integers(100, 10_000))}",), False
+    return (f"{kind}:{person}",), False
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    drawn=st.lists(named(), min_size=1, max_size=60),
+    bad=st.sets(st.integers(0, 59), max_size=4),
+    script=st.lists(
+        st.tuples(st.sampled_from(FINE + FAULTS), st.integers(0, 4)), max_size=60
+    ),
+    concurrency=st.integers(1, 4),
+    most=st.integers(1, 6),
+)
+def test_every_person_and_object_sees_its_operations_in_order(
+    drawn: list[tuple[tuple[str, ...], bool]],
+    bad: set[int],
+    script: list[tuple[str, int]],
+    concurrency: int,
+    most: int,
+) -> None:
+    bad = {number for number in bad if number < len(drawn)}
+    workspace = Workspace([set(names) for names, _ in drawn], bad, script)
+    session = requests.Session()
+    session.mount("http://", workspace)
+    run = Run(
+        "http://workspace",
+        session,
+        concurrency=concurrency,
+        batch_operations=most,
+        linger_seconds=0.005,
+    )
+    jitter = backoff_without_waits()
+    with jitter:
+        for number, (names, ties) in enumerate(drawn):
+            route = METRICS if number % 7 == 3 else BATCH
+            body = b'{"n":%d}' % number
+            run.delivery.put(
+                QueuedOperation(
+                    "s", "l", body, names, names if ties else (), route, number
+                )
+            )
+            if number % 5 == 0:
+                run.delivery.checkpoint({"after": number})
+        run.delivery.checkpoint({"after": "all"})
+        run.delivery.drain()
+        run.close()
+    assert workspace.problems == []
+    assert sorted(run.accounts.delivered_names) == sorted(set(range(len(drawn))) - bad)
+    assert set(run.accounts.rejections) == bad
+    assert run.accounts.states[-1] == {"after": "all"}
+    assert_in_order(drawn, list(dict.fromkeys(workspace.applied)))
+    again = list(dict.fromkeys(reversed(workspace.applied)))
+    assert_in_order(drawn, again[::-1])
+
+
+@contextmanager
+def backoff_without_waits() -> Iterator[None]:
+    import backoff  # noqa: PLC0415 - what is replaced
+
+    original = backoff.full_jitter
+    backoff.full_jitter = lambda value: min(value, 1) / 1000
+    try:
+        yield
+    finally:
+        backoff.full_jitter = original
+
+
+def assert_in_order(
+    drawn: list[tuple[tuple[str, ...], bool]], applied: list[int]
+) -> None:
+    """Operations on what was one person when the later one came keep their order."""
+    place = {number: index for index, number in enumerate(applied)}
+    people = People()
+    for later, (names, ties) in enumerate(drawn):
+        for name in names:
+            people.of(name)
+        if ties:
+            people.tie(*names)
+        if later not in place:
+            continue
+        persons = {people.of(name) for name in names}
+        for earlier in range(later):
+            others = {people.of(name) for name in drawn[earlier][0]}
+            if earlier in place and persons & others:
+                assert place[earlier] < place[later], (earlier, later)

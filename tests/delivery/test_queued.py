@@ -1,0 +1,71 @@
+"""Operations are encoded once, exactly, and within Customer.io's limit."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from target_customerio.delivery import enqueueable
+from target_customerio.delivery.routes import BATCH, METRICS
+from target_customerio.errors import RejectedRecord
+from target_customerio.operations import PersonEvent, PersonIdentify
+
+from .run import event, report
+
+
+def test_an_operation_keeps_its_numbers_and_its_origin() -> None:
+    origin = object()
+    identify = PersonIdentify(
+        identifiers={"id": "42"},
+        attributes={
+            "email": "Ann@Example.com",
+            "balance": Decimal("10.10"),
+            "huge": 2**80,
+        },
+    )
+    queued = enqueueable(identify, "users", origin)
+    assert b'"balance":10.10' in queued.body
+    assert str(2**80).encode() in queued.body
+    assert json.loads(queued.body)["action"] == "identify"
+    assert queued.origin is origin
+    assert (queued.stream, queued.label) == ("users", "person identify")
+    assert queued.identities == queued.ties == ("id:42", "email:ann@example.com")
+    assert queued.route is BATCH
+    assert enqueueable(report("d"), "metrics", None).route is METRICS
+
+
+def test_the_largest_operation_that_customerio_takes_passes() -> None:
+    empty = len(enqueueable(event("a", padding=1), "s", None).body) - 1
+    largest = enqueueable(event("a", padding=32_768 - empty), "s", None)
+    assert len(largest.body) == 32_768
+    with pytest.raises(RejectedRecord, match=r"32,769 bytes.*32,768") as caught:
+        enqueueable(event("a", padding=32_769 - empty), "s", None)
+    assert caught.value.reason == "too_large"
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("\ud800", "invalid_text"), (nested(100_000), "too_deep")]
+)
+def test_what_cannot_be_json_is_rejected_without_quoting_it(
+    value: Any, reason: str
+) -> None:
+    operation = PersonEvent(identifiers={"id": "1"}, name="n", attributes={"a": value})
+    with pytest.raises(RejectedRecord) as caught:
+        enqueueable(operation, "s", None)
+    assert caught.value.reason == reason
+    assert "\ud800" not in str(caught.value)
+
+
+def test_a_route_joins_operations_into_one_body() -> None:
+    assert BATCH.body([b"{}", b"{}"]) == b'{"batch":[{},{}]}'
+    assert METRICS.body([b"{}"]) == b"{}"
