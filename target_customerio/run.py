@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 PROGRESS_SECONDS: Final = 30.0
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
+REFUSED: Final = "Customer.io refuses it"
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -103,7 +104,7 @@ class Run:
         try:
             queued = enqueueable(operation, stream, source)
         except RejectedRecord as error:
-            self._put_aside(stream, source, error)
+            self._put_aside(stream, source, error, error.message)
             return
         self.meet()
         self._delivery.put(queued)
@@ -121,11 +122,13 @@ class Run:
             RejectedFileError: It cannot be put aside.
         """
         if self._settings.shard.holds(source.line):
-            self._put_aside(stream, source, error)
+            self._put_aside(stream, source, error, error.message)
         else:
             self.summary.streams[stream].skipped[ELSEWHERE] += 1
 
-    def _put_aside(self, stream: str, source: Source, error: RejectedRecord) -> None:
+    def _put_aside(
+        self, stream: str, source: Source, error: RejectedRecord, said: str
+    ) -> None:
         with self._rejecting:
             line = self._rejected_records.add(source, error)
             self.summary.streams[stream].rejected += 1
@@ -134,7 +137,7 @@ class Run:
             "A record of stream '%s' is rejected, see %s: %s (%s%s)",
             stream,
             where,
-            error.message,
+            said,
             error.reason,
             f", {error.field}" if error.field else "",
         )
@@ -243,7 +246,8 @@ class Run:
             RejectedFileError: It cannot be put aside.
         """
         assert isinstance(operation.origin, Source)  # noqa: S101 - as taken in
-        self._put_aside(operation.stream, operation.origin, error)
+        # What Customer.io says of a value may quote it; the file has it in full.
+        self._put_aside(operation.stream, operation.origin, error, REFUSED)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, as the Singer specification wants it.
