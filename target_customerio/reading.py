@@ -66,7 +66,13 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes."""
+        """Standard input, as bytes.
+
+        Raises:
+            InputError: It is closed.
+        """
+        if sys.stdin is None:
+            raise InputError("There is no standard input: pipe a tap into the target")
         return sys.stdin.buffer
 
     def stop(self) -> None:

@@ -172,4 +172,10 @@ def _record_as_it_arrived(line: Line) -> bytes:
     try:
         return _encoder.encode(record)
     except UnicodeEncodeError:
-        return json.dumps(record, default=str).encode()
+        return json.dumps(record, default=_number).encode()
+
+
+def _number(value: Decimal) -> float | str:
+    """Put a decimal beside half a surrogate pair, which takes the standard library."""
+    number = float(value)
+    return number if Decimal(repr(number)) == value else str(value)

@@ -351,8 +351,13 @@ def _credential_errors(config: Mapping[str, Any]) -> Iterator[str]:
 def _url_errors(url: str | None) -> Iterator[str]:
     if not url:
         return
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port_is_none = parts.port == 0
+    except ValueError:
+        yield "api_url: expected a URL that starts with https://"
+        return
+    if port_is_none or parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "api_url: expected a URL that starts with https://"
     elif parts.username or parts.query or parts.fragment:
         yield "api_url: expected neither credentials nor a query nor a fragment in it"

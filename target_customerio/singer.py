@@ -15,6 +15,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
@@ -92,18 +93,42 @@ class SingerTarget(Target):
             raise SettingsError(*errors, schema=schema)
         return errors
 
+    def setup_mapper(self) -> None:
+        """Read the stream maps.
+
+        Raises:
+            SettingsError: They are none.
+        """
+        try:
+            super().setup_mapper()
+        except (MappingError, AttributeError, TypeError) as error:
+            raise SettingsError(
+                "stream_maps: expected an object of expressions for each stream"
+            ) from error
+
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         """Learn a stream, and make its sinks."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
         stream, schema = message_dict["stream"], message_dict["schema"]
-        if not isinstance(stream, str) or not isinstance(schema, dict):
+        keys = message_dict.get("key_properties")
+        if not (
+            isinstance(stream, str)
+            and isinstance(schema, dict)
+            and isinstance(schema.get("properties", {}), dict)
+            and _is_list_of_names(keys or [])
+        ):
             raise InputError("A SCHEMA message is malformed; mend the tap")
         self._assert_line_requires(schema, requires={"properties"})
         line = self.message_reader.line
         if self._schemas.get(stream) == line:
             return
-        keys = message_dict.get("key_properties")
-        self.mapper.register_raw_stream_schema(stream, schema, keys)
+        try:
+            self.mapper.register_raw_stream_schema(stream, schema, keys)
+        except (MappingError, ValueError) as error:
+            raise SettingsError(
+                f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
+                f"({type(error).__name__})"
+            ) from error
         for stream_map in self._maps_of(stream):
             self.get_sink(
                 stream_map.stream_alias,
@@ -193,6 +218,10 @@ class SingerTarget(Target):
                 "its SCHEMA; mend the tap"
             )
         return stream
+
+
+def _is_list_of_names(keys: object) -> bool:
+    return isinstance(keys, list) and all(isinstance(key, str) for key in keys)
 
 
 def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from target_customerio.delivery.statistics import Statistics
+
+HEADERS: Final = ["stream", "read", "delivered", "", "skipped", "", "rejected"]
 
 RECENT_SECONDS: Final = 72 * 3600
 """Age up to which an event can trigger campaigns (``POST /api/v1/events``)."""
@@ -97,17 +99,28 @@ def _table(streams: dict[str, StreamCounts]) -> str:
     # A third of what --version would otherwise take to load, and needed once.
     from tabulate import tabulate  # noqa: PLC0415
 
-    rows: list[list[Any]] = [
-        row for stream in sorted(streams) for row in _rows(stream, streams[stream])
-    ]
-    headers = ["stream", "read", "delivered", "", "skipped", "", "rejected"]
+    rows = [row for stream in sorted(streams) for row in _rows(stream, streams[stream])]
+    table = [HEADERS, *rows]
     if not any(counts.skipped for counts in streams.values()):
-        for line in [headers, *rows]:
-            del line[4:6]
-    return tabulate(rows, headers=headers, tablefmt="simple", intfmt=",")
+        table = [[*row[:4], *row[6:]] for row in table]
+    # A stream may be called 007, so that nothing is taken for a number.
+    return tabulate(
+        table[1:],
+        headers=table[0],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=_alignment(len(table[0])) if rows else None,
+    )
 
 
-def _rows(stream: str, counts: StreamCounts) -> Iterator[list[str | int]]:
+def _alignment(columns: int) -> list[str]:
+    """Align names to the left and the numbers behind them to the right."""
+    return ["right" if index % 2 else "left" for index in range(columns - 1)] + [
+        "right"
+    ]
+
+
+def _rows(stream: str, counts: StreamCounts) -> Iterator[list[str]]:
     """Set out one stream: a line for each operation or reason to skip."""
     delivered = sorted(counts.delivered.items())
     skipped = sorted(counts.skipped.items())
@@ -115,8 +128,15 @@ def _rows(stream: str, counts: StreamCounts) -> Iterator[list[str | int]]:
         first = index == 0
         yield [
             stream if first else "",
-            counts.read if first else "",
-            *(delivered[index] if index < len(delivered) else ("", "")),
-            *(skipped[index] if index < len(skipped) else ("", "")),
-            counts.rejected if first else "",
+            f"{counts.read:,}" if first else "",
+            *_named_count(delivered, index),
+            *_named_count(skipped, index),
+            f"{counts.rejected:,}" if first else "",
         ]
+
+
+def _named_count(counts: list[tuple[str, int]], index: int) -> tuple[str, str]:
+    if index >= len(counts):
+        return "", ""
+    name, count = counts[index]
+    return name, f"{count:,}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -18,9 +19,8 @@ from singer_sdk.helpers.capabilities import (
 )
 
 from target_customerio.conversion.fields import CALL_NAMES
+from target_customerio.environment import settings_in
 from target_customerio.errors import (
-    InputError,
-    RecordsRejectedError,
     TargetError,
     UnmappedStreamError,
 )
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 
     from target_customerio.sinks import StreamSink
 
-STOPPED_READING = (InputError, RecordsRejectedError)
-"""Errors after which what came before them is still delivered."""
-
 PATIENCE_SECONDS = 5.0
+ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
 
 CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
 """Somebody waits for the answer to ``--check``."""
@@ -139,6 +137,31 @@ class TargetCustomerIO(SingerTarget):
         return command
 
     @classmethod
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> _ConfigInput:
+        """Read the configuration files.
+
+        Args:
+            ctx: The command.
+            param: Its option.
+            value: The files, or ``ENV`` for the environment.
+
+        Returns:
+            What they hold.
+        """
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError, TypeError) as error:
+            cls.logger.error(  # noqa: TRY400 - in one line
+                "The configuration cannot be read (%s): expected a file that holds a "
+                "JSON object in %s",
+                type(error).__name__,
+                " or ".join(value),
+            )
+            ctx.exit(1)
+
+    @classmethod
     def invoke(  # type: ignore[override]
         cls,
         *,
@@ -162,14 +185,13 @@ class TargetCustomerIO(SingerTarget):
             return
         warnings.filterwarnings("ignore", message=END_OF_LIFE)
         with _errors_in_one_line(cls.logger):
-            target = cls(
-                config={
-                    **(config.config if config else {}),
-                    **(CHECK_SETTINGS if check else {}),
-                },
-                validate_config=True,
-                parse_env_config=config.parse_env if config else False,
-            )
+            settings = dict(config.config) if config else {}
+            if config is not None and config.parse_env:
+                cls.append_builtin_config(cls.config_jsonschema)
+                settings |= settings_in(
+                    os.environ, cls.config_jsonschema, ENVIRONMENT_PREFIX
+                )
+            target = cls(config=settings | (CHECK_SETTINGS if check else {}))
             if check:
                 target.check()
                 return
@@ -200,8 +222,11 @@ class TargetCustomerIO(SingerTarget):
         """
         try:
             self.listen(file_input)
-        except STOPPED_READING:
-            self.run.drain()
+        except Exception:
+            # Whatever ended the reading, what came before it is still delivered; where
+            # the delivery itself has failed, this ends at once.
+            with suppress(TargetError):
+                self.run.drain()
             raise
         finally:
             self.run.end(patience_seconds=PATIENCE_SECONDS)

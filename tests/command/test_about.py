@@ -1,0 +1,135 @@
+"""What the command says about itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Terminal
+
+SETTINGS: dict[str, tuple[str, Any]] = {
+    "site_id": ("string", None),
+    "api_key": ("string", None),
+    "region": ("string", "us"),
+    "api_url": ("string", None),
+    "sandbox": ("string", None),
+    "stream_calls": ("object", {}),
+    "unmapped_streams": ("string", "fail"),
+    "action_events": ("object", {}),
+    "screen_events": ("string", "screen"),
+    "anonymous_identify": ("string", "skip"),
+    "convert_timestamps": ("boolean", True),
+    "null_attributes": ("string", "send"),
+    "update_only": ("boolean", False),
+    "identify_timestamp": ("string", "record"),
+    "hard_delete": ("boolean", False),
+    "requests_per_second": ("number", 100),
+    "max_concurrent_requests": ("integer", 4),
+    "request_timeout_seconds": ("number", 30),
+    "max_retry_seconds": ("number", 600),
+    "on_rejected": ("string", "fail"),
+    "rejected_records_path": ("string", "rejected.singer.jsonl"),
+    "batch_size_rows": ("integer", 1_000),
+}
+"""Section 11 of the contract: type and default."""
+
+CHOICES = {
+    "region": ["us", "eu"],
+    "unmapped_streams": ["fail", "ignore"],
+    "screen_events": ["screen", "viewed_event"],
+    "anonymous_identify": ["skip", "use_as_id"],
+    "null_attributes": ["send", "omit"],
+    "identify_timestamp": ["record", "omit"],
+    "on_rejected": ["fail", "continue", "abort"],
+}
+OF_THE_SDK = {"validate_records", "stream_maps", "flattening_enabled"}
+
+
+@pytest.fixture(scope="module")
+def about(new_terminal: Callable[[], Terminal]) -> dict[str, Any]:
+    outcome = new_terminal().type("--about", "--format=json")
+    assert outcome.code == 0
+    return json.loads(outcome.stdout)
+
+
+@pytest.fixture(scope="module")
+def settings(about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return about["settings"]["properties"]
+
+
+def test_every_setting_of_the_contract_is_there(settings: dict[str, Any]) -> None:
+    assert settings.keys() >= SETTINGS.keys() | OF_THE_SDK
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_has_its_type_and_default(
+    name: str, settings: dict[str, dict[str, Any]]
+) -> None:
+    kind, default = SETTINGS[name]
+    assert kind in settings[name]["type"]
+    assert settings[name].get("default") == default
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_setting_lists_its_choices(
+    name: str, settings: dict[str, dict[str, Any]]
+) -> None:
+    assert [each for each in settings[name]["enum"] if each] == CHOICES[name]
+
+
+def test_every_setting_is_described(settings: dict[str, dict[str, Any]]) -> None:
+    silent = [name for name, each in settings.items() if not each.get("description")]
+    assert silent == []
+
+
+def test_the_credentials_and_nothing_else_are_secret(
+    settings: dict[str, dict[str, Any]],
+) -> None:
+    secret = {name for name, each in settings.items() if each.get("secret")}
+    assert secret == {"site_id", "api_key"}
+
+
+def test_no_setting_is_required_since_the_sandbox_needs_none(
+    about: dict[str, Any],
+) -> None:
+    assert not about["settings"].get("required")
+
+
+def test_it_is_shown_as_markdown_too(terminal: Terminal) -> None:
+    outcome = terminal.type("--about", "--format=markdown")
+    assert outcome.code == 0
+    assert outcome.stdout.startswith("# `target-customerio`")
+    for name in SETTINGS:
+        assert f"| {name} " in outcome.stdout
+
+
+def test_it_is_shown_as_text(terminal: Terminal) -> None:
+    outcome = terminal.type("--about")
+    assert outcome.code == 0
+    assert "target-customerio" in outcome.stdout
+
+
+def test_the_version_is_shown_by_command_and_by_module(terminal: Terminal) -> None:
+    by_command = terminal.type("--version")
+    by_module = terminal.type("-m", "target_customerio", "--version", python=True)
+    assert by_command.code == by_module.code == 0
+    shown = by_command.stdout + by_command.stderr
+    assert "target-customerio v" in shown
+    assert by_module.stdout + by_module.stderr == shown
+
+
+def test_the_help_explains_check(terminal: Terminal) -> None:
+    outcome = terminal.type("--help")
+    assert outcome.code == 0
+    assert "--check" in outcome.stdout
+
+
+def test_an_unknown_option_is_refused_without_a_traceback(terminal: Terminal) -> None:
+    outcome = terminal.type("--confgi", "x")
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.stderr

@@ -1,0 +1,223 @@
+"""Input that is not Singer: one clear line, after delivering what came before it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, Terminal
+
+SECRET = "ada-lovelace-4711"
+"""Stands in every line at fault, and must never be shown."""
+
+FAULTS: dict[str, tuple[bytes, list[str]]] = {
+    "a line that is not JSON": (
+        b'{"type": "RECORD", "stream": "tracks", "record": {"userId": "' + b"SECRET",
+        ["Line 4", "not JSON"],
+    ),
+    "a line that is not even text": (b"\xff\xfe SECRET", ["Line 4", "not JSON"]),
+    "JSON nested without end": (
+        b'{"type": "RECORD", "a": ' + b"[" * 100_000,
+        ["Line 4"],
+    ),
+    "JSON that is no object": (b'["SECRET"]', ["Line 4", "Singer"]),
+    "a message without a type": (b'{"stream": "tracks", "record": {}}', ["Line 4"]),
+    "a message of an unknown type": (
+        b'{"type": "RECROD", "record": "SECRET"}',
+        ["Line 4", "RECROD"],
+    ),
+    "a RECORD before its SCHEMA": (
+        b'{"type": "RECORD", "stream": "tracks", "record": {"userId": "SECRET"}}',
+        ["'tracks'", "SCHEMA"],
+    ),
+    "a RECORD whose stream is no text": (
+        b'{"type": "RECORD", "stream": {"SECRET": 1}, "record": {}}',
+        ["RECORD"],
+    ),
+    "a RECORD without a record": (
+        b'{"type": "RECORD", "stream": "identifies"}',
+        ["RECORD"],
+    ),
+    "a RECORD whose record is no object": (
+        b'{"type": "RECORD", "stream": "identifies", "record": ["SECRET"]}',
+        ["RECORD"],
+    ),
+    "a SCHEMA without properties": (
+        b'{"type": "SCHEMA", "stream": "tracks", "schema": {}, "key_properties": []}',
+        ["properties"],
+    ),
+    "a SCHEMA without a schema": (b'{"type": "SCHEMA", "stream": "a"}', ["schema"]),
+    "a SCHEMA without a stream": (
+        b'{"type": "SCHEMA", "schema": {"properties": {}}}',
+        ["stream"],
+    ),
+    "a SCHEMA whose properties are no object": (
+        b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": ["SECRET"]}}',
+        ["SCHEMA"],
+    ),
+    "a SCHEMA that is no JSON schema": (
+        (
+            b'{"type": "SCHEMA", "stream": "tracks", "key_properties": [],'
+            b'"schema": {"properties": {"a": {"type": "SECRET"}}}}'
+        ),
+        ["'tracks'", "JSON schema"],
+    ),
+    "a SCHEMA whose keys are no list": (
+        (
+            b'{"type": "SCHEMA", "stream": "tracks", "key_properties": 5,'
+            b'"schema": {"properties": {}}}'
+        ),
+        ["SCHEMA"],
+    ),
+    "a STATE without a value": (b'{"type": "STATE"}', ["STATE", "value"]),
+    "a BATCH without a manifest": (
+        b'{"type": "BATCH", "stream": "identifies", "encoding": {"format": "jsonl"}}',
+        ["BATCH"],
+    ),
+    "a BATCH before its SCHEMA": (
+        (
+            b'{"type": "BATCH", "stream": "tracks", "manifest": ["SECRET.jsonl"],'
+            b'"encoding": {"format": "jsonl"}}'
+        ),
+        ["'tracks'", "SCHEMA"],
+    ),
+    "a BATCH whose file is missing": (
+        (
+            b'{"type": "BATCH", "stream": "identifies", "manifest": ["missing.jsonl"],'
+            b'"encoding": {"format": "jsonl"}}'
+        ),
+        ["missing.jsonl"],
+    ),
+    "a stream that no rule names": (
+        b'{"type": "SCHEMA", "stream": "invoices", "schema": {"properties": {}}}',
+        [
+            "'invoices'",
+            *("identify", "track", "page", "screen", "group", "alias"),
+            "stream_calls",
+        ],
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    outcome: Outcome
+    clues: list[str]
+
+
+@pytest.fixture(scope="module")
+def faults(new_terminal: Callable[[], Terminal], singer: Singer) -> dict[str, Fault]:
+    def play(name: str) -> tuple[str, Fault]:
+        line, clues = FAULTS[name]
+        outcome = new_terminal().run(
+            singer.schema("identifies", ["userId"]),
+            singer.record("identifies", userId="before"),
+            singer.state(reached="before"),
+            line.replace(b"SECRET", SECRET.encode()),
+            singer.schema("identifies", ["userId"]),
+            singer.record("identifies", userId="after"),
+            singer.state(reached="after"),
+        )
+        return name, Fault(outcome, clues)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(play, FAULTS))
+
+
+@pytest.fixture(params=FAULTS, ids=lambda name: name.replace(" ", "_"))
+def fault(request: pytest.FixtureRequest, faults: dict[str, Fault]) -> Fault:
+    return faults[request.param]
+
+
+def test_the_run_fails_with_one_line_that_says_what_is_wrong(fault: Fault) -> None:
+    for clue in fault.clues:
+        assert clue in fault.outcome.error
+    assert "Unexpected" not in fault.outcome.error
+
+
+def test_what_came_before_is_delivered_and_nothing_after_it(fault: Fault) -> None:
+    assert list(fault.outcome.workspace["people"]) == ["id:before"]
+
+
+def test_state_is_written_for_what_came_before_and_no_further(fault: Fault) -> None:
+    assert fault.outcome.states == [{"reached": "before"}]
+
+
+def test_no_value_out_of_the_input_is_shown(fault: Fault) -> None:
+    assert SECRET not in fault.outcome.stderr + fault.outcome.stdout
+
+
+def test_the_summary_is_still_drawn_up(fault: Fault) -> None:
+    assert fault.outcome.table["identifies"]["delivered"] == {"person identify": 1}
+
+
+def test_unmapped_streams_can_be_ignored_and_are_counted(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        singer.schema("invoices", {"total": {"type": "integer"}}, keys=["number"]),
+        singer.record("invoices", total="not even valid"),
+        singer.record("identifies", userId="ada"),
+        singer.record("invoices"),
+        singer.state(reached="the end"),
+        unmapped_streams="ignore",
+    )
+    assert outcome.code == 0
+    assert outcome.errors == []
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+    assert outcome.states == [{"reached": "the end"}]
+    invoices = outcome.table["invoices"]
+    assert (invoices["read"], invoices["rejected"]) == (2, 0)
+    assert list(invoices["skipped"].values()) == [2]
+
+
+def test_blank_lines_and_activate_version_harm_nothing(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        b"",
+        singer.schema("identifies", ["userId"]),
+        {"type": "ACTIVATE_VERSION", "stream": "identifies", "version": 1},
+        b"   ",
+        singer.record("identifies", userId="ada"),
+        singer.state(reached="the end"),
+    )
+    assert outcome.code == 0
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+    assert outcome.states == [{"reached": "the end"}]
+
+
+def test_an_empty_input_is_no_error_and_makes_no_call(terminal: Terminal) -> None:
+    outcome = terminal.run()
+    assert (outcome.code, outcome.errors, outcome.states) == (0, [], [])
+    assert not outcome.rejected_path.exists()
+
+
+def test_state_that_follows_no_record_is_passed_on(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(singer.state(bookmarks={"a": 1}))
+    assert (outcome.code, outcome.states) == (0, [{"bookmarks": {"a": 1}}])
+
+
+def test_a_last_line_without_an_end_is_read(terminal: Terminal) -> None:
+    feed = (
+        b'{"type":"SCHEMA","stream":"identify","schema":{"properties":{}},'
+        b'"key_properties":[]}\n'
+        b'{"type":"RECORD","stream":"identify","record":{"userId":"ada"}}'
+    )
+    outcome = terminal.run(feed=feed)
+    assert outcome.code == 0
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+def test_digits_of_state_are_kept(terminal: Terminal) -> None:
+    outcome = terminal.run(b'{"type":"STATE","value":{"at":1.10,"id":%d}}' % 10**30)
+    assert outcome.stdout == f'{{"at":1.10,"id":{10**30}}}\n'

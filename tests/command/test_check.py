@@ -1,0 +1,134 @@
+"""First contact: are the credentials right, and is it the right region?"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, StandIn, Terminal
+
+    Start = Callable[..., StandIn]
+
+
+def check(terminal: Terminal, **settings: object) -> Outcome:
+    config = terminal.write({"site_id": "site", "api_key": "key", **settings})
+    return terminal.type("--config", config, "--check")
+
+
+def test_the_sandbox_is_always_in_order(terminal: Terminal) -> None:
+    outcome = check(terminal, sandbox="workspace.db")
+    assert (outcome.code, outcome.errors, outcome.stdout) == (0, [], "")
+
+
+def test_the_sandbox_lives_in_the_region_that_is_set(terminal: Terminal) -> None:
+    assert check(terminal, sandbox="workspace.db", region="eu").code == 0
+
+
+def test_a_server_that_takes_the_credentials_is_in_order(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    server = stand_in(200, {"region": "eu"})
+    outcome = check(terminal, api_url=server.url, region="eu")
+    assert (outcome.code, outcome.errors) == (0, [])
+
+
+def test_nothing_but_the_region_is_asked_and_the_input_is_not_read(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    server = stand_in(200, {"region": "us"})
+    check(terminal, api_url=server.url)
+    ((method, path, headers, _),) = server.requests
+    assert (method, path) == ("GET", "/api/v1/accounts/region")
+    token = base64.b64encode(b"site:key").decode()
+    assert headers["Authorization"] == f"Basic {token}"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_wrong_credentials_are_told_in_one_line_that_names_the_settings(
+    terminal: Terminal, stand_in: Start, status: int
+) -> None:
+    error = check(terminal, api_url=stand_in(status).url).error
+    assert "site_id" in error
+    assert "api_key" in error
+
+
+def test_another_region_is_told_in_one_line_that_says_which_to_set(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    error = check(terminal, api_url=stand_in(200, {"region": "eu"}).url).error
+    assert "region: eu" in error
+
+
+def test_a_redirect_is_not_followed_and_names_the_region(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    elsewhere = stand_in(200, {"region": "us"})
+    server = stand_in(301, headers={"Location": f"{elsewhere.url}/api/v1/x"})
+    error = check(terminal, api_url=server.url).error
+    assert "region" in error
+    assert elsewhere.requests == []
+
+
+def test_a_redirect_to_the_other_region_says_which_to_set(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    location = "https://track-eu.customer.io/api/v1/accounts/region"
+    server = stand_in(302, headers={"Location": location})
+    assert "region: eu" in check(terminal, api_url=server.url).error
+
+
+def test_a_server_that_is_not_customerio_is_told_in_one_line(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    assert "api_url" in check(terminal, api_url=stand_in(404).url).error
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    server = stand_in(200)
+    server.close()
+    assert check(terminal, api_url=server.url, max_retry_seconds=0.5).error
+
+
+@pytest.mark.parametrize("flag", [True, False], ids=["check", "run"])
+def test_missing_credentials_are_told_before_any_request(
+    terminal: Terminal, stand_in: Start, *, flag: bool
+) -> None:
+    server = stand_in(200, {"region": "us"})
+    config = terminal.write({"api_url": server.url})
+    outcome = terminal.type("--config", config, *(["--check"] if flag else []))
+    assert outcome.code == 1
+    assert server.requests == []
+
+
+def test_a_run_checks_before_the_first_record_and_sends_nothing_when_it_fails(
+    terminal: Terminal, singer: Singer, stand_in: Start
+) -> None:
+    server = stand_in(401)
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        singer.state(reached="ada"),
+        sandbox=None,
+        site_id="site",
+        api_key="key",
+        api_url=server.url,
+    )
+    assert "site_id" in outcome.error
+    assert outcome.states == []
+    assert [path for _, path, _, _ in server.requests] == ["/api/v1/accounts/region"]
+
+
+def test_the_check_leaves_an_empty_workspace(terminal: Terminal) -> None:
+    check(terminal, sandbox="workspace.db")
+    with closing(sqlite3.connect(terminal.folder / "workspace.db")) as database:
+        (people,) = database.execute("SELECT count(*) FROM people").fetchone()
+    assert people == 0

@@ -1,0 +1,272 @@
+"""The file of rejected records: Singer, private, exact, fit to be piped in again."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, Terminal
+
+ODD = (
+    b'{ "userId" :true,\t"a":1.10, "b": 1e5,"c":123456789012345678901234567890,'
+    b' "d":"\\u00e9\\/", "e": "\xc3\xa9", "f":-0.0, "g":[ ] ,"a2": 1E+2 }'
+)
+OLD = b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": {"a": {}}}}'
+NEW = b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": {"b": {}}}}'
+OTHER = b'{"type": "SCHEMA", "stream": "pages", "schema": {"properties": {}}}'
+
+
+def record(stream: bytes, text: bytes = b'{"userId":"ada"}') -> bytes:
+    return b'{"type": "RECORD", "stream": "%b", "record": %b}' % (stream, text)
+
+
+def record_text(line: bytes) -> bytes:
+    start = line.index(b'"record":') + len(b'"record":')
+    return line[start : line.rindex(b',"rejection":')]
+
+
+@pytest.fixture(scope="module")
+def outcome(new_terminal: Callable[[], Terminal]) -> Outcome:
+    return new_terminal().run(
+        OLD,
+        OTHER,
+        record(b"tracks", ODD),
+        record(b"pages"),
+        OLD,
+        record(b"tracks"),
+        NEW,
+        record(b"tracks"),
+        record(b"pages"),
+        record(b"tracks", b'{"userId": "ada", "event": "A", "a": NaN, "b": -Infinity}'),
+        on_rejected="continue",
+    )
+
+
+def test_only_its_owner_can_read_it(outcome: Outcome) -> None:
+    assert stat.S_IMODE(outcome.rejected_path.stat().st_mode) == 0o600
+
+
+def test_a_schema_stands_before_its_records_once_and_again_when_it_changes(
+    outcome: Outcome,
+) -> None:
+    lines = [
+        line if b'"SCHEMA"' in line else json.loads(line)["stream"]
+        for line in outcome.rejected_lines
+    ]
+    expected = [OLD, "tracks", OTHER, "pages", "tracks", NEW, "tracks", "pages"]
+    assert lines == [*expected, "tracks"]
+
+
+def test_a_record_stands_there_byte_for_byte_as_it_arrived(outcome: Outcome) -> None:
+    assert record_text(outcome.rejected_lines[1]) == ODD
+
+
+def test_what_is_not_finite_stands_there_as_text(outcome: Outcome) -> None:
+    kept = outcome.rejected[-1]["record"]
+    assert kept == {"userId": "ada", "event": "A", "a": "NaN", "b": "-Infinity"}
+
+
+def test_the_rejection_stands_beside_the_record(outcome: Outcome) -> None:
+    for each in outcome.rejected:
+        assert each.keys() == {"type", "stream", "record", "rejection"}
+        assert each["rejection"].keys() == {"reason", "field", "message", "at"}
+
+
+def test_the_time_of_the_rejection_is_told(outcome: Outcome) -> None:
+    at = datetime.fromisoformat(outcome.rejected[0]["rejection"]["at"])
+    assert at.utcoffset() is not None
+    assert abs((datetime.now(timezone.utc) - at).total_seconds()) < 600
+
+
+def test_it_is_appended_to_and_counts_its_lines_on(
+    terminal: Terminal, singer: Singer
+) -> None:
+    path = terminal.folder / "rejected.singer.jsonl"
+    path.write_bytes(b'{"type":"STATE","value":"kept"}\n{"half a line": ')
+    outcome = terminal.run(singer.schema("tracks"), singer.record("tracks"))
+    lines = path.read_bytes().split(b"\n")
+    assert lines[:2] == [b'{"type":"STATE","value":"kept"}', b'{"half a line": ']
+    assert [json.loads(line)["type"] for line in lines[2:4]] == ["SCHEMA", "RECORD"]
+    (warning,) = [line for line in outcome.lines("WARNING") if "rejected" in line]
+    assert "line 4 of rejected.singer.jsonl" in warning
+
+
+def test_it_is_not_made_when_nothing_is_rejected(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"), singer.record("identifies", userId="ada")
+    )
+    assert outcome.code == 0
+    assert not outcome.rejected_path.exists()
+
+
+def test_piped_in_as_it_stands_it_ends_and_rejects_each_record_once_more(
+    terminal: Terminal, singer: Singer
+) -> None:
+    first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
+    again = terminal.run(feed=first.rejected_path, timeout=20)
+    assert again.error
+    assert len(again.rejected) == 6
+    assert again.table["tracks"]["rejected"] == 3
+
+
+def test_piped_in_twice_as_it_stands_it_ends_again(
+    terminal: Terminal, singer: Singer
+) -> None:
+    first = terminal.run(singer.schema("tracks"), singer.record("tracks"))
+    terminal.run(feed=first.rejected_path, timeout=20)
+    again = terminal.run(feed=first.rejected_path, timeout=20)
+    assert len(again.rejected) == 4
+
+
+def test_mended_and_piped_in_again_everything_is_delivered(
+    terminal: Terminal, singer: Singer
+) -> None:
+    first = terminal.run(
+        singer.schema("tracks", ["userId"]),
+        singer.record("tracks", userId="ada", properties={"total": 5}),
+        singer.record("tracks", userId="bo", properties={"total": 6}),
+        on_rejected="continue",
+    )
+    mended = terminal.folder / "mended.jsonl"
+    text = first.rejected_path.read_bytes()
+    mended.write_bytes(text.replace(b'"record":{', b'"record":{"event":"Bought",'))
+    first.rejected_path.unlink()
+    again = terminal.run(feed=mended)
+    assert again.code == 0
+    assert not again.rejected_path.exists()
+    bought = [(each["person"], each["name"]) for each in again.workspace["events"]]
+    assert sorted(bought) == [("id:ada", "Bought"), ("id:bo", "Bought")]
+
+
+def test_mended_in_its_own_place_it_is_delivered_too(
+    terminal: Terminal, singer: Singer
+) -> None:
+    first = terminal.run(singer.schema("tracks"), singer.record("tracks", userId="ada"))
+    text = first.rejected_path.read_bytes()
+    first.rejected_path.write_bytes(
+        text.replace(b'"record":{', b'"record":{"event":"Bought",')
+    )
+    again = terminal.run(feed=first.rejected_path, timeout=20)
+    assert again.code == 0
+    assert [each["name"] for each in again.workspace["events"]] == ["Bought"]
+
+
+def bad_between_good(singer: Singer) -> list[Any]:
+    return [
+        singer.schema("identifies"),
+        singer.record("identifies", userId="before"),
+        singer.state(reached="before"),
+        singer.record("identifies", userId=True),
+        singer.record("identifies", userId="after"),
+        singer.state(reached="after"),
+    ]
+
+
+def test_on_rejected_fail_delivers_all_others_and_writes_state_before_it_fails(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(*bad_between_good(singer), on_rejected="fail")
+    assert outcome.code == 1
+    assert list(outcome.workspace["people"]) == ["id:after", "id:before"]
+    assert outcome.states[-1] == {"reached": "after"}
+
+
+def test_on_rejected_continue_is_no_failure(terminal: Terminal, singer: Singer) -> None:
+    outcome = terminal.run(*bad_between_good(singer), on_rejected="continue")
+    assert (outcome.code, outcome.errors) == (0, [])
+    assert list(outcome.workspace["people"]) == ["id:after", "id:before"]
+    assert outcome.states[-1] == {"reached": "after"}
+    assert len(outcome.rejected) == 1
+
+
+def test_on_rejected_abort_stops_at_the_first(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(*bad_between_good(singer), on_rejected="abort")
+    assert "on_rejected" in outcome.error
+    assert list(outcome.workspace["people"]) == ["id:before"]
+    assert outcome.states == [{"reached": "before"}]
+    assert len(outcome.rejected) == 1
+
+
+def test_on_rejected_abort_stops_when_customerio_refuses(
+    terminal: Terminal, singer: Singer, stand_in: Any
+) -> None:
+    error = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
+    server = stand_in(200, {"region": "us", "errors": [error]})
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        singer.state(reached="ada"),
+        sandbox=None,
+        api_url=server.url,
+        site_id="site",
+        api_key="key",
+        on_rejected="abort",
+    )
+    assert "on_rejected" in outcome.error
+    assert len(outcome.rejected) == 1
+
+
+@pytest.mark.parametrize("path", ["missing/rejected.jsonl", ".", "config.json/x"])
+def test_a_path_that_cannot_be_written_ends_the_run_in_one_line(
+    terminal: Terminal, singer: Singer, path: str
+) -> None:
+    outcome = terminal.run(*bad_between_good(singer), rejected_records_path=path)
+    assert path in outcome.error
+    assert "rejected_records_path" in outcome.error
+    assert {"reached": "after"} not in outcome.states
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_full_disk_ends_the_run_in_one_line_and_no_state_follows(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        *bad_between_good(singer),
+        rejected_records_path="/dev/full",
+        on_rejected="continue",
+    )
+    assert "/dev/full" in outcome.error
+    assert {"reached": "after"} not in outcome.states
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_state_that_cannot_be_written_ends_the_run_in_one_line(
+    terminal: Terminal, singer: Singer
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        outcome = terminal.run(
+            singer.schema("identifies"),
+            singer.record("identifies", userId="ada"),
+            singer.state(reached="ada"),
+            stdout=full,
+        )
+    assert "STATE" in outcome.error
+
+
+def test_a_reader_of_state_that_has_gone_ends_the_run_in_one_line(
+    terminal: Terminal, singer: Singer
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        outcome = terminal.run(
+            singer.schema("identifies"),
+            singer.record("identifies", userId="ada"),
+            singer.state(reached="ada"),
+            stdout=closed,
+        )
+    assert "STATE" in outcome.error

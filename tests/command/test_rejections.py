@@ -1,0 +1,265 @@
+"""Records that cannot be delivered: put aside with a reason, the others delivered."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, Terminal
+
+SECRET = "ada-lovelace-4711"
+
+BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
+    "an identify that names nobody": (
+        "identifies",
+        '{"traits": {"plan": "SECRET"}}',
+        ("no_identifier", "userId"),
+    ),
+    "a track that names nobody": (
+        "tracks",
+        '{"event": "SECRET"}',
+        ("no_identifier", "userId"),
+    ),
+    "a track without an event": (
+        "tracks",
+        '{"userId": "SECRET"}',
+        ("required", "event"),
+    ),
+    "a page with neither a name nor a URL": (
+        "pages",
+        '{"userId": "SECRET", "properties": {"title": "SECRET"}}',
+        ("required", "name"),
+    ),
+    "a screen without a name": (
+        "screens",
+        '{"userId": "SECRET"}',
+        ("required", "name"),
+    ),
+    "a group without an object": (
+        "groups",
+        '{"userId": "SECRET", "traits": {}}',
+        ("required", "groupId"),
+    ),
+    "an alias without the previous id": (
+        "aliases",
+        '{"userId": "SECRET"}',
+        ("required", "previousId"),
+    ),
+    "an alias of a person with themselves": (
+        "aliases",
+        '{"userId": "SECRET", "previousId": "SECRET"}',
+        ("", ""),
+    ),
+    "traits that are a list": (
+        "identifies",
+        '{"userId": "ada", "traits": ["SECRET"]}',
+        ("", "traits"),
+    ),
+    "traits that are a number": (
+        "identifies",
+        '{"userId": "ada", "traits": 4711}',
+        ("", "traits"),
+    ),
+    "traits that are broken JSON text": (
+        "identifies",
+        '{"userId": "ada", "traits": "{\\"plan\\": \\"SECRET"}',
+        ("", "traits"),
+    ),
+    "a boolean user id": (
+        "identifies",
+        '{"userId": true}',
+        ("invalid_type", "userId"),
+    ),
+    "a blank user id": ("identifies", '{"userId": "  "}', ("blank", "userId")),
+    "an empty user id": (
+        "identifies",
+        '{"userId": ""}',
+        ("no_identifier", "userId"),
+    ),
+    "a float user id": (
+        "identifies",
+        '{"userId": 4711.0}',
+        ("invalid_type", "userId"),
+    ),
+    "an object as a user id": (
+        "identifies",
+        '{"userId": {"id": "SECRET"}}',
+        ("invalid_type", "userId"),
+    ),
+    "an operation of forty kilobytes": (
+        "identifies",
+        '{"userId": "ada", "traits": {"essay": "SECRET' + "x" * 40_000 + '"}}',
+        ("too_large", ""),
+    ),
+    "a trait that is not a number": (
+        "identifies",
+        '{"userId": "ada", "traits": {"plan": "SECRET", "score": NaN}}',
+        ("not_finite", ""),
+    ),
+    "a timestamp that is no time": (
+        "tracks",
+        '{"userId": "ada", "event": "A", "timestamp": "SECRET"}',
+        ("invalid_timestamp", "timestamp"),
+    ),
+    "a record that does not fit its schema": (
+        "strict-identifies",
+        '{"userId": "ada", "age": "SECRET", "born": null}',
+        ("schema", "age"),
+    ),
+    "a record without its key property": (
+        "strict-identifies",
+        '{"age": 4711}',
+        ("missing_key", "userId"),
+    ),
+    "a typed date that is none": (
+        "strict-identifies",
+        '{"userId": "ada", "born": "SECRET"}',
+        ("", "born"),
+    ),
+    "a stream map's expression that fails": (
+        "mapped-identifies",
+        '{"userId": "ada", "amount": "SECRET"}',
+        ("stream_map", ""),
+    ),
+    "half a surrogate pair": (
+        "identifies",
+        '{"userId": "ada", "traits": {"plan": "SECRET \\ud800"}}',
+        ("invalid_text", ""),
+    ),
+}
+NAMES = [name.replace(" ", "_") for name in BAD]
+
+
+@pytest.fixture(scope="module")
+def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
+    calls = ("identifies", "tracks", "pages", "screens", "groups", "aliases")
+    strict = {
+        "userId": {"type": "string"},
+        "age": {"type": ["integer", "null"]},
+        "born": {"type": ["string", "null"], "format": "date-time"},
+    }
+    messages: list[Any] = [singer.schema(stream) for stream in calls]
+    messages += [
+        singer.schema("strict-identifies", strict, keys=["userId"]),
+        singer.schema("mapped-identifies", ["userId", "amount"]),
+    ]
+    for number, (stream, record, _) in enumerate(BAD.values(), 1):
+        line = f'{{"type": "RECORD", "stream": "{stream}", "record": {record}}}'
+        messages += [
+            line.replace("SECRET", SECRET),
+            singer.record("tracks", userId=f"fan-{number}", event="Cheered"),
+        ]
+    return new_terminal().run(
+        *messages,
+        singer.state(reached="the end"),
+        stream_maps={"mapped-identifies": {"half": "int(amount) / 2"}},
+    )
+
+
+@pytest.mark.parametrize("name", BAD, ids=NAMES)
+def test_it_is_rejected_with_its_reason_and_field(name: str, outcome: Outcome) -> None:
+    place = list(BAD).index(name)
+    reason, field = BAD[name][2]
+    rejected = outcome.rejected[place]
+    assert rejected["stream"] == BAD[name][0]
+    assert reason in {"", rejected["rejection"]["reason"]}
+    assert field in {"", rejected["rejection"]["field"]}
+    assert rejected["rejection"]["reason"]
+    assert rejected["rejection"]["message"]
+
+
+def test_all_of_them_are_rejected_and_nothing_else(outcome: Outcome) -> None:
+    assert len(outcome.rejected) == len(BAD)
+
+
+def test_everything_between_them_is_delivered_in_order(outcome: Outcome) -> None:
+    assert len(outcome.workspace["people"]) == len(BAD)
+    assert [event["name"] for event in outcome.workspace["events"]] == (
+        ["Cheered"] * len(BAD)
+    )
+
+
+def test_the_run_fails_in_one_line_that_says_how_many_and_where(
+    outcome: Outcome,
+) -> None:
+    assert f"{len(BAD)} records" in outcome.error
+    assert "rejected.singer.jsonl" in outcome.error
+
+
+def test_state_is_written_since_everything_is_accounted_for(outcome: Outcome) -> None:
+    assert outcome.states[-1] == {"reached": "the end"}
+
+
+def test_no_value_of_a_record_is_logged(outcome: Outcome) -> None:
+    shown = outcome.stderr + outcome.stdout
+    assert SECRET not in shown
+    assert "4711" not in shown
+
+
+@pytest.mark.parametrize("name", BAD, ids=NAMES)
+def test_each_is_logged_with_its_stream_and_its_line_in_the_file(
+    name: str, outcome: Outcome
+) -> None:
+    place = list(BAD).index(name)
+    warnings = [line for line in outcome.lines("WARNING") if "is rejected" in line]
+    assert len(warnings) == len(BAD)
+    assert f"'{BAD[name][0]}'" in warnings[place]
+    number = int(warnings[place].rpartition("line ")[2].split()[0])
+    written = json.loads(outcome.rejected_lines[number - 1])
+    assert written == outcome.rejected[place]
+
+
+def test_the_size_of_what_is_too_large_is_told(outcome: Outcome) -> None:
+    (warning,) = [line for line in outcome.lines("WARNING") if "too_large" in line]
+    assert "32,768" in warning
+    assert "40," in warning
+
+
+def test_the_summary_counts_them_by_stream(outcome: Outcome) -> None:
+    counted = {stream: row["rejected"] for stream, row in outcome.table.items()}
+    expected = dict.fromkeys(counted, 0)
+    for stream, _, _ in BAD.values():
+        expected[stream] += 1
+    assert counted == expected
+
+
+def test_a_value_that_customerio_quotes_is_not_logged(
+    terminal: Terminal, singer: Singer, stand_in: Any
+) -> None:
+    error = {
+        "batch_index": 0,
+        "reason": "invalid",
+        "field": "email",
+        "message": f"{SECRET}@example is not an email address",
+    }
+    server = stand_in(200, {"region": "us", "errors": [error]})
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record(
+            "identifies", userId="ada", traits={"email": f"{SECRET}@example"}
+        ),
+        sandbox=None,
+        api_url=server.url,
+        site_id="site",
+        api_key="key",
+    )
+    assert outcome.reasons == [("invalid", "email")]
+    assert SECRET not in outcome.stderr
+
+
+def test_a_record_that_a_stream_map_filters_out_is_neither_read_nor_rejected(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId", "kind"]),
+        singer.record("identifies", userId="ada", kind="person"),
+        singer.record("identifies", userId="r2d2", kind="robot"),
+        stream_maps={"identifies": {"__filter__": "kind == 'person'"}},
+    )
+    assert outcome.code == 0
+    assert list(outcome.workspace["people"]) == ["id:ada"]

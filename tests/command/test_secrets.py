@@ -1,0 +1,110 @@
+"""Credentials and records: in no output at any log level, and in no other file."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, StandIn, Terminal
+
+SITE, KEY = "open-sesame-site", "open-sesame-key"
+PRIVATE = "ada-lovelace-4711"
+TOKEN = base64.b64encode(f"{SITE}:{KEY}".encode()).decode()
+WORDS = (SITE, KEY, PRIVATE, TOKEN, "Authorization")
+
+
+@pytest.fixture
+def shell(terminal: Terminal) -> Terminal:
+    """Return a terminal that shows all there is."""
+    terminal.environment["TARGET_CUSTOMERIO_LOGLEVEL"] = "DEBUG"
+    return terminal
+
+
+def play(shell: Terminal, singer: Singer, server: StandIn, *more: Any) -> Outcome:
+    return shell.run(
+        singer.schema("identifies", {"userId": {"type": ["string", "boolean"]}}),
+        singer.record(
+            "identifies", userId=PRIVATE, traits={"email": f"{PRIVATE}@a.io"}
+        ),
+        singer.record("identifies", userId=True, traits={"plan": PRIVATE}),
+        *more,
+        sandbox=None,
+        api_url=server.url,
+        site_id=SITE,
+        api_key=KEY,
+        max_retry_seconds=0,
+    )
+
+
+def found(outcome: Outcome) -> list[str]:
+    return [word for word in WORDS if word in outcome.stdout + outcome.stderr]
+
+
+def test_a_run_that_delivers_shows_none(
+    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    server = stand_in(200, {"region": "us"})
+    outcome = play(shell, singer, server)
+    assert len(server.requests) == 2
+    assert found(outcome) == []
+
+
+def test_a_run_that_fails_shows_none(
+    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    outcome = play(shell, singer, stand_in(401, {"message": f"{SITE}:{KEY}"}))
+    assert outcome.code == 1
+    assert found(outcome) == []
+
+
+def test_input_that_is_broken_shows_none(
+    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    broken = '{"type": "RECORD", "record": {"a": "' + PRIVATE
+    outcome = play(shell, singer, stand_in(200, {"region": "us"}), broken)
+    assert outcome.code == 1
+    assert found(outcome) == []
+
+
+def test_no_file_holds_a_credential_and_only_the_rejected_records_a_record(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    outcome = play(terminal, singer, stand_in(200, {"region": "us"}))
+    for file in outcome.folder.rglob("*"):
+        if file.name == "config.json":
+            continue
+        content = file.read_bytes().decode(errors="replace")
+        held = [word for word in WORDS if word in content]
+        assert held == ([PRIVATE] if file == outcome.rejected_path else [])
+
+
+def test_the_sandbox_does_not_keep_the_credentials(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        site_id=SITE,
+        api_key=KEY,
+    )
+    assert outcome.code == 0
+    for file in outcome.folder.glob("workspace.db*"):
+        for word in (SITE, KEY, TOKEN):
+            assert word.encode() not in file.read_bytes()
+
+
+def test_about_shows_none(terminal: Terminal) -> None:
+    config = terminal.write({"site_id": SITE, "api_key": KEY})
+    outcome = terminal.type("--config", config, "--about", "--format=json")
+    assert found(outcome) == []
+
+
+def test_settings_at_fault_show_none(shell: Terminal) -> None:
+    outcome = shell.run(sandbox=None, site_id=SITE, api_key=KEY, region=PRIVATE)
+    assert outcome.code == 1
+    assert found(outcome) == []

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import json
+import math
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_customerio.errors import InputError
+from target_customerio.reading import MessageReader, StopReading, decoded
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_any_json_is_read_as_it_is(value: Any) -> None:
+    assert decoded(json.dumps(value).encode()) == value
+    assert decoded(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert decoded(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ["1.10", "0.1", "1e5", "1E-7", "-0.0", "1.0000000001"])
+def test_decimals_keep_their_digits(text: str) -> None:
+    value = decoded(text.encode())
+    assert isinstance(value, Decimal)
+    assert str(value) == str(Decimal(text))
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**64, -(2**64), 10**40])
+def test_integers_stay_integers_however_long(number: int) -> None:
+    value = decoded(str(number).encode())
+    assert type(value) is int
+    assert value == number
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_not_finite_is_read_and_the_rest_beside_it_exactly(text: str) -> None:
+    value = decoded(f'{{"a": {text}, "b": 1.10, "c": {10**30}}}'.encode())
+    assert not math.isfinite(value["a"])
+    assert str(value["b"]) == "1.10"
+    assert value["c"] == 10**30
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"{", b"nul", b'{"a": 1} {"b": 2}', b"\xff", b'"\xff"', b"[" * 200_000, "ab"],
+)
+def test_what_is_no_json_is_a_value_error(line: bytes | str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any will do
+        decoded(line)
+
+
+def read(text: bytes | str) -> list[Any]:
+    seen: list[Any] = []
+    source = io.BytesIO(text) if isinstance(text, bytes) else io.StringIO(text)
+    callbacks = dict.fromkeys(("RECORD", "STATE"), seen.append)
+    MessageReader().process_lines(source, callbacks)
+    return seen
+
+
+def test_messages_come_in_order_and_are_counted() -> None:
+    lines = b'{"type":"RECORD","n":1}\n\n  \n{"type":"STATE"}\r\n{"type":"RECORD"}'
+    seen: list[Any] = []
+    callbacks = dict.fromkeys(("RECORD", "STATE"), seen.append)
+    counts = MessageReader().process_lines(io.BytesIO(lines), callbacks)
+    assert [each["type"] for each in seen] == ["RECORD", "STATE", "RECORD"]
+    assert counts == {"RECORD": 2, "STATE": 1}
+
+
+def test_text_is_read_like_bytes() -> None:
+    assert read('{"type":"RECORD","a":"é"}\n') == [{"type": "RECORD", "a": "é"}]
+
+
+def test_the_line_at_hand_is_kept_as_it_arrived() -> None:
+    reader = MessageReader()
+    line = b'{ "type":"STATE", "a":1.10}\n'
+    kept: list[Any] = []
+    reader.process_lines(
+        io.BytesIO(line), {"STATE": lambda _: kept.append(reader.line)}
+    )
+    assert kept == [line]
+
+
+@pytest.mark.parametrize(
+    ("line", "clue"),
+    [
+        (b"secret", "Line 2 of the input is not JSON"),
+        (b"[]", "Line 2 of the input is no Singer message"),
+        (b'{"a": "secret"}', "Line 2 of the input is no Singer message"),
+        (b'{"type": null}', "Line 2 of the input is no Singer message"),
+        (b'{"type": "CHART", "a": "secret"}', "unknown type 'CHART'"),
+    ],
+)
+def test_a_line_that_is_no_message_is_named_by_its_number(
+    line: bytes, clue: str
+) -> None:
+    with pytest.raises(InputError, match=clue) as caught:
+        read(b'{"type":"STATE"}\n' + line + b"\n")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_long_name_is_not_repeated_in_full() -> None:
+    with pytest.raises(InputError) as caught:
+        read(json.dumps({"type": "X" * 5_000}))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_reader_that_was_told_to_stop_reads_no_further() -> None:
+    reader = MessageReader()
+    seen: list[Any] = []
+
+    def stop(message: dict[str, Any]) -> None:
+        seen.append(message)
+        reader.stop()
+
+    reader.process_lines(io.BytesIO(b'{"type":"STATE"}\n' * 5), {"STATE": stop})
+    assert len(seen) == 1
+
+
+def test_a_reader_that_waits_is_woken() -> None:
+    reader = MessageReader()
+
+    class Waiting(io.RawIOBase):
+        def readline(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
+            reader.stop()
+            raise AssertionError
+
+    reader.process_lines(Waiting(), {})
+
+
+def test_the_wake_up_call_is_no_exception_that_a_handler_would_swallow() -> None:
+    assert not issubclass(StopReading, Exception)
+
+
+def test_a_message_that_lacks_a_key_says_which() -> None:
+    with pytest.raises(InputError, match="STATE message lacks value"):
+        MessageReader.assert_line_requires({"type": "STATE"}, {"type", "value"})

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from target_customerio.errors import SettingsError
+from target_customerio.settings import SCHEMA, Settings
+
+
+def settings(**changes: Any) -> Settings:
+    defaults = {
+        name: each["default"]
+        for name, each in SCHEMA["properties"].items()
+        if "default" in each
+    }
+    return Settings.of({**defaults, "site_id": "site", "api_key": "key", **changes})
+
+
+def errors(**changes: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        settings(**changes)
+    return list(caught.value.errors)
+
+
+def test_the_region_decides_on_the_url() -> None:
+    assert settings().connection.base_url == "https://track.customer.io"
+    europe = settings(region="eu").connection
+    assert europe.base_url == "https://track-eu.customer.io"
+
+
+def test_another_url_takes_its_place_without_its_last_slash() -> None:
+    connection = settings(api_url="https://proxy.example.com/cio/").connection
+    assert connection.base_url == "https://proxy.example.com/cio"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "http://LOCALHOST:8080",
+        "http://127.0.0.1:1",
+        "http://127.1.2.3",
+        "http://[::1]:1",
+    ],
+)
+def test_loopback_may_be_http(url: str) -> None:
+    assert settings(api_url=url).connection.base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "ftp://example.com",
+        "example.com",
+        "https://",
+        "https://me:secret@example.com",
+        "https://example.com?a=secret",
+        "https://example.com#secret",
+        "http://[secret",
+        "https://example.com:secret",
+    ],
+)
+def test_any_other_url_is_refused_without_showing_it(url: str) -> None:
+    (error,) = errors(api_url=url)
+    assert error.startswith("api_url: ")
+    assert "secret" not in error
+
+
+def test_credentials_are_required_unless_there_is_a_sandbox() -> None:
+    named = [error.partition(":")[0] for error in errors(site_id=None, api_key="")]
+    assert named == ["site_id", "api_key"]
+    connection = settings(site_id=None, api_key=None, sandbox="a.db").connection
+    assert connection.sandbox == "a.db"
+
+
+def test_an_empty_sandbox_is_none() -> None:
+    assert settings(sandbox="").connection.sandbox is None
+    assert len(errors(sandbox="", site_id="", api_key="")) == 2
+
+
+def test_the_credentials_are_not_in_the_representation() -> None:
+    shown = repr(settings(site_id="open", api_key="sesame"))
+    assert "open" not in shown
+    assert "sesame" not in shown
+
+
+def test_an_event_of_two_actions_is_refused_even_when_one_list_is_a_default() -> None:
+    (error,) = errors(action_events={"suppress_person": ["User Deleted"]})
+    assert error.startswith("action_events")
+    assert "delete_person" in error
+    assert "suppress_person" in error
+
+
+def test_a_name_is_free_again_when_its_action_is_switched_off() -> None:
+    changed = {"delete_person": [], "suppress_person": ["User Deleted"]}
+    assert settings(action_events=changed).conversion.action_events
+
+
+def test_all_errors_are_told_at_once() -> None:
+    found = errors(
+        api_key=None,
+        api_url="ftp://x",
+        action_events={"delete_person": ["X"], "delete_object": ["X"]},
+    )
+    assert len(found) == 3
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, each in SCHEMA["properties"].items():
+        assert each["title"], name
+        assert each["description"], name
+
+
+def test_limits_take_their_numbers() -> None:
+    limits = settings(
+        batch_size_rows=7,
+        max_concurrent_requests=2,
+        requests_per_second=1,
+        request_timeout_seconds=2,
+        max_retry_seconds=0,
+    ).limits
+    assert (limits.batch_operations, limits.concurrency) == (7, 2)
+    assert limits.requests_per_second == 1.0
+    assert (limits.request_timeout_seconds, limits.max_retry_seconds) == (2.0, 0.0)

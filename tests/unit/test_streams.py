@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from target_customerio.streams import StreamCalls
+
+CALLS = {
+    "identify": ("identify", "identifies"),
+    "track": ("track", "tracks"),
+    "page": ("page", "pages"),
+    "screen": ("screen", "screens"),
+    "group": ("group", "groups"),
+    "alias": ("alias", "aliases"),
+}
+NAMES = [(name, call) for call, names in CALLS.items() for name in names]
+
+
+@pytest.mark.parametrize(("name", "call"), NAMES)
+def test_a_stream_named_after_a_call_needs_no_setting(name: str, call: str) -> None:
+    assert StreamCalls({}).call_of(name) == call
+
+
+@pytest.mark.parametrize(("name", "call"), NAMES)
+@pytest.mark.parametrize(
+    "prefix", ["public-", "segment_prod-", "analytics.", "a.b-c.", "-", "a\n-"]
+)
+def test_what_stands_before_the_last_dash_or_dot_does_not_count(
+    prefix: str, name: str, call: str
+) -> None:
+    assert StreamCalls({}).call_of(prefix + name) == call
+
+
+@pytest.mark.parametrize("name", ["IDENTIFIES", "Public-Identify", "x.iDeNtIfY"])
+def test_case_does_not_matter_for_these_names(name: str) -> None:
+    assert StreamCalls({}).call_of(name) == "identify"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "users", "my_identifies", "identifies-x", "tracks.", "identifys", "ALL"],
+)
+def test_any_other_name_has_no_call(name: str) -> None:
+    assert StreamCalls({}).call_of(name) is None
+
+
+def test_an_exact_name_of_the_setting_comes_before_everything() -> None:
+    calls = StreamCalls({"*": "page", "public-tracks": "identify", "p*": "screen"})
+    assert calls.call_of("public-tracks") == "identify"
+
+
+def test_a_name_that_needs_no_setting_comes_before_a_pattern() -> None:
+    assert StreamCalls({"*": "page"}).call_of("public-tracks") == "track"
+
+
+def test_patterns_come_in_the_order_written() -> None:
+    first = StreamCalls({"*-orders": "track", "eu-*": "group"})
+    second = StreamCalls({"eu-*": "group", "*-orders": "track"})
+    assert first.call_of("eu-orders") == "track"
+    assert second.call_of("eu-orders") == "group"
+
+
+def test_patterns_and_names_of_the_setting_heed_case() -> None:
+    calls = StreamCalls({"Users": "identify", "*-Orders": "track"})
+    assert calls.call_of("users") is None
+    assert calls.call_of("eu-orders") is None
+    assert calls.call_of("eu-Orders") == "track"
+
+
+@pytest.mark.parametrize("name", ["a-orders", "b-orders"])
+def test_patterns_are_those_of_a_shell(name: str) -> None:
+    assert StreamCalls({"[ab]-order?": "track"}).call_of(name) == "track"
+
+
+def test_a_name_with_the_signs_of_a_pattern_is_still_found_exactly() -> None:
+    assert StreamCalls({"odd[1]": "page"}).call_of("odd[1]") == "page"

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
+
+from target_customerio.errors import InputError, RejectedRecord
+from target_customerio.validation import (
+    InvalidSchemaError,
+    RecordValidator,
+    explained,
+)
+
+
+def validator(**properties: Any) -> RecordValidator:
+    schema = {"type": "object", "properties": properties, "required": ["id"]}
+    return RecordValidator("users", schema)
+
+
+def rejection(checker: RecordValidator, **record: Any) -> RejectedRecord:
+    found = checker.rejection_of(record)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("value", [1, 2**70, Decimal("1.0"), Decimal("1e3")])
+def test_whole_numbers_fit_an_integer(value: Any) -> None:
+    assert validator(id={"type": "integer"}).rejection_of({"id": value}) is None
+
+
+@pytest.mark.parametrize("value", [1, Decimal("1.10"), 10**40])
+def test_all_numbers_fit_a_number(value: Any) -> None:
+    assert validator(id={"type": "number"}).rejection_of({"id": value}) is None
+
+
+def test_what_the_schema_does_not_mention_may_be_anything() -> None:
+    checker = validator(id={})
+    assert checker.rejection_of({"id": None, "more": [{"a": True}]}) is None
+
+
+def test_a_value_of_another_type_is_rejected_with_its_field() -> None:
+    found = rejection(validator(id={"type": "integer"}), id="secret")
+    assert (found.reason, found.field) == ("schema", "id")
+    assert "secret" not in str(found)
+
+
+def test_a_field_within_another_is_named_by_its_way() -> None:
+    inner = {"properties": {"tags": {"items": {"type": "string"}}}}
+    found = rejection(validator(id=inner), id={"tags": ["a", 5]})
+    assert found.field == "id.tags.1"
+
+
+def test_a_required_field_that_is_missing_is_named() -> None:
+    assert rejection(validator()).field == "id"
+    inner = {"type": "object", "required": ["city"]}
+    assert rejection(validator(id=inner), id={}).field == "id.city"
+
+
+@pytest.mark.parametrize("form", ["date-time", "email", "uuid", "made-up"])
+def test_formats_are_not_checked_here(form: str) -> None:
+    checker = validator(id={"type": "string", "format": form})
+    assert checker.rejection_of({"id": "whatever"}) is None
+
+
+@pytest.mark.parametrize("text", ["https://json-schema.org/draft/2020-12/schema", "x:"])
+def test_the_draft_that_a_tap_names_changes_nothing(text: str) -> None:
+    checker = RecordValidator(
+        "a", {"$schema": text, "properties": {"a": {"type": "null"}}}
+    )
+    assert checker.rejection_of({"a": None}) is None
+    assert checker.rejection_of({"a": 1}) is not None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "secret"}}},
+        {"type": 5, "properties": {}},
+        {"properties": {"a": 5}},
+        {"required": "id", "properties": {}},
+        {"properties": {"a": {"$ref": "#/definitions/missing"}}},
+        {"properties": {"a": {"$ref": "https://example.com/secret.json"}}},
+        {"properties": {"a": {"pattern": "("}}},
+    ],
+)
+def test_a_schema_that_is_none_is_refused_with_the_name_of_its_stream(
+    schema: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidSchemaError, match="'users'") as caught:
+        RecordValidator("users", schema)
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value, (InputError, InvalidJSONSchema))
+
+
+def test_the_sdk_can_use_it_too() -> None:
+    checker = validator(id={"type": "integer"})
+    checker.validate({"id": 1})
+    with pytest.raises(InvalidRecord, match="schema"):
+        checker.validate({"id": "secret"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "expected"),
+    [
+        ({"type": "integer"}, "secret", "a: expected a value of type integer"),
+        (
+            {"type": ["integer", "null"]},
+            "secret",
+            "a: expected a value of type integer or null",
+        ),
+        ({"enum": ["us", "eu"]}, "secret", "a: expected one of us, eu"),
+        ({"minimum": 1}, 0, "a: expected at least 1"),
+        ({"maximum": 64}, 65, "a: expected at most 64"),
+        ({"exclusiveMinimum": 0}, 0, "a: expected more than 0"),
+        ({"minLength": 1}, "", "a: expected some text"),
+        (
+            {"additionalProperties": False},
+            {"secret": 1},
+            "a: expected none but the documented entries",
+        ),
+        (
+            {"const": "x"},
+            "secret",
+            "a: does not fit the setting's schema (const)",
+        ),
+    ],
+)
+def test_a_setting_is_explained_by_what_it_may_be(
+    rule: dict[str, Any], value: Any, expected: str
+) -> None:
+    schema = {"properties": {"a": rule}}
+    (error,) = Draft7Validator(schema).iter_errors({"a": value})
+    assert explained(error) == expected
+
+
+def test_an_entry_within_a_setting_is_named_by_its_way() -> None:
+    schema = {"properties": {"a": {"additionalProperties": {"type": "array"}}}}
+    (error,) = Draft7Validator(schema).iter_errors({"a": {"b": 5}})
+    assert explained(error).startswith("a.b: ")
