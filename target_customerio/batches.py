@@ -9,9 +9,11 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import nullcontext
-from datetime import date, time
+from decimal import Decimal
 from functools import partial
+from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
 
 import msgspec
 
@@ -20,12 +22,24 @@ from target_customerio.reading import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import date, time
+
+    from target_customerio.operations import JSON
 
 ROWS_AT_ONCE: Final = 1_000
 """Rows of a Parquet file that are held at a time."""
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
-_UNREADABLE: Final = (OSError, EOFError, zlib.error, ValueError, ImportError)
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    ImportError,
+    NotImplementedError,  # of pyarrow, for what it does not read
+)
+COMPRESSIONS: Final = (None, "", "none", "gzip")
+"""How lines may be compressed (the SDK's ``JSONLinesEncoding``)."""
 
 
 def rows_of(
@@ -49,6 +63,11 @@ def rows_of(
         raise InputError(
             f"The batch file {path} has a format that is none of "
             f"{', '.join(_READERS)}; change batch_config in the tap's settings"
+        )
+    if name == "jsonl" and encoding.get("compression") not in COMPRESSIONS:
+        raise InputError(
+            f"The batch file {path} is compressed in a way that is neither gzip nor "
+            "none; change batch_config in the tap's settings"
         )
     # Opening files of object stores takes libraries that no other run needs.
     from upath import UPath  # noqa: PLC0415
@@ -96,19 +115,130 @@ def _parquet_rows(
             "Parquet files need the extra: install target-customerio[parquet]"
         ) from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            record = {name: _json_value(value) for name, value in row.items()}
+        for record in _records_in(batch):
             yield record, _encoder.encode(record)
 
 
-def _json_value(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
-    """Put a value of a Parquet file as JSON would have it; NaN stays what it is."""
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {str(name): _json_value(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_json_value(inner) for inner in value]
+def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types
+    """Put the rows of a Parquet file as JSON would have them."""
+    try:
+        yield from _converted(batch)
+    except (OverflowError, ValueError):
+        # Some row has a time that Python's calendar lacks. It stays a number.
+        for index in range(batch.num_rows):
+            row = batch.slice(index, 1)
+            try:
+                yield from _converted(row)
+            except (OverflowError, ValueError):
+                yield from _converted(row, numbers=True)
+
+
+def _converted(batch: Any, *, numbers: bool = False) -> list[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    schema = pa.schema(
+        [field.with_type(_held(field.type, numbers=numbers)) for field in batch.schema]
+    )
+    if schema != batch.schema:
+        batch = batch.cast(schema, safe=False)
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    for field in schema:
+        convert = _conversion(field.type)
+        if convert is not None:
+            for row in rows:
+                row[field.name] = convert(row[field.name])
+    return rows
+
+
+def _held(kind: Any, *, numbers: bool) -> Any:  # noqa: ANN401, PLR0911 - pyarrow has no types
+    """Return the type, as near as can be, whose values Python can hold.
+
+    Args:
+        kind: The type of a column.
+        numbers: Take times as the numbers that they are in the file.
+
+    Returns:
+        The type; of nanoseconds microseconds are kept, and of time zones the instant.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_held(kind.value_type, numbers=numbers))
+    if pa.types.is_struct(kind):
+        return pa.struct(
+            [field.with_type(_held(field.type, numbers=numbers)) for field in kind]
+        )
+    if pa.types.is_map(kind):
+        return pa.map_(kind.key_type, _held(kind.item_type, numbers=numbers))
+    if numbers and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return pa.int32() if pa.types.is_date32(kind) else pa.int64()
+    if pa.types.is_timestamp(kind):
+        unit = "us" if kind.unit == "ns" else kind.unit
+        return pa.timestamp(unit, None if kind.tz is None else "UTC")
+    if pa.types.is_time64(kind):
+        return pa.time64("us")
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    return kind
+
+
+def _conversion(kind: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - pyarrow has no types
+    """Return what makes JSON of a type's values, or ``None`` where they are it."""
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    convert: Callable[[Any], Any] | None = None
+    if pa.types.is_floating(kind):
+        convert = _finite
+    elif (
+        pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_timestamp(kind)
+    ):
+        convert = _iso_format
+    elif isinstance(kind, pa.BaseExtensionType):
+        convert = _uuid_text
+    elif pa.types.is_map(kind):
+        convert = partial(_object, _conversion(kind.item_type) or _same)
+    elif pa.types.is_list(kind):
+        inner = _conversion(kind.value_type)
+        convert = inner and partial(_list, inner)
+    elif pa.types.is_struct(kind):
+        inners = {field.name: _conversion(field.type) for field in kind}
+        known = {name: inner for name, inner in inners.items() if inner is not None}
+        convert = partial(_struct, known) if known else None
+    return convert and partial(_unless_null, convert)
+
+
+def _unless_null(convert: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    return None if value is None else convert(value)
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    return value
+
+
+def _finite(value: float) -> float | Decimal:
+    """Put what is no number as JSON text does, where it is told from a null."""
+    return value if isfinite(value) else Decimal(value)
+
+
+def _iso_format(value: date | time) -> str:
+    return value.isoformat()
+
+
+def _uuid_text(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _list(convert: Callable[[Any], Any], value: list[Any]) -> list[Any]:
+    return [convert(item) for item in value]
+
+
+def _object(convert: Callable[[Any], Any], value: list[tuple[Any, Any]]) -> JSON:
+    return {str(name): convert(inner) for name, inner in value}
+
+
+def _struct(conversions: dict[str, Callable[[Any], Any]], value: JSON) -> JSON:
+    for name, convert in conversions.items():
+        value[name] = convert(value[name])
     return value
 
 

@@ -18,7 +18,7 @@ MOST_COLUMNS: Final = 60
 ADVICE: Final[dict[str, tuple[str, str]]] = {
     "no_identifier": (
         "userId or user_id, an e-mail address in email, for events anonymousId too",
-        'stream_maps: {{"{stream}": {{"userId": "str(YOUR_COLUMN)"}}}}',
+        'stream_maps: {{"{stream}": {{"userId": "YOUR_COLUMN"}}}}',
     ),
     "required": (
         "{field}, under this name or in snake_case",
@@ -74,7 +74,8 @@ class FirstRecords:
         column = error.field.rpartition(".")[2] or "userId"
         words = {"stream": self._stream, "field": error.field, "column": column}
         names = sorted(record)
-        more = "" if len(names) <= MOST_COLUMNS else f" and {len(names) - MOST_COLUMNS}"
+        rest = len(names) - MOST_COLUMNS
+        more = f" and {rest} more" if rest > 0 else ""
         return (
             f"the first {FIRST_RECORDS} records were all rejected ({error.reason}). "
             f"Their columns: {', '.join(names[:MOST_COLUMNS])}{more}. "

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 OWNER_ONLY: Final = 0o600
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_MESSAGES_START: Final = (
+    b'{"type":"RECORD",',
+    b'{"type":"SCHEMA",',
+    b'{"type": "SCHEMA",',
+)
 _NOT_FINITE: Final = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 
@@ -120,7 +125,12 @@ class RejectedRecords:
         self._lines = before.count(b"\n")
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         file = os.open(path, flags, OWNER_ONLY)
-        if before and not before.endswith(b"\n"):
+        rest = before[before.rfind(b"\n") + 1 :]
+        if _is_half_a_message(rest):
+            # A run was killed here. What it had not written comes again; half of it
+            # would keep the file from being piped in.
+            os.ftruncate(file, len(before) - len(rest))
+        elif rest:
             os.write(file, b"\n")
             self._lines += 1
         return file
@@ -138,6 +148,18 @@ class RejectedRecords:
                 os.ftruncate(self._file, before)
             raise
         self._lines += 1
+
+
+def _is_half_a_message(line: bytes) -> bool:
+    if not line or not any(
+        start.startswith(line[: len(start)]) for start in _MESSAGES_START
+    ):
+        return False
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError):
+        return True
+    return False
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,7 @@ class Run:
         self._rejected_records = RejectedRecords(settings.rejected_path)
         self._sender = _sender(settings)
         self._delivery = Delivery(self._sender, settings.limits, self)
+        self._recent_since = time.time() - RECENT_SECONDS
         self._met = False
         self._ended = Event()
         self._rejecting = Lock()
@@ -97,16 +99,18 @@ class Run:
         Raises:
             TargetError: The delivery has ended.
         """
-        if not self._settings.shard.holds(operation.leader()):
+        shard = self._settings.shard
+        if shard.count > 1 and not shard.holds(operation.leader()):
             self.summary.streams[stream].skipped[ELSEWHERE] += 1
             return
-        source.is_recent = _is_recent(operation)
+        source.is_recent = self._is_recent(operation)
         try:
             queued = enqueueable(operation, stream, source)
         except RejectedRecord as error:
             self._put_aside(stream, source, error, error.message)
             return
-        self.meet()
+        if not self._met:
+            self.meet()
         self._delivery.put(queued)
 
     def reject(self, stream: str, source: Source, error: RejectedRecord) -> None:
@@ -227,12 +231,13 @@ class Run:
         Args:
             operations: The operations.
         """
-        streams = self.summary.streams
-        for operation in operations:
-            streams[operation.stream].delivered[operation.label] += 1
-            source = operation.origin
-            if isinstance(source, Source) and source.is_recent:
-                self.summary.recent_events += 1
+        labels = Counter([(each.stream, each.label) for each in operations])
+        for (stream, label), count in labels.items():
+            self.summary.streams[stream].delivered[label] += count
+        self.summary.recent_events += sum(
+            isinstance(each.origin, Source) and each.origin.is_recent
+            for each in operations
+        )
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Put aside the record of an operation that Customer.io has refused.
@@ -267,6 +272,11 @@ class Run:
                 "what was delivered after the last STATE will be sent again"
             ) from error
 
+    def _is_recent(self, operation: Operation) -> bool:
+        return isinstance(operation, PersonHappening) and (
+            operation.timestamp is UNSET or operation.timestamp > self._recent_since
+        )
+
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
             self._logger.info("%s", self.summary.progress(self.statistics))
@@ -288,11 +298,3 @@ def _sender(settings: Settings) -> Sender:
         session, connection.base_url, settings.limits.request_timeout_seconds
     )
     return Sender(client, settings.limits)
-
-
-def _is_recent(operation: Operation) -> bool:
-    if not isinstance(operation, PersonHappening):
-        return False
-    if operation.timestamp is UNSET:
-        return True
-    return operation.timestamp > time.time() - RECENT_SECONDS

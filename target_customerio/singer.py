@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from singer_sdk.exceptions import MappingError
-from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
@@ -33,12 +33,14 @@ from target_customerio.sinks import SOURCE, StreamSink
 from target_customerio.validation import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from singer_sdk.mapper import StreamMap
 
     from target_customerio.run import Run
+
+    Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 REPLACED: Final = (
     "_handle_termination",
@@ -66,6 +68,7 @@ class SingerTarget(Target):
             options: What the SDK's target takes.
         """
         self._schemas: dict[str, Line] = {}
+        self._ways: dict[str, list[tuple[Transform | None, StreamSink]]] = {}
         self._versions_ignored = False
         super().__init__(**options)
         # Nothing is left for the SDK to drain in parallel.
@@ -129,12 +132,14 @@ class SingerTarget(Target):
                 f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
                 f"({type(error).__name__})"
             ) from error
-        for stream_map in self._maps_of(stream):
-            self.get_sink(
-                stream_map.stream_alias,
-                schema=stream_map.transformed_schema,
-                key_properties=stream_map.transformed_key_properties,
+        self._ways[stream] = [
+            (
+                None if _changes_nothing(stream_map) else stream_map.transform,
+                self._sink_of(stream_map),
             )
+            for stream_map in self.mapper.stream_maps[stream]
+            if not isinstance(stream_map, RemoveRecordTransform)
+        ]
         self._schemas[stream] = line
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
@@ -150,14 +155,14 @@ class SingerTarget(Target):
     def _take(self, stream: str, record: dict[str, Any], line: Line) -> None:
         """Map a record and hand it to its sinks, in the order of arrival."""
         source = Source(stream, self._schemas[stream], line)
-        for stream_map in self._maps_of(stream):
-            sink = self.get_sink(stream_map.stream_alias)
-            assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
-            try:
-                mapped = stream_map.transform(record)
-            except Exception as error:  # noqa: BLE001 - expressions can raise anything
-                sink.reject(source, _unmappable(error))
-                continue
+        for transform, sink in self._ways[stream]:
+            mapped: dict[str, Any] | None = record
+            if transform is not None:
+                try:
+                    mapped = transform(record)
+                except Exception as error:  # noqa: BLE001 - expressions raise anything
+                    sink.reject(source, _unmappable(error))
+                    continue
             if mapped is not None:
                 sink.record_counter_metric.increment()
                 sink.process_record(mapped, {SOURCE: source})
@@ -201,12 +206,14 @@ class SingerTarget(Target):
         )
         self.message_reader.stop()
 
-    def _maps_of(self, stream: str) -> list[StreamMap]:
-        return [
-            stream_map
-            for stream_map in self.mapper.stream_maps[stream]
-            if not isinstance(stream_map, RemoveRecordTransform)
-        ]
+    def _sink_of(self, stream_map: StreamMap) -> StreamSink:
+        sink = self.get_sink(
+            stream_map.stream_alias,
+            schema=stream_map.transformed_schema,
+            key_properties=stream_map.transformed_key_properties,
+        )
+        assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
+        return sink
 
     def _known_stream(self, message: Mapping[str, Any]) -> str:
         stream = message.get("stream")
@@ -218,6 +225,13 @@ class SingerTarget(Target):
                 "its SCHEMA; mend the tap"
             )
         return stream
+
+
+def _changes_nothing(stream_map: StreamMap) -> bool:
+    return (
+        isinstance(stream_map, SameRecordTransform)
+        and not stream_map.flattening_enabled
+    )
 
 
 def _is_list_of_names(keys: object) -> bool:

@@ -38,7 +38,7 @@ ITEMS: Final = "[]"
 UNCHANGED: Final = frozenset({int, bool, type(None)})
 NO_DATES: Final[DateTree] = {}
 
-_SHORTEST_DATE_TIME: Final = len("2023-05-18T22:58")
+_SHORTER_THAN_A_DATE_TIME: Final = len("2023-05-18T22:5")
 _DATE_FORMATS: Final = frozenset({"date", "date-time"})
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
 
@@ -126,17 +126,11 @@ class Cleaner:
         """
         if not self._convert:
             dates = NO_DATES
-        cleaned: Attributes = {}
-        for name, value in values.items():
-            if name in without or (value is None and self._omit):
-                continue
-            if dates and name in dates:
-                cleaned[name] = self._dated(value, dates[name], name)
-            elif type(value) in UNCHANGED:
-                cleaned[name] = value
-            else:
-                cleaned[name] = self.value(value, NO_DATES, name)
-        return cleaned
+        if without:
+            values = {
+                name: value for name, value in values.items() if name not in without
+            }
+        return self._object(values, dates, "")
 
     def value(self, value: JSON, dates: DateTree, field: str) -> JSON:
         """Prepare one value of any kind.
@@ -160,29 +154,39 @@ class Cleaner:
         return self._unusual(value, dates, field)
 
     def _text(self, text: str, _dates: DateTree, _field: str) -> JSON:
-        if (
-            self._convert
-            and len(text) >= _SHORTEST_DATE_TIME
-            and text[10] == "T"
-            and text[4] == "-"
-        ):
-            return untyped_time(text)
-        return text
+        return untyped_time(text) if self._convert else text
 
-    def _object(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        cleaned = {}
-        for name, inner in value.items():
-            if inner is None and self._omit:
-                continue
-            if dates and name in dates:
-                cleaned[name] = self._dated(inner, dates[name], field)
+    def _object(
+        self, values: Mapping[str, JSON], dates: DateTree, field: str
+    ) -> Attributes:
+        """Prepare an object; the commonest values are dealt with on the spot."""
+        cleaned: Attributes = {}
+        for name, value in values.items():
+            kind = type(value)
+            if value is None:
+                if not self._omit:
+                    cleaned[name] = None
+            elif dates and name in dates:
+                cleaned[name] = self._dated(value, dates[name], field or name)
+            elif kind is str:
+                if len(value) > _SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+                    cleaned[name] = self._text(value, NO_DATES, name)
+                else:
+                    cleaned[name] = value
+            elif kind in UNCHANGED:
+                cleaned[name] = value
             else:
-                cleaned[name] = self.value(inner, NO_DATES, field)
+                cleaned[name] = self.value(value, NO_DATES, field or name)
         return cleaned
 
     def _list(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        item_dates = dates.get(ITEMS, NO_DATES)
-        return [self._dated(item, item_dates, field) for item in value]
+        if dates:
+            item_dates = dates.get(ITEMS, NO_DATES)
+            return [self._dated(item, item_dates, field) for item in value]
+        return [
+            item if type(item) in UNCHANGED else self.value(item, NO_DATES, field)
+            for item in value
+        ]
 
     @staticmethod
     def _decimal(value: Decimal, _dates: DateTree, field: str) -> JSON:

@@ -50,12 +50,12 @@ def identifier(value: JSON, field: str) -> str | None:
     Raises:
         RejectedRecord: It is blank, or neither text nor an integer.
     """
-    if value is None or value == "":
-        return None
     if isinstance(value, str):
         if value.isspace():
             raise RejectedRecord("blank", field, "the identifier is blank")
-        return value
+        return value or None
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise RejectedRecord(

@@ -53,10 +53,18 @@ class OutOfRange(ValueError):  # noqa: N818 - a fact rather than a fault
     """A time lies outside the years 1 to 9999."""
 
 
-@lru_cache(maxsize=4096)
-def _midnight(day: str) -> int:
+@lru_cache(maxsize=8192)
+def _minute(day: str, hour: str, minute: str) -> int:
+    """Compute the Unix seconds at which a minute begins; many events share one.
+
+    Raises:
+        ValueError: There is no such day or time of day.
+    """
     ordinal = date(int(day[:4]), int(day[5:7]), int(day[8:])).toordinal()
-    return (ordinal - _EPOCH_ORDINAL) * _SECONDS_A_DAY
+    hours, minutes = int(hour), int(minute)
+    if hours > 23 or minutes > 59:  # noqa: PLR2004 - a clock's own
+        raise ValueError("no such time of day")
+    return (ordinal - _EPOCH_ORDINAL) * _SECONDS_A_DAY + hours * 3600 + minutes * 60
 
 
 @lru_cache(maxsize=256)
@@ -66,8 +74,7 @@ def _offset_seconds(offset: str) -> int:
     digits = offset[1:].replace(":", "").ljust(6, "0")
     hours, minutes, seconds = int(digits[:2]), int(digits[2:4]), int(digits[4:])
     if hours > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's own
-        msg = "no such offset"
-        raise ValueError(msg)
+        raise ValueError("no such offset")
     seconds += hours * 3600 + minutes * 60
     return -seconds if offset[0] == "-" else seconds
 
@@ -79,16 +86,15 @@ def _unix_of(match: re.Match[str]) -> int:
         ValueError: There is no such day or time of day.
         OutOfRange: It lies outside the years 1 to 9999.
     """
-    day, hour_text, minute_text, second_text, offset = match.groups()
-    midnight = _midnight(day)
-    if hour_text is None:
-        return midnight
-    hour, minute, second = int(hour_text), int(minute_text), int(second_text or 0)
-    if hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004 - leap seconds exist
-        msg = "no such time of day"
-        raise ValueError(msg)
-    seconds = midnight + hour * 3600 + minute * 60 + second
-    if offset:
+    day, hour, minute, second, offset = match.groups()
+    if hour is None:
+        return _minute(day, "00", "00")
+    seconds = _minute(day, hour, minute)
+    if second is not None:
+        seconds += int(second)
+        if second > "60":  # leap seconds exist
+            raise ValueError("no such time of day")
+    if offset is not None and offset != "Z":
         seconds -= _offset_seconds(offset)
         if not _EARLIEST <= seconds <= _LATEST:
             raise OutOfRange
@@ -174,7 +180,7 @@ def call_time(value: JSON, field: str) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        match = TYPED_DATE_TIME.fullmatch(value)
+        match = UNTYPED_DATE_TIME.fullmatch(value) or TYPED_DATE_TIME.fullmatch(value)
         if match is not None:
             try:
                 return _unix_of(match)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from target_customerio.operations import (
     DeliveryReport,
+    ObjectOperation,
+    PersonOperation,
     SegmentAdd,
     SegmentChange,
     SegmentRemove,
@@ -100,6 +102,8 @@ def route_of(operation: Operation) -> Route:
     Returns:
         Its route: the batch endpoint unless it has one of its own.
     """
+    if isinstance(operation, (PersonOperation, ObjectOperation)):
+        return BATCH
     if isinstance(operation, DeliveryReport):
         return METRICS
     if isinstance(operation, SegmentChange):
