@@ -62,7 +62,7 @@ class Run:
             SandboxError: The sandbox's file cannot be used.
         """
         self.summary = Summary()
-        self._settings = settings
+        self.settings = settings
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
         self._sender = _sender(settings)
@@ -84,7 +84,7 @@ class Run:
             DeliveryError: It does not, it is not, or there is no telling.
         """
         if not self._met:
-            self._sender.check_account(self._settings.connection.region)
+            self._sender.check_account(self.settings.connection.region)
             self._met = True
             Thread(target=self._show_progress, daemon=True).start()
 
@@ -99,7 +99,7 @@ class Run:
         Raises:
             TargetError: The delivery has ended.
         """
-        shard = self._settings.shard
+        shard = self.settings.shard
         if shard.count > 1 and not shard.holds(operation.leader()):
             self.summary.streams[stream].skipped[ELSEWHERE] += 1
             return
@@ -125,7 +125,7 @@ class Run:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
-        if self._settings.shard.holds(source.line):
+        if self.settings.shard.holds(source.line):
             self._put_aside(stream, source, error, error.message)
         else:
             self.summary.streams[stream].skipped[ELSEWHERE] += 1
@@ -145,7 +145,7 @@ class Run:
             error.reason,
             f", {error.field}" if error.field else "",
         )
-        if self._settings.on_rejected == "abort":
+        if self.settings.on_rejected == "abort":
             kind = (
                 MissingKeyPropertyError
                 if error.reason == MISSING_KEY
@@ -217,7 +217,7 @@ class Run:
             RecordsRejectedError: They were, and they do.
         """
         rejected = self.summary.rejected
-        if rejected and self._settings.on_rejected == "fail":
+        if rejected and self.settings.on_rejected == "fail":
             what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
             raise RecordsRejectedError(
                 f"{what} rejected, see {self._rejected_records.path}; everything else "

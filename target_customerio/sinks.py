@@ -12,22 +12,41 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.sinks import BatchSink
 
 from target_customerio.conversion.converter import Converter
+from target_customerio.conversion.fields import METADATA_PREFIX
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
 from target_customerio.misfit import FirstRecords
-from target_customerio.run import MISSING_KEY
+from target_customerio.run import MISSING_KEY, Run
 from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from singer_sdk.target_base import Target
+
     from target_customerio.conversion.fields import CallName
     from target_customerio.rejected import Source
-    from target_customerio.run import Run
-    from target_customerio.target import TargetCustomerIO
 
 SOURCE = "source"
 """Where the context of a record holds its source."""
+
+
+def run_of(target: Target) -> Run:
+    """Return the run that a target's sinks share.
+
+    Args:
+        target: The target.
+
+    Returns:
+        The run.
+
+    Raises:
+        TypeError: The target has none.
+    """
+    run = getattr(target, "run", None)
+    if not isinstance(run, Run):
+        raise TypeError("sinks of this kind belong to a target that has a run")
+    return run
 
 
 class StreamSink(BatchSink):
@@ -38,7 +57,7 @@ class StreamSink(BatchSink):
 
     def __init__(
         self,
-        target: TargetCustomerIO,
+        target: Target,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
@@ -52,7 +71,7 @@ class StreamSink(BatchSink):
             key_properties: Its primary key.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        self._run: Run = target.run
+        self._run = run_of(target)
         self._counts = self._run.summary.streams[stream_name]
 
     def reject(self, source: Source, error: RejectedRecord) -> None:
@@ -81,7 +100,7 @@ class CallSink(StreamSink):
 
     def __init__(
         self,
-        target: TargetCustomerIO,
+        target: Target,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
@@ -101,14 +120,14 @@ class CallSink(StreamSink):
             stream=stream_name,
             schema=self.schema,
             key_properties=self.key_properties,
-            settings=target.settings.conversion,
+            settings=self._run.settings.conversion,
             notify=self._warn,
         )
 
     def get_validator(self) -> RecordValidator | None:
         """Compile the stream's schema, unless records are not to be validated."""
         self._record_validator = (
-            RecordValidator(self.stream_name, self.schema)
+            RecordValidator(self.stream_name, _without_metadata(self.schema))
             if self.validate_schema
             else None
         )
@@ -212,6 +231,26 @@ class IgnoredSink(StreamSink):
         """
         self._counts.read += 1
         self._counts.skipped["unmapped stream"] += 1
+
+
+def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let any ``_sdc_`` column pass, also where a schema admits no others.
+
+    Taps add them as they please, and nothing of them is sent.
+    """
+    properties = schema.get("properties") or {}
+    return {
+        **schema,
+        "properties": {
+            name: rule
+            for name, rule in properties.items()
+            if not name.startswith(METADATA_PREFIX)
+        },
+        "patternProperties": {
+            **(schema.get("patternProperties") or {}),
+            f"^{METADATA_PREFIX}": {},
+        },
+    }
 
 
 SINKS: dict[CallName, type[CallSink]] = {

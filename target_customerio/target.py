@@ -26,7 +26,8 @@ from target_customerio.errors import (
 )
 from target_customerio.reading import LONGEST_NAME
 from target_customerio.run import Run
-from target_customerio.settings import SCHEMA, Settings
+from target_customerio.settings import Settings
+from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 

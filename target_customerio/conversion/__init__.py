@@ -2,7 +2,7 @@
 
 The rooms, in the order in which a record walks through them:
 
-- :mod:`.fields` - the tables: which columns belong to the spec, under which names;
+- :mod:`.fields` and :mod:`.columns` - the tables: what a column is for, by its name;
 - :mod:`.layout` - reads a record, nested or flat, into one :class:`~.layout.Call`;
 - :mod:`.identifiers`, :mod:`.timestamps`, :mod:`.attributes`, :mod:`.event_ids` - the
   parts that every operation is made of;

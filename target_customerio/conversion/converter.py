@@ -8,9 +8,10 @@ from ulid import ULID
 
 from target_customerio.conversion.attributes import Cleaner
 from target_customerio.conversion.calls import CALLS
+from target_customerio.conversion.columns import DEFAULT_SEPARATOR
 from target_customerio.conversion.event_ids import EventIds
 from target_customerio.conversion.fields import EVENT_CALLS, CallName
-from target_customerio.conversion.layout import DEFAULT_SEPARATOR, Layout
+from target_customerio.conversion.layout import Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonHappening

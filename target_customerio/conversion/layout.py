@@ -7,9 +7,7 @@ record is then a matter of picking up the values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,21 +19,12 @@ from target_customerio.conversion.attributes import (
     DateTree,
     dates_of_schema,
 )
-from target_customerio.conversion.fields import (
-    BODY_OF_CALL,
-    BOOKKEEPING,
-    CONTAINERS,
-    EVENT_CALLS,
-    LOOKED_UP,
-    MESSAGE_OVERRIDES,
-    METADATA_PREFIX,
-    SPEC_FIELDS,
-    SPEC_FIELDS_OF_CALL,
-    SQUASHED_CONTEXT_FIELDS,
-    CallName,
-    spellings,
-    squashed,
+from target_customerio.conversion.columns import (
+    DEFAULT_SEPARATOR,
+    Columns,
+    Role,
 )
+from target_customerio.conversion.fields import BODY_OF_CALL, CallName, spellings
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
@@ -43,41 +32,10 @@ if TYPE_CHECKING:
 
     from target_customerio.operations import JSON, Attributes
 
-DEFAULT_SEPARATOR: Final = "__"
-DELETED_AT: Final = "_sdc_deleted_at"
 MOST_SHAPES: Final = 4096
 """Shapes that are remembered; the records of a stream rarely have more than a few."""
 
 _json: Final = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class Role(Enum):
-    """What a column is for."""
-
-    IGNORED = auto()
-    FIELD = auto()
-    BODY = auto()
-    FIELD_AND_BODY = auto()
-    CONTAINER = auto()
-    PART = auto()
-    OVERRIDE = auto()
-
-
-@dataclass(frozen=True)
-class Column:
-    """What a column of one name is for, in one stream.
-
-    Attributes:
-        role: What it is for.
-        name: The field's name as the spec spells it, or the container's.
-        own: Whether the column bears the spec's own spelling, which wins.
-        path: For a part of a container, the way to it.
-    """
-
-    role: Role
-    name: str = ""
-    own: bool = True
-    path: tuple[str, ...] = ()
 
 
 FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
@@ -170,11 +128,9 @@ class Layout:
             schema: The stream's JSON schema.
             separators: What joins the names of flattened columns.
         """
-        self._call = call
         self._body = BODY_OF_CALL[call]
-        self._separators = tuple(separators)
         self._shapes: dict[tuple[str, ...], Shape] = {}
-        self._named = self._columns_by_name()
+        self._columns = Columns(call, separators)
         self._dates = dates_of_schema(schema)
         self._body_dates = self._dates_of_body()
 
@@ -219,7 +175,7 @@ class Layout:
 
     def _learn(self, names: tuple[str, ...]) -> Shape:
         """Work out a shape, and remember it unless there are too many."""
-        columns = [(name, self._classify(name)) for name in names]
+        columns = [(name, self._columns.of(name)) for name in names]
         parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
         for name, column in columns:
             if column.role is Role.PART:
@@ -241,53 +197,12 @@ class Layout:
             self._shapes[names] = shape
         return shape
 
-    def _columns_by_name(self) -> dict[str, Column]:
-        """List the columns that are known by their whole name."""
-        named = {name: Column(Role.CONTAINER, name) for name in CONTAINERS}
-        for name in BOOKKEEPING:
-            named[name] = Column(Role.IGNORED)
-        if self._call in EVENT_CALLS:
-            for name in MESSAGE_OVERRIDES:
-                named[name] = Column(Role.OVERRIDE, name)
-        of_call = SPEC_FIELDS_OF_CALL[self._call]
-        for role, names in (
-            (Role.FIELD_AND_BODY, LOOKED_UP),
-            (Role.FIELD, (*SPEC_FIELDS, *of_call, "id")),
-        ):
-            for name in names:
-                for spelling in reversed(spellings(name)):
-                    named[spelling] = Column(role, name, own=spelling == name)
-        if self._call == "track":
-            named["event_text"] = Column(Role.FIELD, "event_text")
-        named[DELETED_AT] = Column(Role.FIELD, DELETED_AT)
-        return named
-
-    def _classify(self, name: str) -> Column:
-        known = self._named.get(name)
-        if known is not None:
-            return known
-        if name.startswith(METADATA_PREFIX):
-            return Column(Role.IGNORED)
-        for separator in self._separators:
-            container, found, rest = name.partition(separator)
-            if found and rest and container in CONTAINERS:
-                return self._part(container, tuple(rest.split(separator)))
-        if name.startswith("context_"):
-            return self._part("context", (name.removeprefix("context_"),))
-        return Column(Role.BODY)
-
-    @staticmethod
-    def _part(container: str, path: tuple[str, ...]) -> Column:
-        if container == "context":
-            path = SQUASHED_CONTEXT_FIELDS.get(squashed("".join(path)), path)
-        return Column(Role.PART, container, path=path)
-
     def _dates_of_body(self) -> DateTree:
         """Gather the typed dates of the container and of its flattened columns."""
         nested = self._dates.get(self._body)
         dates: dict[str, Any] = dict(nested) if isinstance(nested, Mapping) else {}
         for name, dated in self._dates.items():
-            column = self._classify(name)
+            column = self._columns.of(name)
             if column.role is Role.PART and column.name == self._body:
                 _place(dates, column.path, dated)
         return dates or NO_DATES

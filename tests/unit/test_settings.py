@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from target_customerio.errors import SettingsError
-from target_customerio.settings import SCHEMA, Settings
+from target_customerio.settings import Settings
+from target_customerio.settings_schema import SCHEMA
 
 
 def settings(**changes: Any) -> Settings:

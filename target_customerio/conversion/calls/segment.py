@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from target_customerio.conversion.columns import DELETED_AT
 from target_customerio.conversion.identifiers import PersonFinder, identifier
-from target_customerio.conversion.layout import DELETED_AT
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import SegmentAdd, SegmentRemove
 

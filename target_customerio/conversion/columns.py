@@ -1,0 +1,121 @@
+"""What a column is for, by its name alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.conversion.fields import (
+    BOOKKEEPING,
+    CONTAINERS,
+    EVENT_CALLS,
+    LOOKED_UP,
+    MESSAGE_OVERRIDES,
+    METADATA_PREFIX,
+    SPEC_FIELDS,
+    SPEC_FIELDS_OF_CALL,
+    SQUASHED_CONTEXT_FIELDS,
+    CallName,
+    spellings,
+    squashed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT_SEPARATOR: Final = "__"
+DELETED_AT: Final = "_sdc_deleted_at"
+
+
+class Role(Enum):
+    """What a column is for."""
+
+    IGNORED = auto()
+    FIELD = auto()
+    BODY = auto()
+    FIELD_AND_BODY = auto()
+    CONTAINER = auto()
+    PART = auto()
+    OVERRIDE = auto()
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column of one name is for, in one stream.
+
+    Attributes:
+        role: What it is for.
+        name: The field's name as the spec spells it, or the container's.
+        own: Whether the column bears the spec's own spelling, which wins.
+        path: For a part of a container, the way to it.
+    """
+
+    role: Role
+    name: str = ""
+    own: bool = True
+    path: tuple[str, ...] = ()
+
+
+class Columns:
+    """Knows what the columns of one call's streams are for."""
+
+    def __init__(self, call: CallName, separators: Iterable[str]) -> None:
+        """Learn the names that are known whole.
+
+        Args:
+            call: The call.
+            separators: What joins the names of flattened columns.
+        """
+        self._call = call
+        self._separators = tuple(separators)
+        self._named = self._columns_by_name()
+
+    def of(self, name: str) -> Column:
+        """Tell what a column is for.
+
+        Args:
+            name: The column's name.
+
+        Returns:
+            What it is for.
+        """
+        known = self._named.get(name)
+        if known is not None:
+            return known
+        if name.startswith(METADATA_PREFIX):
+            return Column(Role.IGNORED)
+        for separator in self._separators:
+            container, found, rest = name.partition(separator)
+            if found and rest and container in CONTAINERS:
+                return self._part(container, tuple(rest.split(separator)))
+        if name.startswith("context_"):
+            return self._part("context", (name.removeprefix("context_"),))
+        return Column(Role.BODY)
+
+    def _columns_by_name(self) -> dict[str, Column]:
+        """List the columns that are known by their whole name."""
+        named = {name: Column(Role.CONTAINER, name) for name in CONTAINERS}
+        for name in BOOKKEEPING:
+            named[name] = Column(Role.IGNORED)
+        if self._call in EVENT_CALLS:
+            for name in MESSAGE_OVERRIDES:
+                named[name] = Column(Role.OVERRIDE, name)
+        of_call = SPEC_FIELDS_OF_CALL[self._call]
+        for role, names in (
+            (Role.FIELD_AND_BODY, LOOKED_UP),
+            (Role.FIELD, (*SPEC_FIELDS, *of_call, "id")),
+        ):
+            for name in names:
+                for spelling in reversed(spellings(name)):
+                    named[spelling] = Column(role, name, own=spelling == name)
+        if self._call == "track":
+            named["event_text"] = Column(Role.FIELD, "event_text")
+        named[DELETED_AT] = Column(Role.FIELD, DELETED_AT)
+        return named
+
+    @staticmethod
+    def _part(container: str, path: tuple[str, ...]) -> Column:
+        if container == "context":
+            path = SQUASHED_CONTEXT_FIELDS.get(squashed("".join(path)), path)
+        return Column(Role.PART, container, path=path)

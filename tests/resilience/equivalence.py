@@ -1,0 +1,174 @@
+"""Runs that are killed and started again, and the comparison of what they leave."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from target_customerio.sandbox import Workspace
+
+from .child import Child, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .front import Server
+    from .story import Story
+
+SETTINGS = {
+    "batch_size_rows": 250,
+    "max_concurrent_requests": 4,
+    "request_timeout_seconds": 1,
+    "max_retry_seconds": 120,
+    "hard_delete": True,
+}
+MOST_RUNS = 12
+
+Snapshot = dict[str, Any]
+
+
+@dataclass
+class Told:
+    """What a feeder can tell when the target has ended well."""
+
+    runs: int
+    kills: int
+    resent: int
+    """How many records were sent more than once."""
+
+
+def deliver(
+    story: Story, server: Server, folder: Path, seed: int, kills: int = 0
+) -> Told:
+    """Pipe a story into the target, which is killed and started again.
+
+    Args:
+        story: What to send.
+        server: Where it goes.
+        folder: Where the target runs.
+        seed: Says when.
+        kills: How often.
+
+    Returns:
+        How it went.
+    """
+    draw = random.Random(seed)
+    told = Told(0, 0, 0)
+    position = sent = 0
+    while told.runs < MOST_RUNS:
+        told.runs += 1
+        child = Child(folder, {"api_url": server.url, **SETTINGS})
+        feed = _Feed(story, position, random.Random(draw.random()))
+        try:
+            child.send_in_background(feed)
+            if told.kills < kills:
+                # So many requests that there is something left for the other kills.
+                requests = draw.randint(2, 100 // kills)
+                pause = draw.random() / 20
+                _wait_for_requests(child, server, requests, pause)
+            else:
+                wait_until(lambda child=child: not child.running, 240, "the end")
+            killed = child.running
+            child.kill()
+        finally:
+            child.kill()
+        states = [each["sent"] for each in child.states]
+        assert states == sorted(states), f"STATE goes back (seed {seed})"
+        sent = max(sent, feed.sent)
+        position = max([position, *states])
+        if not killed:
+            assert child.process.returncode == 0, child.stderr[-2000:]
+            assert position == len(story.records), f"STATE is missing (seed {seed})"
+            return told
+        told.kills += 1
+        told.resent += max(0, feed.sent - position)
+        server.quieten()
+    raise AssertionError(f"{MOST_RUNS} runs were not enough (seed {seed})")
+
+
+class _Feed:
+    """A tap that can say how far it got."""
+
+    def __init__(self, story: Story, position: int, states: random.Random) -> None:
+        self.sent = position
+        self._messages = story.messages(position, states)
+
+    def __iter__(self) -> Any:
+        for message in self._messages:
+            self.sent += message["type"] == "RECORD"
+            yield message
+
+
+def _wait_for_requests(child: Child, server: Server, count: int, pause: float) -> None:
+    before = len(server.requests)
+    wait_until(
+        lambda: not child.running or len(server.requests) - before >= count,
+        120,
+        "requests",
+    )
+    # Let the moment be any, not just the beginning of a request.
+    server.closing.wait(pause)
+
+
+def undisturbed(story: Story, folder: Path) -> Snapshot:
+    """Deliver a story into a sandbox, one request after the other."""
+    settings = {**SETTINGS, "sandbox": "workspace.db", "max_concurrent_requests": 1}
+    child = Child(folder, {**settings, "batch_size_rows": 1000})
+    try:
+        child.send_in_background(story.messages(0, random.Random(0)))
+        assert child.wait(120) == 0, child.stderr[-2000:]
+    finally:
+        child.kill()
+    with Workspace(folder / "workspace.db") as workspace:
+        return workspace.snapshot()
+
+
+def differences(expected: Snapshot, found: Snapshot, most: int = 5) -> list[str]:
+    """Compare two workspaces row for row.
+
+    Reports on deliveries have no id, so that a replay may double them: they are
+    compared as a set.
+
+    Args:
+        expected: What an undisturbed run leaves.
+        found: What a disturbed one leaves.
+        most: Most rows that are told of each kind.
+
+    Returns:
+        One line for each of them.
+    """
+    lines: list[str] = []
+    for part in sorted(expected.keys() | found.keys()):
+        rows, others = _rows(expected[part]), _rows(found[part])
+        if part == "deliveries":
+            rows, others = Counter(set(rows)), Counter(set(others))
+        lacking, having = (rows - others).elements(), (others - rows).elements()
+        lines += [f"{part}: lacks {row}" for row in islice(lacking, most)]
+        lines += [f"{part}: has {row}" for row in islice(having, most)]
+    return lines
+
+
+def _rows(part: Any) -> Counter[str]:
+    if isinstance(part, dict):
+        part = [{"": name, **row} for name, row in part.items()]
+    return Counter(json.dumps(row, sort_keys=True, default=str) for row in part)
+
+
+def events_in(snapshot: Snapshot) -> list[int]:
+    """Return the numbers that the story gave its events."""
+    return sorted(int(each["attributes"]["n"]) for each in snapshot["events"])
+
+
+def rejected_in(folder: Path) -> set[str]:
+    """Return the rejected records of all runs in a folder."""
+    path = folder / "rejected.singer.jsonl"
+    messages = map(json.loads, path.read_bytes().splitlines())
+    return {
+        json.dumps([each["stream"], each["record"]], sort_keys=True)
+        for each in messages
+        if each["type"] == "RECORD"
+    }

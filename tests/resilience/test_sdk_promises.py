@@ -1,0 +1,264 @@
+"""What the target promises and the SDK's own ways would break, each shown at the end.
+
+Every test here fails when the part of ``singer.py`` that it is about is taken out, or
+would if the SDK brought its own way back.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import threading
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .child import event, record, schema, state, wait_until
+from .front import Reply, Request, Server, accept
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .child import Child, Message
+    from .conftest import StartTarget
+
+STREAMS = ("tracks", "pages", "screens", "identifies")
+
+
+def call(number: int, person: str, stream: str) -> Message:
+    content: dict[str, Any] = {"userId": person}
+    if stream == "identifies":
+        content["traits"] = {"n": number}
+    else:
+        content["properties"] = {"n": number}
+        content["event" if stream == "tracks" else "name"] = "x"
+    return record(stream, **content)
+
+
+def finish(child: Child, *messages: Message | bytes) -> None:
+    """Send messages, end the input, and wait for a good end."""
+    child.send(*messages)
+    child.close_input()
+    assert child.wait() == 0, child.stderr
+
+
+def numbers_by_person(server: Server) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for each in server.taken:
+        who = each["identifiers"]["id"]
+        found.setdefault(who, []).append(each["attributes"]["n"])
+    return found
+
+
+def test_streams_do_not_overtake_each_other(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would deliver stream by stream."""
+    child = start_target({"batch_size_rows": 20, "max_concurrent_requests": 4})
+    calls = [
+        call(number, f"p-{number % 7}", STREAMS[number % 4]) for number in range(600)
+    ]
+    finish(child, *map(schema, STREAMS), *calls)
+    found = numbers_by_person(server)
+    assert len(found) == 7
+    for person, numbers in found.items():
+        assert numbers == [each for each in range(600) if f"p-{each % 7}" == person]
+
+
+def test_a_changed_schema_keeps_the_order(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would put the old sink aside, and deliver its records some time later."""
+    child = start_target({"batch_size_rows": 50})
+    text = {"type": "string", "format": "date-time"}
+    messages: list[Message] = [schema("tracks"), schema("pages")]
+    for number in range(100):
+        if number % 10 == 5:
+            properties = {"n": {}, f"new_{number}": text}
+            body = {"properties": {"type": "object", "properties": properties}}
+            messages.append(schema("tracks", body))
+        messages.append(call(number, "ada", ("tracks", "pages")[number % 2]))
+    finish(child, *messages, state({"done": True}))
+    assert numbers_by_person(server) == {"ada": list(range(100))}
+    assert child.states == [{"done": True}]
+
+
+def test_the_changed_schema_holds_for_what_comes_after_it(
+    start_target: StartTarget, server: Server
+) -> None:
+    child = start_target()
+    moment = "2026-03-01T00:00:00.123456Z"  # too exact to be taken for a date untyped
+    row = {"user_id": "ada", "at": moment}
+    typed = {"at": {"type": "string", "format": "date-time"}}
+    finish(
+        child,
+        schema("identify"),
+        record("identify", **row),
+        schema("identify", typed),
+        record("identify", **row),
+    )
+    found = [each["attributes"]["at"] for each in server.taken]
+    assert found == [moment, 1772323200]
+
+
+def test_state_comes_out_while_nothing_comes_in(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would look at STATE when another record arrives."""
+    child = start_target()
+    child.send(schema("tracks"), event(0), state({"sent": 1}))
+    child.wait_for_state({"sent": 1}, seconds=8)
+    child.send(state({"sent": 2}))  # after which there is nothing to deliver
+    child.wait_for_state({"sent": 2}, seconds=2)
+    finish(child)
+    assert server.names == ["0"]
+
+
+def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would start a second drain in the first, and write the newest STATE."""
+    let_go = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST":
+            server.hold(let_go)
+            return Reply(401)
+        return accept(request)
+
+    server.script = script
+    child = start_target({"batch_size_rows": 10})
+    child.send(schema("tracks"))
+    for number in range(30):
+        child.send(event(number), state({"sent": number + 1}))
+    child.close_input()
+    wait_until(lambda: len(server.posts) >= 2)
+    child.signal(signal.SIGTERM)
+    wait_until(lambda: "no more input is read" in child.stderr)
+    time.sleep(0.5)
+    assert child.states == []
+    let_go.set()
+    assert child.wait() == 1
+    assert child.states == []
+    assert "site_id" in child.error
+
+
+def test_decimals_in_state(start_target: StartTarget) -> None:
+    """The SDK could not write what its reader has read."""
+    child = start_target()
+    line = b'{"type": "STATE", "value": {"at": 1.10, "n": 123456789012345678901}}\n'
+    finish(child, schema("tracks"), event(0), line)
+    ((_, written),) = child.state_lines
+    assert json.loads(written, parse_float=Decimal) == {
+        "at": Decimal("1.10"),
+        "n": 123456789012345678901,
+    }
+    assert "1.10" in written
+
+
+def test_a_full_sink_does_not_drain_alone(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would send a stream's records as soon as there is a batch of them."""
+    child = start_target({"batch_size_rows": 1_000})
+    messages = [call(0, "ada", "pages")]
+    messages += [call(number, "ada", "tracks") for number in range(1, 1_000)]
+    finish(child, schema("pages"), schema("tracks"), *messages)
+    assert numbers_by_person(server) == {"ada": list(range(1_000))}
+    assert len(server.posts) == 1
+
+
+DATED = {
+    "userId": {"type": "string"},
+    "born": {"type": ["string", "null"], "format": "date-time"},
+    "age": {"type": ["integer", "null"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "rejected"),
+    [
+        ({"userId": "bo", "born": "last Tuesday"}, 1),
+        ({"userId": "bo", "born": "0000-00-00T00:00:00Z"}, 0),
+        ({"userId": "bo", "born": "99999-01-01T00:00:00Z"}, 0),
+        ({"userId": "bo", "age": "old"}, 1),
+        ({"age": 4}, 1),
+    ],
+    ids=["no date", "no day", "out of range", "not the schema's", "no key"],
+)
+def test_a_record_that_does_not_fit_does_not_end_the_run(
+    row: dict[str, Any], rejected: int, start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would end the run."""
+    child = start_target()
+    finish(
+        child,
+        schema("identify", DATED, ["userId"]),
+        record("identify", userId="ada"),
+        record("identify", **row),
+        record("identify", userId="cleo"),
+        state({"sent": 3}),
+    )
+    found = [each["identifiers"]["id"] for each in server.taken]
+    assert found == (["ada", "cleo"] if rejected else ["ada", "bo", "cleo"])
+    assert child.states == [{"sent": 3}]
+    assert child.rows_of("identify") == (3, rejected)
+    assert child.errors == []
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_batch_files_are_taken_like_records(
+    compression: str | None, start_target: StartTarget, server: Server, tmp_path: Path
+) -> None:
+    """The SDK would not validate, not map, and not keep their place in the order."""
+
+    def batch(name: str, rows: list[dict[str, Any]]) -> Message:
+        path = tmp_path / name
+        text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(text) if compression else text)
+        encoding = {"format": "jsonl"}
+        if compression:
+            encoding["compression"] = compression
+        return {
+            "type": "BATCH",
+            "stream": "users",
+            "encoding": encoding,
+            "manifest": [str(path)],
+        }
+
+    def row(number: int, **more: Any) -> dict[str, Any]:
+        return {"key": "ada", "n": number, **more}
+
+    child = start_target(
+        {
+            "batch_size_rows": 7,
+            "stream_calls": {"users": "identify"},
+            "stream_maps": {"users": {"userId": "key", "key": None, "secret": None}},
+        }
+    )
+    properties = {
+        "key": {"type": "string"},
+        "n": {"type": "integer"},
+        "secret": {"type": "string"},
+    }
+    finish(
+        child,
+        schema("users", properties),
+        schema("tracks"),
+        record("users", **row(0)),
+        call(1, "ada", "tracks"),
+        batch("one", [row(number, secret="s") for number in range(2, 22)]),
+        call(22, "ada", "tracks"),
+        record("users", **row(23)),
+        batch("two", [row(24), {"key": "ada", "n": "no number"}, row(25)]),
+        call(26, "ada", "tracks"),
+        state({"done": True}),
+    )
+    assert numbers_by_person(server) == {"ada": list(range(27))}
+    users = [each for each in server.taken if each["action"] == "identify"]
+    assert all(each["attributes"].keys() == {"n"} for each in users)
+    assert child.rows_of("users") == (25, 1)
+    assert child.states == [{"done": True}]

@@ -1,0 +1,209 @@
+"""STATE: never too early, never much too late, and never changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import threading
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .child import event, schema, state, wait_until
+from .front import Reply, Request, Server, accept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .child import Message
+    from .conftest import StartTarget
+
+
+def counted(numbers: Any, person: str | None = None) -> Iterator[Message]:
+    for number in numbers:
+        yield event(number, person)
+        yield state({"sent": number + 1})
+
+
+class HoldingOne:
+    """A script that holds the answer to the request with one event in it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.let_go = threading.Event()
+
+    def __call__(self, request: Request) -> Reply:
+        if any(each["name"] == self.name for each in request.operations):
+            self.server.hold(self.let_go)
+        return accept(request)
+
+
+def test_there_is_no_state_before_the_answer(
+    start_target: StartTarget, server: Server
+) -> None:
+    server.script = holding = HoldingOne(server, "0")
+    child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 1})
+    child.send(schema("tracks"), *counted(range(10)))
+    wait_until(lambda: server.posts)
+    time.sleep(2.5)
+    assert child.states == []
+    holding.let_go.set()
+    child.wait_for_state({"sent": 10})
+    child.close_input()
+    assert child.wait() == 0
+
+
+def test_state_waits_for_the_first_of_two_connections(
+    start_target: StartTarget, server: Server
+) -> None:
+    server.script = holding = HoldingOne(server, "0")
+    child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 2})
+    child.send(schema("tracks"), *counted(range(20)))
+    wait_until(lambda: len(server.taken) == 10)
+    assert sorted(map(int, server.names)) == list(range(10, 20))
+    time.sleep(2.5)
+    assert child.states == []
+    holding.let_go.set()
+    child.wait_for_state({"sent": 20})
+    child.close_input()
+    assert child.wait() == 0
+
+
+def test_state_goes_as_far_as_what_is_answered(
+    start_target: StartTarget, server: Server
+) -> None:
+    """The other way round: what comes before the held request is accounted for."""
+    server.script = holding = HoldingOne(server, "10")
+    child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 2})
+    child.send(schema("tracks"), *counted(range(20)))
+    wait_until(lambda: len(server.taken) == 10)
+    child.wait_for_state({"sent": 10})
+    time.sleep(2.5)
+    assert child.states[-1] == {"sent": 10}
+    holding.let_go.set()
+    child.wait_for_state({"sent": 20})
+    child.close_input()
+    assert child.wait() == 0
+
+
+def test_state_is_written_while_a_slow_tap_goes_on(
+    start_target: StartTarget, server: Server
+) -> None:
+    child = start_target()
+    child.send(schema("tracks"))
+    sent: dict[int, float] = {}
+    began = time.monotonic()
+    for number in range(60):
+        sent[number + 1] = time.monotonic()
+        child.send(event(number, "ada"), state({"sent": number + 1}))
+        server.closing.wait(max(0, began + number / 5 - time.monotonic()))
+    child.close_input()
+    assert child.wait() == 0
+    written = [(moment, json.loads(line)["sent"]) for moment, line in child.state_lines]
+    assert written[-1][1] == 60
+    for number, moment in sent.items():
+        lag = min(then for then, reached in written if reached >= number) - moment
+        assert lag < 8, f"STATE {number} came after {lag:.1f} seconds"
+    assert len(written) >= 4
+
+
+EXACT = (
+    '{"bookmark": 1234567890123456789012345678901234567890, '
+    '"position": 0.1000000000000000055511151231257827, "tiny": 1E-400, '
+    '"text": "Łódź \\u2028", "nested": [{"a": null, "b": true}]}'
+)
+
+
+def test_the_digits_of_state_are_kept(start_target: StartTarget) -> None:
+    child = start_target()
+    line = b'{"type": "STATE", "value": ' + EXACT.encode() + b"}\n"
+    child.send(schema("tracks"), event(0), line)
+    child.close_input()
+    assert child.wait() == 0
+    (found,) = child.states
+    assert found == json.loads(EXACT, parse_float=Decimal)
+    assert isinstance(found["position"], Decimal)
+
+
+def numbered(request: Request) -> set[int]:
+    return {int(each["name"]) for each in request.operations}
+
+
+@pytest.mark.parametrize(
+    ("reply", "settings", "told"),
+    [
+        (Reply(401, b'{"meta": {"error": "no"}}'), {}, "site_id"),
+        (Reply(403), {}, "site_id"),
+        (Reply(503), {"max_retry_seconds": 2}, "could not be delivered"),
+        (Reply(fault="reset"), {"max_retry_seconds": 1}, "could not be delivered"),
+        (Reply(302, headers={"Location": "https://example.com"}), {}, "redirect"),
+        (Reply(404), {}, "api_url"),
+    ],
+    ids=["401", "403", "503", "reset", "302", "404"],
+)
+def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
+    reply: Reply,
+    settings: dict[str, Any],
+    told: str,
+    start_target: StartTarget,
+    server: Server,
+) -> None:
+    def script(request: Request) -> Reply:
+        return reply if 100 in numbered(request) else accept(request)
+
+    server.script = lambda each: script(each) if each.body else accept(each)
+    child = start_target(
+        {"batch_size_rows": 10, "max_concurrent_requests": 4, **settings}
+    )
+    child.send(schema("tracks"))
+    child.send_in_background(counted(range(2_000)))
+    assert child.wait() == 1
+    assert told in child.error
+    taken = set(map(int, server.names))
+    assert 100 not in taken
+    for reached in (each["sent"] for each in child.states):
+        assert taken.issuperset(range(reached))
+        assert reached <= 100
+    assert child.states[-1]["sent"] >= 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_is_bounded_while_customerio_stalls(
+    start_target: StartTarget, server: Server
+) -> None:
+    let_go = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST":
+            server.hold(let_go)
+            return Reply(401)  # so as not to wait for 200 MB to be delivered
+        return accept(request)
+
+    server.script = script
+    padding = "x" * 20_000
+    sent = itertools.count()
+
+    def feed() -> Iterator[Message]:
+        for number in range(10_000):  # 200 MB
+            next(sent)
+            message = event(number)
+            message["record"]["properties"] = {"padding": padding}
+            yield message
+            yield state({"sent": number + 1})
+
+    child = start_target({"request_timeout_seconds": 60})
+    child.send(schema("tracks"))
+    child.send_in_background(feed())
+    wait_until(lambda: len(server.posts) == 4)
+    wait_until(child.is_stuck)
+    time.sleep(2)
+    assert child.is_stuck()
+    assert next(sent) < 1_000
+    assert child.memory("VmHWM") < 150_000_000
+    assert child.states == []
+    let_go.set()
+    assert child.wait() == 1
