@@ -121,18 +121,22 @@ class RejectedRecords:
 
     def _open(self) -> int:
         path = Path(self.path)
-        before = path.read_bytes() if path.is_file() else b""
-        self._lines = before.count(b"\n")
+        last = b"\n"
+        if path.is_file():
+            with path.open("rb") as lines:
+                for line in lines:
+                    self._lines, last = self._lines + 1, line
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         file = os.open(path, flags, OWNER_ONLY)
-        rest = before[before.rfind(b"\n") + 1 :]
-        if _is_half_a_message(rest):
+        if last.endswith(b"\n"):
+            return file
+        if _is_half_a_message(last):
             # A run was killed here. What it had not written comes again; half of it
             # would keep the file from being piped in.
-            os.ftruncate(file, len(before) - len(rest))
-        elif rest:
+            os.ftruncate(file, os.fstat(file).st_size - len(last))
+            self._lines -= 1
+        else:
             os.write(file, b"\n")
-            self._lines += 1
         return file
 
     def _write(self, line: bytes) -> None:
