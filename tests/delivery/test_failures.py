@@ -87,7 +87,7 @@ def test_an_answer_that_trickles_in_is_given_up_in_time(
     customerio.reply_next(Reply(body=b"{}" + b" " * 1000, fault=part))
     started = time.monotonic()
     assert_delivered_at_the_second_try(customerio, run)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # trickled to its end it takes far longer
 
 
 def test_a_refused_connection_is_tried_again_until_patience_ends(

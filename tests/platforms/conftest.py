@@ -1,0 +1,107 @@
+"""The platforms themselves, each in an environment of its own, and what they run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .project import ROOT, STATES, Copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEPT = "TEST_ENVIRONMENTS"
+"""Names a folder that keeps environments from one run of the tests to another."""
+
+
+@pytest.fixture(scope="session")
+def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return what installs packages where nothing else is, and tells where."""
+    folder = os.environ.get(KEPT)
+    places = Path(folder) if folder else tmp_path_factory.mktemp("environments")
+
+    def install(name: str, *packages: str) -> Path:
+        version = f"{sys.version_info.major}{sys.version_info.minor}"
+        environment = places / f"{name}-{version}"
+        commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
+        ready = environment / "ready"
+        if ready.exists():
+            return commands
+        python = str(commands / "python")
+        if uv := shutil.which("uv"):
+            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable]
+            fetch = [uv, "pip", "install", "--quiet", "--python", python]
+        else:
+            make = [sys.executable, "-m", "venv", "--clear"]
+            fetch = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*make, str(environment)], check=True, timeout=120)
+        subprocess.run([*fetch, *packages], check=True, timeout=900)
+        ready.touch()
+        return commands
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def meltano(install: Callable[..., Path]) -> str:
+    return str(install("meltano", "meltano~=4.4") / "meltano")
+
+
+@pytest.fixture(scope="session")
+def tap_jsonl(install: Callable[..., Path]) -> Path:
+    """Return the folder that the tap's command is in."""
+    return install("tap-jsonl", "tap-jsonl==0.3.1")
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory, meltano: str) -> Copy:
+    """Return a copy of the checkout in which Meltano installs what it needs."""
+    copy = Copy(tmp_path_factory.mktemp("checkout"), meltano)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
+        shutil.copy(ROOT / name, copy.folder)
+    for name in ("target_customerio", "tests/shop"):
+        shutil.copytree(
+            ROOT / name,
+            copy.folder / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    return copy
+
+
+@pytest.fixture
+def project(tmp_path: Path, meltano: str) -> Copy:
+    """Return a project like the checkout's, with nothing to install and a tap of lines.
+
+    The target is the one that is being tested; the tap resumes where STATE says.
+    """
+    copy = Copy(tmp_path / "project", meltano)
+    copy.folder.mkdir()
+    copy.configure(with_tap_lines)
+    states = {"uri": (copy.folder / STATES).as_uri()}
+    copy.configure(lambda content: content.update(state_backend=states))
+    return copy
+
+
+def with_tap_lines(content: dict[str, Any]) -> None:
+    here = Path(__file__).parent
+    (loader,) = content["plugins"]["loaders"]
+    del loader["pip_url"]
+    loader["executable"] = Copy.command("target-customerio")
+    content["plugins"]["extractors"] = [
+        {
+            "name": "tap-lines",
+            "namespace": "tap_lines",
+            "executable": str(here / "tap_lines.py"),
+            "capabilities": ["state"],
+            "settings": [{"name": "path"}],
+            "config": {"path": "lines.jsonl"},
+        }
+    ]
+    del content["jobs"]
+    content.pop("schedules", None)

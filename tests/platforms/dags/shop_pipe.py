@@ -1,0 +1,47 @@
+"""Every hour: a tap piped into the target. The STATE is a file beside the settings."""
+
+import os
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import dag, task
+
+FOLDER = os.environ.get("SHOP_FOLDER", "/opt/pipelines/shop")
+
+PIPE = """
+set -o pipefail
+umask 077
+state=()
+if [ -s state.json ]; then state=(--state state.json); fi
+tap-jsonl --config tap.json "${state[@]}" \
+  | target-customerio --config target.json --config=ENV > states.jsonl
+status=$?
+if [ -s states.jsonl ]; then
+  tail -n 1 states.jsonl > state.json.new && mv state.json.new state.json
+fi
+exit $status
+"""
+
+
+@dag(
+    schedule="@hourly",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "execution_timeout": timedelta(hours=1)},
+)
+def shop_pipe() -> None:
+    @task.bash(
+        cwd=FOLDER,
+        env={
+            "TARGET_CUSTOMERIO_SITE_ID": "{{ conn.customerio.login }}",
+            "TARGET_CUSTOMERIO_API_KEY": "{{ conn.customerio.password }}",
+        },
+        append_env=True,
+    )
+    def deliver() -> str:
+        return PIPE
+
+    deliver()
+
+
+shop_pipe()

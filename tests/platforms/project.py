@@ -1,0 +1,174 @@
+"""A Meltano project in a folder, and Customer.io on loopback, out of order at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sysconfig
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from target_customerio.sandbox import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+OURS = ("TARGET_CUSTOMERIO_", "MELTANO_", "AIRFLOW", "SINGER_SDK_")
+LOG_LINE = re.compile(r"\S+Z \[(?P<level>\w+) *\] (?P<who>\S+)(?P<said>.*)")
+STATES = "states"
+NAME_WIDTH = 12
+"""The width of the column in which Meltano shows the names of plugins."""
+ACCOUNT = {
+    "TARGET_CUSTOMERIO_SITE_ID": "made-up-site",
+    "TARGET_CUSTOMERIO_API_KEY": "made-up-key",
+}
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return the environment without what would configure the programs."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(OURS)
+    }
+    return {**kept, **more}
+
+
+def snapshot(path: Path) -> dict[str, Any]:
+    with Workspace(path) as workspace:
+        return workspace.snapshot()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished command leaves behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def log(self) -> list[tuple[str, str]]:
+        """Return what Meltano shows, line by line: who says it, and what."""
+        found = []
+        for line in self.stderr.splitlines():
+            match = LOG_LINE.fullmatch(line)
+            assert match, line
+            who = match["who"]
+            said = match["said"][max(NAME_WIDTH - len(who), 0) + 1 :]
+            found.append((who, said.rstrip()))
+        return found
+
+    def said_by(self, plugin: str) -> list[str]:
+        return [said for who, said in self.log if who == plugin]
+
+
+class Copy:
+    """A folder with a Meltano project in it."""
+
+    def __init__(self, folder: Path, meltano: str) -> None:
+        self.folder = folder
+        self.meltano = meltano
+
+    @staticmethod
+    def command(name: str) -> str:
+        return str(Path(sysconfig.get_path("scripts")) / name)
+
+    def configure(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change a copy of the checkout's project file, or the copy that is there."""
+        path = self.folder / "meltano.yml"
+        there = path if path.exists() else ROOT / "meltano.yml"
+        content = yaml.safe_load(there.read_text(encoding="utf-8"))
+        change(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def run(self, *arguments: str, code: int | None = 0, **environment: str) -> Done:
+        done = subprocess.run(
+            [self.meltano, *arguments],
+            cwd=self.folder,
+            env=clean_environment(COLUMNS="1000", NO_COLOR="1", **environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        if code is not None:
+            assert done.returncode == code, done.stdout + done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def people(self, *numbers: int) -> None:
+        """Append people to what the tap of lines reads."""
+        with (self.folder / "lines.jsonl").open("a", encoding="utf-8") as file:
+            for number in numbers:
+                record = {"userId": f"p-{number}", "traits": {"number": number}}
+                file.write(json.dumps(record) + "\n")
+
+    def state(self, environment: str = "sandbox") -> Any:
+        """Return what Meltano would hand to the tap of lines."""
+        name = f"{environment}:tap-lines-to-target-customerio"
+        kept = self.folder / STATES / name / "state.json"
+        state = json.loads(kept.read_text(encoding="utf-8"))
+        return {**state["completed"], **state["partial"]}["singer_state"]
+
+    def workspace(self, name: str = "workspace.db") -> dict[str, Any]:
+        return snapshot(self.folder / name)
+
+
+class Customerio:
+    """Customer.io on loopback: takes everything, until it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+        self.accounts: set[str] = set()
+        self.refuse: Callable[[int], int | None] = lambda _: None
+        outside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                outside.accounts.add(self.headers["Authorization"])
+                status = outside.refuse(-1) or 200
+                self.answer(status, {"region": "us", "data_center": "us"})
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                status = outside.refuse(len(outside.batches)) or 200
+                if status == 200:
+                    outside.batches.append(json.loads(content)["batch"])
+                self.answer(status, {})
+
+            def answer(self, status: int, content: dict[str, Any]) -> None:
+                body = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def people(self) -> list[str]:
+        return [
+            operation["identifiers"]["id"]
+            for batch in self.batches
+            for operation in batch
+        ]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""A tap that says a line of a file is a record, and its number the STATE.
+
+Unlike the JSONL taps that can be had, it goes on behind the last line it was told of.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config")
+    parser.add_argument("--state")
+    options = parser.parse_args()
+    config = json.loads(Path(options.config).read_text(encoding="utf-8"))
+    state = {}
+    if options.state:
+        state = json.loads(Path(options.state).read_text(encoding="utf-8"))
+    first = state.get("line", 0)
+    sys.stderr.write(f"Starting behind line {first}\n")
+    stream = config.get("stream", "identifies")
+    schema = {"type": "SCHEMA", "stream": stream, "schema": {"properties": {}}}
+    say({**schema, "key_properties": []})
+    lines = Path(config["path"]).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines[first:], first + 1):
+        record = json.loads(line)
+        say({"type": "RECORD", "stream": stream, "record": record})
+        say({"type": "STATE", "value": {"line": number}})
+
+
+def say(message: dict) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+main()

@@ -1,0 +1,306 @@
+"""The DAGs of the README, run by Airflow itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sysconfig
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .project import ROOT, Copy, Customerio, clean_environment, snapshot
+from .shards import union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+
+HERE = Path(__file__).parent
+DAGS = {file.stem for file in (HERE / "dags").glob("*.py")}
+ACCOUNT = {"conn_type": "generic", "login": "made-up-site", "password": "made-up-key"}
+
+
+@dataclass
+class Airflow:
+    """An installation with its database, and a folder in which pipelines live."""
+
+    commands: Path
+    home: Path
+    taps: Path
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        paths = [self.taps, sysconfig.get_path("scripts"), os.environ["PATH"]]
+        done = subprocess.run(
+            [str(self.commands / "airflow"), *arguments],
+            env=clean_environment(
+                **{
+                    "AIRFLOW_HOME": str(self.home),
+                    "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
+                    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+                    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                    "AIRFLOW_CONN_CUSTOMERIO": json.dumps(ACCOUNT),
+                    "PATH": os.pathsep.join(map(str, paths)),
+                    **environment,
+                }
+            ),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def test(self, dag: str, **environment: str) -> Outcome:
+        """Run a DAG once, with the retries of its tasks."""
+        code, stdout, stderr = self.run("dags", "test", dag, **environment)
+        return Outcome(code, stdout + stderr)
+
+
+@dataclass
+class Outcome:
+    """How a run of a DAG went."""
+
+    code: int
+    log: str
+
+    @property
+    def state(self) -> str:
+        (state,) = re.findall(r"DagRun Finished: .* state=(\w+)", self.log)
+        return state
+
+    @property
+    def tries(self) -> list[str]:
+        """Return where each try began, as the tap of lines tells it."""
+        return re.findall(r"Starting behind line (\d+)", self.log)
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    install: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Airflow:
+    commands = install("airflow", "apache-airflow>=3,<4")
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "taps").mkdir()
+    shutil.copytree(HERE / "dags", home / "dags")
+    airflow = Airflow(commands, home, home / "taps")
+    code, _, stderr = airflow.run("db", "migrate")
+    assert code == 0, stderr
+    return airflow
+
+
+@pytest.fixture
+def folder(airflow: Airflow, tap_jsonl: Path, tmp_path: Path) -> Path:
+    """Return the folder of a pipeline from a file into a sandbox."""
+    put(airflow.taps, tap_jsonl / "tap-jsonl")
+    tap = {
+        "path": str(ROOT / "tests/shop/identifies.jsonl"),
+        "stream_name": "identifies",
+        "primary_keys": ["messageId"],
+    }
+    (tmp_path / "tap.json").write_text(json.dumps(tap))
+    (tmp_path / "target.json").write_text('{"sandbox": "workspace.db"}')
+    return tmp_path
+
+
+def put(taps: Path, program: Path) -> None:
+    """Let the command of the tap be a program."""
+    command = taps / "tap-jsonl"
+    command.unlink(missing_ok=True)
+    command.symlink_to(program)
+
+
+@pytest.fixture
+def customerio() -> Iterator[Customerio]:
+    server = Customerio()
+    yield server
+    server.close()
+
+
+def pipeline_of_lines(airflow: Airflow, folder: Path, customerio: Customerio) -> None:
+    """Write a pipeline of 60 lines to a server, ten in a request."""
+    put(airflow.taps, HERE / "tap_lines.py")
+    people = [{"userId": f"p-{number}"} for number in range(60)]
+    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, people)) + "\n")
+    (folder / "tap.json").write_text('{"path": "lines.jsonl"}')
+    settings = {
+        "api_url": customerio.url,
+        "batch_size_rows": 10,
+        "max_concurrent_requests": 1,
+    }
+    (folder / "target.json").write_text(json.dumps(settings))
+
+
+@dataclass
+class Retried:
+    """A pipeline whose fourth request was refused at the first try."""
+
+    outcome: Outcome
+    folder: Path
+    customerio: Customerio
+
+
+@pytest.fixture(scope="module")
+def retried(
+    airflow: Airflow, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Retried]:
+    folder, server = tmp_path_factory.mktemp("retried"), Customerio()
+    pipeline_of_lines(airflow, folder, server)
+    refused: list[int] = []
+
+    def refuse_the_fourth_once(number: int) -> int | None:
+        if number == 3 and not refused:
+            refused.append(number)
+            return 401
+        return None
+
+    server.refuse = refuse_the_fourth_once
+    yield Retried(airflow.test("shop_pipe", SHOP_FOLDER=str(folder)), folder, server)
+    server.close()
+
+
+def state_in(folder: Path) -> Any:
+    return json.loads((folder / "state.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[str, Any]:
+    """Return the workspace after the same pipe without Airflow."""
+    folder = tmp_path_factory.mktemp("direct")
+    tap = {
+        "path": str(ROOT / "tests/shop/identifies.jsonl"),
+        "stream_name": "identifies",
+        "primary_keys": ["messageId"],
+    }
+    (folder / "tap.json").write_text(json.dumps(tap))
+    (folder / "target.json").write_text('{"sandbox": "workspace.db"}')
+    target = Copy.command("target-customerio")
+    pipe = (
+        f"'{tap_jsonl}/tap-jsonl' --config tap.json | '{target}' --config target.json"
+    )
+    subprocess.run(
+        ["bash", "-o", "pipefail", "-c", pipe],
+        cwd=folder,
+        env=clean_environment(),
+        check=True,
+        capture_output=True,
+    )
+    return snapshot(folder / "workspace.db")
+
+
+def test_the_dags_are_those_that_the_readme_shows() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = dict(
+        re.findall(r"^<!-- file: (\w+)\.py -->\n```python\n(.*?)^```$", readme, FENCED)
+    )
+
+    assert shown == {
+        file.stem: file.read_text(encoding="utf-8")
+        for file in (HERE / "dags").glob("*.py")
+    }
+
+
+FENCED = re.MULTILINE | re.DOTALL
+
+
+def test_airflow_takes_the_dags_without_a_complaint(airflow: Airflow) -> None:
+    code, _, stderr = airflow.run("dags", "reserialize")
+    assert code == 0, stderr
+
+    _, errors, _ = airflow.run("dags", "list-import-errors", "--output=json")
+
+    assert errors.splitlines()[-1] == "[]"
+    database = sqlite3.connect(airflow.home / "airflow.db")
+    with closing(database):
+        rows = database.execute("SELECT dag_id FROM dag").fetchall()
+    assert {name for (name,) in rows} == DAGS
+
+
+def test_a_job_of_meltano_succeeds(airflow: Airflow, checkout: Copy) -> None:
+    outcome = airflow.test(
+        "shop_meltano",
+        SHOP_PROJECT=str(checkout.folder),
+        MELTANO_ENVIRONMENT="sandbox",
+        TARGET_CUSTOMERIO_SANDBOX="airflow.db",
+        PATH=os.pathsep.join([str(Path(checkout.meltano).parent), os.environ["PATH"]]),
+    )
+
+    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
+    assert len(checkout.workspace("airflow.db")["people"]) > 100
+    assert "made-up" not in outcome.log
+
+
+def test_the_pipe_succeeds_and_keeps_its_state(
+    airflow: Airflow, folder: Path, direct: dict[str, Any]
+) -> None:
+    outcome = airflow.test("shop_pipe", SHOP_FOLDER=str(folder))
+
+    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
+    assert snapshot(folder / "workspace.db") == direct
+    assert state_in(folder)["bookmarks"].keys() == {"identifies"}
+    assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_eight_shards_leave_together_what_one_run_leaves(
+    airflow: Airflow, folder: Path, direct: dict[str, Any]
+) -> None:
+    outcome = airflow.test("shop_shards", SHOP_FOLDER=str(folder))
+
+    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
+    shares = [
+        snapshot(folder / f"shard-{number}/workspace.db") for number in range(1, 9)
+    ]
+    assert union(shares) == direct
+    assert all(share["people"] for share in shares)
+
+
+def test_a_retry_goes_on_where_the_failed_try_ended(retried: Retried) -> None:
+    outcome, people = retried.outcome, retried.customerio.people
+
+    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
+    first, second = map(int, outcome.tries)
+    assert (first, second % 10) == (0, 0)
+    assert 0 < second <= 30
+    assert list(dict.fromkeys(people)) == [f"p-{number}" for number in range(60)]
+    assert len(people) == 30 + 60 - second
+    assert state_in(retried.folder) == {"line": 60}
+
+
+def test_the_credentials_arrive_and_are_nowhere_to_be_read(
+    airflow: Airflow, retried: Retried
+) -> None:
+    assert retried.customerio.accounts == {"Basic bWFkZS11cC1zaXRlOm1hZGUtdXAta2V5"}
+    assert "made-up" not in retried.outcome.log
+    written = [
+        file
+        for folder in (airflow.home, retried.folder)
+        for file in folder.rglob("*")
+        if file.is_file() and b"made-up-key" in file.read_bytes()
+    ]
+    assert written == []
+
+
+def test_a_run_that_fails_for_good_fails_the_task_and_keeps_the_state(
+    airflow: Airflow, tmp_path: Path, customerio: Customerio
+) -> None:
+    pipeline_of_lines(airflow, tmp_path, customerio)
+    (tmp_path / "state.json").write_text('{"line": 20}\n')
+    customerio.refuse = lambda _: 401
+
+    outcome = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
+
+    assert outcome.state == "failed"
+    assert outcome.tries == ["20", "20", "20", "20"]
+    assert state_in(tmp_path) == {"line": 20}
+    assert customerio.people == []
+    assert "check `site_id` and `api_key`" in outcome.log

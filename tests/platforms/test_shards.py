@@ -1,0 +1,110 @@
+"""Eight runs over the same input, one for each share, are one run over all of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .project import ROOT, Copy, clean_environment, snapshot
+from .shards import ordered, union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SHARDS = [f"{number}/8" for number in range(8, 0, -1)]
+LAST_ACTIONS = ("User Deleted", "User Suppressed")
+
+
+def names_one_person_and_needs_no_other(record: dict[str, Any]) -> bool:
+    return (
+        "userId" in record
+        and "previousId" not in record
+        and record["userId"] != "lead-017"
+        and record.get("event") not in LAST_ACTIONS
+    )
+
+
+def is_not_of_someone_who_is_suppressed(record: dict[str, Any]) -> bool:
+    who = record.get("userId") or record.get("anonymousId") or ""
+    return not who.endswith("-022")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes an input of the shop's records that are to be kept."""
+
+    def write(keep: Callable[[dict[str, Any]], bool]) -> Path:
+        shop = ROOT / "tests/shop/shop.singer.jsonl"
+        messages = map(json.loads, shop.read_text(encoding="utf-8").splitlines())
+        kept = [
+            json.dumps(message)
+            for message in messages
+            if message["type"] != "RECORD" or keep(message["record"])
+        ]
+        path = tmp_path / "input.jsonl"
+        path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def deliver(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], list[str]]]:
+    """Return what delivers an input, and tells what the workspace holds and the log."""
+
+    def deliver(
+        source: Path, workspace: str, **settings: Any
+    ) -> tuple[dict[str, Any], list[str]]:
+        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        path = tmp_path / workspace
+        config = {"sandbox": str(path), "on_rejected": "continue", **settings}
+        (folder / "config.json").write_text(json.dumps(config))
+        done = subprocess.run(
+            [
+                Copy.command("target-customerio"),
+                *("--config", "config.json", "--input", str(source)),
+            ],
+            cwd=folder,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1].startswith('{"calls_sent"')
+        rejected = folder / "rejected.singer.jsonl"
+        lines = rejected.read_text().splitlines() if rejected.exists() else []
+        return snapshot(path), [line for line in lines if '"rejection"' in line]
+
+    return deliver
+
+
+def test_the_union_of_eight_workspaces_is_the_workspace_of_one_run(
+    write: Any, deliver: Any
+) -> None:
+    source = write(names_one_person_and_needs_no_other)
+    whole, _ = deliver(source, "whole.db")
+
+    shares = [deliver(source, f"{shard[0]}.db", shard=shard) for shard in SHARDS]
+
+    snapshots = [share for share, _ in shares]
+    assert union(snapshots) == ordered(whole)
+    assert all(share["people"] for share in snapshots)
+    assert sum(len(share["people"]) for share in snapshots) == len(whole["people"])
+
+
+def test_eight_runs_into_one_workspace_leave_what_one_run_leaves(
+    write: Any, deliver: Any
+) -> None:
+    source = write(is_not_of_someone_who_is_suppressed)
+    whole, rejected = deliver(source, "whole.db")
+
+    shares = [deliver(source, "shared.db", shard=shard) for shard in SHARDS]
+
+    assert shares[-1][0] == whole
+    assert len(rejected) == 3
+    assert sum(len(lines) for _, lines in shares) == 3
