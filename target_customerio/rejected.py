@@ -126,7 +126,7 @@ class RejectedRecords:
             with path.open("rb") as lines:
                 for line in lines:
                     self._lines, last = self._lines + 1, line
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         file = os.open(path, flags, OWNER_ONLY)
         if last.endswith(b"\n"):
             return file

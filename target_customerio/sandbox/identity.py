@@ -19,9 +19,9 @@ _FIND = {
 }
 
 _NAME = {
-    "id": "UPDATE people SET id = ?2 WHERE cio_id = ?1",
-    "email": "UPDATE people SET email = ?2, email_lower = ?3 WHERE cio_id = ?1",
-    "phone": "UPDATE people SET phone = ?2 WHERE cio_id = ?1",
+    "id": "UPDATE people SET id = ? WHERE cio_id = ?",
+    "email": "UPDATE people SET email = ?, email_lower = ? WHERE cio_id = ?",
+    "phone": "UPDATE people SET phone = ? WHERE cio_id = ?",
 }
 
 CREATORS = tuple(_NAME)
@@ -112,7 +112,7 @@ def name(transaction: Transaction, person: str, kind: str, value: str | None) ->
         kind: ``id``, ``email`` or ``phone``.
         value: The new value, which belongs to nobody else; None takes it away.
     """
-    values: tuple[str | None, ...] = (person, value)
+    values = [value]
     if kind == "email":
-        values = (*values, value and comparable(kind, value))
-    transaction.database.execute(_NAME[kind], values)
+        values.append(value and comparable(kind, value))
+    transaction.database.execute(_NAME[kind], (*values, person))

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .transaction import Transaction
 
 _MOVES = (
-    "UPDATE events SET cio_id = ?1 WHERE cio_id = ?2",
-    "UPDATE devices SET cio_id = ?1 WHERE cio_id = ?2",
-    "UPDATE anonymous_ids SET cio_id = ?1 WHERE cio_id = ?2",
-    "UPDATE OR IGNORE segment_members SET cio_id = ?1 WHERE cio_id = ?2",
+    "UPDATE events SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE devices SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE anonymous_ids SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE OR IGNORE segment_members SET cio_id = ? WHERE cio_id = ?",
 )
 
 

@@ -75,7 +75,7 @@ def unsuppress(transaction: Transaction, operation: JSON) -> None:
     """
     ((kind, value),) = operation["identifiers"].items()
     transaction.database.execute(
-        "DELETE FROM suppressions WHERE person = (CASE WHEN ?1 = 'cio_id' THEN ?2 ELSE"
-        " (SELECT person FROM suppressions WHERE kind = ?1 AND value = ?2) END)",
-        (kind, comparable(kind, value)),
+        "DELETE FROM suppressions WHERE person = (CASE WHEN :kind = 'cio_id' THEN :value ELSE"
+        " (SELECT person FROM suppressions WHERE kind = :kind AND value = :value) END)",
+        {"kind": kind, "value": comparable(kind, value)},
     )

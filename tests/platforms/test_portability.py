@@ -43,7 +43,6 @@ def test_modules_and_signals_exist_on_every_system(file: Path) -> None:
     assert not re.search(r"os\.(fork|getuid|geteuid|kill|killpg|fchmod|mkfifo)\b", text)
 
 
-@pytest.mark.xfail(reason="the file is opened as text where there is such a thing")
 def test_rejected_records_are_written_as_bytes_on_windows_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
