@@ -75,7 +75,8 @@ def unsuppress(transaction: Transaction, operation: JSON) -> None:
     """
     ((kind, value),) = operation["identifiers"].items()
     transaction.database.execute(
-        "DELETE FROM suppressions WHERE person = (CASE WHEN :kind = 'cio_id' THEN :value ELSE"
-        " (SELECT person FROM suppressions WHERE kind = :kind AND value = :value) END)",
+        "DELETE FROM suppressions WHERE person = (CASE WHEN :kind = 'cio_id'"
+        " THEN :value ELSE (SELECT person FROM suppressions WHERE kind = :kind"
+        " AND value = :value) END)",
         {"kind": kind, "value": comparable(kind, value)},
     )
