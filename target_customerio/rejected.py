@@ -110,7 +110,7 @@ class RejectedRecords:
             Whether this run has rejected the record already.
         """
         at = rejection.get("at") if isinstance(rejection, dict) else None
-        return isinstance(at, str) and at >= self._since
+        return isinstance(at, str) and self._since <= at <= _now()
 
     def close(self) -> None:
         """Close the file."""

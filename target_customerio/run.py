@@ -6,6 +6,7 @@ rejected records, the counts, and what a rejection means for the run.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -87,6 +88,17 @@ class Run:
             self._sender.check_account(self.settings.connection.region)
             self._met = True
             Thread(target=self._show_progress, daemon=True).start()
+
+    def skip(self, stream: str, reason: str) -> None:
+        """Count a record that a rule leaves out.
+
+        Args:
+            stream: The name of the stream in the summary.
+            reason: The rule.
+        """
+        counts = self.summary.streams[stream]
+        counts.read += 1
+        counts.skipped[reason] += 1
 
     def take(self, stream: str, operation: Operation, source: Source) -> None:
         """Take an operation in for delivery, unless it falls to another shard.
@@ -221,8 +233,8 @@ class Run:
             what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
             raise RecordsRejectedError(
                 f"{what} rejected, see {self._rejected_records.path}; everything else "
-                "is delivered. Mend the file and pipe it in again, or set on_rejected "
-                "to continue"
+                "is delivered. Move the file, mend it and pipe it in again, or set "
+                "on_rejected to continue"
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
@@ -264,7 +276,11 @@ class Run:
             StateError: Nobody takes it.
         """
         try:
-            sys.stdout.write(_encoder.encode(state).decode() + "\n")
+            text = _encoder.encode(state).decode()
+        except UnicodeEncodeError:  # half a surrogate pair in a bookmark
+            text = json.dumps(state, default=str)
+        try:
+            sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
         except (OSError, ValueError, AttributeError) as error:
             raise StateError(

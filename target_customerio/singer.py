@@ -54,6 +54,9 @@ REPLACED: Final = (
 """What of the SDK is replaced that it does not offer to be."""
 
 
+FILTERED: Final = "left out by stream_maps"
+
+
 class SingerTarget(Target):
     """A target whose streams share one ordered queue."""
 
@@ -149,12 +152,15 @@ class SingerTarget(Target):
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
         if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):
+            self.run.skip(stream, "rejected in this run")
             return
         self._take(stream, record, self.message_reader.line)
 
     def _take(self, stream: str, record: dict[str, Any], line: Line) -> None:
         """Map a record and hand it to its sinks, in the order of arrival."""
         source = Source(stream, self._schemas[stream], line)
+        if not self._ways[stream]:
+            self.run.skip(stream, FILTERED)
         for transform, sink in self._ways[stream]:
             mapped: dict[str, Any] | None = record
             if transform is not None:
@@ -163,9 +169,11 @@ class SingerTarget(Target):
                 except Exception as error:  # noqa: BLE001 - expressions raise anything
                     sink.reject(source, _unmappable(error))
                     continue
-            if mapped is not None:
-                sink.record_counter_metric.increment()
-                sink.process_record(mapped, {SOURCE: source})
+            if mapped is None:
+                self.run.skip(sink.stream_name, FILTERED)
+                continue
+            sink.record_counter_metric.increment()
+            sink.process_record(mapped, {SOURCE: source})
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Queue a state behind everything that came before it."""

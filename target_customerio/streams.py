@@ -24,7 +24,7 @@ CALL_OF_NAME: Final[dict[str, CallName]] = {
 }
 """The stream names that need no setting, in lower case."""
 
-_PREFIX: Final = re.compile(r".*[-.]", re.DOTALL)
+_SEPARATOR: Final = re.compile(r"[-.]")
 
 
 class StreamCalls:
@@ -52,7 +52,7 @@ class StreamCalls:
         """
         if stream in self._stream_calls:
             return self._stream_calls[stream]
-        named = CALL_OF_NAME.get(_PREFIX.sub("", stream).lower())
+        named = CALL_OF_NAME.get(_SEPARATOR.split(stream)[-1].lower())
         if named is not None:
             return named
         for pattern, call in self._stream_calls.items():

@@ -10,16 +10,27 @@ from target_customerio.conversion.attributes import Cleaner
 from target_customerio.conversion.calls import CALLS
 from target_customerio.conversion.columns import DEFAULT_SEPARATOR
 from target_customerio.conversion.event_ids import EventIds
-from target_customerio.conversion.fields import EVENT_CALLS, CallName
 from target_customerio.conversion.layout import Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
 from target_customerio.errors import RejectedRecord
-from target_customerio.operations import PersonHappening
+from target_customerio.operations import PersonHappening, PersonIdentify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from target_customerio.conversion.fields import CallName
+    from target_customerio.conversion.layout import Call
     from target_customerio.operations import JSON, Operation
+
+
+OVERRIDES_LEFT_OUT: Final = (
+    "the columns {} are left out: in an event they would redirect a campaign's "
+    "messages; put them into properties if that is what you want"
+)
+ID_LEFT_OUT: Final = (
+    "the column id is left out: people are named by userId or user_id, and by their "
+    'e-mail address without one; set stream_maps with "userId": "id" if it is theirs'
+)
 
 
 def draw_ulid() -> str:
@@ -74,7 +85,7 @@ class Converter:
         )
         self._convert: Final = CALLS[call]
         self._notify = notify
-        self._told = call not in EVENT_CALLS
+        self._told = False
 
     def convert(self, record: Mapping[str, JSON]) -> Operation | Skipped:
         """Convert a record.
@@ -95,14 +106,21 @@ class Converter:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if not self._told and call.overrides and isinstance(operation, PersonHappening):
-            self._tell(sorted(call.overrides))
+        if not self._told:
+            self._tell(call, operation)
         return operation
 
-    def _tell(self, columns: list[str]) -> None:
+    def _tell(self, call: Call, operation: Operation | Skipped) -> None:
+        """Say once what is easily overlooked."""
+        if isinstance(operation, PersonHappening) and call.overrides:
+            notice = OVERRIDES_LEFT_OUT.format(", ".join(sorted(call.overrides)))
+        elif isinstance(operation, PersonIdentify) and _leaves_an_id(call):
+            notice = ID_LEFT_OUT
+        else:
+            return
         self._told = True
-        self._notify(
-            f"the columns {', '.join(columns)} are left out: in an event they would "
-            "redirect a campaign's messages; put them into properties if that is what "
-            "you want"
-        )
+        self._notify(notice)
+
+
+def _leaves_an_id(call: Call) -> bool:
+    return call.flat and "id" in call.fields and "userId" not in call.fields

@@ -199,7 +199,7 @@ def _unix_of_number(value: float | Decimal, field: str) -> int:
     if not number.is_finite():
         raise _no_time(field)
     least, beyond = _MILLISECONDS
-    if least <= abs(number) < beyond:
+    if least <= number.copy_abs() < beyond:
         number /= 1000
     if not _EARLIEST <= number <= _LATEST:
         raise _no_time(field)

@@ -174,6 +174,8 @@ def _successful(answer: Answer, size: int) -> Outcome:
     strays = 0
     for each in listed:
         index = each.get("batch_index") if isinstance(each, dict) else None
+        if index is None and size == 1:
+            index = 0  # there is no doubt which operation is meant
         if type(index) is int and 0 <= index < size:
             errors.setdefault(index, _rejection(each, answer.status))
         else:

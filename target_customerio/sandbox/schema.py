@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from target_customerio.errors import SandboxError
@@ -215,7 +216,7 @@ def _check_place(file: Path) -> None:
 def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
     try:
         new = _is_new(database, path)
-        database.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(database)
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA foreign_keys = ON")
         if new:
@@ -224,6 +225,20 @@ def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
         raise _unusable(
             path, f"cannot be used as a workspace ({error}); name another file"
         ) from error
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite does not wait by itself for this lock."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:  # noqa: PERF203 - it rarely takes a second try
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _create(database: sqlite3.Connection, path: str | Path) -> None:

@@ -352,7 +352,7 @@ class Swapping:
             due = [held for held in self.held if _is_overtaken(held, operations)]
             self.held = [each for each in self.held if each not in due]
             self.swaps += len(due)
-            if not due and len(self.held) < 5 and (last := _last_update(operations)):
+            if not due and len(self.held) < 20 and (last := _last_update(operations)):
                 operations.remove(last)
                 self.held.append(last)
             return self.upstream(request.with_operations(operations + due))
@@ -420,6 +420,9 @@ def _is_overtaken(held: Operation, operations: list[Operation]) -> bool:
     return any(
         each["action"] == "identify"
         and each["identifiers"] == held["identifiers"]
-        and each["attributes"].keys() & held["attributes"].keys()
+        and any(
+            each["attributes"].get(name, value) != value
+            for name, value in held["attributes"].items()
+        )
         for each in operations
     )
