@@ -138,3 +138,10 @@ def test_actions_that_are_no_events_carry_no_time(convert: Convert, event: str) 
 def test_a_merge_carries_no_time(convert: Convert) -> None:
     record = {"userId": "a", "previousId": "b", "timestamp": NOON}
     assert "timestamp" not in convert("alias", record)
+
+
+@pytest.mark.parametrize("power", [5, 6, 9])
+def test_a_number_of_any_power_is_no_crash(power: int, rejection: Any) -> None:
+    timestamp = Decimal(f"1e{10**power}")
+    record = {"userId": "u", "event": "e", "timestamp": timestamp}
+    assert rejection("track", record).reason == "invalid_timestamp"

@@ -216,3 +216,18 @@ def test_a_row_s_id_is_not_the_person(convert: Convert) -> None:
 def test_an_id_inside_traits_is_the_caller_s_intent(attributes_of: Convert) -> None:
     record = {"userId": "cio_1", "traits": {"id": "new"}}
     assert attributes_of("identify", record) == {"id": "new"}
+
+
+def test_an_id_column_that_names_nobody_is_told_once(converter: Any) -> None:
+    notices: list[str] = []
+    identify = converter("identify", notify=notices.append)
+    for number in (1, 2):
+        identify.convert({"id": number, "email": "ann@example.com"})
+    assert len(notices) == 1
+    assert "id" in notices[0]
+
+
+def test_an_id_column_beside_a_user_id_is_nothing_to_tell(converter: Any) -> None:
+    notices: list[str] = []
+    converter("identify", notify=notices.append).convert({"id": 1, "user_id": 2})
+    assert notices == []

@@ -186,3 +186,8 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind(
     assert path.read_bytes() == before
     assert records.add(source(b"{}"), ERROR) == 3
     records.close()
+
+
+@pytest.mark.parametrize("at", ["2099-01-01T00:00:00.000000+00:00", "yesterday"])
+def test_what_was_rejected_by_another_clock_is_no_echo(path: Path, at: str) -> None:
+    assert not RejectedRecords(str(path)).holds_already({"at": at})

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from target_customerio.delivery.response import Answer, PartlyRejected, classify
+
+
+def answer(*errors: Any) -> Answer:
+    return Answer(207, {}, json.dumps({"errors": errors}).encode())
+
+
+def test_an_error_without_a_place_means_the_only_operation() -> None:
+    outcome = classify(answer({"reason": "invalid", "message": "no"}), 1)
+    assert isinstance(outcome, PartlyRejected)
+    assert [outcome.errors[0].reason, outcome.strays] == ["invalid", 0]
+
+
+@pytest.mark.parametrize(
+    ("error", "size"), [({"reason": "invalid"}, 2), ({"batch_index": 7}, 1)]
+)
+def test_an_error_that_names_no_operation_harms_none(
+    error: dict[str, Any], size: int
+) -> None:
+    outcome = classify(answer(error), size)
+    assert isinstance(outcome, PartlyRejected)
+    assert [dict(outcome.errors), outcome.strays] == [{}, 1]
