@@ -1,6 +1,6 @@
 """How fast the same records are read as lines and as batch files of each kind.
 
-``python tests/benchmark/inputs.py [RECORDS] [ROUNDS]`` makes track records of some 0.4 KB
+``python tests/benchmark/inputs.py [RECORDS] [ROUNDS]`` makes track records of 0.4 KB
 from a seed, has the real command deliver them to a server on loopback that takes
 everything at once, once for each kind of input in every round, and prints medians. The
 time that the command takes for an empty input is subtracted.
