@@ -123,4 +123,7 @@ class Converter:
 
 
 def _leaves_an_id(call: Call) -> bool:
-    return call.flat and "id" in call.fields and "userId" not in call.fields
+    """Tell whether a table of people, rather than of events, names nobody."""
+    if not call.flat or "id" not in call.fields:
+        return False
+    return not call.has_column("userId", "anonymousId")

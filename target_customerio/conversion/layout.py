@@ -103,6 +103,17 @@ class Call(Struct):
             return {}
         return {name: self._record[name] for name in self._shape.overrides}
 
+    def has_column(self, *fields: str) -> bool:
+        """Tell whether the record has a column for one of some fields, even if null.
+
+        Args:
+            fields: The fields, in the spec's spelling.
+
+        Returns:
+            Whether it has.
+        """
+        return any(field in fields for field, _ in self._shape.fields)
+
     def _container(self, name: str) -> Attributes:
         found = self._opened.get(name)
         if found is None:

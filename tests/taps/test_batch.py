@@ -124,7 +124,8 @@ def test_a_manifest_of_files_takes_the_road_of_records(
         {"n": number, "twice": number * 2} for number in (0, 1, 2, 3, 6, 7, 8, 10)
     ]
     assert outcome.states == [{"at": "the end"}]
-    assert outcome.table["rows"]["read"] == 10
+    assert outcome.table["rows"]["read"] == 11
+    assert outcome.table["rows"]["skipped"] == {"left out by stream_maps": 1}
     assert [(each["stream"], each["record"]) for each in outcome.rejected] == [
         ("rows", row(5, key=None)),
         ("rows", {"key": "ann", "n": "nine"}),
