@@ -229,8 +229,7 @@ class IgnoredSink(StreamSink):
             record: The record.
             context: Its source.
         """
-        self._counts.read += 1
-        self._counts.skipped["unmapped stream"] += 1
+        self._run.skip(self.stream_name, "unmapped stream")
 
 
 def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:

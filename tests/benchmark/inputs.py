@@ -91,7 +91,7 @@ def rows(count: int) -> list[dict[str, Any]]:
 def write(folder: Path, records: list[dict[str, Any]]) -> dict[str, Path]:
     """Write the records as lines and as batch files; return the input of each run."""
     import pyarrow as pa  # noqa: PLC0415 - loads slowly
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415 - loads slowly
 
     lines = [json.dumps(record) for record in records]
     text = "\n".join(lines).encode() + b"\n"
