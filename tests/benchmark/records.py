@@ -1,0 +1,183 @@
+"""Made-up records, the same for every contender and every run."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SEED = 20260301
+PEOPLE = 50_000
+STARTED = datetime(2026, 5, 1, tzinfo=timezone.utc)
+ITEM_BYTES = 110
+PLAIN_BYTES = 300
+"""What a record takes without items, about."""
+
+DETAILS: dict[str, Any] = {
+    "order_id": {"type": "string"},
+    "total": {"type": "number"},
+    "currency": {"type": "string"},
+    "quantity": {"type": "integer"},
+    "is_gift": {"type": "boolean"},
+    "coupon": {"type": ["string", "null"]},
+    "due_at": {"type": "string", "format": "date-time"},
+    "items": {"type": "array", "items": {"type": "object"}},
+}
+TEXT = {"type": "string"}
+TIME = {"type": "string", "format": "date-time"}
+SHARES = {
+    "tracks": 50,
+    "identifies": 20,
+    "pages": 12,
+    "screens": 8,
+    "groups": 8,
+    "aliases": 2,
+}
+"""Of a hundred calls, how many are of which kind in the mix."""
+
+OWN_FIELDS: dict[str, tuple[str, ...]] = {
+    "tracks": ("userId", "event"),
+    "identifies": ("userId",),
+    "pages": ("userId", "name"),
+    "screens": ("userId", "name"),
+    "groups": ("userId", "groupId"),
+    "aliases": ("userId", "previousId"),
+}
+SNAKE_CASE = {
+    "messageId": "message_id",
+    "userId": "user_id",
+    "groupId": "group_id",
+    "previousId": "previous_id",
+}
+CONTAINERS = {"identifies": "traits", "groups": "traits", "aliases": None}
+"""What holds the details of a call; the properties of any other."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a contender is given to do.
+
+    Attributes:
+        count: The number of records.
+        size: Bytes of a record, about.
+        calls: Events alone, or all six calls.
+        rows: Details in a container, or one column for each.
+    """
+
+    count: int
+    size: int = 500
+    calls: Literal["track", "mixed"] = "track"
+    rows: Literal["nested", "flat"] = "nested"
+
+    @property
+    def name(self) -> str:
+        """What the load's file is called."""
+        return f"{self.calls}-{self.rows}-{self.size}-{self.count}.singer"
+
+    def write(self, folder: Path) -> Path:
+        """Write the load as Singer messages, unless that has been done."""
+        path = folder / self.name
+        if not path.exists():
+            with path.open("w", encoding="utf-8") as file:
+                for message in chain(self.schemas(), self.messages()):
+                    file.write(json.dumps(message, separators=(",", ":")) + "\n")
+        return path
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """Make the SCHEMA messages of all the streams."""
+        return [
+            {
+                "type": "SCHEMA",
+                "stream": stream,
+                "key_properties": [self.column("messageId")],
+                "schema": {"type": "object", "properties": self._columns_of(stream)},
+            }
+            for stream in self.streams
+        ]
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Make the RECORD messages, and a STATE message after every thousandth."""
+        draw = random.Random(SEED)
+        shares = [SHARES[stream] for stream in self.streams]
+        for number in range(self.count):
+            (stream,) = draw.choices(self.streams, shares)
+            record = self._record(stream, number, draw)
+            yield {"type": "RECORD", "stream": stream, "record": record}
+            if number % 1_000 == 999:  # noqa: PLR2004 - as the docstring says
+                yield {"type": "STATE", "value": {"bookmarks": {"at": number}}}
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that the load consists of."""
+        return ("tracks",) if self.calls == "track" else tuple(SHARES)
+
+    def column(self, field: str) -> str:
+        """Name the column that holds a field."""
+        return field if self.rows == "nested" else SNAKE_CASE.get(field, field)
+
+    def _columns_of(self, stream: str) -> dict[str, Any]:
+        fields = {self.column(name): TEXT for name in ("messageId", *OWN_FIELDS[stream])}
+        fields["timestamp"] = TIME
+        return {**fields, **self._laid_out(stream, DETAILS, as_schema=True)}
+
+    def _record(
+        self, stream: str, number: int, draw: random.Random
+    ) -> dict[str, Any]:
+        person = draw.randrange(PEOPLE)
+        values = {
+            "userId": f"person-{person:08}",
+            "event": "Order Completed",
+            "name": f"Product {person % 100}",
+            "groupId": f"company-{person % 1000:06}",
+            "previousId": f"visitor-{number:08}",
+        }
+        moment = STARTED + timedelta(milliseconds=number * 1_337)
+        return {
+            self.column("messageId"): f"made-up-{draw.getrandbits(96):024x}",
+            **{self.column(name): values[name] for name in OWN_FIELDS[stream]},
+            "timestamp": moment.isoformat(timespec="milliseconds")[:-6] + "Z",
+            **self._laid_out(stream, self._details(number, moment, draw)),
+        }
+
+    def _details(
+        self, number: int, moment: datetime, draw: random.Random
+    ) -> dict[str, Any]:
+        details = {
+            "order_id": f"order-{number:010}",
+            "total": draw.randrange(10_000) / 100,
+            "currency": "EUR",
+            "quantity": draw.randrange(1, 9),
+            "is_gift": draw.random() < 0.1,  # noqa: PLR2004 - a tenth
+            "coupon": None,
+            "due_at": (moment + timedelta(days=14)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        items = [
+            {
+                "sku": f"sku-{draw.randrange(10**6):06}",
+                "name": "A thing of some length",
+                "price": draw.randrange(10_000) / 100,
+                "quantity": draw.randrange(1, 9),
+                "colours": ["red", "green"],
+            }
+            for _ in range(round((self.size - PLAIN_BYTES) / ITEM_BYTES))
+        ]
+        return {**details, "items": items} if items else details
+
+    def _laid_out(
+        self, stream: str, details: dict[str, Any], *, as_schema: bool = False
+    ) -> dict[str, Any]:
+        container = CONTAINERS.get(stream, "properties")
+        if container is None:
+            return {}
+        if self.rows == "flat":
+            return details
+        if as_schema:
+            return {container: {"type": "object", "properties": details}}
+        return {container: details}
