@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from target_customerio.operations import JSON
 
+    Row = tuple[dict[str, Any], bytes, bool]
+
 ROWS_AT_ONCE: Final = 1_000
 """Rows of a Parquet file that are held at a time."""
 
@@ -44,7 +46,7 @@ COMPRESSIONS: Final = (None, "", "none", "gzip")
 
 def rows_of(
     path: str, encoding: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], bytes]]:
+) -> Iterator[Row]:
     """Read the rows of a batch file.
 
     Args:
@@ -52,7 +54,7 @@ def rows_of(
         encoding: Its ``format``, and its ``compression`` if it has one.
 
     Yields:
-        Each row, and the JSON text of it.
+        Each row, the JSON text of it, and whether it is just what that text says.
 
     Raises:
         InputError: The file is missing or broken, or its format is unknown.
@@ -92,22 +94,22 @@ def _broken(path: str, why: str) -> InputError:
 
 def _json_rows(
     file: IO[bytes], compression: str | None, fail: Callable[[str], InputError]
-) -> Iterator[tuple[dict[str, Any], bytes]]:
+) -> Iterator[Row]:
     with gzip.open(file) if compression == "gzip" else nullcontext(file) as lines:
         for number, line in enumerate(lines, 1):
             if line.isspace():
                 continue
-            row = decoded(line)
+            row, is_valid = decoded(line)
             if not isinstance(row, dict):
                 raise fail(f"row {number} is no record")
-            yield row, line
+            yield row, line, is_valid
 
 
 def _parquet_rows(
     file: IO[bytes],
     compression: str | None,  # noqa: ARG001 - Parquet has its own
     fail: Callable[[str], InputError],
-) -> Iterator[tuple[dict[str, Any], bytes]]:
+) -> Iterator[Row]:
     try:
         from pyarrow import parquet  # noqa: PLC0415 - comes with the extra
     except ImportError:
@@ -116,7 +118,7 @@ def _parquet_rows(
         ) from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):
-            yield record, _encoder.encode(record)
+            yield record, _encoder.encode(record), False
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

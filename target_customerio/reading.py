@@ -32,7 +32,7 @@ class StopReading(BaseException):
     """A signal arrived while the reader was waiting for input."""
 
 
-def decoded(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+def decoded(line: Line) -> tuple[Any, bool]:
     """Decode a line of JSON, NaN and infinities included.
 
     Args:
@@ -40,15 +40,16 @@ def decoded(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
 
     Returns:
         The value; its numbers are ``int``, ``Decimal``, or a float that is not finite.
+        And whether it is valid JSON, without such a float or half a surrogate pair.
 
     Raises:
         ValueError: It is not JSON.
     """
     try:
-        return _decoder.decode(line)
+        return _decoder.decode(line), True
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         try:
-            return json.loads(line, parse_float=Decimal)
+            return json.loads(line, parse_float=Decimal), False
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -60,6 +61,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """Start at the first line."""
         super().__init__()
         self.line: Line = b""
+        self.line_is_valid = True
         self._line_number = 0
         self.stopped = False
         self._waiting = False
@@ -109,10 +111,17 @@ class MessageReader(GenericSingerReader[bytes]):
         source = getattr(source, "buffer", source)
         counts: Counter[str] = Counter()
         try:
-            while line := self._next_line(source):
+            while True:
+                self._waiting = True
+                if self.stopped:
+                    break
+                self.line = line = source.readline()
+                self._waiting = False
+                self._line_number += 1
+                if not line:
+                    break
                 if line.isspace():
                     continue
-                self.line = line
                 message = self.deserialize_json(line)
                 kind = message["type"]
                 callback = callbacks.get(kind)
@@ -137,7 +146,7 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It holds none.
         """
         try:
-            message = decoded(line)
+            message, self.line_is_valid = decoded(line)
         except ValueError:
             raise InputError(
                 f"Line {self._line_number} of the input is not JSON; what came before "
@@ -168,15 +177,6 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InputError(
                 f"A {kind} message lacks {', '.join(sorted(missing))}; mend the tap"
             )
-
-    def _next_line(self, source: IO[Any]) -> Line:
-        self._waiting = True
-        if self.stopped:
-            return b""
-        line: Line = source.readline()
-        self._waiting = False
-        self._line_number += 1
-        return line
 
     def _unknown(self, kind: str) -> InputError:
         return InputError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -36,20 +35,22 @@ class _RecordLine(msgspec.Struct):
     record: msgspec.Raw
 
 
-@dataclass(slots=True)
-class Source:
+class Source(msgspec.Struct):
     """Where an operation comes from.
 
     Attributes:
         stream: The stream as the tap names it.
         schema: The stream's SCHEMA message as it arrived.
         line: The RECORD message as it arrived.
+        from_json: Whether the record that the sink gets is just what a JSON decoder
+            made of the line.
         is_recent: Whether it is an event young enough to trigger campaigns.
     """
 
     stream: str
     schema: Line
     line: Line
+    from_json: bool = False
     is_recent: bool = False
 
 

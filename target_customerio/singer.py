@@ -154,26 +154,31 @@ class SingerTarget(Target):
         if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):
             self.run.skip(stream, "rejected in this run")
             return
-        self._take(stream, record, self.message_reader.line)
+        reader = self.message_reader
+        self._take(stream, record, reader.line, from_json=reader.line_is_valid)
 
-    def _take(self, stream: str, record: dict[str, Any], line: Line) -> None:
+    def _take(
+        self, stream: str, record: dict[str, Any], line: Line, *, from_json: bool
+    ) -> None:
         """Map a record and hand it to its sinks, in the order of arrival."""
-        source = Source(stream, self._schemas[stream], line)
+        schema = self._schemas[stream]
         if not self._ways[stream]:
             self.run.skip(stream, FILTERED)
         for transform, sink in self._ways[stream]:
-            mapped: dict[str, Any] | None = record
-            if transform is not None:
-                try:
-                    mapped = transform(record)
-                except Exception as error:  # noqa: BLE001 - expressions raise anything
-                    sink.reject(source, _unmappable(error))
-                    continue
+            if transform is None:
+                source = Source(stream, schema, line, from_json)
+                sink.process_record(record, {SOURCE: source})
+                continue
+            source = Source(stream, schema, line)
+            try:
+                mapped = transform(record)
+            except Exception as error:  # noqa: BLE001 - expressions raise anything
+                sink.reject(source, _unmappable(error))
+                continue
             if mapped is None:
                 self.run.skip(sink.stream_name, FILTERED)
-                continue
-            sink.record_counter_metric.increment()
-            sink.process_record(mapped, {SOURCE: source})
+            else:
+                sink.process_record(mapped, {SOURCE: source})
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Queue a state behind everything that came before it."""
@@ -194,10 +199,11 @@ class SingerTarget(Target):
         if not isinstance(manifest, list) or not isinstance(encoding, dict):
             raise InputError("A BATCH message is malformed; mend the tap")
         for path in manifest:
-            for record, line in rows_of(str(path), encoding):
+            for record, line, from_json in rows_of(str(path), encoding):
                 if self.message_reader.stopped:
                     return
-                self._take(stream, record, b'{"record":%b}' % line)
+                line_of_record = b'{"record":%b}' % line
+                self._take(stream, record, line_of_record, from_json=from_json)
 
     def _handle_termination(
         self,

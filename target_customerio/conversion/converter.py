@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ulid import ULID
@@ -10,6 +11,7 @@ from target_customerio.conversion.attributes import Cleaner
 from target_customerio.conversion.calls import CALLS
 from target_customerio.conversion.columns import DEFAULT_SEPARATOR
 from target_customerio.conversion.event_ids import EventIds
+from target_customerio.conversion.json_attributes import JSONCleaner
 from target_customerio.conversion.layout import Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
 from target_customerio.errors import RejectedRecord
@@ -83,15 +85,26 @@ class Converter:
             ),
             event_ids=EventIds(stream, key_properties, draw),
         )
+        self._json_stream = replace(
+            self._stream,
+            cleaner=JSONCleaner(
+                convert_timestamps=settings.convert_timestamps,
+                omit_nulls=settings.null_attributes == "omit",
+            ),
+        )
         self._convert: Final = CALLS[call]
         self._notify = notify
         self._told = False
 
-    def convert(self, record: Mapping[str, JSON]) -> Operation | Skipped:
+    def convert(
+        self, record: Mapping[str, JSON], *, from_json: bool = False
+    ) -> Operation | Skipped:
         """Convert a record.
 
         Args:
             record: The record; it is not changed.
+            from_json: Whether it is just what a JSON decoder made of valid JSON. If
+                so, some of the operation's attributes may be encoded already.
 
         Returns:
             The operation that it becomes, or why it becomes none.
@@ -101,7 +114,8 @@ class Converter:
         """
         try:
             call = self._layout.read(record)
-            operation = self._convert(call, record, self._stream)
+            stream = self._json_stream if from_json else self._stream
+            operation = self._convert(call, record, stream)
         except RecursionError:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"

@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
@@ -42,11 +44,18 @@ BEYOND_THE_CALENDAR: Final = re.compile(
 
 _DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _SECONDS_A_DAY: Final = 86_400
-_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH_ORDINAL: Final = _EPOCH.toordinal()
 _EARLIEST: Final = (date.min.toordinal() - _EPOCH_ORDINAL) * _SECONDS_A_DAY
 _LATEST: Final = (date.max.toordinal() - _EPOCH_ORDINAL + 1) * _SECONDS_A_DAY - 1
 _MILLISECONDS: Final = (10**12, 10**13)
 """Thirteen digits: milliseconds from 2001 to 2286."""
+
+
+_CANONICAL: Final = frozenset(
+    {len("2023-05-18T22:51:00Z"), len("2023-05-18T22:51:00.000Z")}
+)
+"""Characters of a date-time in the form that most sources write."""
 
 
 class OutOfRange(ValueError):  # noqa: N818 - a fact rather than a fault
@@ -101,6 +110,26 @@ def _unix_of(match: re.Match[str]) -> int:
     return seconds
 
 
+def _unix_of_canonical(text: str) -> int | None:
+    """Compute Unix seconds of a date-time as most sources write it.
+
+    That takes a third of the time, and is done several times a record.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Unix seconds, or ``None`` where the text has to be looked at more closely.
+    """
+    if len(text) not in _CANONICAL or text[10] != "T" or text[-1] != "Z":
+        return None
+    try:
+        since = msgspec.convert(text, datetime) - _EPOCH
+    except msgspec.ValidationError:
+        return None
+    return since.days * _SECONDS_A_DAY + since.seconds
+
+
 def _unix_of_object(value: date) -> int:
     """Compute Unix seconds of a date or datetime object, as Parquet files hold them."""
     if not isinstance(value, datetime):
@@ -119,6 +148,9 @@ def untyped_time(text: str) -> int | str:
     Returns:
         Unix seconds, or the string itself where it is anything else.
     """
+    seconds = _unix_of_canonical(text)
+    if seconds is not None:
+        return seconds
     match = UNTYPED_DATE_TIME.fullmatch(text)
     if match is None:
         return text
@@ -146,6 +178,9 @@ def typed_time(value: JSON, field: str) -> JSON:
         return _unix_of_object(value)
     if not isinstance(value, str) or not value:
         return value
+    seconds = _unix_of_canonical(value)
+    if seconds is not None:
+        return seconds
     match = TYPED_DATE_TIME.fullmatch(value)
     if match is not None:
         if value.startswith("0000"):
@@ -180,6 +215,9 @@ def call_time(value: JSON, field: str) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
+        seconds = _unix_of_canonical(value)
+        if seconds is not None:
+            return seconds
         match = UNTYPED_DATE_TIME.fullmatch(value) or TYPED_DATE_TIME.fullmatch(value)
         if match is not None:
             try:
