@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Line: TypeAlias = str | bytes
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
+BUFFER_BYTES: Final = 1 << 18
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
 
@@ -108,7 +109,7 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: A line is no Singer message.
         """
         source = self.default_input if file_input is None else file_input
-        source = getattr(source, "buffer", source)
+        source = _with_large_buffer(getattr(source, "buffer", source))
         counts: Counter[str] = Counter()
         try:
             while True:
@@ -183,3 +184,16 @@ class MessageReader(GenericSingerReader[bytes]):
             f"Line {self._line_number} of the input is a message of the unknown type "
             f"{kind[:LONGEST_NAME]!r}; mend the tap"
         )
+
+
+def _with_large_buffer(source: IO[Any]) -> IO[Any]:
+    """Read a file or a pipe in large pieces.
+
+    Each time that the thread asks for more it lets go of the interpreter, and gets it
+    back only when the threads that send are done with it.
+    """
+    try:
+        descriptor = source.fileno()
+    except (OSError, ValueError):  # nothing but memory
+        return source
+    return open(descriptor, "rb", buffering=BUFFER_BYTES, closefd=False)

@@ -35,7 +35,7 @@ class _RecordLine(msgspec.Struct):
     record: msgspec.Raw
 
 
-class Source(msgspec.Struct):
+class Source(msgspec.Struct, gc=False):
     """Where an operation comes from.
 
     Attributes:

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
+from operator import attrgetter
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,8 @@ PROGRESS_SECONDS: Final = 30.0
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
 REFUSED: Final = "Customer.io refuses it"
+_stream_and_label: Final = attrgetter("stream", "label")
+_is_recent: Final = attrgetter("origin.is_recent")
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -68,6 +71,7 @@ class Run:
         self._rejected_records = RejectedRecords(settings.rejected_path)
         self._sender = _sender(settings)
         self._delivery = Delivery(self._sender, settings.limits, self)
+        self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self._met = False
         self._ended = Event()
@@ -111,11 +115,12 @@ class Run:
         Raises:
             TargetError: The delivery has ended.
         """
-        shard = self.settings.shard
-        if shard.count > 1 and not shard.holds(operation.leader()):
+        if self._shard is not None and not self._shard.holds(operation.leader()):
             self.summary.streams[stream].skipped[ELSEWHERE] += 1
             return
-        source.is_recent = self._is_recent(operation)
+        if isinstance(operation, PersonHappening):
+            moment = operation.timestamp
+            source.is_recent = moment is UNSET or moment > self._recent_since
         try:
             queued = enqueueable(operation, stream, source)
         except RejectedRecord as error:
@@ -243,13 +248,10 @@ class Run:
         Args:
             operations: The operations.
         """
-        labels = Counter([(each.stream, each.label) for each in operations])
+        labels = Counter(map(_stream_and_label, operations))
         for (stream, label), count in labels.items():
             self.summary.streams[stream].delivered[label] += count
-        self.summary.recent_events += sum(
-            isinstance(each.origin, Source) and each.origin.is_recent
-            for each in operations
-        )
+        self.summary.recent_events += sum(map(_is_recent, operations))
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Put aside the record of an operation that Customer.io has refused.
@@ -287,11 +289,6 @@ class Run:
                 "STATE cannot be written to standard output, which is closed or full; "
                 "what was delivered after the last STATE will be sent again"
             ) from error
-
-    def _is_recent(self, operation: Operation) -> bool:
-        return isinstance(operation, PersonHappening) and (
-            operation.timestamp is UNSET or operation.timestamp > self._recent_since
-        )
 
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):

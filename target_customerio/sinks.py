@@ -130,6 +130,7 @@ class CallSink(StreamSink):
             key_properties: Its primary key.
         """
         super().__init__(target, stream_name, schema, key_properties)
+        self._keys = tuple(self.key_properties)
         self._first_records = FirstRecords(stream_name)
         self._converter = Converter(
             self.call,
@@ -160,7 +161,13 @@ class CallSink(StreamSink):
         self._counts.read += 1
         source: Source = context[SOURCE]
         try:
-            self._check(record)
+            for name in self._keys:
+                if name not in record:
+                    raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
+            if self._record_validator is not None:
+                misfit = self._record_validator.rejection_of(record)
+                if misfit is not None:
+                    raise misfit
             operation = self._converter.convert(record, from_json=source.from_json)
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
@@ -177,15 +184,6 @@ class CallSink(StreamSink):
             advice = self._first_records.reject(record, error)
             if advice is not None:
                 self._warn(advice)
-
-    def _check(self, record: Mapping[str, Any]) -> None:
-        for name in self.key_properties:
-            if name not in record:
-                raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
-        if self._record_validator is not None:
-            error = self._record_validator.rejection_of(record)
-            if error is not None:
-                raise error
 
     def _warn(self, notice: str) -> None:
         self.logger.warning("Stream '%s': %s", self.stream_name, notice)

@@ -18,6 +18,8 @@ from target_customerio.errors import RejectedRecord
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from msgspec import Raw
+
     from target_customerio.operations import JSON, Attributes
 
 
@@ -28,6 +30,9 @@ class Dated(Enum):
     SOMETIMES = "a string may be a date, or any text"
 
 
+ALWAYS: Final = Dated.ALWAYS
+"""By a name of its own, since to find it in its class takes time for each value."""
+
 DateTree: TypeAlias = "Mapping[str, DateTree | Dated]"
 """Which fields a schema types as dates, and for an object or a list, those below it.
 
@@ -35,10 +40,10 @@ The items of a list stand under :data:`ITEMS`.
 """
 
 ITEMS: Final = "[]"
+SHORTER_THAN_A_DATE_TIME: Final = len("2023-05-18T22:5")
 UNCHANGED: Final = frozenset({int, bool, type(None)})
 NO_DATES: Final[DateTree] = {}
 
-_SHORTER_THAN_A_DATE_TIME: Final = len("2023-05-18T22:5")
 _DATE_FORMATS: Final = frozenset({"date", "date-time"})
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
 
@@ -132,6 +137,21 @@ class Cleaner:
             }
         return self._object(values, dates, "")
 
+    def encoded(self, values: Mapping[str, JSON], dates: DateTree) -> Attributes | Raw:
+        """Prepare properties that nobody will look into any more.
+
+        Args:
+            values: The properties as they came.
+            dates: Those that the schema types as dates.
+
+        Returns:
+            A new object, or the JSON text of one where that comes more easily.
+
+        Raises:
+            RejectedRecord: A value is no JSON, or a typed date is none.
+        """
+        return self.attributes(values, dates)
+
     def value(self, value: JSON, dates: DateTree, field: str) -> JSON:
         """Prepare one value of any kind.
 
@@ -169,7 +189,7 @@ class Cleaner:
             elif dates and name in dates:
                 cleaned[name] = self._dated(value, dates[name], field or name)
             elif kind is str:
-                if len(value) > _SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+                if len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
                     cleaned[name] = self._text(value, NO_DATES, name)
                 else:
                     cleaned[name] = value

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_customerio.conversion.fields import CallName
-    from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.layout import Call, Shape
     from target_customerio.operations import JSON, Operation
 
 
@@ -33,6 +33,9 @@ ID_LEFT_OUT: Final = (
     "the column id is left out: people are named by userId or user_id, and by their "
     'e-mail address without one; set stream_maps with "userId": "id" if it is theirs'
 )
+
+
+TOLD_OF: Final = (PersonHappening, PersonIdentify)
 
 
 def draw_ulid() -> str:
@@ -94,6 +97,7 @@ class Converter:
         )
         self._convert: Final = CALLS[call]
         self._notify = notify
+        self._looked_at: Shape | None = None
         self._told = False
 
     def convert(
@@ -120,12 +124,16 @@ class Converter:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if not self._told:
+        if call.shape is not self._looked_at:
             self._tell(call, operation)
         return operation
 
     def _tell(self, call: Call, operation: Operation | Skipped) -> None:
-        """Say once what is easily overlooked."""
+        """Say once what is easily overlooked in records of this shape."""
+        if isinstance(operation, TOLD_OF):
+            self._looked_at = call.shape
+        if self._told:
+            return
         if isinstance(operation, PersonHappening) and call.overrides:
             notice = OVERRIDES_LEFT_OUT.format(", ".join(sorted(call.overrides)))
         elif isinstance(operation, PersonIdentify) and _leaves_an_id(call):

@@ -42,9 +42,9 @@ def time_of(call: Call) -> int | UnsetType:
         RejectedRecord: It is no time.
     """
     for field in TIME_FIELDS:
-        seconds = call_time(call.fields.get(field), field)
-        if seconds is not None:
-            return seconds
+        value = call.fields.get(field)
+        if value is not None:
+            return call_time(value, field)
     return UNSET
 
 
@@ -90,13 +90,13 @@ def happening(
     Raises:
         RejectedRecord: The call cannot become one.
     """
-    person = _anybody.require(call)
+    person = _anybody.find(call) or _anybody.require(call)
     return kind(
         identifiers=person,
         id=stream.event_ids.of(call, record),
         name=_cut(name) if "anonymous_id" in person else name,
         timestamp=time_of(call),
-        attributes=stream.cleaner.attributes(call.body, call.dates, NOTHING),
+        attributes=stream.cleaner.encoded(call.body, call.dates),
     )
 
 

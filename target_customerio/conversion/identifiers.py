@@ -135,9 +135,9 @@ class PersonFinder:
         Raises:
             RejectedRecord: An identifier that would be used is none.
         """
-        person = resolved(call.fields.get("userId"), "userId")
-        if person is not None:
-            return person
+        user_id = call.fields.get("userId")
+        if user_id is not None:
+            return resolved(user_id, "userId")
         for address in self._addresses(call):
             if isinstance(address, str) and "@" in address and is_email(address):
                 return {"email": address}

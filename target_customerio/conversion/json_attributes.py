@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from target_customerio.conversion.attributes import NO_DATES, Cleaner, Dated
+from target_customerio.conversion.attributes import (
+    ALWAYS,
+    NO_DATES,
+    SHORTER_THAN_A_DATE_TIME,
+    Cleaner,
+)
 from target_customerio.conversion.timestamps import typed_time, untyped_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.conversion.attributes import DateTree
+    from target_customerio.conversion.attributes import Dated, DateTree
     from target_customerio.operations import JSON, Attributes
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
@@ -66,17 +71,45 @@ class JSONCleaner(Cleaner):
             return cleaned
         for name, value in cleaned.items():
             kind = type(value)
-            if dates and name in dates:
-                cleaned[name] = self._dated(value, dates[name], name)
-            elif kind is str:
-                if value[10:11] == "T":
+            if kind is str:
+                if name in dates:
+                    cleaned[name] = self._dated(value, dates[name], name)
+                elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
                     cleaned[name] = untyped_time(value)
             elif kind is dict or kind is list:
-                cleaned[name] = _encoded(value)
+                if name in dates:
+                    cleaned[name] = self._dated(value, dates[name], name)
+                else:
+                    cleaned[name] = _encoded(value)
         return cleaned
 
+    def encoded(
+        self, values: Mapping[str, JSON], dates: DateTree
+    ) -> Attributes | msgspec.Raw:
+        """Prepare properties that nobody will look into any more.
+
+        Args:
+            values: The properties, as a JSON decoder made them.
+            dates: Those that the schema types as dates.
+
+        Returns:
+            The JSON text of a new object, or the object.
+
+        Raises:
+            RejectedRecord: A typed date is none.
+        """
+        if self._omit or not self._convert:
+            return self.attributes(values, dates)
+        if dates:
+            values = dict(values)
+            for name, dated in dates.items():
+                value = values.get(name)
+                if value is not None:
+                    values[name] = self._dated(value, dated, name)
+        return _encoded(values)
+
     def _dated(self, value: JSON, dates: DateTree | Dated, field: str) -> JSON:
-        if type(value) is str and dates is Dated.ALWAYS:
+        if dates is ALWAYS and type(value) is str:
             return typed_time(value, field)
         return super()._dated(value, dates, field)
 
@@ -84,6 +117,8 @@ class JSONCleaner(Cleaner):
 def _encoded(value: JSON) -> msgspec.Raw:
     """Encode an object or a list with Unix seconds for the date-times in it."""
     text = _encode(value)
+    if _MAY_BE_A_DATE_TIME.search(text) is None:
+        return msgspec.Raw(text)
     parts = []
     end = 0
     for found in _MAY_BE_A_DATE_TIME.finditer(text):
@@ -92,7 +127,5 @@ def _encoded(value: JSON) -> msgspec.Raw:
         if not isinstance(seconds, str):
             parts += text[end:start], b"%d" % seconds
             end = found.end()
-    if not parts:
-        return msgspec.Raw(text)
     parts.append(text[end:])
     return msgspec.Raw(b"".join(parts))

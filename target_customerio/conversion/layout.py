@@ -70,6 +70,7 @@ class Call(Struct):
         dates: Which of the body the schema types as dates.
         flat: Whether the body is made of the row's columns.
         field_dates: Which of the record's own fields the schema types as dates.
+        shape: What the record has in common with others.
     """
 
     fields: dict[str, JSON]
@@ -77,8 +78,8 @@ class Call(Struct):
     dates: DateTree
     flat: bool
     field_dates: DateTree
+    shape: Shape
     _record: Mapping[str, JSON]
-    _shape: Shape
     _opened: dict[str, Attributes]
 
     @property
@@ -101,7 +102,7 @@ class Call(Struct):
         """The columns of a flat row that would redirect a message."""
         if not self.flat:
             return {}
-        return {name: self._record[name] for name in self._shape.overrides}
+        return {name: self._record[name] for name in self.shape.overrides}
 
     def has_column(self, *fields: str) -> bool:
         """Tell whether the record has a column for one of some fields, even if null.
@@ -112,12 +113,12 @@ class Call(Struct):
         Returns:
             Whether it has.
         """
-        return any(field in fields for field, _ in self._shape.fields)
+        return any(field in fields for field, _ in self.shape.fields)
 
     def _container(self, name: str) -> Attributes:
         found = self._opened.get(name)
         if found is None:
-            found = _container(self._record, self._shape, name) or {}
+            found = _container(self._record, self.shape, name) or {}
             self._opened[name] = found
         return found
 
@@ -161,15 +162,17 @@ class Layout:
         shape = self._shapes.get(names)
         if shape is None:
             shape = self._learn(names)
-        fields = {
-            field: value
-            for field, name in shape.fields
-            if (value := record[name]) is not None and value != ""
-        }
+        fields = {}
+        for field, name in shape.fields:
+            value = record[name]
+            if value is not None and value != "":
+                fields[field] = value
         for name in shape.containers:
             if type(record[name]) is not dict:
                 _container(record, shape, name)
-        body = _container(record, shape, self._body)
+        body = record.get(self._body)
+        if type(body) is not dict or shape.parts:
+            body = _container(record, shape, self._body)
         flat = body is None
         if body is None:
             body = {name: record[name] for name in shape.columns}
@@ -179,8 +182,8 @@ class Layout:
             self._dates if flat else self._body_dates,
             flat,
             self._dates,
-            record,
             shape,
+            record,
             {self._body: body},
         )
 

@@ -91,6 +91,7 @@ class Client:
         """
         self._session = session
         self._url = url.rstrip("/")
+        _settle_environment(session, self._url)
         self._timeout_seconds = timeout_seconds
 
     def exchange(self, method: str, path: str, body: bytes | None) -> Answer:
@@ -130,6 +131,14 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+
+def _settle_environment(session: requests.Session, url: str) -> None:
+    """Look once, and not for every request, which proxy and certificates are meant."""
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.trust_env = False
+    session.proxies = settings["proxies"]
+    session.verify = settings["verify"]
 
 
 def _read(response: requests.Response) -> Answer:

@@ -51,6 +51,7 @@ class Delivery:
         self._threads: list[Thread] = []
         self._failure: BaseException | None = None
         self._closed = False
+        self._ended = False
 
     @property
     def statistics(self) -> Statistics:
@@ -66,13 +67,13 @@ class Delivery:
         Raises:
             TargetError: What has ended the delivery.
         """
+        lanes = self._lanes
         with self._lock:
-            self._raise_failure()
-            while not self._lanes.has_room(operation):
-                self._lanes.press()
-                self._progress.wait(_BLINK)
+            while self._ended or not lanes.has_room(operation):
                 self._raise_failure()
-            self._lanes.put(operation, time.monotonic())
+                lanes.press()
+                self._progress.wait(_BLINK)
+            lanes.put(operation, time.monotonic())
         if not self._threads:
             self._start()
 
@@ -116,7 +117,7 @@ class Delivery:
                 end and be accounted for.
         """
         with self._lock:
-            self._closed = True
+            self._closed = self._ended = True
             self._wake_all()
         self._sender.stop()
         deadline = time.monotonic() + patience_seconds
@@ -174,6 +175,7 @@ class Delivery:
         with self._lock:
             if self._failure is None:
                 self._failure = error
+                self._ended = True
             self._wake_all()
         self._sender.stop()
 

@@ -59,33 +59,41 @@ class Draft:
         return self.operations[0].sequence
 
     @property
+    def operation_bytes(self) -> int:
+        """The bytes of the operations, without what joins and encloses them."""
+        return self.size - self.route.envelope_bytes - len(self.operations) + 1
+
+    @property
+    def may_go(self) -> bool:
+        """Whether the lane has to be looked at: it has just been begun, or is full."""
+        count = len(self.operations)
+        return count == 1 or count >= self.most or self.sealed
+
+    @property
     def full(self) -> bool:
         """Whether no operation is to be added any more."""
         return self.sealed or len(self.operations) >= self.most
 
-    def accepts(self, operation: QueuedOperation) -> bool:
-        """Tell whether an operation may be added.
+    def add(self, operation: QueuedOperation) -> bool:
+        """Add an operation at the end, if it may be in this request.
 
         Args:
             operation: The operation.
 
         Returns:
-            Whether it has the same route and there is room for it.
+            Whether it has the same route and there was room for it.
         """
-        return (
-            not self.full
-            and self.route == operation.route
-            and self.size + 1 + len(operation.body) <= self.limits.batch_bytes
-        )
-
-    def add(self, operation: QueuedOperation) -> None:
-        """Add an operation at the end.
-
-        Args:
-            operation: The operation; the request accepts it.
-        """
+        size = self.size + 1 + len(operation.body)  # the comma is the one
+        if (
+            self.sealed
+            or len(self.operations) >= self.most
+            or size > self.limits.batch_bytes
+            or self.route != operation.route
+        ):
+            return False
         self.operations.append(operation)
-        self.size += 1 + len(operation.body)  # the comma is the one
+        self.size = size
+        return True
 
     def hold_last_until(self, lane: Lane, sequence: int) -> None:
         """Keep the last operation back by a gate.
@@ -122,8 +130,8 @@ class Draft:
         parts = []
         for operations in (self.operations[:count], self.operations[count:]):
             part = Draft(self.lane, operations[0], self.since, self.limits)
-            for operation in operations[1:]:
-                part.add(operation)
+            part.operations.extend(operations[1:])
+            part.size += sum(1 + len(each.body) for each in operations[1:])
             parts.append(part)
         head, tail = parts
         tail.gates.extend(

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from target_customerio.delivery.lane import Draft, Lane
 from target_customerio.delivery.ties import TieMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_customerio.delivery.limits import Limits
     from target_customerio.delivery.queued import QueuedOperation
     from target_customerio.delivery.routes import Route
 
 
-class _Holding:
+class _Holding(Struct, eq=False, gc=False):
     """The lane that owns a key, and what is still to be done under that key."""
 
-    __slots__ = ("lane", "last", "pending")
-
-    def __init__(self, lane: Lane, last: int) -> None:
-        self.lane = lane
-        self.last = last
-        self.pending = 1
+    lane: Lane
+    last: int
+    pending: int = 1
 
 
 class Lanes:
@@ -62,6 +61,8 @@ class Lanes:
         """
         self.flushing = False
         self._limits = limits
+        self._most_operations = limits.held_operations
+        self._most_bytes = limits.held_bytes
         self._wake = wake
         self._lanes = [Lane(index) for index in range(limits.concurrency)]
         self._pressed = False
@@ -102,8 +103,8 @@ class Lanes:
             Whether it has room; a single one always has.
         """
         return self._held_operations == 0 or (
-            self._held_operations < self._limits.held_operations
-            and self._held_bytes + len(operation.body) <= self._limits.held_bytes
+            self._held_operations < self._most_operations
+            and self._held_bytes + len(operation.body) <= self._most_bytes
         )
 
     def put(self, operation: QueuedOperation, now: float) -> None:
@@ -119,20 +120,24 @@ class Lanes:
         self._held_bytes += len(operation.body)
         operation.keys = keys = self._ties.keys(operation)
         holdings = self._holdings
-        held = [holdings[key] for key in keys if key in holdings]
+        held = []
+        for key in keys:
+            holding = holdings.get(key)
+            if holding is not None:
+                held.append(holding)
         draft = self._draft_for(operation, held, now)
         lane = draft.lane
-        for each in held:
-            if each.lane is not lane:
-                draft.hold_last_until(each.lane, each.last)
-                each.lane = lane
-            each.last = sequence
-            each.pending += 1
+        for holding in held:
+            if holding.lane is not lane:
+                draft.hold_last_until(holding.lane, holding.last)
+                holding.lane = lane
+            holding.last = sequence
+            holding.pending += 1
         if len(held) < len(keys):
             for key in keys:
                 if key not in holdings:
                     holdings[key] = _Holding(lane, sequence)
-        if lane.in_flight is None and (draft.full or draft.first == sequence):
+        if lane.in_flight is None and draft.may_go:
             self._wake(lane.index)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
@@ -191,9 +196,8 @@ class Lanes:
             return
         lane.in_flight = None
         self._pressed = False
-        for operation in draft.operations:
-            self._held_bytes -= len(operation.body)
-            self._release(operation.keys)
+        self._release(draft.operations)
+        self._held_bytes -= draft.operation_bytes
         self._held_operations -= len(draft.operations)
         for other in self._lanes:
             if other.blocked_on is lane:
@@ -232,8 +236,7 @@ class Lanes:
             latest = max(held, key=lambda each: each.last) if held[1:] else held[0]
             return self._append(latest.lane, operation, now)
         draft = self._filling.get(operation.route)
-        if draft is not None and draft.accepts(operation):
-            draft.add(operation)
+        if draft is not None and draft.add(operation):
             return draft
         return self._fill_another(draft, operation, now)
 
@@ -253,8 +256,7 @@ class Lanes:
         """Add an operation at the end of a lane."""
         last = lane.last
         if last is not None:
-            if last.accepts(operation):
-                last.add(operation)
+            if last.add(operation):
                 return last
             # It can go, unless what nothing comes before is still being added to it.
             filling = self._filling.get(last.route)
@@ -280,11 +282,12 @@ class Lanes:
             other.urgent_until = sequence
             self._wake(other.index)
 
-    def _release(self, keys: tuple[str, ...]) -> None:
+    def _release(self, operations: Iterable[QueuedOperation]) -> None:
         holdings = self._holdings
-        for key in keys:
-            holding = holdings[key]
-            if holding.pending == 1:
-                del holdings[key]
-            else:
-                holding.pending -= 1
+        for operation in operations:
+            for key in operation.keys:
+                holding = holdings[key]
+                if holding.pending == 1:
+                    del holdings[key]
+                else:
+                    holding.pending -= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,11 +17,10 @@ TOO_LARGE = "too_large"
 INVALID_TEXT = "invalid_text"
 TOO_DEEP = "too_deep"
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(slots=True)
-class QueuedOperation:
+class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     """One operation between its record and Customer.io.
 
     Attributes:
@@ -68,7 +66,14 @@ def enqueueable(
     Raises:
         RejectedRecord: When it is too large, or cannot be written as JSON.
     """
-    body = _encoded(operation)
+    try:
+        body = _encode(operation.payload())
+    except UnicodeEncodeError:
+        message = "A text holds half of a surrogate pair, which is no Unicode."
+        raise RejectedRecord(INVALID_TEXT, "", message) from None
+    except RecursionError:
+        message = "The operation is nested too deeply to be written as JSON."
+        raise RejectedRecord(TOO_DEEP, "", message) from None
     if len(body) > most_bytes:
         message = (
             f"The operation takes {len(body):,} bytes; "
@@ -84,14 +89,3 @@ def enqueueable(
         route_of(operation),
         origin,
     )
-
-
-def _encoded(operation: Operation) -> bytes:
-    try:
-        return _ENCODER.encode(operation.payload())
-    except UnicodeEncodeError:
-        message = "A text holds half of a surrogate pair, which is no Unicode."
-        raise RejectedRecord(INVALID_TEXT, "", message) from None
-    except RecursionError:
-        message = "The operation is nested too deeply to be written as JSON."
-        raise RejectedRecord(TOO_DEEP, "", message) from None

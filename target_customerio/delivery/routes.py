@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from target_customerio.operations import (
     DeliveryReport,
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from target_customerio.operations import Operation
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True, cache_hash=True):
     """An endpoint of the Track API that takes operations.
 
     Routes are values: two that are equal are the same endpoint, and their operations

@@ -47,7 +47,7 @@ class _Request:
     @classmethod
     def of(cls, operations: Sequence[QueuedOperation]) -> _Request:
         route = operations[0].route
-        body = route.body(operation.body for operation in operations)
+        body = route.body([operation.body for operation in operations])
         return cls("POST", route.path, body, len(operations))
 
 

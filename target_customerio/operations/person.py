@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from target_customerio.operations.base import (
     PERSON_ATTRIBUTES_THAT_IDENTIFY,
@@ -102,7 +102,7 @@ class PersonHappening(PersonOperation, kw_only=True):
     id: str | UnsetType = UNSET
     name: str
     timestamp: int | UnsetType = UNSET
-    attributes: Attributes
+    attributes: Attributes | Raw
 
 
 class PersonEvent(PersonHappening, kw_only=True):

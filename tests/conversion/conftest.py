@@ -14,6 +14,7 @@ from target_customerio.conversion.actions import events_of_actions
 from target_customerio.conversion.converter import Converter
 from target_customerio.conversion.stream import ConversionSettings, Skipped
 from target_customerio.errors import RejectedRecord
+from target_customerio.reading import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from target_customerio.operations import Operation
 
 SETTINGS = frozenset(field.name for field in dataclasses.fields(ConversionSettings))
+ENCODER = msgspec.json.Encoder(decimal_format="number")
 DRAWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
@@ -47,14 +49,12 @@ def converter() -> Callable[..., Converter]:
 @pytest.fixture
 def as_json() -> Callable[[Operation], dict[str, Any]]:
     """Read an operation back from the JSON that is sent, with exact numbers."""
-    encoder = msgspec.json.Encoder(decimal_format="number")
-
-    def decoded(operation: Operation) -> dict[str, Any]:
-        read = json.loads(encoder.encode(operation), parse_float=Decimal)
+    def read_back(operation: Operation) -> dict[str, Any]:
+        read = json.loads(ENCODER.encode(operation), parse_float=Decimal)
         assert isinstance(read, dict)
         return read
 
-    return decoded
+    return read_back
 
 
 @pytest.fixture
@@ -69,9 +69,28 @@ def convert(
     ) -> dict[str, Any]:
         operation = converter(call, **options).convert(record)
         assert not isinstance(operation, Skipped)
-        return as_json(operation)
+        sent = as_json(operation)
+        parsed = as_parsed(record)
+        if parsed is not None:
+            # What came out of JSON text takes a shorter way, to the same end.
+            options.pop("notify", None)
+            shorter = converter(call, **options).convert(parsed, from_json=True)
+            assert not isinstance(shorter, Skipped)
+            assert as_json(shorter) == sent
+            assert shorter.identities() == operation.identities()
+            assert shorter.ties() == operation.ties()
+        return sent
 
     return converted
+
+
+def as_parsed(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a JSON decoder makes of a record, or None if it is no JSON."""
+    try:
+        parsed, is_valid = decoded(ENCODER.encode(record))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return parsed if is_valid and parsed == record else None
 
 
 @pytest.fixture

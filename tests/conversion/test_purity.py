@@ -198,10 +198,12 @@ SCHEMAS = st.sampled_from(
 KEYS = st.sampled_from([(), ("id",), ("userId", "event"), ("at",)])
 
 
-def outcome_of(converter: Converter, record: dict[str, Any]) -> bytes | str:
+def outcome_of(
+    converter: Converter, record: dict[str, Any], *, from_json: bool = False
+) -> bytes | str:
     """Convert a record into what can be compared."""
     try:
-        outcome = converter.convert(record)
+        outcome = converter.convert(record, from_json=from_json)
     except RejectedRecord as rejected:
         return f"rejected: {rejected.reason} {rejected.field} {rejected.message}"
     if isinstance(outcome, Skipped):
@@ -248,6 +250,53 @@ def test_what_was_converted_before_changes_nothing(
     for other in ({"event": "x", "traits": {"plan": 1}}, {"plan": 1}, {}):
         outcome_of(used, other)
     assert outcome_of(used, record) == outcome_of(converter(), record)
+
+
+DATES = st.sampled_from(
+    [
+        "2023-03-21T14:09:57.123Z",
+        "2023-03-21T14:09:57",
+        "2023-03-21T14:09",
+        "2023-03-21T14:09:57.1+02:00",
+        "2023-03-21T14:09:60Z",
+        "2023-03-21T24:00:00Z",
+        "2023-02-29T00:00:00Z",
+        "2023-03-21T14:09:57.123456Z",
+        "0000-03-21T14:09:57Z",
+        "0001-01-01T00:00:00+12:00",
+        "2023-03-21t14:09:57z",
+        "2023-W12-2T14:09:57Z",
+        'a,"2023-03-21T14:09:57Z",b',
+        '2023-03-21T14:09:57Z"',
+        '\\"2023-03-21T14:09:57Z',
+        "2023-03-21",
+        "T",
+    ]
+)
+PARSED = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=8), TEXTS, DATES, DATES
+)
+
+
+@BROAD
+@given(CALLS, records_of(PARSED), SETTINGS, SCHEMAS, KEYS)
+def test_what_came_out_of_json_is_converted_like_anything_else(
+    call: Any, record: dict[str, Any], chosen: Any, schema: Any, keys: Any
+) -> None:
+    def converter() -> Converter:
+        return Converter(
+            call,
+            stream="a-stream",
+            schema=schema,
+            key_properties=keys,
+            settings=chosen,
+            draw=lambda: "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        )
+
+    written = repr(record)
+    shorter = outcome_of(converter(), record, from_json=True)
+    assert repr(record) == written
+    assert shorter == outcome_of(converter(), record)
 
 
 SECRETS = st.one_of(
