@@ -147,8 +147,10 @@ class SingerTarget(Target):
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record, unless this very run has rejected it already."""
-        stream = self._known_stream(message_dict)
+        stream = message_dict.get("stream")
         record = message_dict.get("record")
+        if not isinstance(stream, str) or stream not in self._schemas:
+            stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
         if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):

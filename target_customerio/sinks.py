@@ -77,6 +77,7 @@ class StreamSink(BatchSink):
         self._run = run_of(target)
         self._counts = self._run.summary.streams[stream_name]
         self._read = 0
+        self._metered = 0
 
     def reject(self, source: Source, error: RejectedRecord) -> None:
         """Put aside a record that could not be mapped.
@@ -88,17 +89,14 @@ class StreamSink(BatchSink):
         self._counts.read += 1
         self._run.reject(self.stream_name, source, error)
 
-    def _count(self) -> None:
-        """Count a record for the SDK's metric, which looks at the clock each time."""
-        self._read += 1
-        if not self._read % COUNTED_AT_ONCE:
-            self.record_counter_metric.increment(COUNTED_AT_ONCE)
-
     def clean_up(self) -> None:
         """Let go of everything, once the metric is complete."""
-        self.record_counter_metric.increment(self._read % COUNTED_AT_ONCE)
-        self._read = 0
+        self._meter()
         super().clean_up()
+
+    def _meter(self) -> None:
+        self.record_counter_metric.increment(self._read - self._metered)
+        self._metered = self._read
 
     def process_batch(self, context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
         """Deliver what was taken in, from all streams.
@@ -157,7 +155,9 @@ class CallSink(StreamSink):
             record: The record, mapped.
             context: Holds the record's source.
         """
-        self._count()
+        self._read += 1
+        if self._read - self._metered == COUNTED_AT_ONCE:
+            self._meter()
         self._counts.read += 1
         source: Source = context[SOURCE]
         try:
@@ -244,7 +244,7 @@ class IgnoredSink(StreamSink):
             record: The record.
             context: Its source.
         """
-        self._count()
+        self._read += 1
         self._run.skip(self.stream_name, "unmapped stream")
 
 

@@ -56,6 +56,13 @@ def ulid_of(*parts: bytes) -> str:
     return f"0{hasher.hexdigest()[1:].upper()}"
 
 
+def _text_bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+
+
 def _key_bytes(key: list[JSON]) -> bytes:
     try:
         return _json.encode(key)
@@ -98,7 +105,7 @@ class EventIds:
         if message_id is not None:
             if len(message_id) == _ULID_CHARACTERS and is_ulid(message_id):
                 return message_id
-            return ulid_of(message_id.encode(errors="surrogatepass"))
+            return ulid_of(_text_bytes(message_id))
         key = [record.get(name) for name in self._keys]
         if key and None not in key:
             return ulid_of(self._stream, _key_bytes(key))

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 class _Holding(Struct, eq=False, gc=False):
-    """The lane that owns a key, and what is still to be done under that key."""
+    """The lane that owns a key, and the last that is to be done under that key."""
 
     lane: Lane
     last: int
-    pending: int = 1
 
 
 class Lanes:
@@ -132,7 +131,6 @@ class Lanes:
                 draft.hold_last_until(holding.lane, holding.last)
                 holding.lane = lane
             holding.last = sequence
-            holding.pending += 1
         if len(held) < len(keys):
             for key in keys:
                 if key not in holdings:
@@ -286,8 +284,6 @@ class Lanes:
         holdings = self._holdings
         for operation in operations:
             for key in operation.keys:
-                holding = holdings[key]
-                if holding.pending == 1:
+                # Whatever came before the last under a key was finished before it.
+                if holdings[key].last == operation.sequence:
                     del holdings[key]
-                else:
-                    holding.pending -= 1
