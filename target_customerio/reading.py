@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 Line: TypeAlias = str | bytes
 
-_decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 BUFFER_BYTES: Final = 1 << 18
+_REFUSED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
 
@@ -47,12 +48,16 @@ def decoded(line: Line) -> tuple[Any, bool]:
         ValueError: It is not JSON.
     """
     try:
-        return _decoder.decode(line), True
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        try:
-            return json.loads(line, parse_float=Decimal), False
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        return _decode(line), True
+    except _REFUSED:
+        return _decoded_all_the_same(line), False
+
+
+def _decoded_all_the_same(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+    try:
+        return json.loads(line, parse_float=Decimal)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 class MessageReader(GenericSingerReader[bytes]):
@@ -147,13 +152,11 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It holds none.
         """
         try:
-            message, self.line_is_valid = decoded(line)
-        except ValueError:
-            raise InputError(
-                f"Line {self._line_number} of the input is not JSON; what came before "
-                "it has been delivered. Check that nothing but the tap writes to the "
-                "pipe"
-            ) from None
+            message = _decode(line)
+            self.line_is_valid = True
+        except _REFUSED:
+            message = self._decoded_all_the_same(line)
+            self.line_is_valid = False
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise InputError(
                 f"Line {self._line_number} of the input is no Singer message: it has "
@@ -178,6 +181,16 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InputError(
                 f"A {kind} message lacks {', '.join(sorted(missing))}; mend the tap"
             )
+
+    def _decoded_all_the_same(self, line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+        try:
+            return _decoded_all_the_same(line)
+        except ValueError:
+            raise InputError(
+                f"Line {self._line_number} of the input is not JSON; what came before "
+                "it has been delivered. Check that nothing but the tap writes to the "
+                "pipe"
+            ) from None
 
     def _unknown(self, kind: str) -> InputError:
         return InputError(

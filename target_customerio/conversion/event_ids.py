@@ -101,7 +101,9 @@ class EventIds:
         Raises:
             RejectedRecord: The message id is neither text nor an integer.
         """
-        message_id = self._message_id(call)
+        message_id = call.fields.get("messageId")
+        if type(message_id) is not str or message_id.isspace():
+            message_id = self._message_id(call)
         if message_id is not None:
             if len(message_id) == _ULID_CHARACTERS and is_ulid(message_id):
                 return message_id

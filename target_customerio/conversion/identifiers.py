@@ -86,9 +86,11 @@ def resolved(value: JSON, field: str) -> PersonIdentifiers | None:
     Raises:
         RejectedRecord: It is no identifier.
     """
-    text = identifier(value, field)
-    if text is None:
-        return None
+    text = value
+    if type(text) is not str or not text or text.isspace():
+        text = identifier(value, field)
+        if text is None:
+            return None
     if text.startswith(CIO_PREFIX):
         cio_id = text.removeprefix(CIO_PREFIX)
         if not cio_id:

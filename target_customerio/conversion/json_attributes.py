@@ -23,7 +23,7 @@ from target_customerio.conversion.timestamps import typed_time, untyped_time
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.conversion.attributes import Dated, DateTree
+    from target_customerio.conversion.attributes import DateTree
     from target_customerio.operations import JSON, Attributes
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
@@ -72,8 +72,9 @@ class JSONCleaner(Cleaner):
         for name, value in cleaned.items():
             kind = type(value)
             if kind is str:
-                if name in dates:
-                    cleaned[name] = self._dated(value, dates[name], name)
+                dated = dates.get(name)
+                if dated is not None:
+                    cleaned[name] = self._dated(value, dated, name)
                 elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
                     cleaned[name] = untyped_time(value)
             elif kind is dict or kind is list:
@@ -104,14 +105,11 @@ class JSONCleaner(Cleaner):
             values = dict(values)
             for name, dated in dates.items():
                 value = values.get(name)
-                if value is not None:
+                if type(value) is str and dated is ALWAYS:
+                    values[name] = typed_time(value, name)
+                elif value is not None:
                     values[name] = self._dated(value, dated, name)
         return _encoded(values)
-
-    def _dated(self, value: JSON, dates: DateTree | Dated, field: str) -> JSON:
-        if dates is ALWAYS and type(value) is str:
-            return typed_time(value, field)
-        return super()._dated(value, dates, field)
 
 
 def _encoded(value: JSON) -> msgspec.Raw:

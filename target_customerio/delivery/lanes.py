@@ -135,7 +135,10 @@ class Lanes:
             for key in keys:
                 if key not in holdings:
                     holdings[key] = _Holding(lane, sequence)
-        if lane.in_flight is None and draft.may_go:
+        count = len(draft.operations)
+        if lane.in_flight is None and (
+            count == 1 or count >= draft.most or draft.sealed
+        ):
             self._wake(lane.index)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:

@@ -46,7 +46,7 @@ def convert(
 
 def _name(call: Call) -> str:
     for field in NAME_FIELDS:
-        name = name_of(call.fields.get(field), field)
-        if name is not None:
+        value = call.fields.get(field)
+        if value is not None and (name := name_of(value, field)) is not None:
             return name
     raise RejectedRecord("required", "event", "a track call names its event")
