@@ -44,9 +44,7 @@ COMPRESSIONS: Final = (None, "", "none", "gzip")
 """How lines may be compressed (the SDK's ``JSONLinesEncoding``)."""
 
 
-def rows_of(
-    path: str, encoding: dict[str, Any]
-) -> Iterator[Row]:
+def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
     """Read the rows of a batch file.
 
     Args:

@@ -8,19 +8,15 @@ schemas ``person_common`` (E.164 phone numbers) and ``person_merge`` (none).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
-
-from email_validator import (
-    SPECIAL_USE_DOMAIN_NAMES,
-    EmailNotValidError,
-    validate_email,
-)
 
 from target_customerio.conversion.layout import lookup
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from target_customerio.conversion.layout import Call
     from target_customerio.operations import (
         JSON,
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
 
 CIO_PREFIX: Final = "cio_"
 DEFAULT_OBJECT_TYPE: Final = "1"
-# A domain that no mail can reach, such as one in .local, makes an address none the
-# less; the library's documentation has its list changed in this way.
-SPECIAL_USE_DOMAIN_NAMES.clear()
-
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 
 
@@ -66,11 +58,23 @@ def identifier(value: JSON, field: str) -> str | None:
 @lru_cache(maxsize=16_384)
 def is_email(text: str) -> bool:
     """Tell whether a text is an e-mail address, by its syntax alone."""
+    rules = _rules_of_addresses()
     try:
-        validate_email(text, check_deliverability=False)
-    except EmailNotValidError:
+        rules.validate_email(text, check_deliverability=False)
+    except rules.EmailNotValidError:
         return False
     return True
+
+
+@cache
+def _rules_of_addresses() -> ModuleType:
+    # Takes a while to set up, which is only spent where there is an address.
+    import email_validator  # noqa: PLC0415
+
+    # A domain that no mail can reach, such as one in .local, makes an address none the
+    # less; the library's documentation has its list changed in this way.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
 
 
 def resolved(value: JSON, field: str) -> PersonIdentifiers | None:

@@ -83,7 +83,9 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._figures.requests += 1
             self._figures.bytes += end - start
-            self._figures.operations += self._buffer.count(AN_OPERATION, start, end) or 1
+            self._figures.operations += (
+                self._buffer.count(AN_OPERATION, start, end) or 1
+            )
             asyncio.get_running_loop().call_later(self._wait.next(), self._send, b"{}")
 
     def _send(self, body: bytes) -> None:

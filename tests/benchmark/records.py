@@ -123,13 +123,13 @@ class Load:
         return field if self.rows == "nested" else SNAKE_CASE.get(field, field)
 
     def _columns_of(self, stream: str) -> dict[str, Any]:
-        fields = {self.column(name): TEXT for name in ("messageId", *OWN_FIELDS[stream])}
+        fields = {
+            self.column(name): TEXT for name in ("messageId", *OWN_FIELDS[stream])
+        }
         fields["timestamp"] = TIME
         return {**fields, **self._laid_out(stream, DETAILS, as_schema=True)}
 
-    def _record(
-        self, stream: str, number: int, draw: random.Random
-    ) -> dict[str, Any]:
+    def _record(self, stream: str, number: int, draw: random.Random) -> dict[str, Any]:
         person = draw.randrange(PEOPLE)
         values = {
             "userId": f"person-{person:08}",

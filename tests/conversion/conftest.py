@@ -49,6 +49,7 @@ def converter() -> Callable[..., Converter]:
 @pytest.fixture
 def as_json() -> Callable[[Operation], dict[str, Any]]:
     """Read an operation back from the JSON that is sent, with exact numbers."""
+
     def read_back(operation: Operation) -> dict[str, Any]:
         read = json.loads(ENCODER.encode(operation), parse_float=Decimal)
         assert isinstance(read, dict)

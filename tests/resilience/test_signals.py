@@ -165,11 +165,11 @@ def test_while_asking_for_the_region(start_target: StartTarget, server: Server) 
     server.script = First(Reply(503, headers={"Retry-After": "1"}), "GET")
     child = start_target()
     child.send(schema("tracks"), *events(0, 1))
-    wait_until(lambda: server.requests)
+    # Reading goes on meanwhile.
+    wait_until(lambda: server.requests and not child.unread)
     child.signal(signal.SIGTERM)
     child.wait()
-    # The record had been read, the STATE behind it had not.
-    assert_ended_with(child, server, 1, states=0)
+    assert_ended_with(child, server, 1)
 
 
 @by_signal

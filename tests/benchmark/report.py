@@ -1,0 +1,263 @@
+"""The figures as tables: what everybody takes, and which goals are reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from measure import BARE_FLOOR, CHUNKS, CLIENT, PRODUCT, START
+from tabulate import tabulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEGMENT = "Segment's destination"
+MOST_BYTES = 500_000
+MOST_OPERATIONS = 1_000
+MILLION = 1_000_000
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Render everything that was measured.
+
+    Args:
+        results: What a suite has measured, and on what.
+
+    Returns:
+        Markdown.
+    """
+    return "\n\n".join(
+        [
+            results["made"],
+            _contenders(results["figures"]),
+            _loads(results["figures"]),
+            _goals(results["figures"]),
+        ]
+    )
+
+
+def records_a_second(figures: dict[str, Any]) -> float:
+    """Return how many records a run got through, start-up left out."""
+    return MILLION / float(figures["microseconds"])
+
+
+def _contenders(figures: dict[str, Any]) -> str:
+    floor = figures["contenders"][BARE_FLOOR.title]
+    rows = []
+    for title, each in figures["contenders"].items():
+        instructions = each["instructions"]
+        rows.append(
+            [
+                title,
+                *(
+                    f"{records_a_second(one[title]):,.0f}" if title in one else "–"
+                    for one in (figures["contenders"], *figures["latencies"].values())
+                ),
+                f"{each['microseconds'] / floor['microseconds']:.1f}",
+                "–" if instructions is None else f"{instructions / 1_000:,.0f}",
+                f"{each['peak_mb']:.0f}",
+                _each(each["operations"], each["requests"]),
+            ]
+        )
+    return _table(
+        [
+            "",
+            "records/s",
+            "at 50 ms",
+            "at 200 ms",
+            "bare floors",
+            "1,000 instructions",
+            "peak MB",
+            "records a request",
+        ],
+        rows,
+    )
+
+
+def _loads(figures: dict[str, Any]) -> str:
+    every = {
+        **figures["loads"],
+        f"track, nested, {figures['long']['records']:,} records": figures["long"],
+    }
+    rows = [
+        [
+            name,
+            f"{each['records']:,}",
+            f"{records_a_second(each):,.0f}",
+            f"{each['bytes'] / each['records'] * records_a_second(each) / MILLION:.0f}",
+            f"{each['peak_mb']:.0f}",
+            f"{fill(each):.0%}",
+        ]
+        for name, each in every.items()
+    ]
+    return _table(
+        ["what comes in", "records", "records/s", "MB/s out", "peak MB", "fill"], rows
+    )
+
+
+def fill(figures: dict[str, Any]) -> float:
+    """Return how full requests are, by the limit that binds."""
+    requests = figures["requests"]
+    return max(
+        figures["bytes"] / requests / MOST_BYTES,
+        figures["operations"] / requests / MOST_OPERATIONS,
+    )
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something to be reached.
+
+    Attributes:
+        what: What is looked at.
+        limit: The figure to be reached.
+        at_most: Whether less is better.
+        figure: Finds it; ``None`` where it was not measured.
+    """
+
+    what: str
+    limit: float
+    at_most: bool
+    figure: Callable[[dict[str, Any]], float | None]
+
+    def row(self, figures: dict[str, Any]) -> list[str]:
+        """Say what was reached."""
+        measured = self.figure(figures)
+        if measured is None:
+            return [self.what, self._limit, "–", "not measured"]
+        reached = measured <= self.limit if self.at_most else measured >= self.limit
+        return [
+            self.what,
+            self._limit,
+            f"{measured:.3g}",
+            "reached" if reached else "missed",
+        ]
+
+    @property
+    def _limit(self) -> str:
+        return f"{'at most' if self.at_most else 'at least'} {self.limit:g}"
+
+
+def _times(title: str) -> Callable[[dict[str, Any]], float | None]:
+    """Return how many times as fast the target is."""
+
+    def figure(figures: dict[str, Any]) -> float | None:
+        rival = figures["contenders"].get(title)
+        if rival is None:
+            return None
+        ours = figures["contenders"][PRODUCT.title]
+        return float(rival["microseconds"] / ours["microseconds"])
+
+    return figure
+
+
+def _floors(key: str) -> Callable[[dict[str, Any]], float | None]:
+    def figure(figures: dict[str, Any]) -> float | None:
+        ours = figures["contenders"][PRODUCT.title][key]
+        floor = figures["contenders"][BARE_FLOOR.title][key]
+        return None if ours is None or floor is None else float(ours / floor)
+
+    return figure
+
+
+def _late(latency: int) -> Callable[[dict[str, Any]], float]:
+    return lambda figures: float(
+        figures["contenders"][PRODUCT.title]["microseconds"]
+        / figures["latencies"][str(latency)][PRODUCT.title]["microseconds"]
+    )
+
+
+def _speed(load: str, other: str) -> Callable[[dict[str, Any]], float]:
+    return lambda figures: float(
+        figures["loads"][other]["microseconds"] / figures["loads"][load]["microseconds"]
+    )
+
+
+def _memory(figures: dict[str, Any]) -> float:
+    return float(max(figures["loads"]["track, nested"]["peak_mb"], _long_mb(figures)))
+
+
+def _long_mb(figures: dict[str, Any]) -> float:
+    return float(figures["long"]["peak_mb"])
+
+
+GOALS = (
+    Goal("bare floors a record", 4.2, True, _floors("microseconds")),
+    Goal("instructions of the bare floor", 3.3, True, _floors("instructions")),
+    Goal(f"times as fast as: {CHUNKS.title}", 4.5, False, _times(CHUNKS.title)),
+    Goal(f"times as fast as: {CLIENT.title}", 60, False, _times(CLIENT.title)),
+    Goal(f"times as fast as: {SEGMENT}", 3, False, _times(SEGMENT)),
+    Goal("speed at 50 ms, of that at 0 ms", 0.9, False, _late(50)),
+    Goal("speed at 200 ms with 8 connections, of that at 0 ms", 0.8, False, _late(200)),
+    Goal(
+        "speed of six calls, of that of track alone",
+        0.75,
+        False,
+        _speed("six calls, nested", "track, nested"),
+    ),
+    Goal(
+        "speed of flat rows, of that of nested ones",
+        0.75,
+        False,
+        _speed("track, flat", "track, nested"),
+    ),
+    Goal("peak MB, short run and long", 130, True, _memory),
+    Goal(
+        "MB more in the long run",
+        15,
+        True,
+        lambda figures: (
+            _long_mb(figures) - figures["loads"]["track, nested"]["peak_mb"]
+        ),
+    ),
+    Goal("peak MB while no answer comes", 130, True, lambda all_: all_["stalled_mb"]),
+    Goal(
+        "fill of the requests in the long run",
+        0.9,
+        False,
+        lambda all_: fill(all_["long"]),
+    ),
+    Goal(
+        "cost of a record in the long run, of that in the short one",
+        1.05,
+        True,
+        lambda figures: (
+            figures["long"]["microseconds"]
+            / figures["loads"]["track, nested"]["microseconds"]
+        ),
+    ),
+    Goal(
+        "memory for five times as many records of 10 KB",
+        1.15,
+        True,
+        lambda figures: (
+            figures["loads"]["track, nested, 10 KB, more"]["peak_mb"]
+            / figures["loads"]["track, nested, 10 KB"]["peak_mb"]
+        ),
+    ),
+    Goal(
+        "start-up, of that of an empty target",
+        1.15,
+        True,
+        lambda figures: (
+            figures["start_up"][PRODUCT.title] / figures["start_up"][START.title]
+        ),
+    ),
+)
+
+
+def _goals(figures: dict[str, Any]) -> str:
+    return _table(
+        ["goal", "limit", "measured", ""], [goal.row(figures) for goal in GOALS]
+    )
+
+
+def _each(operations: int, requests: int) -> str:
+    return f"{operations / requests:,.0f}" if requests else "–"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    numbers = ["left", *["right"] * (len(head) - 1)]
+    return tabulate(
+        rows, head, tablefmt="pipe", colalign=numbers, disable_numparse=True
+    )
