@@ -161,13 +161,7 @@ class CallSink(StreamSink):
         self._counts.read += 1
         source: Source = context[SOURCE]
         try:
-            for name in self._keys:
-                if name not in record:
-                    raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
-            if self._record_validator is not None:
-                misfit = self._record_validator.rejection_of(record)
-                if misfit is not None:
-                    raise misfit
+            self._check(record)
             operation = self._converter.convert(record, from_json=source.from_json)
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
@@ -178,6 +172,15 @@ class CallSink(StreamSink):
             self._help(record, error)
         else:
             self._first_records.done = True
+
+    def _check(self, record: Mapping[str, Any]) -> None:
+        for name in self._keys:
+            if name not in record:
+                raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
+        if self._record_validator is not None:
+            error = self._record_validator.rejection_of(record)
+            if error is not None:
+                raise error
 
     def _help(self, record: Mapping[str, Any], error: RejectedRecord) -> None:
         if not self._first_records.done:

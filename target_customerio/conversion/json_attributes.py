@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
+MAY_HOLD_DATES: Final = frozenset({str, dict, list})
+
 _DAY: Final = len('"2023-05-18')
 _MAY_BE_A_DATE_TIME: Final = re.compile(
     rb'T(?<=[:,\[]"\d{4}-\d\d-\d\dT)\d\d:\d\d[^"\\]*"(?=[,\]}])'
@@ -67,21 +69,8 @@ class JSONCleaner(Cleaner):
         cleaned = dict(values)
         for name in without:
             cleaned.pop(name, None)
-        if not self._convert:
-            return cleaned
-        for name, value in cleaned.items():
-            kind = type(value)
-            if kind is str:
-                dated = dates.get(name)
-                if dated is not None:
-                    cleaned[name] = self._dated(value, dated, name)
-                elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
-                    cleaned[name] = untyped_time(value)
-            elif kind is dict or kind is list:
-                if name in dates:
-                    cleaned[name] = self._dated(value, dates[name], name)
-                else:
-                    cleaned[name] = _encoded(value)
+        if self._convert:
+            self._convert_dates(cleaned, dates)
         return cleaned
 
     def encoded(
@@ -111,13 +100,26 @@ class JSONCleaner(Cleaner):
                     values[name] = self._dated(value, dated, name)
         return _encoded(values)
 
+    def _convert_dates(self, values: Attributes, dates: DateTree) -> None:
+        for name, value in values.items():
+            kind = type(value)
+            if kind not in MAY_HOLD_DATES:
+                continue
+            dated = dates.get(name)
+            if dated is not None:
+                values[name] = self._dated(value, dated, name)
+            elif kind is not str:
+                values[name] = _encoded(value)
+            elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+                values[name] = untyped_time(value)
+
 
 def _encoded(value: JSON) -> msgspec.Raw:
     """Encode an object or a list with Unix seconds for the date-times in it."""
     text = _encode(value)
     if _MAY_BE_A_DATE_TIME.search(text) is None:
         return msgspec.Raw(text)
-    parts = []
+    parts: list[bytes] = []
     end = 0
     for found in _MAY_BE_A_DATE_TIME.finditer(text):
         start = found.start() - _DAY

@@ -53,9 +53,7 @@ _MILLISECONDS: Final = (10**12, 10**13)
 
 
 _SECONDS: Final = {f"{second:02}": second for second in range(60)}
-_ENDS: Final = frozenset(
-    ("", "Z", *(f".{thousandth:03}Z" for thousandth in range(1000)))
-)
+_ENDS: Final = frozenset({"", "Z"} | {f".{number:03}Z" for number in range(1000)})
 """What follows the seconds in the form that most sources write."""
 
 

@@ -64,6 +64,12 @@ class Draft:
         return self.size - self.route.envelope_bytes - len(self.operations) + 1
 
     @property
+    def may_go(self) -> bool:
+        """Whether its lane has to be looked at: it has just been begun, or is full."""
+        count = len(self.operations)
+        return count == 1 or count >= self.most or self.sealed
+
+    @property
     def full(self) -> bool:
         """Whether no operation is to be added any more."""
         return self.sealed or len(self.operations) >= self.most

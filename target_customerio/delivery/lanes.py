@@ -126,19 +126,13 @@ class Lanes:
                 held.append(holding)
         draft = self._draft_for(operation, held, now)
         lane = draft.lane
-        for holding in held:
-            if holding.lane is not lane:
-                draft.hold_last_until(holding.lane, holding.last)
-                holding.lane = lane
-            holding.last = sequence
+        if held:
+            _line_up(held, draft, sequence)
         if len(held) < len(keys):
             for key in keys:
                 if key not in holdings:
                     holdings[key] = _Holding(lane, sequence)
-        count = len(draft.operations)
-        if lane.in_flight is None and (
-            count == 1 or count >= draft.most or draft.sealed
-        ):
+        if lane.in_flight is None and draft.may_go:
             self._wake(lane.index)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
@@ -290,3 +284,12 @@ class Lanes:
                 # Whatever came before the last under a key was finished before it.
                 if holdings[key].last == operation.sequence:
                     del holdings[key]
+
+
+def _line_up(held: Iterable[_Holding], draft: Draft, sequence: int) -> None:
+    """Have the last operation of a request come after all that it has to follow."""
+    for holding in held:
+        if holding.lane is not draft.lane:
+            draft.hold_last_until(holding.lane, holding.last)
+            holding.lane = draft.lane
+        holding.last = sequence

@@ -110,7 +110,7 @@ class Load:
             (stream,) = draw.choices(self.streams, shares)
             record = self._record(stream, number, draw)
             yield {"type": "RECORD", "stream": stream, "record": record}
-            if number % 1_000 == 999:  # noqa: PLR2004 - as the docstring says
+            if number % 1_000 == 999:
                 yield {"type": "STATE", "value": {"bookmarks": {"at": number}}}
 
     @property
@@ -154,7 +154,7 @@ class Load:
             "total": draw.randrange(10_000) / 100,
             "currency": "EUR",
             "quantity": draw.randrange(1, 9),
-            "is_gift": draw.random() < 0.1,  # noqa: PLR2004 - a tenth
+            "is_gift": draw.random() < 0.1,
             "coupon": None,
             "due_at": (moment + timedelta(days=14)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from measure import BARE_FLOOR, CHUNKS, CLIENT, PRODUCT, START
@@ -11,6 +11,7 @@ from tabulate import tabulate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NOTHING = "-"
 SEGMENT = "Segment's destination"
 MOST_BYTES = 500_000
 MOST_OPERATIONS = 1_000
@@ -50,11 +51,11 @@ def _contenders(figures: dict[str, Any]) -> str:
             [
                 title,
                 *(
-                    f"{records_a_second(one[title]):,.0f}" if title in one else "–"
+                    f"{records_a_second(one[title]):,.0f}" if title in one else NOTHING
                     for one in (figures["contenders"], *figures["latencies"].values())
                 ),
                 f"{each['microseconds'] / floor['microseconds']:.1f}",
-                "–" if instructions is None else f"{instructions / 1_000:,.0f}",
+                NOTHING if instructions is None else f"{instructions / 1_000:,.0f}",
                 f"{each['peak_mb']:.0f}",
                 _each(each["operations"], each["requests"]),
             ]
@@ -117,6 +118,7 @@ class Goal:
 
     what: str
     limit: float
+    _: KW_ONLY
     at_most: bool
     figure: Callable[[dict[str, Any]], float | None]
 
@@ -124,7 +126,7 @@ class Goal:
         """Say what was reached."""
         measured = self.figure(figures)
         if measured is None:
-            return [self.what, self._limit, "–", "not measured"]
+            return [self.what, self._limit, NOTHING, "not measured"]
         reached = measured <= self.limit if self.at_most else measured >= self.limit
         return [
             self.what,
@@ -182,46 +184,71 @@ def _long_mb(figures: dict[str, Any]) -> float:
 
 
 GOALS = (
-    Goal("bare floors a record", 4.2, True, _floors("microseconds")),
-    Goal("instructions of the bare floor", 3.3, True, _floors("instructions")),
-    Goal(f"times as fast as: {CHUNKS.title}", 4.5, False, _times(CHUNKS.title)),
-    Goal(f"times as fast as: {CLIENT.title}", 60, False, _times(CLIENT.title)),
-    Goal(f"times as fast as: {SEGMENT}", 3, False, _times(SEGMENT)),
-    Goal("speed at 50 ms, of that at 0 ms", 0.9, False, _late(50)),
-    Goal("speed at 200 ms with 8 connections, of that at 0 ms", 0.8, False, _late(200)),
+    Goal("bare floors a record", 4.2, at_most=True, figure=_floors("microseconds")),
+    Goal(
+        "instructions of the bare floor",
+        3.3,
+        at_most=True,
+        figure=_floors("instructions"),
+    ),
+    Goal(
+        f"times as fast as: {CHUNKS.title}",
+        4.5,
+        at_most=False,
+        figure=_times(CHUNKS.title),
+    ),
+    Goal(
+        f"times as fast as: {CLIENT.title}",
+        60,
+        at_most=False,
+        figure=_times(CLIENT.title),
+    ),
+    Goal(f"times as fast as: {SEGMENT}", 3, at_most=False, figure=_times(SEGMENT)),
+    Goal("speed at 50 ms, of that at 0 ms", 0.9, at_most=False, figure=_late(50)),
+    Goal(
+        "speed at 200 ms with 8 connections, of that at 0 ms",
+        0.8,
+        at_most=False,
+        figure=_late(200),
+    ),
     Goal(
         "speed of six calls, of that of track alone",
         0.75,
-        False,
-        _speed("six calls, nested", "track, nested"),
+        at_most=False,
+        figure=_speed("six calls, nested", "track, nested"),
     ),
     Goal(
         "speed of flat rows, of that of nested ones",
         0.75,
-        False,
-        _speed("track, flat", "track, nested"),
+        at_most=False,
+        figure=_speed("track, flat", "track, nested"),
     ),
-    Goal("peak MB, short run and long", 130, True, _memory),
+    Goal("peak MB, short run and long", 130, at_most=True, figure=_memory),
     Goal(
         "MB more in the long run",
         15,
-        True,
-        lambda figures: (
+        at_most=True,
+        figure=lambda figures: (
             _long_mb(figures) - figures["loads"]["track, nested"]["peak_mb"]
         ),
     ),
-    Goal("peak MB while no answer comes", 130, True, lambda all_: all_["stalled_mb"]),
+    Goal(
+        "peak MB while no answer comes",
+        130,
+        at_most=True,
+        figure=lambda figures: figures["stalled_mb"],
+    ),
     Goal(
         "fill of the requests in the long run",
         0.9,
-        False,
-        lambda all_: fill(all_["long"]),
+        at_most=False,
+        figure=lambda figures: fill(figures["long"]),
     ),
     Goal(
         "cost of a record in the long run, of that in the short one",
         1.05,
-        True,
-        lambda figures: (
+        at_most=True,
+        figure=lambda figures: (
             figures["long"]["microseconds"]
             / figures["loads"]["track, nested"]["microseconds"]
         ),
@@ -229,8 +256,8 @@ GOALS = (
     Goal(
         "memory for five times as many records of 10 KB",
         1.15,
-        True,
-        lambda figures: (
+        at_most=True,
+        figure=lambda figures: (
             figures["loads"]["track, nested, 10 KB, more"]["peak_mb"]
             / figures["loads"]["track, nested, 10 KB"]["peak_mb"]
         ),
@@ -238,8 +265,8 @@ GOALS = (
     Goal(
         "start-up, of that of an empty target",
         1.15,
-        True,
-        lambda figures: (
+        at_most=True,
+        figure=lambda figures: (
             figures["start_up"][PRODUCT.title] / figures["start_up"][START.title]
         ),
     ),
@@ -253,7 +280,7 @@ def _goals(figures: dict[str, Any]) -> str:
 
 
 def _each(operations: int, requests: int) -> str:
-    return f"{operations / requests:,.0f}" if requests else "–"
+    return f"{operations / requests:,.0f}" if requests else NOTHING
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

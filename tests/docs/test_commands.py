@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HERE = {"activate", "look", "person", "check", "pipe", "rejected", "again"}
 BY_CI = {"first", "tests", "datasette", "meltano", "lint"}
+WITH_FEWER_RECORDS = {"benchmark"}  # in tests/benchmark
 
 TAP = """#!/bin/sh
 sed -e 's/"identifies"/"public-users"/' -e 's/"tracks"/"shop-orders"/' \\
@@ -109,7 +110,7 @@ def test_every_command_of_the_readme_is_run(readme: Any) -> None:
     fences = re.findall(r"^(.*)\n```bash$", readme.text, re.MULTILINE)
 
     assert [f"<!-- run: {name} -->" for name in readme.names("run")] == fences
-    assert set(readme.names("run")) == HERE | BY_CI
+    assert set(readme.names("run")) == HERE | BY_CI | WITH_FEWER_RECORDS
 
 
 def test_ci_runs_the_commands_that_need_a_registry(root: Path, readme: Any) -> None:
