@@ -80,12 +80,13 @@ def enqueueable(
             f"Customer.io accepts {most_bytes:,}."
         )
         raise RejectedRecord(TOO_LARGE, "", message)
+    identities = operation.identities()
     return QueuedOperation(
         stream,
         operation.label,
         body,
-        operation.identities(),
-        operation.ties(),
+        identities,
+        operation.ties() if len(identities) > 1 else (),
         route_of(operation),
         origin,
     )

@@ -1,0 +1,62 @@
+"""While Customer.io is asked for the region, records are read, and none is sent."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from .child import event, schema, state, wait_until
+from .front import Reply, Request, Server, accept
+
+if TYPE_CHECKING:
+    from .conftest import StartTarget
+
+
+class HoldingTheRegion:
+    """A script that holds the answer about the region until it is told to let go."""
+
+    def __init__(self, server: Server, reply: Reply | None = None) -> None:
+        self.let_go = threading.Event()
+        self._server = server
+        self._reply = reply
+
+    def __call__(self, request: Request) -> Reply:
+        if request.method != "GET":
+            return accept(request)
+        self._server.hold(self.let_go)
+        return self._reply or accept(request)
+
+
+def test_records_are_read_meanwhile_and_sent_afterwards(
+    start_target: StartTarget, server: Server
+) -> None:
+    server.script = script = HoldingTheRegion(server)
+    child = start_target({"batch_size_rows": 10})
+    child.send(schema("tracks"), *map(event, range(35)), state({"sent": 35}))
+    wait_until(lambda: server.requests and not child.unread)
+    assert not server.posts
+    assert not child.states
+    script.let_go.set()
+    child.close_input()
+    child.wait()
+    assert child.process.returncode == 0
+    assert sorted(map(int, server.names)) == list(range(35))
+    assert child.states[-1] == {"sent": 35}
+    assert len([each for each in server.requests if each.method == "GET"]) == 1
+
+
+def test_nothing_is_sent_where_the_credentials_are_wrong(
+    start_target: StartTarget, server: Server
+) -> None:
+    server.script = script = HoldingTheRegion(server, Reply(401))
+    child = start_target({"batch_size_rows": 10})
+    child.send(schema("tracks"), *map(event, range(35)), state({"sent": 35}))
+    wait_until(lambda: server.requests and not child.unread)
+    script.let_go.set()
+    child.close_input()
+    child.wait()
+    assert child.process.returncode == 1
+    assert "`site_id`" in child.stderr
+    assert "Traceback" not in child.stderr
+    assert not server.posts
+    assert not child.states
