@@ -7,10 +7,12 @@ the record in it can be rejected instead of ending the run.
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import sys
 from collections import Counter
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -25,7 +27,12 @@ Line: TypeAlias = str | bytes
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 BUFFER_BYTES: Final = 1 << 18
-_REFUSED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+_REFUSED: Final = (
+    msgspec.DecodeError,
+    UnicodeError,
+    RecursionError,
+    InvalidOperation,
+)
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
 
@@ -53,9 +60,16 @@ def decoded(line: Line) -> tuple[Any, bool]:
         return _decoded_all_the_same(line), False
 
 
+def _number(text: str) -> Decimal | float:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of nineteen digits
+        return math.nan
+
+
 def _decoded_all_the_same(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
     try:
-        return json.loads(line, parse_float=Decimal)
+        return json.loads(line, parse_float=_number)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -205,8 +219,11 @@ def _with_large_buffer(source: IO[Any]) -> IO[Any]:
     Each time that the thread asks for more it lets go of the interpreter, and gets it
     back only when the threads that send are done with it.
     """
-    try:
-        descriptor = source.fileno()
-    except (OSError, ValueError):  # nothing but memory
+    if not (
+        isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
+    ):
         return source
-    return open(descriptor, "rb", buffering=BUFFER_BYTES, closefd=False)
+    larger = open(source.fileno(), "rb", buffering=BUFFER_BYTES, closefd=False)  # noqa: SIM115 - not ours to close
+    if source.seekable():
+        larger.seek(source.tell())
+    return larger

@@ -70,11 +70,10 @@ class Run:
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
         self._sender = _sender(settings)
-        self._delivery = Delivery(self._sender, settings.limits, self, self.meet)
+        self._delivery = Delivery(self._sender, settings.limits, self)
         self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self._met = False
-        self._meeting = Lock()
         self._ended = Event()
         self._rejecting = Lock()
 
@@ -89,11 +88,10 @@ class Run:
         Raises:
             DeliveryError: It does not, it is not, or there is no telling.
         """
-        with self._meeting:
-            if not self._met:
-                self._sender.check_account(self.settings.connection.region)
-                self._met = True
-                Thread(target=self._show_progress, daemon=True).start()
+        if not self._met:
+            self._sender.check_account(self.settings.connection.region)
+            self._met = True
+            Thread(target=self._show_progress, daemon=True).start()
 
     def skip(self, stream: str, reason: str) -> None:
         """Count a record that a rule leaves out.
@@ -128,6 +126,8 @@ class Run:
         except RejectedRecord as error:
             self._put_aside(stream, source, error, error.message)
             return
+        if not self._met:
+            self.meet()
         self._delivery.put(queued)
 
     def reject(self, stream: str, source: Source, error: RejectedRecord) -> None:

@@ -35,9 +35,6 @@ ID_LEFT_OUT: Final = (
 )
 
 
-TOLD_OF: Final = (PersonHappening, PersonIdentify)
-
-
 def draw_ulid() -> str:
     """Draw a ULID that no record will ever have again."""
     return str(ULID())
@@ -129,10 +126,9 @@ class Converter:
         return operation
 
     def _tell(self, call: Call, operation: Operation | Skipped) -> None:
-        """Say once what is easily overlooked in records of this shape."""
-        if isinstance(operation, TOLD_OF):
+        """Say once what is easily overlooked."""
+        if self._told or not call.shape.is_easily_overlooked:
             self._looked_at = call.shape
-        if self._told:
             return
         if isinstance(operation, PersonHappening) and call.overrides:
             notice = OVERRIDES_LEFT_OUT.format(", ".join(sorted(call.overrides)))

@@ -7,7 +7,7 @@ record is then a matter of picking up the values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -59,6 +59,11 @@ class Shape(Struct):
     overrides: list[str]
     containers: list[str]
     parts: dict[str, list[tuple[str, tuple[str, ...]]]]
+
+    @property
+    def is_easily_overlooked(self) -> bool:
+        """Whether there are columns that may be left out to somebody's surprise."""
+        return bool(self.overrides) or any(field == "id" for field, _ in self.fields)
 
 
 class Call(Struct):
@@ -279,7 +284,7 @@ def opened(value: JSON, name: str) -> Attributes | None:
     if isinstance(value, str):
         try:
             value = _json.decode(value)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        except (ValueError, RecursionError, InvalidOperation):
             raise RejectedRecord(
                 "invalid_json", name, "the text is no JSON object"
             ) from None

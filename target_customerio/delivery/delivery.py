@@ -12,7 +12,7 @@ from target_customerio.delivery.ledger import Ledger
 from target_customerio.delivery.throttle import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from target_customerio.delivery.ledger import Listener
     from target_customerio.delivery.limits import Limits
@@ -32,24 +32,15 @@ class Delivery:
     for, nothing more is sent, and the error is raised wherever the caller is next.
     """
 
-    def __init__(
-        self,
-        sender: Sender,
-        limits: Limits,
-        listener: Listener,
-        first: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, sender: Sender, limits: Limits, listener: Listener) -> None:
         """Start nothing yet.
 
         Args:
             sender: Sends the requests.
             limits: How much is held, and how it is spread over requests.
             listener: Told what becomes of each operation, and which states are due.
-            first: What has to be done before anything is sent, while operations are
-                taken in already; called by each thread, and raises what ends it all.
         """
         self._sender = sender
-        self._first = first
         self._ledger = Ledger(listener, self._fail)
         # Reentrant, so that a signal's handler can close what it has interrupted.
         self._lock = RLock()
@@ -150,7 +141,6 @@ class Delivery:
     def _work(self, lane: int) -> None:
         """Send what a lane has to send, one request after the other."""
         try:
-            self._first()
             while (operations := self._next(lane)) is not None:
                 self._sender.deliver(operations, self._ledger)
                 self._finish(lane)

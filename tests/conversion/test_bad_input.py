@@ -105,3 +105,11 @@ def test_a_name_that_is_no_text_is_rejected(
 ) -> None:
     record = {"userId": "1", "properties": {}, field: wrong}
     assert rejection(call, record).field == field
+
+
+@pytest.mark.parametrize("call", BODY)
+def test_a_number_in_json_text_that_no_machine_holds_is_rejected(
+    rejection: Callable[..., Any], call: str
+) -> None:
+    text = '{"a": 1e10000000000000000000}'
+    assert rejection(call, {**WHO, BODY[call]: text}).reason == "invalid_json"

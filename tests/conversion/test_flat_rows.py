@@ -231,3 +231,18 @@ def test_an_id_column_beside_a_user_id_is_nothing_to_tell(converter: Any) -> Non
     notices: list[str] = []
     converter("identify", notify=notices.append).convert({"id": 1, "user_id": 2})
     assert notices == []
+
+
+def test_what_is_left_out_is_told_of_even_if_the_first_record_left_nothing_out(
+    converter: Callable[..., Any],
+) -> None:
+    notices: list[str] = []
+    people = converter("identify", notify=notices.append)
+    people.convert({"id": None, "email": "ann@example.com"})
+    people.convert({"id": "7", "email": "ann@example.com"})
+    assert len(notices) == 1
+    orders = converter("track", notify=notices.append)
+    order = {"userId": "1", "event": "x", "recipient": "eve@example.com"}
+    orders.convert({**order, "properties": {"a": 1}})
+    orders.convert({**order, "properties": None})
+    assert len(notices) == 2

@@ -1,8 +1,9 @@
-"""While Customer.io is asked for the region, records are read, and none is sent."""
+"""Nothing is sent before Customer.io has told the region, and a refusal is told."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from .child import event, schema, state, wait_until
@@ -27,17 +28,18 @@ class HoldingTheRegion:
         return self._reply or accept(request)
 
 
-def test_records_are_read_meanwhile_and_sent_afterwards(
+def test_nothing_is_sent_before_the_region_is_known(
     start_target: StartTarget, server: Server
 ) -> None:
     server.script = script = HoldingTheRegion(server)
     child = start_target({"batch_size_rows": 10})
     child.send(schema("tracks"), *map(event, range(35)), state({"sent": 35}))
-    wait_until(lambda: server.requests and not child.unread)
+    child.close_input()
+    wait_until(lambda: server.requests)
+    time.sleep(0.3)
     assert not server.posts
     assert not child.states
     script.let_go.set()
-    child.close_input()
     child.wait()
     assert child.process.returncode == 0
     assert sorted(map(int, server.names)) == list(range(35))
@@ -45,16 +47,14 @@ def test_records_are_read_meanwhile_and_sent_afterwards(
     assert len([each for each in server.requests if each.method == "GET"]) == 1
 
 
-def test_nothing_is_sent_where_the_credentials_are_wrong(
+def test_wrong_credentials_are_told_at_the_first_record(
     start_target: StartTarget, server: Server
 ) -> None:
     server.script = script = HoldingTheRegion(server, Reply(401))
-    child = start_target({"batch_size_rows": 10})
-    child.send(schema("tracks"), *map(event, range(35)), state({"sent": 35}))
-    wait_until(lambda: server.requests and not child.unread)
     script.let_go.set()
-    child.close_input()
-    child.wait()
+    child = start_target()
+    child.send(schema("tracks"), event(0))
+    child.wait()  # the tap's pipe is still open
     assert child.process.returncode == 1
     assert "`site_id`" in child.stderr
     assert "Traceback" not in child.stderr

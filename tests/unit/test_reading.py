@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import math
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from target_customerio.errors import InputError
 from target_customerio.reading import MessageReader, StopReading, decoded
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -57,6 +61,42 @@ def test_what_is_not_finite_is_read_and_the_rest_beside_it_exactly(text: str) ->
 def test_what_is_no_json_is_a_value_error(line: bytes | str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any will do
         decoded(line)
+
+
+@pytest.mark.parametrize("exponent", ["10000000000000000000", "-10000000000000000000"])
+def test_a_number_that_no_machine_holds_is_told_from_others(exponent: str) -> None:
+    value, is_valid = decoded(f'{{"a": 1e{exponent}, "b": 1.10}}'.encode())
+    assert not is_valid
+    assert math.isnan(value["a"])
+    assert str(value["b"]) == "1.10"
+
+
+def numbers_in(source: Any) -> list[int]:
+    seen: list[Any] = []
+    MessageReader().process_lines(source, {"RECORD": seen.append})
+    return [each["n"] for each in seen]
+
+
+def test_a_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"".join(b'{"type":"RECORD","n":%d}\n' % n for n in range(9)))
+    with path.open("rb") as source:
+        assert numbers_in(source) == list(range(9))
+    with path.open("rb") as source:
+        source.readline()
+        assert numbers_in(source) == list(range(1, 9))
+    with path.open(encoding="utf-8") as source:
+        assert numbers_in(source) == list(range(9))
+
+
+@pytest.mark.parametrize("mode", ["rb", "rt"])
+def test_a_file_that_is_unpacked_on_the_way_is_left_to_its_reader(
+    tmp_path: Path, mode: Any
+) -> None:
+    path = tmp_path / "lines.gz"
+    path.write_bytes(gzip.compress(b'{"type":"RECORD","n":1}\n'))
+    with gzip.open(path, mode) as source:
+        assert numbers_in(source) == [1]
 
 
 def read(text: bytes | str) -> list[Any]:
