@@ -61,7 +61,7 @@ class OutOfRange(ValueError):  # noqa: N818 - a fact rather than a fault
     """A time lies outside the years 1 to 9999."""
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _unix_of_minute(text: str) -> int:
     """Compute the Unix seconds at which a minute of UTC begins; many events share one.
 
