@@ -11,6 +11,8 @@ import compileall
 import json
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -19,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from chart import draw
+from measure import SEGMENT
 from report import tables
 from suite import Extent, Suite
 
@@ -29,7 +32,9 @@ VERSIONS = ("singer-sdk", "msgspec", "requests", "customerio")
 
 def made(extent: Extent) -> str:
     """Say when, on what and with what the figures were made."""
-    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    versions = ", ".join(
+        [*(f"{name} {version(name)}" for name in VERSIONS), *_versions_of_node()]
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores "
@@ -37,6 +42,19 @@ def made(extent: Extent) -> str:
         f"Python {platform.python_version()}, {versions}; medians of "
         f"{extent.rounds} interleaved rounds, start-up subtracted."
     )
+
+
+def _versions_of_node() -> list[str]:
+    """Name Node.js and what is installed for it, where it is."""
+    node = shutil.which("node")
+    if node is None:
+        return []
+    asked = subprocess.run([node, "--version"], check=True, capture_output=True)
+    package = json.loads((SEGMENT / "package.json").read_text(encoding="utf-8"))
+    return [
+        f"Node.js {asked.stdout.decode().strip().removeprefix('v')}",
+        *(f"{name} {exactly}" for name, exactly in package["dependencies"].items()),
+    ]
 
 
 def main() -> None:
