@@ -39,6 +39,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     chart = pygal.HorizontalBar(
         logarithmic=True,
         range=(1, 200_000),
+        zero=1,
         style=STYLE,
         js=[],
         disable_xml_declaration=True,

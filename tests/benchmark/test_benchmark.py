@@ -59,6 +59,7 @@ def test_the_chart_shows_the_figures_that_are_kept_here(tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
     output_of(HERE, "--show", HERE / "results.json", "--chart", drawn)
     kept = (HERE / "chart.svg").read_text(encoding="utf-8")
+    assert len(set(numbers_in(kept))) == 3 * 4
     assert numbers_in(kept) == numbers_in(drawn.read_text(encoding="utf-8"))
 
 
