@@ -149,6 +149,7 @@ class SingerTarget(Target):
         """Take a record, unless this very run has rejected it already."""
         stream = message_dict.get("stream")
         record = message_dict.get("record")
+        # A call less for nearly every record.
         if not isinstance(stream, str) or stream not in self._schemas:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):

@@ -102,6 +102,7 @@ class EventIds:
             RejectedRecord: The message id is neither text nor an integer.
         """
         message_id = call.fields.get("messageId")
+        # Nearly all have one, for which two calls less a record are worth the line.
         if type(message_id) is not str or message_id.isspace():
             message_id = self._message_id(call)
         if message_id is not None:

@@ -29,6 +29,12 @@ class Figures:
     bytes: int = 0
     operations: int = 0
 
+    def taken(self) -> dict[str, int]:
+        """Return them, and begin anew."""
+        figures = asdict(self)
+        self.requests = self.bytes = self.operations = 0
+        return figures
+
 
 class Wait:
     """How long an answer takes, in seconds."""
@@ -75,9 +81,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self, start: int, end: int) -> None:
         if self._buffer.startswith(b"GET /figures"):
-            body = json.dumps(asdict(self._figures)).encode()
-            self._figures.__init__()  # type: ignore[misc]
-            self._send(body)
+            self._send(json.dumps(self._figures.taken()).encode())
         elif self._buffer.startswith(b"GET"):
             self._send(REGION)
         else:

@@ -198,6 +198,17 @@ SCHEMAS = st.sampled_from(
 KEYS = st.sampled_from([(), ("id",), ("userId", "event"), ("at",)])
 
 
+def new_converter(call: Any, schema: Any, keys: Any, chosen: Any) -> Converter:
+    return Converter(
+        call,
+        stream="a-stream",
+        schema=schema,
+        key_properties=keys,
+        settings=chosen,
+        draw=lambda: "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    )
+
+
 def outcome_of(
     converter: Converter, record: dict[str, Any], *, from_json: bool = False
 ) -> bytes | str:
@@ -219,14 +230,7 @@ def test_any_record_is_converted_skipped_or_rejected_alike_and_left_alone(
     call: Any, record: dict[str, Any], chosen: Any, schema: Any, keys: Any
 ) -> None:
     def converter() -> Converter:
-        return Converter(
-            call,
-            stream="a-stream",
-            schema=schema,
-            key_properties=keys,
-            settings=chosen,
-            draw=lambda: "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-        )
+        return new_converter(call, schema, keys, chosen)
 
     before = copy.deepcopy(record)
     written = repr(record)
@@ -284,14 +288,7 @@ def test_what_came_out_of_json_is_converted_like_anything_else(
     call: Any, record: dict[str, Any], chosen: Any, schema: Any, keys: Any
 ) -> None:
     def converter() -> Converter:
-        return Converter(
-            call,
-            stream="a-stream",
-            schema=schema,
-            key_properties=keys,
-            settings=chosen,
-            draw=lambda: "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-        )
+        return new_converter(call, schema, keys, chosen)
 
     written = repr(record)
     shorter = outcome_of(converter(), record, from_json=True)

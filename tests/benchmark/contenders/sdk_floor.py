@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.sinks import BatchSink
@@ -10,21 +10,9 @@ from singer_sdk.sinks import BatchSink
 from target_customerio.reading import MessageReader
 from target_customerio.validation import RecordValidator
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 class IdleSink(BatchSink):
     """Takes records, and does nothing with them."""
-
-    def __init__(
-        self,
-        target: Target,
-        stream_name: str,
-        schema: dict[str, Any],
-        key_properties: Sequence[str] | None,
-    ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
 
     def get_validator(self) -> RecordValidator:
         return RecordValidator(self.stream_name, self.schema)
