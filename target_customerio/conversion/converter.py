@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ulid import ULID
@@ -77,20 +76,17 @@ class Converter:
                 (DEFAULT_SEPARATOR, settings.flattening_separator)
             ),
         )
-        self._stream = Stream(
-            settings=settings,
-            cleaner=Cleaner(
-                convert_timestamps=settings.convert_timestamps,
-                omit_nulls=settings.null_attributes == "omit",
-            ),
-            event_ids=EventIds(stream, key_properties, draw),
-        )
-        self._json_stream = replace(
-            self._stream,
-            cleaner=JSONCleaner(
-                convert_timestamps=settings.convert_timestamps,
-                omit_nulls=settings.null_attributes == "omit",
-            ),
+        event_ids = EventIds(stream, key_properties, draw)
+        self._stream, self._json_stream = (
+            Stream(
+                settings=settings,
+                cleaner=cleaner(
+                    convert_timestamps=settings.convert_timestamps,
+                    omit_nulls=settings.null_attributes == "omit",
+                ),
+                event_ids=event_ids,
+            )
+            for cleaner in (Cleaner, JSONCleaner)
         )
         self._convert: Final = CALLS[call]
         self._notify = notify

@@ -51,7 +51,6 @@ class Delivery:
         self._threads: list[Thread] = []
         self._failure: BaseException | None = None
         self._closed = False
-        self._ended = False
 
     @property
     def statistics(self) -> Statistics:
@@ -69,10 +68,11 @@ class Delivery:
         """
         lanes = self._lanes
         with self._lock:
-            while self._ended or not lanes.has_room(operation):
-                self._raise_failure()
+            self._raise_failure()
+            while not lanes.has_room(operation):
                 lanes.press()
                 self._progress.wait(_BLINK)
+                self._raise_failure()
             lanes.put(operation, time.monotonic())
         if not self._threads:
             self._start()
@@ -117,7 +117,7 @@ class Delivery:
                 end and be accounted for.
         """
         with self._lock:
-            self._closed = self._ended = True
+            self._closed = True
             self._wake_all()
         self._sender.stop()
         deadline = time.monotonic() + patience_seconds
@@ -175,7 +175,6 @@ class Delivery:
         with self._lock:
             if self._failure is None:
                 self._failure = error
-                self._ended = True
             self._wake_all()
         self._sender.stop()
 

@@ -164,12 +164,11 @@ def test_while_waiting_to_try_again(
 def test_while_asking_for_the_region(start_target: StartTarget, server: Server) -> None:
     server.script = First(Reply(503, headers={"Retry-After": "1"}), "GET")
     child = start_target()
-    record, *_ = events(0, 1)
-    child.send(schema("tracks"), record)
+    child.send(schema("tracks"), *events(0, 1))
     wait_until(lambda: server.requests)
     child.signal(signal.SIGTERM)
     child.wait()
-    # The record had been read, and no STATE was to come behind it.
+    # The record had been read, the STATE behind it had not.
     assert_ended_with(child, server, 1, states=0)
 
 
