@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from threading import Condition, RLock, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from target_customerio.delivery.checkpoints import Checkpoints
@@ -68,12 +68,11 @@ class Delivery:
         """
         lanes = self._lanes
         with self._lock:
-            self._raise_failure()
-            while not lanes.has_room(operation):
-                lanes.press()
-                self._progress.wait(_BLINK)
+            if self._failure is not None or self._closed:
                 self._raise_failure()
-            lanes.put(operation, time.monotonic())
+            if not lanes.has_room(operation):
+                self._wait_for_room(operation)
+            lanes.put(operation, monotonic())
         if not self._threads:
             self._start()
 
@@ -120,9 +119,15 @@ class Delivery:
             self._closed = True
             self._wake_all()
         self._sender.stop()
-        deadline = time.monotonic() + patience_seconds
+        deadline = monotonic() + patience_seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - monotonic()))
+
+    def _wait_for_room(self, operation: QueuedOperation) -> None:
+        while not self._lanes.has_room(operation):
+            self._lanes.press()
+            self._progress.wait(_BLINK)
+            self._raise_failure()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -152,7 +157,7 @@ class Delivery:
     def _next(self, lane: int) -> Sequence[QueuedOperation] | None:
         with self._lock:
             while not self._closed and self._failure is None:
-                now = time.monotonic()
+                now = monotonic()
                 operations = self._lanes.take(lane, now)
                 if operations is not None:
                     return operations

@@ -25,6 +25,7 @@ class Draft:
         "lane",
         "limits",
         "most",
+        "most_bytes",
         "operations",
         "route",
         "sealed",
@@ -48,10 +49,12 @@ class Draft:
         self.since = since
         self.limits = limits
         self.most = min(self.route.capacity or NOTHING, limits.batch_operations)
+        self.most_bytes = limits.batch_bytes
         self.operations = [first]
         self.size = self.route.envelope_bytes + len(first.body)
         self.gates: deque[tuple[int, Lane, int]] = deque()
-        self.sealed = False
+        self.sealed = self.most == 1
+        """Whether no operation is to be added any more."""
 
     @property
     def first(self) -> int:
@@ -63,36 +66,24 @@ class Draft:
         """The bytes of the operations, without what joins and encloses them."""
         return self.size - self.route.envelope_bytes - len(self.operations) + 1
 
-    @property
-    def may_go(self) -> bool:
-        """Whether its lane has to be looked at: it has just been begun, or is full."""
-        count = len(self.operations)
-        return count == 1 or count >= self.most or self.sealed
-
-    @property
-    def full(self) -> bool:
-        """Whether no operation is to be added any more."""
-        return self.sealed or len(self.operations) >= self.most
-
     def add(self, operation: QueuedOperation) -> bool:
-        """Add an operation at the end, if it may be in this request.
+        """Add an operation of the same route at the end, if it may be in this request.
 
         Args:
             operation: The operation.
 
         Returns:
-            Whether it has the same route and there was room for it.
+            Whether there was room for it. With the last one that the request can have,
+            it is sealed.
         """
         size = self.size + 1 + len(operation.body)  # the comma is the one
-        if (
-            self.sealed
-            or len(self.operations) >= self.most
-            or size > self.limits.batch_bytes
-            or self.route != operation.route
-        ):
+        if self.sealed or size > self.most_bytes:
             return False
-        self.operations.append(operation)
         self.size = size
+        operations = self.operations
+        operations.append(operation)
+        if len(operations) == self.most:
+            self.sealed = True
         return True
 
     def hold_last_until(self, lane: Lane, sequence: int) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from target_customerio.delivery.lane import Draft, Lane
 from target_customerio.delivery.ties import TieMemory
@@ -16,12 +15,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.queued import QueuedOperation
     from target_customerio.delivery.routes import Route
 
-
-class _Holding(Struct, eq=False, gc=False):
-    """The lane that owns a key, and the last that is to be done under that key."""
-
-    lane: Lane
-    last: int
+_sequence: Final = attrgetter("sequence")
 
 
 class Lanes:
@@ -67,15 +61,16 @@ class Lanes:
         self._pressed = False
         self._filling: dict[Route, Draft] = {}
         self._ties = TieMemory()
-        self._holdings: dict[str, _Holding] = {}
+        self._holdings: dict[str, QueuedOperation] = {}
+        """The last unfinished operation under each key."""
         self._next_sequence = 0
+        self._finished = 0
         self._held_bytes = 0
-        self._held_operations = 0
 
     @property
     def held_operations(self) -> int:
         """The operations that are queued or in flight."""
-        return self._held_operations
+        return self._next_sequence - self._finished
 
     @property
     def held_bytes(self) -> int:
@@ -101,8 +96,9 @@ class Lanes:
         Returns:
             Whether it has room; a single one always has.
         """
-        return self._held_operations == 0 or (
-            self._held_operations < self._most_operations
+        held = self._next_sequence - self._finished
+        return held == 0 or (
+            held < self._most_operations
             and self._held_bytes + len(operation.body) <= self._most_bytes
         )
 
@@ -114,26 +110,25 @@ class Lanes:
             now: The current time.
         """
         operation.sequence = sequence = self._next_sequence
-        self._next_sequence += 1
-        self._held_operations += 1
+        self._next_sequence = sequence + 1
         self._held_bytes += len(operation.body)
         operation.keys = keys = self._ties.keys(operation)
         holdings = self._holdings
-        held = []
+        earlier = []
         for key in keys:
-            holding = holdings.get(key)
-            if holding is not None:
-                held.append(holding)
-        draft = self._draft_for(operation, held, now)
+            before = holdings.get(key)
+            if before is not None:
+                earlier.append(before)
+            holdings[key] = operation
+        if earlier:
+            draft = self._line_up(earlier, operation, now)
+        else:
+            draft = self._join(operation, now)
         lane = draft.lane
-        if held:
-            _line_up(held, draft, sequence)
-        if len(held) < len(keys):
-            for key in keys:
-                if key not in holdings:
-                    holdings[key] = _Holding(lane, sequence)
-        if lane.in_flight is None and draft.may_go:
-            self._wake(lane.index)
+        operation.lane = index = lane.index
+        begun = draft.operations[0] is operation
+        if lane.in_flight is None and (begun or draft.sealed):
+            self._wake(index)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
         """Take the operations that a lane is to send now, in one request.
@@ -152,7 +147,7 @@ class Lanes:
             return None
         draft = lane.drafts[0]
         hurried = self._hurried(lane, draft, now)
-        if not hurried and not draft.full:
+        if not hurried and not draft.sealed:
             return None
         count = draft.unblocked()
         if count < len(draft.operations):
@@ -193,7 +188,7 @@ class Lanes:
         self._pressed = False
         self._release(draft.operations)
         self._held_bytes -= draft.operation_bytes
-        self._held_operations -= len(draft.operations)
+        self._finished += len(draft.operations)
         for other in self._lanes:
             if other.blocked_on is lane:
                 other.blocked_on = None
@@ -218,44 +213,43 @@ class Lanes:
         for lane in self._lanes:
             self._wake(lane.index)
 
-    def _draft_for(
-        self, operation: QueuedOperation, held: list[_Holding], now: float
-    ) -> Draft:
-        """Add an operation to the request that it belongs in.
-
-        What nothing comes before may join any request that is still open. Anything
-        else goes to the end of its lane, so that requests stay in the order of their
-        first operations, and those parted at a gate do too.
-        """
-        if held:
-            latest = max(held, key=lambda each: each.last) if held[1:] else held[0]
-            return self._append(latest.lane, operation, now)
+    def _join(self, operation: QueuedOperation, now: float) -> Draft:
+        """Add an operation that nothing comes before to any request with room."""
         draft = self._filling.get(operation.route)
-        if draft is not None and draft.add(operation):
-            return draft
-        return self._fill_another(draft, operation, now)
-
-    def _fill_another(
-        self, filled: Draft | None, operation: QueuedOperation, now: float
-    ) -> Draft:
-        """Fill another request, now that one has a request's worth."""
-        if filled is not None and not filled.full:
-            filled.sealed = True
-            self._wake(filled.lane.index)
+        if draft is not None:
+            if draft.add(operation):
+                return draft
+            if not draft.sealed:
+                draft.sealed = True
+                self._wake(draft.lane.index)
         lane = min(self._lanes, key=lambda each: each.load)
-        draft = self._append(lane, operation, now)
-        self._filling[operation.route] = draft
+        self._filling[operation.route] = draft = self._append(lane, operation, now)
+        return draft
+
+    def _line_up(
+        self, earlier: Sequence[QueuedOperation], operation: QueuedOperation, now: float
+    ) -> Draft:
+        """Have an operation come after all that it has to follow.
+
+        It goes to the end of the lane of the latest of them, so that requests stay in
+        the order of their first operations, and those parted at a gate do too.
+        """
+        latest = max(earlier, key=_sequence) if earlier[1:] else earlier[0]
+        draft = self._append(self._lanes[latest.lane], operation, now)
+        for each in earlier:
+            if each.lane != latest.lane:
+                draft.hold_last_until(self._lanes[each.lane], each.sequence)
         return draft
 
     def _append(self, lane: Lane, operation: QueuedOperation, now: float) -> Draft:
         """Add an operation at the end of a lane."""
         last = lane.last
         if last is not None:
-            if last.add(operation):
+            same_route = last.route == operation.route
+            if same_route and last.add(operation):
                 return last
             # It can go, unless what nothing comes before is still being added to it.
-            filling = self._filling.get(last.route)
-            if last is not filling or last.route == operation.route:
+            if same_route or last is not self._filling.get(last.route):
                 last.sealed = True
         draft = Draft(lane, operation, now, self._limits)
         lane.drafts.append(draft)
@@ -282,14 +276,5 @@ class Lanes:
         for operation in operations:
             for key in operation.keys:
                 # Whatever came before the last under a key was finished before it.
-                if holdings[key].last == operation.sequence:
+                if holdings[key] is operation:
                     del holdings[key]
-
-
-def _line_up(held: Iterable[_Holding], draft: Draft, sequence: int) -> None:
-    """Have the last operation of a request come after all that it has to follow."""
-    for holding in held:
-        if holding.lane is not draft.lane:
-            draft.hold_last_until(holding.lane, holding.last)
-            holding.lane = draft.lane
-        holding.last = sequence
