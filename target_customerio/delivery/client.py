@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -92,7 +93,8 @@ class Client:
         self._session = session
         self._url = url.rstrip("/")
         _settle_environment(session, self._url)
-        self._timeout_seconds = timeout_seconds
+        self._timeouts = (timeout_seconds, timeout_seconds)
+        self._blank = lru_cache(maxsize=64)(self._prepare)
 
     def exchange(self, method: str, path: str, body: bytes | None) -> Answer:
         """Send one request and read the answer.
@@ -110,12 +112,9 @@ class Client:
             DeliveryError: When the request cannot even be sent.
         """
         try:
-            with self._session.request(
-                method,
-                self._url + path,
-                data=body,
-                headers={"Content-Type": "application/json"} if body else None,
-                timeout=(self._timeout_seconds, self._timeout_seconds),
+            with self._session.send(
+                self._request(method, path, body),
+                timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -131,6 +130,20 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _request(
+        self, method: str, path: str, body: bytes | None
+    ) -> requests.PreparedRequest:
+        """Fill in a request that is prepared once for each path, but for its body."""
+        request = self._blank(method, path).copy()
+        if body is not None:
+            request.body = body
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(body))
+        return request
+
+    def _prepare(self, method: str, path: str) -> requests.PreparedRequest:
+        return self._session.prepare_request(requests.Request(method, self._url + path))
 
 
 def _settle_environment(session: requests.Session, url: str) -> None:

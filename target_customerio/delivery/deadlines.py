@@ -30,17 +30,20 @@ class _TimedReader(io.RawIOBase):
         self._file = sock.makefile("rb", buffering=0)
         timeout = sock.gettimeout()
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._has_waited = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        if self._deadline is not None:
+        # The first time, the socket's own time-out is the time that is left.
+        if self._deadline is not None and self._has_waited:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 message = "the answer took too long"
                 raise TimeoutError(message)
             self._sock.settimeout(left)
+        self._has_waited = True
         return self._file.readinto(buffer)
 
     def close(self) -> None:

@@ -54,7 +54,10 @@ class Route(Struct, frozen=True, cache_hash=True):
         Returns:
             The body of the request.
         """
-        return self.prefix + b",".join(operations) + self.suffix
+        parts = [*operations]
+        parts[0] = self.prefix + parts[0]
+        parts[-1] += self.suffix
+        return b",".join(parts)  # half a megabyte, put together only once
 
 
 BATCH = Route("/api/v2/batch", b'{"batch":[', b"]}")
