@@ -51,16 +51,13 @@ def ulid_of(*parts: bytes) -> str:
     Returns:
         A ULID in its text form.
     """
+    return _ulid_of(b"\x00".join(parts))
+
+
+def _ulid_of(whole: bytes) -> str:
     hasher = _HASHER.copy()
-    hasher.update(b"\x00".join(parts))
+    hasher.update(whole)
     return f"0{hasher.hexdigest()[1:].upper()}"
-
-
-def _text_bytes(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
 
 
 def _key_bytes(key: list[JSON]) -> bytes:
@@ -108,7 +105,10 @@ class EventIds:
         if message_id is not None:
             if len(message_id) == _ULID_CHARACTERS and is_ulid(message_id):
                 return message_id
-            return ulid_of(_text_bytes(message_id))
+            try:
+                return _ulid_of(message_id.encode())
+            except UnicodeEncodeError:  # half a surrogate pair, only fit to be hashed
+                return _ulid_of(message_id.encode(errors="surrogatepass"))
         key = [record.get(name) for name in self._keys]
         if key and None not in key:
             return ulid_of(self._stream, _key_bytes(key))

@@ -41,10 +41,10 @@ def time_of(call: Call) -> int | UnsetType:
     Raises:
         RejectedRecord: It is no time.
     """
+    fields = call.fields
     for field in TIME_FIELDS:
-        value = call.fields.get(field)
-        if value is not None:
-            return call_time(value, field)
+        if field in fields:
+            return call_time(fields[field], field)
     return UNSET
 
 

@@ -30,6 +30,9 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 MAY_HOLD_DATES: Final = frozenset({str, dict, list})
 
+_T: Final = ord("T")
+"""As a number, which is found ten times as fast as the text of one character."""
+
 _DAY: Final = len('"2023-05-18')
 _MAY_BE_A_DATE_TIME: Final = re.compile(
     rb'T(?<=[:,\[]"\d{4}-\d\d-\d\dT)\d\d:\d\d[^"\\]*"(?=[,\]}])'
@@ -66,7 +69,7 @@ class JSONCleaner(Cleaner):
         """
         if self._omit:
             return super().attributes(values, dates, without)
-        cleaned = dict(values)
+        cleaned = {**values}
         for name in without:
             cleaned.pop(name, None)
         if self._convert:
@@ -91,7 +94,7 @@ class JSONCleaner(Cleaner):
         if self._omit or not self._convert:
             return self.attributes(values, dates)
         if dates:
-            values = dict(values)
+            values = {**values}
             for name, dated in dates.items():
                 value = values.get(name)
                 if type(value) is str and dated is ALWAYS:
@@ -117,7 +120,7 @@ class JSONCleaner(Cleaner):
 def _encoded(value: JSON) -> msgspec.Raw:
     """Encode an object or a list with Unix seconds for the date-times in it."""
     text = _encode(value)
-    if _MAY_BE_A_DATE_TIME.search(text) is None:
+    if _T not in text or _MAY_BE_A_DATE_TIME.search(text) is None:
         return msgspec.Raw(text)
     parts: list[bytes] = []
     end = 0

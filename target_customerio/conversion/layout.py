@@ -66,7 +66,7 @@ class Shape(Struct):
         return bool(self.overrides) or any(field == "id" for field, _ in self.fields)
 
 
-class Call(Struct):
+class Call(Struct, gc=False):
     """One record, read.
 
     Attributes:
