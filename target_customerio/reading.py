@@ -23,6 +23,8 @@ from target_customerio.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    _Callback: TypeAlias = Callable[[dict[str, Any]], None]
+
 Line: TypeAlias = str | bytes
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -33,6 +35,9 @@ _REFUSED: Final = (
     RecursionError,
     InvalidOperation,
 )
+_IRREGULAR: Final = (*_REFUSED, KeyError, TypeError)
+"""What comes of a line that is not to be decoded, or holds no message."""
+
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
 
@@ -113,7 +118,7 @@ class MessageReader(GenericSingerReader[bytes]):
     def process_lines(
         self,
         file_input: IO[Any] | None,
-        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+        callbacks: dict[str, _Callback],
     ) -> Counter[str]:
         """Read every message and hand it on.
 
@@ -129,7 +134,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         source = self.default_input if file_input is None else file_input
         source = _with_large_buffer(getattr(source, "buffer", source))
-        counts: Counter[str] = Counter()
+        counts = dict.fromkeys(callbacks, 0)
         try:
             while True:
                 self._waiting = True
@@ -140,18 +145,21 @@ class MessageReader(GenericSingerReader[bytes]):
                 self._line_number += 1
                 if not line:
                     break
-                if line.isspace():
-                    continue
-                message = self.deserialize_json(line)
-                kind = message["type"]
-                callback = callbacks.get(kind)
-                if callback is None:
-                    raise self._unknown(kind)
+                try:
+                    message = _decode(line)
+                    kind = message["type"]
+                    callback = callbacks[kind]
+                except _IRREGULAR:
+                    if line.isspace():
+                        continue
+                    message = self.deserialize_json(line)
+                    kind, callback = self._callback_for(message, callbacks)
                 callback(message)
+                self.line_is_valid = True
                 counts[kind] += 1
         except StopReading:
             pass
-        return counts
+        return Counter({kind: count for kind, count in counts.items() if count})
 
     def deserialize_json(self, line: Line) -> dict[str, Any]:
         """Decode a line that holds a Singer message.
@@ -206,8 +214,13 @@ class MessageReader(GenericSingerReader[bytes]):
                 "pipe"
             ) from None
 
-    def _unknown(self, kind: str) -> InputError:
-        return InputError(
+    def _callback_for(
+        self, message: dict[str, Any], callbacks: dict[str, _Callback]
+    ) -> tuple[str, _Callback]:
+        kind: str = message["type"]
+        if kind in callbacks:
+            return kind, callbacks[kind]
+        raise InputError(
             f"Line {self._line_number} of the input is a message of the unknown type "
             f"{kind[:LONGEST_NAME]!r}; mend the tap"
         )

@@ -35,23 +35,43 @@ class _RecordLine(msgspec.Struct):
     record: msgspec.Raw
 
 
-class Source(msgspec.Struct, gc=False):
+class Source(msgspec.Struct):
     """Where an operation comes from.
 
     Attributes:
         stream: The stream as the tap names it.
         schema: The stream's SCHEMA message as it arrived.
         line: The RECORD message as it arrived.
-        from_json: Whether the record that the sink gets is just what a JSON decoder
-            made of the line.
-        is_recent: Whether it is an event young enough to trigger campaigns.
     """
 
     stream: str
     schema: Line
     line: Line
-    from_json: bool = False
-    is_recent: bool = False
+
+
+class SourceStream(msgspec.Struct, frozen=True, eq=False):
+    """What the records of a stream have in common until its SCHEMA changes.
+
+    Attributes:
+        name: The stream as the tap names it.
+        schema: The stream's SCHEMA message as it arrived.
+        title: The stream as the summary names it, which stream maps may have renamed.
+    """
+
+    name: str
+    schema: Line
+    title: str
+
+    def source(self, line: Line) -> Source:
+        """Point to one of the records.
+
+        Args:
+            line: The RECORD message as it arrived.
+
+        Returns:
+            Where its operation comes from.
+        """
+        return Source(self.name, self.schema, line)
 
 
 class RejectedRecords:

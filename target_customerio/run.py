@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from operator import attrgetter
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import UNSET
@@ -32,7 +32,7 @@ from target_customerio.errors import (
     StateError,
 )
 from target_customerio.operations import PersonHappening
-from target_customerio.rejected import RejectedRecords, Source
+from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_SECONDS, Summary
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from target_customerio.delivery import QueuedOperation
     from target_customerio.operations import Operation
+    from target_customerio.reading import Line
+    from target_customerio.rejected import SourceStream
     from target_customerio.settings import Settings
 
 PROGRESS_SECONDS: Final = 30.0
@@ -48,7 +50,7 @@ MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
 REFUSED: Final = "Customer.io refuses it"
 _stream_and_label: Final = attrgetter("stream", "label")
-_is_recent: Final = attrgetter("origin.is_recent")
+_is_recent: Final = attrgetter("is_recent")
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -104,59 +106,59 @@ class Run:
         counts.read += 1
         counts.skipped[reason] += 1
 
-    def take(self, stream: str, operation: Operation, source: Source) -> None:
+    def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:
         """Take an operation in for delivery, unless it falls to another shard.
 
         Args:
-            stream: The name of the stream in the summary.
+            stream: The stream of the record that it comes from.
+            line: The record as it arrived.
             operation: The operation.
-            source: The record that it comes from.
 
         Raises:
             TargetError: The delivery has ended.
         """
         if self._shard is not None and not self._shard.holds(operation.leader()):
-            self.summary.streams[stream].skipped[ELSEWHERE] += 1
+            self.summary.streams[stream.title].skipped[ELSEWHERE] += 1
+            return
+        try:
+            queued = enqueueable(operation, stream, line)
+        except RejectedRecord as error:
+            self._put_aside(stream, line, error, error.message)
             return
         if isinstance(operation, PersonHappening):
             moment = operation.timestamp
-            source.is_recent = moment is UNSET or moment > self._recent_since
-        try:
-            queued = enqueueable(operation, stream, source)
-        except RejectedRecord as error:
-            self._put_aside(stream, source, error, error.message)
-            return
+            queued.is_recent = moment is UNSET or moment > self._recent_since
         if not self._met:
             self.meet()
         self._delivery.put(queued)
 
-    def reject(self, stream: str, source: Source, error: RejectedRecord) -> None:
+    def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put a record aside that becomes no operation; one of all shards does.
 
         Args:
-            stream: The name of the stream in the summary.
-            source: The record.
+            stream: The stream of the record.
+            line: The record as it arrived.
             error: What is wrong with it.
 
         Raises:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
-        if self.settings.shard.holds(source.line):
-            self._put_aside(stream, source, error, error.message)
+        if self.settings.shard.holds(line):
+            self._put_aside(stream, line, error, error.message)
         else:
-            self.summary.streams[stream].skipped[ELSEWHERE] += 1
+            self.summary.streams[stream.title].skipped[ELSEWHERE] += 1
 
     def _put_aside(
-        self, stream: str, source: Source, error: RejectedRecord, said: str
+        self, stream: SourceStream, record: Line, error: RejectedRecord, said: str
     ) -> None:
         with self._rejecting:
-            line = self._rejected_records.add(source, error)
-            self.summary.streams[stream].rejected += 1
+            line = self._rejected_records.add(stream.source(record), error)
+            self.summary.streams[stream.title].rejected += 1
         where = f"line {line} of {self._rejected_records.path}"
         self._logger.warning(
             "A record of stream '%s' is rejected, see %s: %s (%s%s)",
-            stream,
+            stream.title,
             where,
             said,
             error.reason,
@@ -169,7 +171,7 @@ class Run:
                 else RecordsRejectedError
             )
             raise kind(
-                f"A record of stream {stream!r} was rejected, and on_rejected is "
+                f"A record of stream {stream.title!r} was rejected, and on_rejected is "
                 f"abort; mend it in {where}"
             )
 
@@ -250,7 +252,7 @@ class Run:
         """
         labels = Counter(map(_stream_and_label, operations))
         for (stream, label), count in labels.items():
-            self.summary.streams[stream].delivered[label] += count
+            self.summary.streams[stream.title].delivered[label] += count
         self.summary.recent_events += sum(map(_is_recent, operations))
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
@@ -264,9 +266,9 @@ class Run:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
-        assert isinstance(operation.origin, Source)  # noqa: S101 - as taken in
         # What Customer.io says of a value may quote it; the file has it in full.
-        self._put_aside(operation.stream, operation.origin, error, REFUSED)
+        stream = cast("SourceStream", operation.stream)
+        self._put_aside(stream, cast("Line", operation.origin), error, REFUSED)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, as the Singer specification wants it.

@@ -28,8 +28,8 @@ from target_customerio.errors import (
     SettingsError,
 )
 from target_customerio.reading import LONGEST_NAME, Line, MessageReader
-from target_customerio.rejected import Source
-from target_customerio.sinks import SOURCE, StreamSink
+from target_customerio.rejected import SourceStream
+from target_customerio.sinks import FROM_JSON, LINE, STREAM, StreamSink
 from target_customerio.validation import explained
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from target_customerio.run import Run
 
-    Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
+    _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
+    _Way = tuple[_Transform | None, SourceStream, StreamSink]
 
 REPLACED: Final = (
     "_handle_termination",
@@ -71,7 +72,7 @@ class SingerTarget(Target):
             options: What the SDK's target takes.
         """
         self._schemas: dict[str, Line] = {}
-        self._ways: dict[str, list[tuple[Transform | None, StreamSink]]] = {}
+        self._ways: dict[str, list[_Way]] = {}
         self._versions_ignored = False
         super().__init__(**options)
         # Nothing is left for the SDK to drain in parallel.
@@ -138,6 +139,7 @@ class SingerTarget(Target):
         self._ways[stream] = [
             (
                 None if _changes_nothing(stream_map) else stream_map.transform,
+                SourceStream(stream, line, stream_map.stream_alias),
                 self._sink_of(stream_map),
             )
             for stream_map in self.mapper.stream_maps[stream]
@@ -147,10 +149,9 @@ class SingerTarget(Target):
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record, unless this very run has rejected it already."""
-        stream = message_dict.get("stream")
-        record = message_dict.get("record")
+        stream, record = message_dict.get("stream"), message_dict.get("record")
         # A call less for nearly every record.
-        if not isinstance(stream, str) or stream not in self._schemas:
+        if not isinstance(stream, str) or stream not in self._ways:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
@@ -161,27 +162,26 @@ class SingerTarget(Target):
         self._take(stream, record, reader.line, from_json=reader.line_is_valid)
 
     def _take(
-        self, stream: str, record: dict[str, Any], line: Line, *, from_json: bool
+        self, name: str, record: dict[str, Any], line: Line, *, from_json: bool
     ) -> None:
         """Map a record and hand it to its sinks, in the order of arrival."""
-        schema = self._schemas[stream]
-        if not self._ways[stream]:
-            self.run.skip(stream, FILTERED)
-        for transform, sink in self._ways[stream]:
+        ways = self._ways[name]
+        if not ways:
+            self.run.skip(name, FILTERED)
+        for transform, stream, sink in ways:
+            context = {STREAM: stream, LINE: line, FROM_JSON: from_json}
             if transform is None:
-                source = Source(stream, schema, line, from_json)
-                sink.process_record(record, {SOURCE: source})
+                sink.process_record(record, context)
                 continue
-            source = Source(stream, schema, line)
             try:
                 mapped = transform(record)
             except Exception as error:  # noqa: BLE001 - expressions raise anything
-                sink.reject(source, _unmappable(error))
+                sink.reject(stream, line, _unmappable(error))
                 continue
             if mapped is None:
-                self.run.skip(sink.stream_name, FILTERED)
+                self.run.skip(stream.title, FILTERED)
             else:
-                sink.process_record(mapped, {SOURCE: source})
+                sink.process_record(mapped, {**context, FROM_JSON: False})
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Queue a state behind everything that came before it."""

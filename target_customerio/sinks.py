@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from singer_sdk.target_base import Target
 
     from target_customerio.conversion.fields import CallName
-    from target_customerio.rejected import Source
+    from target_customerio.reading import Line
+    from target_customerio.rejected import SourceStream
 
-SOURCE = "source"
-"""Where the context of a record holds its source."""
+STREAM, LINE, FROM_JSON = "stream", "line", "from_json"
+"""Where the context of a record holds its stream's source and its line, and whether the
+record is just what a JSON decoder made of that line."""
 
 COUNTED_AT_ONCE = 100
 """Records of which the SDK's metric learns at once."""
@@ -79,15 +81,16 @@ class StreamSink(BatchSink):
         self._read = 0
         self._metered = 0
 
-    def reject(self, source: Source, error: RejectedRecord) -> None:
+    def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put aside a record that could not be mapped.
 
         Args:
-            source: The record's source.
+            stream: The record's stream.
+            line: The record as it arrived.
             error: What is wrong with it.
         """
         self._counts.read += 1
-        self._run.reject(self.stream_name, source, error)
+        self._run.reject(stream, line, error)
 
     def clean_up(self) -> None:
         """Let go of everything, once the metric is complete."""
@@ -153,22 +156,22 @@ class CallSink(StreamSink):
 
         Args:
             record: The record, mapped.
-            context: Holds the record's source.
+            context: Says where the record comes from.
         """
         self._read += 1
         if self._read - self._metered == COUNTED_AT_ONCE:
             self._meter()
         self._counts.read += 1
-        source: Source = context[SOURCE]
+        stream, line = context[STREAM], context[LINE]
         try:
             self._check(record)
-            operation = self._converter.convert(record, from_json=source.from_json)
+            operation = self._converter.convert(record, from_json=context[FROM_JSON])
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
             else:
-                self._run.take(self.stream_name, operation, source)
+                self._run.take(stream, line, operation)
         except RejectedRecord as error:
-            self._run.reject(self.stream_name, source, error)
+            self._run.reject(stream, line, error)
             self._help(record, error)
         else:
             self._first_records.done = True
@@ -245,7 +248,7 @@ class IgnoredSink(StreamSink):
 
         Args:
             record: The record.
-            context: Its source.
+            context: Says where it comes from.
         """
         self._read += 1
         self._run.skip(self.stream_name, "unmapped stream")

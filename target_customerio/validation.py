@@ -72,6 +72,7 @@ class RecordValidator(BaseJSONSchemaValidator):
                 f"The SCHEMA of stream {stream!r} is no JSON schema of draft 7; "
                 "mend the tap, or its catalog"
             ) from error
+        self._fits = self._compiled.is_valid
 
     def validate(self, record: dict[str, Any]) -> None:
         """Check a record the SDK's way.
@@ -96,7 +97,7 @@ class RecordValidator(BaseJSONSchemaValidator):
             Why it is rejected, or ``None`` where it fits.
         """
         try:
-            if self._compiled.is_valid(record):
+            if self._fits(record):
                 return None
             return _rejection(self._compiled.iter_errors(record))
         except ValueError:

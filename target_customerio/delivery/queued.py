@@ -24,7 +24,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     """One operation between its record and Customer.io.
 
     Attributes:
-        stream: The stream of the record.
+        stream: The caller's handle to the record's stream; never looked into.
         label: What the operation is called in the summary.
         body: The operation as JSON.
         identities: Every person and object that it names.
@@ -33,9 +33,11 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         origin: The caller's handle to the record; never looked into.
         sequence: Its place in the run, given when it is put into the delivery.
         keys: Everything it is ordered by, given when it is put into the delivery.
+        lane: The number of the lane that it is in, given when it is put there.
+        is_recent: Whether it is an event young enough to trigger campaigns.
     """
 
-    stream: str
+    stream: object
     label: str
     body: bytes
     identities: tuple[str, ...]
@@ -44,11 +46,13 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     origin: object
     sequence: int = -1
     keys: tuple[str, ...] = ()
+    lane: int = -1
+    is_recent: bool = False
 
 
 def enqueueable(
     operation: Operation,
-    stream: str,
+    stream: object,
     origin: object,
     most_bytes: int = Limits.operation_bytes,
 ) -> QueuedOperation:
@@ -56,7 +60,7 @@ def enqueueable(
 
     Args:
         operation: The operation.
-        stream: The stream of its record.
+        stream: The caller's handle to the stream of its record.
         origin: The caller's handle to its record.
         most_bytes: Most bytes that it may take.
 
