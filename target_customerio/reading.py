@@ -13,7 +13,8 @@ import math
 import sys
 from collections import Counter
 from decimal import Decimal, InvalidOperation
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from singer_sdk.io_base import GenericSingerReader
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     _Callback: TypeAlias = Callable[[dict[str, Any]], None]
 
+_Read = TypeVar("_Read")
+_Awaited: TypeAlias = "Callable[[Callable[[], Any]], Any]"
 Line: TypeAlias = str | bytes
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -35,8 +38,9 @@ _REFUSED: Final = (
     RecursionError,
     InvalidOperation,
 )
-_IRREGULAR: Final = (*_REFUSED, KeyError, TypeError)
-"""What comes of a line that is not to be decoded, or holds no message."""
+TOGETHER: Final = 32
+"""Most lines that are decoded before they are handed on, which takes less time than to
+do the one and the other for each line. A piece of :data:`BUFFER_BYTES` may be fewer."""
 
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
@@ -87,9 +91,15 @@ class MessageReader(GenericSingerReader[bytes]):
         super().__init__()
         self.line: Line = b""
         self.line_is_valid = True
-        self._line_number = 0
         self.stopped = False
+        self.before_waiting: Callable[[], None] = _nothing
+        """Called when everything that has been read is handed on, and more is waited
+        for."""
         self._waiting = False
+        self._line_number = 0
+        self._read: list[tuple[Line, Any]] = []
+        self._callbacks: dict[str, _Callback] = {}
+        self._counts: dict[str, int] = {}
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -133,33 +143,42 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: A line is no Singer message.
         """
         source = self.default_input if file_input is None else file_input
-        source = _with_large_buffer(getattr(source, "buffer", source))
-        counts = dict.fromkeys(callbacks, 0)
+        read_line = self._line_reader(getattr(source, "buffer", source))
+        self._callbacks, self._counts = callbacks, dict.fromkeys(callbacks, 0)
+        read = self._read
         try:
-            while True:
-                self._waiting = True
-                if self.stopped:
-                    break
-                self.line = line = source.readline()
-                self._waiting = False
-                self._line_number += 1
-                if not line:
-                    break
+            while not self.stopped and (line := read_line()):
                 try:
-                    message = _decode(line)
-                    kind = message["type"]
-                    callback = callbacks[kind]
-                except _IRREGULAR:
-                    if line.isspace():
-                        continue
-                    message = self.deserialize_json(line)
-                    kind, callback = self._callback_for(message, callbacks)
-                callback(message)
-                self.line_is_valid = True
-                counts[kind] += 1
+                    read.append((line, _decode(line)))
+                except _REFUSED:
+                    read.append((line, None))
+                if len(read) == TOGETHER:
+                    self._hand_on()
+            self._hand_on()
         except StopReading:
             pass
-        return Counter({kind: count for kind, count in counts.items() if count})
+        return Counter({kind: count for kind, count in self._counts.items() if count})
+
+    def _hand_on(self) -> None:
+        """Hand on the messages that were read, in order."""
+        lines = [*self._read]
+        self._read.clear()
+        callbacks, counts = self._callbacks, self._counts
+        for self.line, message in lines:
+            if self.stopped:
+                return
+            self._line_number += 1
+            try:
+                kind = message["type"]
+                callback = callbacks[kind]
+            except (KeyError, TypeError):
+                if self.line.isspace():
+                    continue
+                message = self.deserialize_json(self.line)  # noqa: PLW2901 - mended
+                kind, callback = self._callback_for(message)
+            callback(message)
+            self.line_is_valid = True
+            counts[kind] += 1
 
     def deserialize_json(self, line: Line) -> dict[str, Any]:
         """Decode a line that holds a Singer message.
@@ -214,29 +233,56 @@ class MessageReader(GenericSingerReader[bytes]):
                 "pipe"
             ) from None
 
-    def _callback_for(
-        self, message: dict[str, Any], callbacks: dict[str, _Callback]
-    ) -> tuple[str, _Callback]:
+    def _line_reader(self, source: IO[Any]) -> Callable[[], Line]:
+        """Choose what reads the next line.
+
+        A file or a pipe is read in large pieces: each time that the thread asks for
+        more it lets go of the interpreter, and gets it back only when the threads that
+        send are done with it.
+        """
+        if not (
+            isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
+        ):
+            return partial(self._awaited, source.readline)
+        file = _AwaitedFile(source.fileno(), self._awaited)
+        larger = io.BufferedReader(file, BUFFER_BYTES)
+        if source.seekable():
+            larger.seek(source.tell())
+        return larger.readline
+
+    def _awaited(self, read: Callable[[], _Read]) -> _Read:
+        """Wait for input, which a signal may interrupt."""
+        self._hand_on()
+        self.before_waiting()
+        self._waiting = True
+        try:
+            if self.stopped:
+                raise StopReading
+            return read()
+        finally:
+            self._waiting = False
+
+    def _callback_for(self, message: dict[str, Any]) -> tuple[str, _Callback]:
         kind: str = message["type"]
-        if kind in callbacks:
-            return kind, callbacks[kind]
+        if kind in self._callbacks:
+            return kind, self._callbacks[kind]
         raise InputError(
             f"Line {self._line_number} of the input is a message of the unknown type "
             f"{kind[:LONGEST_NAME]!r}; mend the tap"
         )
 
 
-def _with_large_buffer(source: IO[Any]) -> IO[Any]:
-    """Read a file or a pipe in large pieces.
+class _AwaitedFile(io.FileIO):
+    """A file or a pipe of which somebody is told before it is waited for."""
 
-    Each time that the thread asks for more it lets go of the interpreter, and gets it
-    back only when the threads that send are done with it.
-    """
-    if not (
-        isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
-    ):
-        return source
-    larger = open(source.fileno(), "rb", buffering=BUFFER_BYTES, closefd=False)  # noqa: SIM115 - not ours to close
-    if source.seekable():
-        larger.seek(source.tell())
-    return larger
+    def __init__(self, descriptor: int, awaited: _Awaited) -> None:
+        super().__init__(descriptor, closefd=False)
+        self._awaited = awaited
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
+        count: int | None = self._awaited(partial(super().readinto, buffer))
+        return count
+
+
+def _nothing() -> None:
+    pass

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 PROGRESS_SECONDS: Final = 30.0
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
+TOGETHER: Final = 32
+"""Most operations that are handed over at once, which takes less time than one by one.
+
+Where there is no room for so many, it is fewer, lest more be read than is taken."""
 REFUSED: Final = "Customer.io refuses it"
 _stream_and_label: Final = attrgetter("stream", "label")
 _is_recent: Final = attrgetter("is_recent")
@@ -76,6 +80,8 @@ class Run:
         self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self._met = False
+        self._taken: list[tuple[Operation, SourceStream, Line]] = []
+        self._together = 1  # nobody waits to hear whether the credentials are right
         self._ended = Event()
         self._rejecting = Lock()
 
@@ -109,6 +115,9 @@ class Run:
     def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:
         """Take an operation in for delivery, unless it falls to another shard.
 
+        It is handed over with a few others, at the latest before more input has to be
+        waited for.
+
         Args:
             stream: The stream of the record that it comes from.
             line: The record as it arrived.
@@ -120,17 +129,36 @@ class Run:
         if self._shard is not None and not self._shard.holds(operation.leader()):
             self.summary.streams[stream.title].skipped[ELSEWHERE] += 1
             return
-        try:
-            queued = enqueueable(operation, stream, line)
-        except RejectedRecord as error:
-            self._put_aside(stream, line, error, error.message)
+        self._taken.append((operation, stream, line))
+        if len(self._taken) >= self._together:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Hand what was taken in over to the delivery.
+
+        Raises:
+            TargetError: The delivery has ended, or the run is to stop at the first
+                rejected record.
+        """
+        if not self._taken:
             return
-        if isinstance(operation, PersonHappening):
-            moment = operation.timestamp
-            queued.is_recent = moment is UNSET or moment > self._recent_since
-        if not self._met:
-            self.meet()
-        self._delivery.put(queued)
+        taken, self._taken = self._taken, []
+        self.meet()
+        queued: list[QueuedOperation] = []
+        try:
+            for operation, stream, line in taken:
+                try:
+                    each = enqueueable(operation, stream, line)
+                except RejectedRecord as error:
+                    self._put_aside(stream, line, error, error.message)
+                    continue
+                if isinstance(operation, PersonHappening):
+                    moment = operation.timestamp
+                    each.is_recent = moment is UNSET or moment > self._recent_since
+                queued.append(each)
+        finally:
+            self._delivery.put(*queued)
+            self._together = min(TOGETHER, self._delivery.room)
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put a record aside that becomes no operation; one of all shards does.
@@ -144,6 +172,7 @@ class Run:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
+        self.hand_over()  # what is rejected stands in the file in the order of arrival
         if self.settings.shard.holds(line):
             self._put_aside(stream, line, error, error.message)
         else:
@@ -195,6 +224,7 @@ class Run:
         Raises:
             TargetError: The delivery has ended.
         """
+        self.hand_over()
         self._delivery.checkpoint(state)
 
     def drain(self) -> None:
@@ -204,6 +234,7 @@ class Run:
             TargetError: The delivery has ended.
         """
         if not self._ended.is_set():
+            self.hand_over()
             self._delivery.drain()
 
     def end(self, *, patience_seconds: float = 0.0) -> None:

@@ -78,8 +78,7 @@ class StreamSink(BatchSink):
         super().__init__(target, stream_name, schema, key_properties)
         self._run = run_of(target)
         self._counts = self._run.summary.streams[stream_name]
-        self._read = 0
-        self._metered = 0
+        self._unmetered = 0
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put aside a record that could not be mapped.
@@ -98,8 +97,8 @@ class StreamSink(BatchSink):
         super().clean_up()
 
     def _meter(self) -> None:
-        self.record_counter_metric.increment(self._read - self._metered)
-        self._metered = self._read
+        self.record_counter_metric.increment(self._unmetered)
+        self._unmetered = 0
 
     def process_batch(self, context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
         """Deliver what was taken in, from all streams.
@@ -158,8 +157,8 @@ class CallSink(StreamSink):
             record: The record, mapped.
             context: Says where the record comes from.
         """
-        self._read += 1
-        if self._read - self._metered == COUNTED_AT_ONCE:
+        self._unmetered += 1
+        if self._unmetered == COUNTED_AT_ONCE:
             self._meter()
         self._counts.read += 1
         stream, line = context[STREAM], context[LINE]
@@ -250,7 +249,7 @@ class IgnoredSink(StreamSink):
             record: The record.
             context: Says where it comes from.
         """
-        self._read += 1
+        self._unmetered += 1
         self._run.skip(self.stream_name, "unmapped stream")
 
 

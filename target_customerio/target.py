@@ -77,6 +77,7 @@ class TargetCustomerIO(SingerTarget):
         super().__init__(**options)
         self.settings = Settings.of(self.config)
         self.run = Run(self.settings, self.logger)
+        self.message_reader.before_waiting = self.run.hand_over
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Choose the sink of a stream by its call.

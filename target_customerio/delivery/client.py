@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -34,17 +33,6 @@ class Unanswered(Exception):  # noqa: N818 - nothing is wrong with the request
     """No answer came; the request may or may not have arrived."""
 
 
-class _Session(requests.Session):
-    """A session that does not even look where a redirect leads.
-
-    Otherwise `requests` prepares to follow it, reads all of its body, and fails on a
-    malformed ``Location``.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find no target in any answer."""
-
-
 def build_session(site_id: str, api_key: str, connections: int) -> requests.Session:
     """Make the session that carries every request.
 
@@ -59,7 +47,7 @@ def build_session(site_id: str, api_key: str, connections: int) -> requests.Sess
     Returns:
         The session; other transports can be mounted on it.
     """
-    session = _Session()
+    session = requests.Session()
     session.auth = HTTPBasicAuth(site_id.encode(), api_key.encode())
     session.headers.update(
         {
@@ -68,8 +56,6 @@ def build_session(site_id: str, api_key: str, connections: int) -> requests.Sess
             "Accept-Encoding": "identity",
         }
     )
-    # Nothing that an answer sets is sent back.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
         session.mount(
             scheme, TimedAdapter(pool_connections=1, pool_maxsize=connections)
@@ -92,8 +78,12 @@ class Client:
         """
         self._session = session
         self._url = url.rstrip("/")
-        _settle_environment(session, self._url)
-        self._timeouts = (timeout_seconds, timeout_seconds)
+        # Which proxy and certificates are meant is not looked up for every request.
+        settings = session.merge_environment_settings(
+            self._url, proxies={}, stream=True, verify=None, cert=None
+        )
+        timeouts = (timeout_seconds, timeout_seconds)
+        self._settings: dict[str, Any] = {**settings, "timeout": timeouts}
         self._blank = lru_cache(maxsize=64)(self._prepare)
 
     def exchange(self, method: str, path: str, body: bytes | None) -> Answer:
@@ -112,12 +102,11 @@ class Client:
             DeliveryError: When the request cannot even be sent.
         """
         try:
-            with self._session.send(
-                self._request(method, path, body),
-                timeout=self._timeouts,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            # Straight to the transport: the session would follow redirects, or try to,
+            # and keep cookies.
+            transport = self._session.get_adapter(self._url)
+            request = self._request(method, path, body)
+            with transport.send(request, **self._settings) as response:
                 return _read(response)
         except _RETRYABLE as error:
             raise Unanswered(_why(error)) from error
@@ -144,14 +133,6 @@ class Client:
 
     def _prepare(self, method: str, path: str) -> requests.PreparedRequest:
         return self._session.prepare_request(requests.Request(method, self._url + path))
-
-
-def _settle_environment(session: requests.Session, url: str) -> None:
-    """Look once, and not for every request, which proxy and certificates are meant."""
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    session.trust_env = False
-    session.proxies = settings["proxies"]
-    session.verify = settings["verify"]
 
 
 def _read(response: requests.Response) -> Answer:

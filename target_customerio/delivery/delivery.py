@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Condition, RLock, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,7 @@ class Delivery:
         """
         self._sender = sender
         self._ledger = Ledger(listener, self._fail)
-        # Reentrant, so that a signal's handler can close what it has interrupted.
-        self._lock = RLock()
+        self._lock = Lock()
         self._progress = Condition(self._lock)
         self._bells = [Condition(self._lock) for _ in range(limits.concurrency)]
         self._lanes = Lanes(limits, self._ring)
@@ -57,22 +56,29 @@ class Delivery:
         """What the delivery has cost so far."""
         return self._sender.statistics
 
-    def put(self, operation: QueuedOperation) -> None:
-        """Take an operation in, as soon as there is room for it.
+    @property
+    def room(self) -> int:
+        """How many operations can be put without waiting."""
+        return self._lanes.room
+
+    def put(self, *operations: QueuedOperation) -> None:
+        """Take operations in, each as soon as there is room for it.
 
         Args:
-            operation: The next operation of the run.
+            operations: The next operations of the run.
 
         Raises:
             TargetError: What has ended the delivery.
         """
         lanes = self._lanes
         with self._lock:
-            if self._failure is not None or self._closed:
-                self._raise_failure()
-            if not lanes.has_room(operation):
-                self._wait_for_room(operation)
-            lanes.put(operation, monotonic())
+            self._raise_failure()
+            now = monotonic()
+            all_have_room = len(operations) <= lanes.room
+            for operation in operations:
+                if not (all_have_room or lanes.has_room(operation)):
+                    now = self._wait_for_room(operation)
+                lanes.put(operation, now)
         if not self._threads:
             self._start()
 
@@ -123,11 +129,12 @@ class Delivery:
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
-    def _wait_for_room(self, operation: QueuedOperation) -> None:
+    def _wait_for_room(self, operation: QueuedOperation) -> float:
         while not self._lanes.has_room(operation):
             self._lanes.press()
             self._progress.wait(_BLINK)
             self._raise_failure()
+        return monotonic()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

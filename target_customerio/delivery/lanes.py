@@ -61,6 +61,7 @@ class Lanes:
         self._pressed = False
         self._filling: dict[Route, Draft] = {}
         self._ties = TieMemory()
+        self._tied = self._ties.tied
         self._holdings: dict[str, QueuedOperation] = {}
         """The last unfinished operation under each key."""
         self._next_sequence = 0
@@ -87,6 +88,15 @@ class Lanes:
         """The smallest sequence number that is not finished."""
         return min(self._next_sequence, *(lane.oldest for lane in self._lanes))
 
+    @property
+    def room(self) -> int:
+        """How many operations of any size there is room for."""
+        operations = self._most_operations - self.held_operations
+        return min(
+            operations,
+            (self._most_bytes - self._held_bytes) // self._limits.operation_bytes,
+        )
+
     def has_room(self, operation: QueuedOperation) -> bool:
         """Tell whether an operation may be put without holding too much.
 
@@ -112,7 +122,10 @@ class Lanes:
         operation.sequence = sequence = self._next_sequence
         self._next_sequence = sequence + 1
         self._held_bytes += len(operation.body)
-        operation.keys = keys = self._ties.keys(operation)
+        keys = operation.identities
+        if len(keys) > 1 or keys[0] in self._tied:
+            keys = self._ties.keys(operation)
+        operation.keys = keys
         holdings = self._holdings
         earlier = []
         for key in keys:
@@ -122,8 +135,12 @@ class Lanes:
             holdings[key] = operation
         if earlier:
             draft = self._line_up(earlier, operation, now)
-        else:
-            draft = self._join(operation, now)
+        else:  # it may join any request with room
+            filling = self._filling.get(operation.route)
+            if filling is not None and filling.add(operation):
+                draft = filling
+            else:
+                draft = self._fill_another(filling, operation, now)
         lane = draft.lane
         operation.lane = index = lane.index
         begun = draft.operations[0] is operation
@@ -213,15 +230,13 @@ class Lanes:
         for lane in self._lanes:
             self._wake(lane.index)
 
-    def _join(self, operation: QueuedOperation, now: float) -> Draft:
-        """Add an operation that nothing comes before to any request with room."""
-        draft = self._filling.get(operation.route)
-        if draft is not None:
-            if draft.add(operation):
-                return draft
-            if not draft.sealed:
-                draft.sealed = True
-                self._wake(draft.lane.index)
+    def _fill_another(
+        self, filled: Draft | None, operation: QueuedOperation, now: float
+    ) -> Draft:
+        """Fill another request, now that one has a request's worth."""
+        if filled is not None and not filled.sealed:
+            filled.sealed = True
+            self._wake(filled.lane.index)
         lane = min(self._lanes, key=lambda each: each.load)
         self._filling[operation.route] = draft = self._append(lane, operation, now)
         return draft

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from target_customerio.delivery.queued import QueuedOperation
 
 
@@ -37,6 +39,8 @@ class TieMemory:
         """
         self._capacity = capacity
         self._towards: OrderedDict[str, str] = OrderedDict()
+        self.tied: Mapping[str, str] = self._towards
+        """The identities for which another stands."""
 
     def keys(self, operation: QueuedOperation) -> tuple[str, ...]:
         """Name the keys of an operation, and remember what it ties together.
@@ -49,8 +53,6 @@ class TieMemory:
             which is among its identities, one of these stands for all from now on.
         """
         identities = operation.identities
-        if len(identities) == 1 and identities[0] not in self._towards:
-            return identities  # by far the most frequent, and worth the line
         keys = dict.fromkeys(identities)
         for identity in identities:
             keys[self._standing_for(identity)] = None
