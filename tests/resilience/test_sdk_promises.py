@@ -117,6 +117,35 @@ def test_state_comes_out_while_nothing_comes_in(
     assert server.names == ["0"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 77])
+def test_what_has_come_is_delivered_while_nothing_comes_in(
+    count: int, start_target: StartTarget, server: Server
+) -> None:
+    """The SDK would wait for a batch to be full, or for the end."""
+    child = start_target()
+    child.send(schema("tracks"), *map(event, range(count)))
+    wait_until(lambda: len(server.taken) == count, seconds=8)
+    finish(child)
+
+
+def test_rejections_stand_in_the_order_of_arrival(
+    start_target: StartTarget, server: Server
+) -> None:
+    """Whether a record does not fit its schema or makes too large an operation."""
+    child = start_target()
+    large = {"userId": "bo", "event": "x", "properties": {"text": "x" * 33_000}}
+    bad = [large, {"userId": "cleo"}, large, {"event": "x"}, large]
+    finish(
+        child,
+        schema("tracks"),
+        *(message for row in bad for message in (event(0), record("tracks", **row))),
+    )
+    path = child.folder / "rejected.singer.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["record"] for each in lines if each["type"] == "RECORD"] == bad
+    assert len(server.taken) == 5
+
+
 def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
     start_target: StartTarget, server: Server
 ) -> None:

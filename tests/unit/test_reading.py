@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import math
+import os
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,60 @@ def test_a_reader_that_waits_is_woken() -> None:
             raise AssertionError
 
     reader.process_lines(Waiting(), {})
+
+
+def test_everything_is_handed_on_before_more_is_waited_for() -> None:
+    descriptor, into = os.pipe()
+    happened: list[Any] = []
+    more = [b'{"type":"RECORD","n":%d}\n' % n for n in range(3)]
+
+    def before_waiting() -> None:
+        happened.append("waits")
+        if more:
+            os.write(into, more.pop(0) * 2)
+        else:
+            os.close(into)
+
+    reader = MessageReader()
+    reader.before_waiting = before_waiting
+    with open(descriptor, "rb") as source:
+        counts = reader.process_lines(
+            source, {"RECORD": lambda message: happened.append(message["n"])}
+        )
+    assert happened == ["waits", 0, 0, "waits", 1, 1, "waits", 2, 2, "waits"]
+    assert counts == {"RECORD": 6}
+
+
+@pytest.mark.parametrize("stops_at", [0, 1, 40, 99])
+def test_nothing_is_handed_on_after_the_reader_was_told_to_stop(
+    stops_at: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"".join(b'{"type":"RECORD","n":%d}\n' % n for n in range(100)))
+    reader = MessageReader()
+    seen: list[int] = []
+
+    def take(message: dict[str, Any]) -> None:
+        seen.append(message["n"])
+        if message["n"] == stops_at:
+            reader.stop()
+
+    with path.open("rb") as source:
+        reader.process_lines(source, {"RECORD": take})
+    assert seen == list(range(stops_at + 1))
+
+
+@pytest.mark.parametrize("good", [0, 1, 31, 32, 33, 70])
+def test_what_comes_before_a_bad_line_is_handed_on(good: int, tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"type":"RECORD"}\n' * good + b"secret\n" + b"{}\n" * 9)
+    seen: list[Any] = []
+    with (
+        path.open("rb") as source,
+        pytest.raises(InputError, match=f"Line {good + 1} of the input is not JSON"),
+    ):
+        MessageReader().process_lines(source, {"RECORD": seen.append})
+    assert len(seen) == good
 
 
 def test_the_wake_up_call_is_no_exception_that_a_handler_would_swallow() -> None:
