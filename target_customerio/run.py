@@ -129,8 +129,9 @@ class Run:
         if self._shard is not None and not self._shard.holds(operation.leader()):
             self.summary.streams[stream.title].skipped[ELSEWHERE] += 1
             return
-        self._taken.append((operation, stream, line))
-        if len(self._taken) >= self._together:
+        taken = self._taken
+        taken.append((operation, stream, line))
+        if len(taken) >= self._together:
             self.hand_over()
 
     def hand_over(self) -> None:

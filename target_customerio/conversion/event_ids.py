@@ -57,7 +57,7 @@ def ulid_of(*parts: bytes) -> str:
 def _ulid_of(whole: bytes) -> str:
     hasher = _HASHER.copy()
     hasher.update(whole)
-    return f"0{hasher.hexdigest()[1:].upper()}"
+    return "0" + hasher.hexdigest()[1:].upper()
 
 
 def _key_bytes(key: list[JSON]) -> bytes:

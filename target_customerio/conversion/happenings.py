@@ -61,11 +61,11 @@ def name_of(value: JSON, field: str) -> str | None:
     Raises:
         RejectedRecord: It is no text.
     """
-    if value is None or value == "":
+    if isinstance(value, str):
+        return None if not value or value.isspace() else value
+    if value is None:
         return None
-    if not isinstance(value, str):
-        raise RejectedRecord("invalid_type", field, "a name is text, and this is not")
-    return None if value.isspace() else value
+    raise RejectedRecord("invalid_type", field, "a name is text, and this is not")
 
 
 def happening(

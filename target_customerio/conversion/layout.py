@@ -50,7 +50,7 @@ class Shape(Struct):
             them; of two spellings the spec's own comes last, and wins.
         columns: The columns that are the body of a flat row.
         overrides: Columns of a flat row that would redirect a message.
-        containers: The containers that stand in the record whole.
+        containers: The containers that stand in the record whole, but for the body.
         parts: The flattened columns of each container, and the way to each.
     """
 
@@ -170,14 +170,14 @@ class Layout:
         fields = {}
         for field, name in shape.fields:
             value = record[name]
-            if value is not None and value != "":
+            if value or (value is not None and value != ""):
                 fields[field] = value
-        for name in shape.containers:
-            if type(record[name]) is not dict:
-                _container(record, shape, name)
         body = record.get(self._body)
         if type(body) is not dict or shape.parts:
             body = _container(record, shape, self._body)
+        for name in shape.containers:
+            if type(record[name]) is not dict:
+                _container(record, shape, name)
         flat = body is None
         if body is None:
             body = {name: record[name] for name in shape.columns}
@@ -208,7 +208,9 @@ class Layout:
                 name for name, column in columns if column.role is Role.OVERRIDE
             ],
             containers=[
-                name for name, column in columns if column.role is Role.CONTAINER
+                name
+                for name, column in columns
+                if column.role is Role.CONTAINER and name != self._body
             ],
             parts=parts,
         )

@@ -127,11 +127,11 @@ class Lanes:
             keys = self._ties.keys(operation)
         operation.keys = keys
         holdings = self._holdings
-        earlier = []
+        earlier: tuple[QueuedOperation, ...] = ()
         for key in keys:
             before = holdings.get(key)
             if before is not None:
-                earlier.append(before)
+                earlier += (before,)
             holdings[key] = operation
         if earlier:
             draft = self._line_up(earlier, operation, now)

@@ -52,7 +52,7 @@ def object_identity(identifiers: ObjectIdentifiers) -> str:
     return f"object:{identifiers['object_type_id']}:{identifiers['object_id']}"
 
 
-class Operation(Struct, kw_only=True):
+class Operation(Struct, kw_only=True, gc=False):
     """One operation of any kind."""
 
     label: ClassVar[str]

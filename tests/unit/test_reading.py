@@ -192,7 +192,7 @@ def test_everything_is_handed_on_before_more_is_waited_for() -> None:
 
     reader = MessageReader()
     reader.before_waiting = before_waiting
-    with open(descriptor, "rb") as source:
+    with os.fdopen(descriptor, "rb") as source:
         counts = reader.process_lines(
             source, {"RECORD": lambda message: happened.append(message["n"])}
         )
