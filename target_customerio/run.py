@@ -145,6 +145,7 @@ class Run:
             return
         taken, self._taken = self._taken, []
         self.meet()
+        recent_since = self._recent_since
         queued: list[QueuedOperation] = []
         try:
             for operation, stream, line in taken:
@@ -155,7 +156,8 @@ class Run:
                     continue
                 if isinstance(operation, PersonHappening):
                     moment = operation.timestamp
-                    each.is_recent = moment is UNSET or moment > self._recent_since
+                    if moment is UNSET or moment > recent_since:
+                        each.is_recent = True
                 queued.append(each)
         finally:
             self._delivery.put(*queued)
