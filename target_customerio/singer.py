@@ -155,8 +155,9 @@ class SingerTarget(Target):
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
-        if "rejection" in message_dict and self.run.is_echo(message_dict["rejection"]):
-            self.run.skip(stream, "rejected in this run")
+        rejection = message_dict.get("rejection")
+        if rejection is not None and self.run.accounts.is_echo(rejection):
+            self.run.accounts.skip(stream, "rejected in this run")
             return
         reader = self.message_reader
         self._take(stream, record, reader.line, from_json=reader.line_is_valid)
@@ -167,7 +168,7 @@ class SingerTarget(Target):
         """Map a record and hand it to its sinks, in the order of arrival."""
         ways = self._ways[name]
         if not ways:
-            self.run.skip(name, FILTERED)
+            self.run.accounts.skip(name, FILTERED)
         for transform, stream, sink in ways:
             context = {STREAM: stream, LINE: line, FROM_JSON: from_json}
             if transform is None:
@@ -179,7 +180,7 @@ class SingerTarget(Target):
                 sink.reject(stream, line, _unmappable(error))
                 continue
             if mapped is None:
-                self.run.skip(stream.title, FILTERED)
+                self.run.accounts.skip(stream.title, FILTERED)
             else:
                 sink.process_record(mapped, {**context, FROM_JSON: False})
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import BatchSink
 
+from target_customerio.accounts import MISSING_KEY
 from target_customerio.conversion.converter import Converter
 from target_customerio.conversion.fields import METADATA_PREFIX
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
 from target_customerio.misfit import FirstRecords
-from target_customerio.run import MISSING_KEY, Run
+from target_customerio.run import Run
 from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class StreamSink(BatchSink):
         """
         super().__init__(target, stream_name, schema, key_properties)
         self._run = run_of(target)
-        self._counts = self._run.summary.streams[stream_name]
+        self._counts = self._run.accounts.summary.streams[stream_name]
         self._unmetered = 0
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
@@ -250,7 +251,7 @@ class IgnoredSink(StreamSink):
             context: Says where it comes from.
         """
         self._unmetered += 1
-        self._run.skip(self.stream_name, "unmapped stream")
+        self._run.accounts.skip(self.stream_name, "unmapped stream")
 
 
 def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:

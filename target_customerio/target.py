@@ -113,7 +113,7 @@ class TargetCustomerIO(SingerTarget):
         super().process_endofpipe()
         self.run.drain()
         self.run.end()
-        self.run.judge()
+        self.run.accounts.judge()
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.conversion.layout import lookup
+from target_customerio.conversion.containers import lookup
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:

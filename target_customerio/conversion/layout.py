@@ -7,10 +7,8 @@ record is then a matter of picking up the values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from target_customerio.conversion.attributes import (
@@ -24,8 +22,8 @@ from target_customerio.conversion.columns import (
     Columns,
     Role,
 )
-from target_customerio.conversion.fields import BODY_OF_CALL, CallName, spellings
-from target_customerio.errors import RejectedRecord
+from target_customerio.conversion.containers import container
+from target_customerio.conversion.fields import BODY_OF_CALL, CallName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
 MOST_SHAPES: Final = 4096
 """Shapes that are remembered; the records of a stream rarely have more than a few."""
-
-_json: Final = msgspec.json.Decoder(float_hook=Decimal)
-
 
 FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
 BODY_ROLES: Final = frozenset({Role.BODY, Role.FIELD_AND_BODY})
@@ -123,7 +118,7 @@ class Call(Struct, gc=False):
     def _container(self, name: str) -> Attributes:
         found = self._opened.get(name)
         if found is None:
-            found = _container(self._record, self.shape, name) or {}
+            found = container(self._record, self.shape.parts, name) or {}
             self._opened[name] = found
         return found
 
@@ -174,10 +169,10 @@ class Layout:
                 fields[field] = value
         body = record.get(self._body)
         if type(body) is not dict or shape.parts:
-            body = _container(record, shape, self._body)
+            body = container(record, shape.parts, self._body)
         for name in shape.containers:
             if type(record[name]) is not dict:
-                _container(record, shape, name)
+                container(record, shape.parts, name)
         flat = body is None
         if body is None:
             body = {name: record[name] for name in shape.columns}
@@ -239,91 +234,3 @@ def _place(
         tree[step] = branch
         tree = branch
     tree.setdefault(last, value)
-
-
-def _container(
-    record: Mapping[str, JSON], shape: Shape, name: str
-) -> Attributes | None:
-    """Return a container whole: its own object, and its flattened columns below it."""
-    whole = record.get(name)
-    parts = shape.parts.get(name)
-    if type(whole) is not dict:
-        whole = None if whole is None or whole == "" else opened(whole, name)
-    if not parts:
-        return whole
-    merged: Attributes = dict(whole or {})
-    for column, path in parts:
-        _merge(merged, path, record[column])
-    return merged
-
-
-def _merge(merged: Attributes, path: tuple[str, ...], value: JSON) -> None:
-    *way, last = path
-    for step in way:
-        below = merged.get(step)
-        if below is not None and not isinstance(below, Mapping):
-            return
-        branch = dict(below or {})
-        merged[step] = branch
-        merged = branch
-    if merged.get(last) is None or (merged[last] == "" and value):
-        merged[last] = value
-
-
-def opened(value: JSON, name: str) -> Attributes | None:
-    """Return an object that may have come as JSON text.
-
-    Args:
-        value: An object, or the text of one; warehouses hand out JSON columns as text.
-        name: The field's name, for the rejection.
-
-    Returns:
-        The object, or ``None`` where the text is ``null``.
-
-    Raises:
-        RejectedRecord: It is anything else.
-    """
-    if isinstance(value, str):
-        try:
-            value = _json.decode(value)
-        except (ValueError, RecursionError, InvalidOperation):
-            raise RejectedRecord(
-                "invalid_json", name, "the text is no JSON object"
-            ) from None
-    if value is None or isinstance(value, dict):
-        return value
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise RejectedRecord(
-        "invalid_type", name, "expected an object, or the JSON text of one"
-    )
-
-
-def lookup(container: Attributes, *path: str) -> JSON:
-    """Find a field of the spec in a container, under either of its names.
-
-    Args:
-        container: The traits, properties or context.
-        path: The way to it, in the spec's spelling.
-
-    Returns:
-        The value, or ``None`` where it is missing, null or empty.
-
-    Raises:
-        RejectedRecord: An object on the way is none.
-    """
-    value: JSON = container
-    for step in path:
-        if not isinstance(value, Mapping):
-            opened_value = opened(value, step)
-            if opened_value is None:
-                return None
-            value = opened_value
-        for spelling in spellings(step):
-            found = value.get(spelling)
-            if found is not None and found != "":
-                value = found
-                break
-        else:
-            return None
-    return value

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET, UnsetType
 
 from target_customerio.conversion.attributes import NO_DATES
+from target_customerio.conversion.containers import lookup, opened
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING
-from target_customerio.conversion.layout import lookup, opened
 
 if TYPE_CHECKING:
     from target_customerio.conversion.attributes import Cleaner

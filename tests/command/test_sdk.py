@@ -129,7 +129,7 @@ def test_every_record_of_a_standard_test_lands_in_the_workspace(
     sdk_runner.sync_all()
     (target,) = sdk_runner.targets
     records = [each for each in messages if each["type"] == "RECORD"]
-    assert target.run.summary.delivered == len(records)
+    assert target.run.accounts.summary.delivered == len(records)
     with Workspace(tmp_path / "workspace.db") as workspace:
         assert len(workspace.snapshot()["people"]) == PEOPLE[name]
 

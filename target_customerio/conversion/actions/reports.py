@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
+from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import time_of
 from target_customerio.conversion.identifiers import PersonFinder, identifier
-from target_customerio.conversion.layout import lookup
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import DeliveryReport, PersonContentReport
 

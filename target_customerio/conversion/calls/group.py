@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.conversion.columns import DELETED_AT
+from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.identifiers import (
     PersonFinder,
     identifier,
     object_identifiers,
 )
-from target_customerio.conversion.layout import lookup
 from target_customerio.conversion.relationships import (
     RELATION_KEYS,
     found_in,

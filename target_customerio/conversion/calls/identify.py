@@ -9,13 +9,13 @@ from msgspec import UNSET, UnsetType
 
 from target_customerio.conversion.attributes import NO_DATES
 from target_customerio.conversion.columns import DELETED_AT
+from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import (
     PersonFinder,
     identifier,
     object_identifiers,
 )
-from target_customerio.conversion.layout import lookup
 from target_customerio.conversion.relationships import (
     RELATION_KEYS,
     found_in,

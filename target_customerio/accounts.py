@@ -1,0 +1,197 @@
+"""The accounts of a run: what became of each record, and how far STATE has come."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from operator import attrgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from target_customerio.errors import (
+    MissingKeyPropertyError,
+    RecordsRejectedError,
+    RejectedRecord,
+    StateError,
+)
+from target_customerio.rejected import RejectedRecords
+from target_customerio.summary import Summary
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping, Sequence
+
+    from target_customerio.delivery import QueuedOperation
+    from target_customerio.reading import Line
+    from target_customerio.rejected import SourceStream
+    from target_customerio.settings import Settings
+
+MISSING_KEY: Final = "missing_key"
+ELSEWHERE: Final = "another shard"
+REFUSED: Final = "Customer.io refuses it"
+_stream_and_label: Final = attrgetter("stream", "label")
+_is_recent: Final = attrgetter("is_recent")
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class Accounts:
+    """Counts records, puts the rejected ones aside, and writes STATE.
+
+    It is the listener of the delivery, whose threads call it one at a time; the thread
+    that reads records calls it too.
+    """
+
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+        """Open nothing yet.
+
+        Args:
+            settings: The settings.
+            logger: Takes what the user should know.
+        """
+        self.summary = Summary()
+        self._on_rejected = settings.on_rejected
+        self._logger = logger
+        self._rejected_records = RejectedRecords(settings.rejected_path)
+        self._rejecting = Lock()
+
+    def skip(self, stream: str, reason: str) -> None:
+        """Count a record that comes to no sink, or to one that only counts.
+
+        Args:
+            stream: The name of the stream in the summary.
+            reason: The rule that leaves it out.
+        """
+        counts = self.summary.streams[stream]
+        counts.read += 1
+        counts.skipped[reason] += 1
+
+    def leave_to_another_shard(self, stream: str) -> None:
+        """Count a record that a sink has read and that falls to another shard.
+
+        Args:
+            stream: The name of the stream in the summary.
+        """
+        self.summary.streams[stream].skipped[ELSEWHERE] += 1
+
+    def is_echo(self, rejection: object) -> bool:
+        """Tell whether a record comes out of this run's own rejected records.
+
+        Args:
+            rejection: What stands beside the record.
+
+        Returns:
+            Whether it does, and has been dealt with.
+        """
+        return self._rejected_records.holds_already(rejection)
+
+    def put_aside(
+        self,
+        stream: SourceStream,
+        record: Line,
+        error: RejectedRecord,
+        said: str | None = None,
+    ) -> None:
+        """Write a record to the file of rejected records, and say so.
+
+        Args:
+            stream: The stream of the record.
+            record: The record as it arrived.
+            error: What is wrong with it.
+            said: What is said of it, unless it is the error's message.
+
+        Raises:
+            RecordsRejectedError: The run is to stop at the first.
+            RejectedFileError: It cannot be put aside.
+        """
+        with self._rejecting:
+            line = self._rejected_records.add(stream.source(record), error)
+            self.summary.streams[stream.title].rejected += 1
+        where = f"line {line} of {self._rejected_records.path}"
+        self._logger.warning(
+            "A record of stream '%s' is rejected, see %s: %s (%s%s)",
+            stream.title,
+            where,
+            said or error.message,
+            error.reason,
+            f", {error.field}" if error.field else "",
+        )
+        if self._on_rejected == "abort":
+            kind = (
+                MissingKeyPropertyError
+                if error.reason == MISSING_KEY
+                else RecordsRejectedError
+            )
+            raise kind(
+                f"A record of stream {stream.title!r} was rejected, and on_rejected is "
+                f"abort; mend it in {where}"
+            )
+
+    def judge(self) -> None:
+        """Fail the run if records were rejected and the settings say so.
+
+        Raises:
+            RecordsRejectedError: They were, and they do.
+        """
+        rejected = self.summary.rejected
+        if rejected and self._on_rejected == "fail":
+            what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
+            raise RecordsRejectedError(
+                f"{what} rejected, see {self._rejected_records.path}; everything else "
+                "is delivered. Move the file, mend it and pipe it in again, or set "
+                "on_rejected to continue"
+            )
+
+    def delivered(self, operations: Sequence[QueuedOperation]) -> None:
+        """Count operations that Customer.io has taken.
+
+        Args:
+            operations: The operations.
+        """
+        labels = Counter(map(_stream_and_label, operations))
+        for (stream, label), count in labels.items():
+            self.summary.streams[stream.title].delivered[label] += count
+        self.summary.recent_events += sum(map(_is_recent, operations))
+
+    def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
+        """Put aside the record of an operation that Customer.io has refused.
+
+        Args:
+            operation: The operation.
+            error: What is wrong with it.
+
+        Raises:
+            RecordsRejectedError: The run is to stop at the first.
+            RejectedFileError: It cannot be put aside.
+        """
+        # What Customer.io says of a value may quote it; the file has it in full.
+        stream = cast("SourceStream", operation.stream)
+        self.put_aside(stream, cast("Line", operation.origin), error, REFUSED)
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write STATE, as the Singer specification wants it.
+
+        Args:
+            state: The state.
+
+        Raises:
+            StateError: Nobody takes it.
+        """
+        try:
+            text = _encoder.encode(state).decode()
+        except UnicodeEncodeError:  # half a surrogate pair in a bookmark
+            text = json.dumps(state, default=str)
+        try:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            raise StateError(
+                "STATE cannot be written to standard output, which is closed or full; "
+                "what was delivered after the last STATE will be sent again"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file of rejected records."""
+        self._rejected_records.close()
