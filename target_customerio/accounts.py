@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from collections import Counter
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
-
-import msgspec
 
 from target_customerio.errors import (
     MissingKeyPropertyError,
@@ -17,6 +15,7 @@ from target_customerio.errors import (
     RejectedRecord,
     StateError,
 )
+from target_customerio.exact_json import encode_anything
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import Summary
 
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
 REFUSED: Final = "Customer.io refuses it"
+_WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
+_FIELD: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,99}", re.ASCII)
 _stream_and_label: Final = attrgetter("stream", "label")
 _is_recent: Final = attrgetter("is_recent")
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class Accounts:
@@ -92,7 +92,7 @@ class Accounts:
         stream: SourceStream,
         record: Line,
         error: RejectedRecord,
-        said: str | None = None,
+        shown: RejectedRecord | None = None,
     ) -> None:
         """Write a record to the file of rejected records, and say so.
 
@@ -100,7 +100,7 @@ class Accounts:
             stream: The stream of the record.
             record: The record as it arrived.
             error: What is wrong with it.
-            said: What is said of it, unless it is the error's message.
+            shown: What is said of it where the error itself may quote the record.
 
         Raises:
             RecordsRejectedError: The run is to stop at the first.
@@ -109,14 +109,15 @@ class Accounts:
         with self._rejecting:
             line = self._rejected_records.add(stream.source(record), error)
             self.summary.streams[stream.title].rejected += 1
+        shown = shown or error
         where = f"line {line} of {self._rejected_records.path}"
         self._logger.warning(
             "A record of stream '%s' is rejected, see %s: %s (%s%s)",
             stream.title,
             where,
-            said or error.message,
-            error.reason,
-            f", {error.field}" if error.field else "",
+            shown.message,
+            shown.reason,
+            f", {shown.field}" if shown.field else "",
         )
         if self._on_rejected == "abort":
             kind = (
@@ -166,9 +167,9 @@ class Accounts:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
-        # What Customer.io says of a value may quote it; the file has it in full.
         stream = cast("SourceStream", operation.stream)
-        self.put_aside(stream, cast("Line", operation.origin), error, REFUSED)
+        line = cast("Line", operation.origin)
+        self.put_aside(stream, line, error, shown=_without_quotes(error))
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, as the Singer specification wants it.
@@ -179,10 +180,7 @@ class Accounts:
         Raises:
             StateError: Nobody takes it.
         """
-        try:
-            text = _encoder.encode(state).decode()
-        except UnicodeEncodeError:  # half a surrogate pair in a bookmark
-            text = json.dumps(state, default=str)
+        text = encode_anything(state).decode()
         try:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
@@ -195,3 +193,15 @@ class Accounts:
     def close(self) -> None:
         """Close the file of rejected records."""
         self._rejected_records.close()
+
+
+def _without_quotes(error: RejectedRecord) -> RejectedRecord:
+    """Keep of what Customer.io says only what is a word of its own or a field's name.
+
+    The rest may quote a value of the record; the file has it in full.
+    """
+    return RejectedRecord(
+        error.reason if _WORD.fullmatch(error.reason) else "refused",
+        error.field if _FIELD.fullmatch(error.field) else "",
+        REFUSED,
+    )

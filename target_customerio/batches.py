@@ -15,9 +15,8 @@ from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
-import msgspec
-
 from target_customerio.errors import InputError
+from target_customerio.exact_json import encode
 from target_customerio.reading import decoded
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE: Final = 1_000
 """Rows of a Parquet file that are held at a time."""
 
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _UNREADABLE: Final = (
     OSError,
     EOFError,
@@ -116,7 +114,7 @@ def _parquet_rows(
         ) from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):
-            yield record, _encoder.encode(record), False
+            yield record, encode(record), False
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

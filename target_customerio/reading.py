@@ -20,6 +20,7 @@ import msgspec
 from singer_sdk.io_base import GenericSingerReader
 
 from target_customerio.errors import InputError
+from target_customerio.exact_json import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ _Read = TypeVar("_Read")
 _Awaited: TypeAlias = "Callable[[Callable[[], Any]], Any]"
 Line: TypeAlias = str | bytes
 
-_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 BUFFER_BYTES: Final = 1 << 18
 _REFUSED: Final = (
     msgspec.DecodeError,
@@ -64,7 +64,7 @@ def decoded(line: Line) -> tuple[Any, bool]:
         ValueError: It is not JSON.
     """
     try:
-        return _decode(line), True
+        return decode(line), True
     except _REFUSED:
         return _decoded_all_the_same(line), False
 
@@ -149,7 +149,7 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             while not self.stopped and (line := read_line()):
                 try:
-                    read.append((line, _decode(line)))
+                    read.append((line, decode(line)))
                 except _REFUSED:
                     read.append((line, None))
                 if len(read) == TOGETHER:
@@ -193,7 +193,7 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It holds none.
         """
         try:
-            message = _decode(line)
+            message = decode(line)
             self.line_is_valid = True
         except _REFUSED:
             message = self._decoded_all_the_same(line)

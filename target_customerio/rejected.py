@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
+from target_customerio.exact_json import encode, encode_anything
 
 if TYPE_CHECKING:
     from target_customerio.reading import Line
 
 OWNER_ONLY: Final = 0o600
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _MESSAGES_START: Final = (
     b'{"type":"RECORD",',
     b'{"type":"SCHEMA",',
@@ -199,9 +199,9 @@ def _rejected_line(source: Source, error: RejectedRecord) -> bytes:
         "at": _now(),
     }
     return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}' % (
-        _encoder.encode(source.stream),
+        encode(source.stream),
         _record_as_it_arrived(source.line),
-        _encoder.encode(rejection),
+        encode(rejection),
     )
 
 
@@ -216,13 +216,4 @@ def _record_as_it_arrived(line: Line) -> bytes:
         record = json.loads(
             line, parse_float=Decimal, parse_constant=_NOT_FINITE.__getitem__
         )["record"]
-    try:
-        return _encoder.encode(record)
-    except UnicodeEncodeError:
-        return json.dumps(record, default=_number).encode()
-
-
-def _number(value: Decimal) -> float | str:
-    """Put a decimal beside half a surrogate pair, which takes the standard library."""
-    number = float(value)
-    return number if Decimal(repr(number)) == value else str(value)
+    return encode_anything(record)

@@ -71,7 +71,10 @@ class Run:
         if not self._met:
             self._sender.check_account(self.settings.connection.region)
             self._met = True
-            Thread(target=self._show_progress, daemon=True).start()
+
+    def begin(self) -> None:
+        """Say from now on, now and then, how far the run is."""
+        Thread(target=self._show_progress, daemon=True).start()
 
     def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:
         """Take an operation in for delivery, unless it falls to another shard.

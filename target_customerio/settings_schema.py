@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
-from target_customerio.conversion.actions import DEFAULT_EVENTS
-from target_customerio.conversion.fields import MAPPED_CALLS
+from target_customerio.conversion.actions import ACTIONS
+from target_customerio.conversion.fields import CALL_KINDS
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
 from target_customerio.shards import PATTERN
@@ -56,7 +56,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "stream_calls",
         th.ObjectType(
-            additional_properties=th.StringType(allowed_values=list(MAPPED_CALLS))
+            additional_properties=th.StringType(allowed_values=[*CALL_KINDS])
         ),
         default={},
         title="Stream calls",
@@ -77,10 +77,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "action_events",
         th.ObjectType(
-            *(
-                th.Property(name, th.ArrayType(th.StringType))
-                for name in DEFAULT_EVENTS
-            ),
+            *(th.Property(name, th.ArrayType(th.StringType)) for name in ACTIONS),
             additional_properties=False,
         ),
         default={},

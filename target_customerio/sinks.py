@@ -7,9 +7,10 @@ throttles and tries again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from singer_sdk.sinks import BatchSink
+from ulid import ULID
 
 from target_customerio.accounts import MISSING_KEY
 from target_customerio.conversion.converter import Converter
@@ -139,6 +140,7 @@ class CallSink(StreamSink):
             schema=self.schema,
             key_properties=self.key_properties,
             settings=self._run.settings.conversion,
+            draw=draw_ulid,
             notify=self._warn,
         )
 
@@ -254,6 +256,11 @@ class IgnoredSink(StreamSink):
         self._run.accounts.skip(self.stream_name, "unmapped stream")
 
 
+def draw_ulid() -> str:
+    """Draw a ULID that no record will ever have again."""
+    return str(ULID())
+
+
 def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:
     """Let any ``_sdc_`` column pass, also where a schema admits no others.
 
@@ -274,15 +281,7 @@ def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-SINKS: dict[CallName, type[CallSink]] = {
-    sink.call: sink
-    for sink in (
-        IdentifySink,
-        TrackSink,
-        PageSink,
-        ScreenSink,
-        GroupSink,
-        AliasSink,
-        SegmentSink,
-    )
+SINKS: Final[dict[CallName, type[CallSink]]] = {
+    sink.call: sink for sink in CallSink.__subclasses__()
 }
+"""The sink of each call: every one above."""

@@ -6,21 +6,19 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.conversion.fields import CALL_NAMES, CallName
+from target_customerio.conversion.fields import CALL_KINDS, CallName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PLURALS: Final[dict[CallName, str]] = {
-    "identify": "identifies",
-    "track": "tracks",
-    "page": "pages",
-    "screen": "screens",
-    "group": "groups",
-    "alias": "aliases",
-}
+NAMED_CALLS: Final = [call for call, kind in CALL_KINDS.items() if kind.plural]
+"""The calls that a stream may be named after."""
+
 CALL_OF_NAME: Final[dict[str, CallName]] = {
-    name: call for call in CALL_NAMES for name in (call, PLURALS[call])
+    stream: call
+    for call, kind in CALL_KINDS.items()
+    if kind.plural is not None
+    for stream in (call, kind.plural)
 }
 """The stream names that need no setting, in lower case."""
 

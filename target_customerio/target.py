@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,6 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
-from target_customerio.conversion.fields import CALL_NAMES
 from target_customerio.environment import settings_in
 from target_customerio.errors import (
     TargetError,
@@ -30,6 +29,7 @@ from target_customerio.settings import Settings
 from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
+from target_customerio.streams import NAMED_CALLS
 
 if TYPE_CHECKING:
     import logging
@@ -100,7 +100,7 @@ class TargetCustomerIO(SingerTarget):
         raise UnmappedStreamError(
             f"No rule says which call the records of stream "
             f"{stream_name[:LONGEST_NAME]!r} are: name one of "
-            f"{', '.join(CALL_NAMES)} for it in the setting stream_calls, or set "
+            f"{', '.join(NAMED_CALLS)} for it in the setting stream_calls, or set "
             "unmapped_streams to ignore"
         )
 
@@ -222,16 +222,27 @@ class TargetCustomerIO(SingerTarget):
         Raises:
             TargetError: The run has failed.
         """
+        self.run.begin()
         try:
             self.listen(file_input)
-        except Exception:
-            # Whatever ended the reading, what came before it is still delivered; where
-            # the delivery itself has failed, this ends at once.
-            with suppress(TargetError):
-                self.run.drain()
+        except Exception as error:
+            self._deliver_what_came_before(error)
             raise
         finally:
             self.run.end(patience_seconds=PATIENCE_SECONDS)
+
+    def _deliver_what_came_before(self, error: Exception) -> None:
+        """Deliver what was read before an error ended the reading.
+
+        Raises:
+            TargetError: It cannot be delivered, which is worse than the error.
+        """
+        try:
+            self.run.drain()
+        except TargetError as undelivered:
+            # Where the delivery ended the reading, it says so again.
+            if undelivered is not error:
+                raise undelivered from error
 
 
 @contextmanager

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Final
 from target_customerio.conversion.fields import (
     BOOKKEEPING,
     CONTAINERS,
-    EVENT_CALLS,
     LOOKED_UP,
     MESSAGE_OVERRIDES,
     METADATA_PREFIX,
     SPEC_FIELDS,
-    SPEC_FIELDS_OF_CALL,
     SQUASHED_CONTEXT_FIELDS,
-    CallName,
+    CallKind,
     spellings,
     squashed,
 )
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_SEPARATOR: Final = "__"
-DELETED_AT: Final = "_sdc_deleted_at"
 
 
 class Role(Enum):
@@ -60,16 +57,15 @@ class Column:
 class Columns:
     """Knows what the columns of one call's streams are for."""
 
-    def __init__(self, call: CallName, separators: Iterable[str]) -> None:
+    def __init__(self, call: CallKind, separators: Iterable[str]) -> None:
         """Learn the names that are known whole.
 
         Args:
             call: The call.
             separators: What joins the names of flattened columns.
         """
-        self._call = call
         self._separators = tuple(separators)
-        self._named = self._columns_by_name()
+        self._named = _columns_by_name(call)
 
     def of(self, name: str) -> Column:
         """Tell what a column is for.
@@ -93,29 +89,26 @@ class Columns:
             return self._part("context", (name.removeprefix("context_"),))
         return Column(Role.BODY)
 
-    def _columns_by_name(self) -> dict[str, Column]:
-        """List the columns that are known by their whole name."""
-        named = {name: Column(Role.CONTAINER, name) for name in CONTAINERS}
-        for name in BOOKKEEPING:
-            named[name] = Column(Role.IGNORED)
-        if self._call in EVENT_CALLS:
-            for name in MESSAGE_OVERRIDES:
-                named[name] = Column(Role.OVERRIDE, name)
-        of_call = SPEC_FIELDS_OF_CALL[self._call]
-        for role, names in (
-            (Role.FIELD_AND_BODY, LOOKED_UP),
-            (Role.FIELD, (*SPEC_FIELDS, *of_call, "id")),
-        ):
-            for name in names:
-                for spelling in reversed(spellings(name)):
-                    named[spelling] = Column(role, name, own=spelling == name)
-        if self._call == "track":
-            named["event_text"] = Column(Role.FIELD, "event_text")
-        named[DELETED_AT] = Column(Role.FIELD, DELETED_AT)
-        return named
-
     @staticmethod
     def _part(container: str, path: tuple[str, ...]) -> Column:
         if container == "context":
             path = SQUASHED_CONTEXT_FIELDS.get(squashed("".join(path)), path)
         return Column(Role.PART, container, path=path)
+
+
+def _columns_by_name(call: CallKind) -> dict[str, Column]:
+    """List the columns that are known by their whole name; of two roles the last."""
+    is_event = call.body == "properties"
+    roles = (
+        (Role.CONTAINER, CONTAINERS),
+        (Role.IGNORED, BOOKKEEPING),
+        (Role.OVERRIDE, MESSAGE_OVERRIDES if is_event else ()),
+        (Role.FIELD_AND_BODY, LOOKED_UP),
+        (Role.FIELD, (*SPEC_FIELDS, *call.fields)),
+    )
+    return {
+        spelling: Column(role, name, own=spelling == name)
+        for role, names in roles
+        for name in names
+        for spelling in reversed(spellings(name))
+    }

@@ -6,20 +6,17 @@ Warehouses hand them out as JSON text, or flattened into columns of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from decimal import InvalidOperation
+from typing import TYPE_CHECKING
 
 from target_customerio.conversion.fields import spellings
 from target_customerio.errors import RejectedRecord
+from target_customerio.exact_json import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_customerio.operations import JSON, Attributes
-
-_json: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def container(
@@ -80,7 +77,7 @@ def opened(value: JSON, name: str) -> Attributes | None:
     """
     if isinstance(value, str):
         try:
-            value = _json.decode(value)
+            value = decode(value)
         except (ValueError, RecursionError, InvalidOperation):
             raise RejectedRecord(
                 "invalid_json", name, "the text is no JSON object"
@@ -94,31 +91,42 @@ def opened(value: JSON, name: str) -> Attributes | None:
     )
 
 
-def lookup(container: Attributes, *path: str) -> JSON:
+def lookup(container: Attributes, field: str) -> JSON:
     """Find a field of the spec in a container, under either of its names.
 
     Args:
         container: The traits, properties or context.
-        path: The way to it, in the spec's spelling.
+        field: The field, in the spec's spelling.
+
+    Returns:
+        The value, or ``None`` where it is missing, null or empty.
+    """
+    for spelling in spellings(field):
+        found = container.get(spelling)
+        if found is not None and found != "":
+            return found
+    return None
+
+
+def lookup_in_context(context: Attributes, *path: str) -> JSON:
+    """Find a field of the spec in the context or in an object there.
+
+    Args:
+        context: The context.
+        path: The way to the field, in the spec's spelling.
 
     Returns:
         The value, or ``None`` where it is missing, null or empty.
 
     Raises:
-        RejectedRecord: An object on the way is none.
+        RejectedRecord: Something on the way is no object.
     """
-    value: JSON = container
+    value: JSON = context
+    way = "context"
     for step in path:
-        if not isinstance(value, Mapping):
-            opened_value = opened(value, step)
-            if opened_value is None:
-                return None
-            value = opened_value
-        for spelling in spellings(step):
-            found = value.get(spelling)
-            if found is not None and found != "":
-                value = found
-                break
-        else:
+        container = opened(value, way)
+        if container is None:
             return None
+        value = lookup(container, step)
+        way = f"{way}.{step}"
     return value

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ulid import ULID
-
 from target_customerio.conversion.attributes import Cleaner
 from target_customerio.conversion.calls import CALLS
 from target_customerio.conversion.columns import DEFAULT_SEPARATOR
 from target_customerio.conversion.event_ids import EventIds
+from target_customerio.conversion.fields import CALL_KINDS
 from target_customerio.conversion.json_attributes import JSONCleaner
 from target_customerio.conversion.layout import Layout
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
@@ -34,11 +33,6 @@ ID_LEFT_OUT: Final = (
 )
 
 
-def draw_ulid() -> str:
-    """Draw a ULID that no record will ever have again."""
-    return str(ULID())
-
-
 def _say_nothing(_notice: str) -> None:
     pass
 
@@ -54,7 +48,7 @@ class Converter:
         schema: Mapping[str, Any] | None = None,
         key_properties: Sequence[str] = (),
         settings: ConversionSettings | None = None,
-        draw: Callable[[], str] = draw_ulid,
+        draw: Callable[[], str],
         notify: Callable[[str], None] = _say_nothing,
     ) -> None:
         """Decide all that can be decided once for a stream.
@@ -70,7 +64,7 @@ class Converter:
         """
         settings = settings or ConversionSettings()
         self._layout = Layout(
-            call,
+            CALL_KINDS[call],
             schema or {},
             separators=dict.fromkeys(
                 (DEFAULT_SEPARATOR, settings.flattening_separator)
@@ -112,7 +106,7 @@ class Converter:
         try:
             call = self._layout.read(record)
             stream = self._json_stream if from_json else self._stream
-            operation = self._convert(call, record, stream)
+            operation = self._convert(call, stream)
         except RecursionError:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"

@@ -7,25 +7,22 @@ record sent again is no second event.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from ulid import ULID
 
 from target_customerio.conversion.identifiers import identifier
+from target_customerio.exact_json import encode_anything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from target_customerio.conversion.layout import Call
-    from target_customerio.operations import JSON
 
 _HASHER: Final = hashlib.blake2b(digest_size=13)
 """Copied for each event, which is quicker than to set one up."""
 
 _ULID_CHARACTERS: Final = 26
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 def is_ulid(text: str) -> bool:
@@ -60,13 +57,6 @@ def _ulid_of(whole: bytes) -> str:
     return "0" + hasher.hexdigest()[1:].upper()
 
 
-def _key_bytes(key: list[JSON]) -> bytes:
-    try:
-        return _json.encode(key)
-    except UnicodeEncodeError:  # half a surrogate pair, which is only fit to be hashed
-        return json.dumps(key, default=str).encode()
-
-
 class EventIds:
     """Gives the events of one stream their ids."""
 
@@ -85,12 +75,11 @@ class EventIds:
         self._id_is_the_key = self._keys == ("id",)
         self._draw = draw
 
-    def of(self, call: Call, record: Mapping[str, JSON]) -> str:
+    def of(self, call: Call) -> str:
         """Return the id of an event.
 
         Args:
             call: The call.
-            record: The record that it was read from.
 
         Returns:
             A ULID.
@@ -109,9 +98,9 @@ class EventIds:
                 return _ulid_of(message_id.encode())
             except UnicodeEncodeError:  # half a surrogate pair, only fit to be hashed
                 return _ulid_of(message_id.encode(errors="surrogatepass"))
-        key = [record.get(name) for name in self._keys]
+        key = [call.record.get(name) for name in self._keys]
         if key and None not in key:
-            return ulid_of(self._stream, _key_bytes(key))
+            return ulid_of(self._stream, encode_anything(key))
         return self._draw()
 
     def _message_id(self, call: Call) -> str | None:

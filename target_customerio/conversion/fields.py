@@ -8,43 +8,55 @@ Segment and RudderStack fill, and the destination's documentation.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 CallName: TypeAlias = Literal[
     "identify", "track", "page", "screen", "group", "alias", "segment"
 ]
 
-CALL_NAMES: tuple[CallName, ...] = (
-    "identify",
-    "track",
-    "page",
-    "screen",
-    "group",
-    "alias",
-)
-"""The calls of the spec; a stream may be named after one."""
 
-MAPPED_CALLS: tuple[CallName, ...] = (*CALL_NAMES, "segment")
-"""What a stream can be mapped to: membership of manual segments is no call."""
+@dataclass(frozen=True)
+class CallKind:
+    """What sets one call apart from the others.
 
-BODY_OF_CALL: dict[CallName, str] = {
-    "identify": "traits",
-    "group": "traits",
-    "track": "properties",
-    "page": "properties",
-    "screen": "properties",
-    "alias": "traits",
-    "segment": "traits",
+    Attributes:
+        name: Its name, which is also the name of a stream.
+        plural: The other name of a stream; ``None`` where streams are only mapped to
+            it: membership of manual segments is no call of the spec.
+        body: Which of the two containers it fills.
+        fields: Its own fields; in a flat row none of them is a trait or a property.
+            ``name`` is a page's field, but a person's or company's trait.
+    """
+
+    name: CallName
+    plural: str | None
+    body: Literal["traits", "properties"]
+    fields: tuple[str, ...] = ()
+
+
+CALL_KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        CallKind("identify", "identifies", "traits"),
+        CallKind("track", "tracks", "properties", ("event", "event_text")),
+        CallKind("page", "pages", "properties", ("name",)),
+        CallKind("screen", "screens", "properties", ("event", "name")),
+        CallKind("group", "groups", "traits", ("groupId",)),
+        CallKind("alias", "aliases", "traits", ("previousId",)),
+        CallKind("segment", None, "traits", ("segmentId", "action")),
+    )
 }
-"""Which of the two containers a call fills."""
 
-EVENT_CALLS: frozenset[CallName] = frozenset({"track", "page", "screen"})
+CONTAINERS: Final = ("traits", "properties", "context")
 
-CONTAINERS = ("traits", "properties", "context")
+DELETED_AT: Final = "_sdc_deleted_at"
+"""Where taps say that a row is no more; all other bookkeeping of Singer is left out."""
 
-SPEC_FIELDS: tuple[str, ...] = (
+SPEC_FIELDS: Final = (
     "anonymousId",
+    "id",
     "integrations",
     "messageId",
     "originalTimestamp",
@@ -55,33 +67,17 @@ SPEC_FIELDS: tuple[str, ...] = (
     "type",
     "userId",
     "writeKey",
+    DELETED_AT,
 )
 """Fields of every call; in a flat row none of them is a trait or a property."""
 
-SPEC_FIELDS_OF_CALL: dict[CallName, tuple[str, ...]] = {
-    "identify": (),
-    "track": ("event",),
-    "page": ("name",),
-    "screen": ("event", "name"),
-    "group": ("groupId",),
-    "alias": ("previousId",),
-    "segment": ("segmentId", "action"),
-}
-"""Fields of one call: ``name`` is a page's field, but a person's or company's trait."""
-
-BOOKKEEPING: tuple[str, ...] = (
-    "channel",
-    "event_text",
-    "loaded_at",
-    "uuid_ts",
-    "version",
-)
+BOOKKEEPING: Final = ("channel", "event_text", "loaded_at", "uuid_ts", "version")
 """Columns that event warehouses add for themselves."""
 
-METADATA_PREFIX = "_sdc_"
+METADATA_PREFIX: Final = "_sdc_"
 """Columns that Singer taps and targets add for themselves."""
 
-LOOKED_UP: tuple[str, ...] = (
+LOOKED_UP: Final = (
     "action",
     "createdAt",
     "email",
@@ -92,7 +88,7 @@ LOOKED_UP: tuple[str, ...] = (
 )
 """Fields that a call reads for itself though in a flat row they are body as well."""
 
-MESSAGE_OVERRIDES: tuple[str, ...] = ("from_address", "recipient", "reply_to")
+MESSAGE_OVERRIDES: Final = ("from_address", "recipient", "reply_to")
 """Properties that replace a campaign's addresses (schema ``person_event``)."""
 
 CONTEXT_FIELDS: tuple[tuple[str, ...], ...] = (

@@ -12,8 +12,6 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonHappening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
     from target_customerio.operations import JSON
@@ -72,7 +70,6 @@ def happening(
     kind: type[_Happening],
     name: str,
     call: Call,
-    record: Mapping[str, JSON],
     stream: Stream,
 ) -> _Happening:
     """Make the operation of something that somebody did.
@@ -81,7 +78,6 @@ def happening(
         kind: Event, page view or screen view.
         name: Its name.
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -93,7 +89,7 @@ def happening(
     person = _anybody.find(call) or _anybody.require(call)
     return kind(
         identifiers=person,
-        id=stream.event_ids.of(call, record),
+        id=stream.event_ids.of(call),
         name=_cut(name) if "anonymous_id" in person else name,
         timestamp=time_of(call),
         attributes=stream.cleaner.encoded(call.body, call.dates),

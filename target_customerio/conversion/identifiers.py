@@ -11,7 +11,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.conversion.containers import lookup
+from target_customerio.conversion.containers import lookup, lookup_in_context
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class PersonFinder:
         else:
             addresses = []
         if call.context:
-            addresses.append(lookup(call.context, "traits", "email"))
+            addresses.append(lookup_in_context(call.context, "traits", "email"))
         if self._property_email:
             addresses.append(lookup(call.properties, "email"))
         return addresses
@@ -216,14 +216,14 @@ def merged_person(call: Call, *fields: str) -> PersonIdentifiers:
 
 
 def object_identifiers(
-    call: Call, object_id: JSON, *containers: dict[str, JSON]
+    call: Call, object_id: JSON, field: str = "objectId"
 ) -> ObjectIdentifiers | None:
     """Read an object's identifiers.
 
     Args:
         call: The call; its own ``objectTypeId`` is looked for first.
         object_id: What was found as the object's id.
-        containers: Where else its type may stand.
+        field: Where that was found, for the rejection.
 
     Returns:
         Type and id, or ``None`` where there is no id.
@@ -231,11 +231,11 @@ def object_identifiers(
     Raises:
         RejectedRecord: The id or the type is no identifier.
     """
-    text = identifier(object_id, "objectId")
+    text = identifier(object_id, field)
     if text is None:
         return None
     types = [call.fields.get("objectTypeId")] if not call.flat else []
-    types += [lookup(container, "objectTypeId") for container in containers]
+    types += [lookup(each, "objectTypeId") for each in (call.body, call.context)]
     for found in types:
         object_type_id = identifier(found, "objectTypeId")
         if object_type_id is not None:

@@ -19,6 +19,7 @@ from target_customerio.conversion.attributes import (
     Cleaner,
 )
 from target_customerio.conversion.timestamps import typed_time, untyped_time
+from target_customerio.exact_json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from target_customerio.conversion.attributes import DateTree
     from target_customerio.operations import JSON, Attributes
 
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 MAY_HOLD_DATES: Final = frozenset({str, dict, list})
 
@@ -119,7 +119,7 @@ class JSONCleaner(Cleaner):
 
 def _encoded(value: JSON) -> msgspec.Raw:
     """Encode an object or a list with Unix seconds for the date-times in it."""
-    text = _encode(value)
+    text = encode(value)
     if _T not in text or _MAY_BE_A_DATE_TIME.search(text) is None:
         return msgspec.Raw(text)
     parts: list[bytes] = []

@@ -23,11 +23,11 @@ from target_customerio.conversion.columns import (
     Role,
 )
 from target_customerio.conversion.containers import container
-from target_customerio.conversion.fields import BODY_OF_CALL, CallName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from target_customerio.conversion.fields import CallKind
     from target_customerio.operations import JSON, Attributes
 
 MOST_SHAPES: Final = 4096
@@ -71,6 +71,7 @@ class Call(Struct, gc=False):
         flat: Whether the body is made of the row's columns.
         field_dates: Which of the record's own fields the schema types as dates.
         shape: What the record has in common with others.
+        record: The record itself.
     """
 
     fields: dict[str, JSON]
@@ -79,7 +80,7 @@ class Call(Struct, gc=False):
     flat: bool
     field_dates: DateTree
     shape: Shape
-    _record: Mapping[str, JSON]
+    record: Mapping[str, JSON]
     _opened: dict[str, Attributes]
 
     @property
@@ -102,7 +103,7 @@ class Call(Struct, gc=False):
         """The columns of a flat row that would redirect a message."""
         if not self.flat:
             return {}
-        return {name: self._record[name] for name in self.shape.overrides}
+        return {name: self.record[name] for name in self.shape.overrides}
 
     def has_column(self, *fields: str) -> bool:
         """Tell whether the record has a column for one of some fields, even if null.
@@ -118,7 +119,7 @@ class Call(Struct, gc=False):
     def _container(self, name: str) -> Attributes:
         found = self._opened.get(name)
         if found is None:
-            found = container(self._record, self.shape.parts, name) or {}
+            found = container(self.record, self.shape.parts, name) or {}
             self._opened[name] = found
         return found
 
@@ -128,7 +129,7 @@ class Layout:
 
     def __init__(
         self,
-        call: CallName,
+        call: CallKind,
         schema: Mapping[str, Any],
         *,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
@@ -140,7 +141,7 @@ class Layout:
             schema: The stream's JSON schema.
             separators: What joins the names of flattened columns.
         """
-        self._body = BODY_OF_CALL[call]
+        self._body = call.body
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._columns = Columns(call, separators)
         self._dates = dates_of_schema(schema)

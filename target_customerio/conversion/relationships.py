@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
@@ -12,7 +13,7 @@ from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING
 
 if TYPE_CHECKING:
-    from target_customerio.conversion.attributes import Cleaner
+    from target_customerio.conversion.attributes import Cleaner, DateTree
     from target_customerio.conversion.layout import Call
     from target_customerio.operations import JSON, Attributes
 
@@ -59,8 +60,22 @@ def relationship_attributes(call: Call, cleaner: Cleaner) -> Attributes | UnsetT
     attributes = opened(found_in(call, field), field)
     if not attributes:
         return UNSET
-    for spelling in spellings(field):
-        dates = call.dates.get(spelling, NO_DATES)
-        if isinstance(dates, dict) and dates:
-            return cleaner.attributes(attributes, dates, NOTHING)
-    return cleaner.attributes(attributes, NO_DATES, NOTHING)
+    return cleaner.attributes(attributes, _dates_of(call, field), NOTHING)
+
+
+def _dates_of(call: Call, field: str) -> DateTree:
+    """Return the typed dates in a field, in the place where it is found."""
+    if lookup(call.body, field) is not None:
+        dates = call.dates
+    elif field in call.fields:
+        dates = call.field_dates
+    else:
+        dates = _branch(call.field_dates, "context")
+    return next(
+        filter(None, (_branch(dates, each) for each in spellings(field))), NO_DATES
+    )
+
+
+def _branch(dates: DateTree, name: str) -> DateTree:
+    below = dates.get(name)
+    return below if isinstance(below, Mapping) else NO_DATES

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from target_customerio.conversion.fields import DELETED_AT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_customerio.conversion.attributes import Cleaner
     from target_customerio.conversion.event_ids import EventIds
     from target_customerio.conversion.layout import Call
-    from target_customerio.operations import JSON, Operation
+    from target_customerio.operations import Operation
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,20 @@ class Stream:
     cleaner: Cleaner
     event_ids: EventIds
 
+    def deletes(self, call: Call) -> bool:
+        """Tell whether a row is marked as deleted, and deletes what it names.
 
-Convert: TypeAlias = "Callable[[Call, Mapping[str, JSON], Stream], Operation | Skipped]"
+        Args:
+            call: The row.
+
+        Returns:
+            Whether it does.
+        """
+        return self.settings.hard_delete and call.fields.get(DELETED_AT) is not None
+
+
+Convert: TypeAlias = "Callable[[Call, Stream], Operation | Skipped]"
 """Converts a call."""
 
-Act: TypeAlias = "Callable[[Call, Mapping[str, JSON], Stream], Operation | None]"
+Act: TypeAlias = "Callable[[Call, Stream], Operation | None]"
 """Converts a track event that is an action; ``None`` leaves it an ordinary one."""

@@ -9,6 +9,7 @@ import msgspec
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.routes import Route, route_of
 from target_customerio.errors import RejectedRecord
+from target_customerio.exact_json import encode
 
 if TYPE_CHECKING:
     from target_customerio.operations import Operation
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 TOO_LARGE = "too_large"
 INVALID_TEXT = "invalid_text"
 TOO_DEEP = "too_deep"
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class QueuedOperation(msgspec.Struct, eq=False, gc=False):
@@ -71,7 +70,7 @@ def enqueueable(
         RejectedRecord: When it is too large, or cannot be written as JSON.
     """
     try:
-        body = _encode(operation.payload())
+        body = encode(operation.payload())
     except UnicodeEncodeError:
         message = "A text holds half of a surrogate pair, which is no Unicode."
         raise RejectedRecord(INVALID_TEXT, "", message) from None

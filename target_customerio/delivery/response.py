@@ -191,7 +191,7 @@ def _listed_errors(content: object) -> list[object]:
     meta = content.get("meta")
     if errors is None and isinstance(meta, dict):
         errors = meta.get("errors")
-    if errors is None:
+    if not errors:
         return []
     return errors if isinstance(errors, list) else [errors]
 

@@ -1,16 +1,17 @@
-"""JSON in and out, with every digit kept."""
+"""JSON as the sandbox keeps it: every digit, and the keys in order."""
 
 from __future__ import annotations
 
-from decimal import Decimal, DecimalException
+from decimal import DecimalException
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from target_customerio import exact_json
+
 if TYPE_CHECKING:
     from target_customerio.operations import JSON
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -31,7 +32,7 @@ def decode(text: bytes | str) -> JSON:
         NotJSONError: When the text is malformed or nested beyond measure.
     """
     try:
-        return _decoder.decode(text)
+        return exact_json.decode(text)
     except (msgspec.DecodeError, RecursionError, DecimalException, ValueError) as error:
         raise NotJSONError from error
 

@@ -253,9 +253,14 @@ def new_terminal(
 
 
 class StandIn:
-    """Customer.io on loopback: answers every request in one way, and keeps it."""
+    """Customer.io on loopback: answers every request in one way, and keeps it.
 
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    It may tell its region all the same, so that the run gets beyond that.
+    """
+
+    def __init__(
+        self, status: int, body: bytes, headers: dict[str, str], greeting: bytes | None
+    ) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         stand_in = self
 
@@ -274,7 +279,16 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = answer  # noqa: N815 - the standard library's name
+            def greet(self) -> None:
+                if greeting is None:
+                    self.answer()
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(greeting)))
+                self.end_headers()
+                self.wfile.write(greeting)
+
+            do_GET = greet  # noqa: N815 - the standard library's name
             do_POST = answer  # noqa: N815 - the standard library's name
 
             def log_message(self, *_: Any) -> None:
@@ -298,9 +312,15 @@ def stand_in() -> Iterator[Callable[..., StandIn]]:
     started: list[StandIn] = []
 
     def start(
-        status: int = 200, body: Any = None, headers: dict[str, str] | None = None
+        status: int = 200,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        *,
+        greets: bool = False,
     ) -> StandIn:
-        started.append(StandIn(status, json.dumps(body or {}).encode(), headers or {}))
+        content = json.dumps(body or {}).encode()
+        greeting = json.dumps({"region": "us"}).encode() if greets else None
+        started.append(StandIn(status, content, headers or {}, greeting))
         return started[-1]
 
     yield start

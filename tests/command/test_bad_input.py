@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, Terminal
+    from conftest import Outcome, Singer, StandIn, Terminal
 
 SECRET = "ada-lovelace-4711"
 """Stands in every line at fault, and must never be shown."""
@@ -221,3 +221,22 @@ def test_a_last_line_without_an_end_is_read(terminal: Terminal) -> None:
 def test_digits_of_state_are_kept(terminal: Terminal) -> None:
     outcome = terminal.run(b'{"type":"STATE","value":{"at":1.10,"id":%d}}' % 10**30)
     assert outcome.stdout == f'{{"at":1.10,"id":{10**30}}}\n'
+
+
+def test_what_came_before_and_cannot_be_delivered_is_what_the_run_fails_with(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        singer.record("identifies", userId="ada"),
+        singer.state(reached="before"),
+        b"no JSON",
+        sandbox=None,
+        site_id="a",
+        api_key="b",
+        api_url=stand_in(503, greets=True).url,
+        max_retry_seconds=0.1,
+    )
+    assert "could not be delivered" in outcome.error
+    assert "has been delivered" not in outcome.stderr
+    assert outcome.states == []

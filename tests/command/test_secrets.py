@@ -108,3 +108,26 @@ def test_settings_at_fault_show_none(shell: Terminal) -> None:
     outcome = shell.run(sandbox=None, site_id=SITE, api_key=KEY, region=PRIVATE)
     assert outcome.code == 1
     assert found(outcome) == []
+
+
+def test_what_customerio_quotes_of_a_record_is_in_the_file_but_not_in_the_log(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    error = {
+        "batch_index": 0,
+        "reason": "ada@example.com is taken",
+        "field": "phone +15550100",
+        "message": "ada@example.com is taken",
+    }
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        singer.record("identifies", userId="ada"),
+        sandbox=None,
+        site_id="a",
+        api_key="b",
+        api_url=stand_in(207, {"errors": [error]}, greets=True).url,
+    )
+    assert "example.com" not in outcome.stderr
+    assert "+15550100" not in outcome.stderr
+    assert "Customer.io refuses it (refused)" in outcome.stderr
+    assert outcome.reasons == [("ada@example.com is taken", "phone +15550100")]

@@ -115,3 +115,30 @@ def test_the_metrics_of_the_sdk_count_the_same(outcome: Outcome) -> None:
     ]
     counted = {each["tags"]["stream"]: each["value"] for each in metrics}
     assert counted == {stream: row["read"] for stream, row in outcome.table.items()}
+
+
+SLOWLY = """
+import io, sys, time
+import target_customerio.run
+from target_customerio.__main__ import main
+
+class Slow(io.BytesIO):
+    def readline(self):
+        time.sleep(0.2)
+        return super().readline()
+
+target_customerio.run.PROGRESS_SECONDS = 0.25
+schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'
+record = b'{"type":"RECORD","stream":"ledger","record":{}}'
+sys.stdin = io.TextIOWrapper(Slow(b"\\n".join([schema, record, record])))
+sys.argv = ["target-customerio", "--config", "config.json"]
+main()
+"""
+
+
+def test_progress_is_told_before_anything_is_delivered(terminal: Terminal) -> None:
+    terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})
+    outcome = terminal.type("-c", SLOWLY, python=True)
+    assert outcome.code == 0
+    told = [line for line in outcome.lines("INFO") if " records read, " in line]
+    assert any("0 operations delivered" in line for line in told)

@@ -113,3 +113,27 @@ def test_a_number_in_json_text_that_no_machine_holds_is_rejected(
 ) -> None:
     text = '{"a": 1e10000000000000000000}'
     assert rejection(call, {**WHO, BODY[call]: text}).reason == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    ("call", "record", "field"),
+    [
+        ("identify", {"userId": "", "context": {"traits": "no"}}, "context.traits"),
+        (
+            "track",
+            {"event": "Application Opened", "context": {"device": 7}},
+            "context.device",
+        ),
+        ("group", {"groupId": 1.5}, "groupId"),
+        ("group", {"groupId": "  "}, "groupId"),
+        ("group", {"traits": {"objectId": 1.5}}, "objectId"),
+        ("identify", {"traits": {}, "context": {"groupId": 1.5}}, "context.groupId"),
+    ],
+)
+def test_the_field_at_fault_is_the_one_that_is_named(
+    rejection: Callable[..., RejectedRecord],
+    call: str,
+    record: dict[str, Any],
+    field: str,
+) -> None:
+    assert rejection(call, {"userId": "ada", **record}).field == field

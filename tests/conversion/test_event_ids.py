@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ulid import ULID
 
-from target_customerio.conversion.converter import draw_ulid
+from target_customerio.sinks import draw_ulid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

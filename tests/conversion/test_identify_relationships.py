@@ -180,3 +180,38 @@ def test_an_object_id_that_is_no_identifier_rejects_the_record(
     rejection: Callable[..., Any], object_id: Any
 ) -> None:
     rejection("identify", {"userId": "1", "traits": {"objectId": object_id}})
+
+
+SINCE = {"properties": {"since": {"type": "string", "format": "date"}}}
+IN_SCHEMA = {"relationship_attributes": SINCE}
+
+
+@pytest.mark.parametrize(
+    ("record", "properties"),
+    [
+        ({"relationship_attributes": {"since": "2023-05-18"}}, IN_SCHEMA),
+        (
+            {"relationship_attributes": {"since": "2023-05-18"}, "traits": {"a": 1}},
+            IN_SCHEMA,
+        ),
+        (
+            {"traits": {"relationship_attributes": {"since": "2023-05-18"}}},
+            {"traits": {"properties": IN_SCHEMA}},
+        ),
+        (
+            {
+                "traits": {"a": 1},
+                "context": {"relationship_attributes": {"since": "2023-05-18"}},
+            },
+            {"context": {"properties": IN_SCHEMA}},
+        ),
+    ],
+    ids=["flat", "beside_traits", "in_traits", "in_the_context"],
+)
+def test_a_typed_date_of_a_relationship_is_one_wherever_it_stands(
+    convert: Convert, record: dict[str, Any], properties: dict[str, Any]
+) -> None:
+    record = {"userId": "ada", "objectId": "acme", **record}
+    converted = convert("identify", record, schema={"properties": properties})
+    (related,) = converted["cio_relationships"]
+    assert related["relationship_attributes"] == {"since": 1684368000}

@@ -10,14 +10,14 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_customerio.conversion.actions import DEFAULT_EVENTS, events_of_actions
+from target_customerio.conversion.actions import ACTIONS, events_of_actions
 from target_customerio.conversion.converter import Converter
 from target_customerio.conversion.stream import ConversionSettings, Skipped
 from target_customerio.errors import RejectedRecord
 
 MARK = "s3cret0mark"
 MARKED_NUMBER = 918273645546
-EVENTS = [name for names in DEFAULT_EVENTS.values() for name in names]
+EVENTS = [name for action in ACTIONS.values() for name in action.events]
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 BROAD = settings(
     max_examples=250,
@@ -327,6 +327,7 @@ def test_no_rejection_and_no_notice_holds_a_value_of_the_record(
         schema=schema,
         key_properties=keys,
         settings=chosen,
+        draw=lambda: "drawn",
         notify=said.append,
     )
     rejected: RejectedRecord | None = None

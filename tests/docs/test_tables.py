@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from target_customerio import operations
-from target_customerio.conversion.actions import DEFAULT_EVENTS
+from target_customerio.conversion.actions import ACTIONS
 from target_customerio.conversion.fields import (
     BOOKKEEPING,
-    MAPPED_CALLS,
+    CALL_KINDS,
+    DELETED_AT,
     MESSAGE_OVERRIDES,
     METADATA_PREFIX,
     SPEC_FIELDS,
-    SPEC_FIELDS_OF_CALL,
 )
 from target_customerio.streams import CALL_OF_NAME
 
@@ -30,7 +30,7 @@ def test_the_calls_are_those_that_streams_can_be_mapped_to(
 ) -> None:
     calls = [codes(row[0])[0] for row in readme.table("calls")]
 
-    assert sorted(calls) == sorted(MAPPED_CALLS)
+    assert sorted(calls) == sorted(CALL_KINDS)
 
 
 def test_a_stream_name_of_the_readme_needs_no_setting(readme: Any, codes: Any) -> None:
@@ -50,7 +50,7 @@ def test_the_actions_have_the_event_names_of_the_code(readme: Any, codes: Any) -
         for action, events, _ in readme.table("actions")
     }
 
-    assert actions == DEFAULT_EVENTS
+    assert actions == {name: action.events for name, action in ACTIONS.items()}
 
 
 def test_operations_are_called_what_the_summary_calls_them(
@@ -81,11 +81,11 @@ def test_the_columns_left_out_of_flat_rows_are_those_of_the_code(
     left_out = {of: codes(names) for of, names in readme.table("fields")}
 
     assert left_out == {
-        "every call": [*SPEC_FIELDS, "id"],
+        "every call": [name for name in SPEC_FIELDS if name != DELETED_AT],
         **{
-            f"`{call}`": list(fields)
-            for call, fields in SPEC_FIELDS_OF_CALL.items()
-            if fields
+            f"`{call.name}`": list(call.fields)
+            for call in CALL_KINDS.values()
+            if call.fields
         },
         "bookkeeping of event warehouses": list(BOOKKEEPING),
         "bookkeeping of Singer": [f"{METADATA_PREFIX}*"],

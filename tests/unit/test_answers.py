@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from target_customerio.delivery.response import Answer, PartlyRejected, classify
+from target_customerio.delivery.response import (
+    Answer,
+    Delivered,
+    PartlyRejected,
+    classify,
+)
 
 
 def answer(*errors: Any) -> Answer:
@@ -27,3 +32,9 @@ def test_an_error_that_names_no_operation_harms_none(
     outcome = classify(answer(error), size)
     assert isinstance(outcome, PartlyRejected)
     assert [dict(outcome.errors), outcome.strays] == [{}, 1]
+
+
+@pytest.mark.parametrize("errors", [[], {}, "", None])
+def test_no_errors_in_whatever_form_reject_nothing(errors: Any) -> None:
+    body = json.dumps({"errors": errors}).encode()
+    assert classify(Answer(200, {}, body), 1) == Delivered()

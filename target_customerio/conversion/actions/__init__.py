@@ -5,7 +5,7 @@ Source: "Actions" in the documentation of the Customer.io destination.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_customerio.conversion.actions import devices, objects, people, reports
 
@@ -14,32 +14,36 @@ if TYPE_CHECKING:
 
     from target_customerio.conversion.stream import Act
 
-ACTIONS: dict[str, Act] = {
-    "create_or_update_device": devices.create_or_update,
-    "delete_device": devices.delete,
-    "delete_relationship": objects.delete_relationship,
-    "delete_person": people.delete,
-    "delete_object": objects.delete,
-    "suppress_person": people.suppress,
-    "unsuppress_person": people.unsuppress,
-    "report_delivery_event": reports.delivery,
-    "report_content_event": reports.content,
-}
 
-DEFAULT_EVENTS: dict[str, tuple[str, ...]] = {
-    "create_or_update_device": (
-        "Application Installed",
-        "Application Opened",
-        "Device Created or Updated",
+class Action(NamedTuple):
+    """What an event stands for.
+
+    Attributes:
+        act: Makes the operation.
+        events: The names of the event, unless the user has others.
+    """
+
+    act: Act
+    events: tuple[str, ...]
+
+
+ACTIONS: Final[dict[str, Action]] = {
+    "create_or_update_device": Action(
+        devices.create_or_update,
+        ("Application Installed", "Application Opened", "Device Created or Updated"),
     ),
-    "delete_device": ("Application Uninstalled", "Device Deleted"),
-    "delete_relationship": ("Relationship Deleted",),
-    "delete_person": ("User Deleted",),
-    "delete_object": ("Object Deleted",),
-    "suppress_person": ("User Suppressed",),
-    "unsuppress_person": ("User Unsuppressed",),
-    "report_delivery_event": ("Report Delivery Event",),
-    "report_content_event": ("Report Content Event",),
+    "delete_device": Action(
+        devices.delete, ("Application Uninstalled", "Device Deleted")
+    ),
+    "delete_relationship": Action(
+        objects.delete_relationship, ("Relationship Deleted",)
+    ),
+    "delete_person": Action(people.delete, ("User Deleted",)),
+    "delete_object": Action(objects.delete, ("Object Deleted",)),
+    "suppress_person": Action(people.suppress, ("User Suppressed",)),
+    "unsuppress_person": Action(people.unsuppress, ("User Unsuppressed",)),
+    "report_delivery_event": Action(reports.delivery, ("Report Delivery Event",)),
+    "report_content_event": Action(reports.content, ("Report Content Event",)),
 }
 
 
@@ -57,7 +61,8 @@ def events_of_actions(
     """
     actions: dict[str, str] = {}
     errors: list[str] = []
-    for action, name in _listed({**DEFAULT_EVENTS, **changed}):
+    events = {name: action.events for name, action in ACTIONS.items()}
+    for action, name in _listed({**events, **changed}):
         first = actions.setdefault(name, action)
         if first != action:
             errors.append(

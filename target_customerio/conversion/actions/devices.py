@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 from target_customerio.conversion.attributes import NO_DATES
-from target_customerio.conversion.containers import lookup
+from target_customerio.conversion.containers import lookup_in_context
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import PersonFinder, identifier
@@ -24,12 +24,10 @@ from target_customerio.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.attributes import Cleaner
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON, Attributes
+    from target_customerio.operations import Attributes
 
 Platform = Literal["ios", "android"]
 
@@ -56,9 +54,7 @@ SCALARS: Final = (str, int, Decimal)
 _person: Final = PersonFinder(property_email=True)
 
 
-def create_or_update(
-    call: Call, _record: Mapping[str, JSON], stream: Stream
-) -> PersonAddDevice | None:
+def create_or_update(call: Call, stream: Stream) -> PersonAddDevice | None:
     """Add or update a device, or leave the event an ordinary one.
 
     Args:
@@ -89,9 +85,7 @@ def create_or_update(
     )
 
 
-def delete(
-    call: Call, _record: Mapping[str, JSON], _stream: Stream
-) -> PersonDeleteDevice:
+def delete(call: Call, _stream: Stream) -> PersonDeleteDevice:
     """Remove a device; needs its token and one that is named."""
     token, _ = _token(call)
     if token is None:
@@ -106,7 +100,7 @@ def delete(
 def _token(call: Call) -> tuple[str | None, frozenset[str]]:
     """Return the token, and the properties that it was taken from."""
     field = "context.device.token"
-    token = identifier(lookup(call.context, "device", "token"), field)
+    token = identifier(lookup_in_context(call.context, "device", "token"), field)
     if token is not None:
         return token, NOTHING
     field = "properties.device_id"
@@ -118,7 +112,7 @@ def _token(call: Call) -> tuple[str | None, frozenset[str]]:
 
 
 def _platform(call: Call, token: str) -> Platform:
-    system = lookup(call.context, "device", "type")
+    system = lookup_in_context(call.context, "device", "type")
     if isinstance(system, str):
         name = system.strip().lower()
         if name in APPLE_SYSTEMS:
@@ -144,7 +138,8 @@ def _context_attributes(call: Call, cleaner: Cleaner) -> Attributes:
     attributes: Attributes = {}
     for name, paths in CONTEXT_ATTRIBUTES:
         values = [
-            cleaner.value(lookup(call.context, *path), NO_DATES, name) for path in paths
+            cleaner.value(lookup_in_context(call.context, *path), NO_DATES, name)
+            for path in paths
         ]
         texts = [str(value) for value in values if isinstance(value, SCALARS)]
         if texts:

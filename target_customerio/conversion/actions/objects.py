@@ -14,23 +14,19 @@ from target_customerio.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON, ObjectIdentifiers
+    from target_customerio.operations import ObjectIdentifiers
 
 _person: Final = PersonFinder(phone=False, property_email=True)
 
 
-def delete(call: Call, _record: Mapping[str, JSON], _stream: Stream) -> ObjectDelete:
+def delete(call: Call, _stream: Stream) -> ObjectDelete:
     """Delete the object and its relationships; needs ``objectId``."""
     return ObjectDelete(identifiers=_object(call))
 
 
-def delete_relationship(
-    call: Call, _record: Mapping[str, JSON], _stream: Stream
-) -> ObjectDeleteRelationships:
+def delete_relationship(call: Call, _stream: Stream) -> ObjectDeleteRelationships:
     """Part the person from the object; needs ``objectId`` and one that is named."""
     return ObjectDeleteRelationships(
         identifiers=_object(call),
@@ -39,9 +35,7 @@ def delete_relationship(
 
 
 def _object(call: Call) -> ObjectIdentifiers:
-    named = object_identifiers(
-        call, found_in(call, "objectId"), call.body, call.context
-    )
+    named = object_identifiers(call, found_in(call, "objectId"))
     if named is None:
         raise RejectedRecord(
             "required", "properties.objectId", "the event names no object"

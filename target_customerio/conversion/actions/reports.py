@@ -18,8 +18,6 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import DeliveryReport, PersonContentReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
     from target_customerio.operations import JSON, Attributes
@@ -32,7 +30,7 @@ CONTENT_ACTIONS: Final = ("viewed_content", "clicked_content")
 _viewer: Final = PersonFinder(anonymous=True, property_email=True)
 
 
-def delivery(call: Call, _record: Mapping[str, JSON], stream: Stream) -> DeliveryReport:
+def delivery(call: Call, stream: Stream) -> DeliveryReport:
     """Report a metric of a delivery; needs ``deliveryId`` and ``metric``."""
     details: Attributes = {**call.body, **call.overrides}
 
@@ -60,9 +58,7 @@ def delivery(call: Call, _record: Mapping[str, JSON], stream: Stream) -> Deliver
     )
 
 
-def content(
-    call: Call, record: Mapping[str, JSON], stream: Stream
-) -> PersonContentReport:
+def content(call: Call, stream: Stream) -> PersonContentReport:
     """Report a view of content, or a click on it; needs ``properties.actionType``."""
     action = lookup(call.body, "actionType")
     if action not in CONTENT_ACTIONS:
@@ -74,7 +70,7 @@ def content(
     return PersonContentReport(
         identifiers=_viewer.require(call),
         action=action,
-        id=stream.event_ids.of(call, record),
+        id=stream.event_ids.of(call),
         name=action,
         timestamp=time_of(call),
         attributes=stream.cleaner.attributes(

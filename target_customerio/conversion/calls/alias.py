@@ -9,23 +9,18 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonMerge, person_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON
 
 
 def convert(
     call: Call,
-    record: Mapping[str, JSON],  # noqa: ARG001 - every call is converted alike
     stream: Stream,  # noqa: ARG001 - every call is converted alike
 ) -> PersonMerge:
     """Convert an alias call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:

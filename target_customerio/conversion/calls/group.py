@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.conversion.columns import DELETED_AT
 from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.identifiers import (
@@ -28,8 +27,6 @@ from target_customerio.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
     from target_customerio.operations import JSON, ObjectIdentifiers, Operation
@@ -45,12 +42,11 @@ USED_KEYS: Final = RELATION_KEYS | {"action", *spellings("groupId")}
 _member: Final = PersonFinder(phone=False, own_traits=False)
 
 
-def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> Operation:  # noqa: ARG001 - every call is converted alike
+def convert(call: Call, stream: Stream) -> Operation:
     """Convert a group call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -60,7 +56,7 @@ def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> Operation
         RejectedRecord: The call cannot become one.
     """
     company = _object(call)
-    if stream.settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+    if stream.deletes(call):
         return ObjectDelete(identifiers=company)
     action = _action(call)
     if action == "delete":
@@ -88,10 +84,10 @@ def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> Operation
 
 
 def _object(call: Call) -> ObjectIdentifiers:
-    object_id = call.fields.get("groupId")
+    object_id, field = call.fields.get("groupId"), "groupId"
     if object_id is None:
-        object_id = found_in(call, "objectId")
-    company = object_identifiers(call, object_id, call.body, call.context)
+        object_id, field = found_in(call, "objectId"), "objectId"
+    company = object_identifiers(call, object_id, field)
     if company is None:
         raise RejectedRecord("required", "groupId", "a group call names its object")
     return company

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET, UnsetType
 
 from target_customerio.conversion.attributes import NO_DATES
-from target_customerio.conversion.columns import DELETED_AT
 from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import (
@@ -29,11 +28,9 @@ from target_customerio.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON, Attributes
+    from target_customerio.operations import Attributes
 
 ANONYMOUS: Final = Skipped("anonymous identify")
 """Customer.io ignores them (the destination's documentation)."""
@@ -48,14 +45,12 @@ _somebody: Final = PersonFinder()
 
 def convert(
     call: Call,
-    record: Mapping[str, JSON],  # noqa: ARG001 - every call is converted alike
     stream: Stream,
 ) -> PersonIdentify | PersonDelete | Skipped:
     """Convert an identify call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -73,7 +68,7 @@ def convert(
         person, anonymous_id = {"id": anonymous_id}, None
     if person is None:
         person = _somebody.require(call)
-    if settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+    if stream.deletes(call):
         return PersonDelete(identifiers=person)
     attributes = _attributes(call, stream)
     if anonymous_id is not None:
@@ -124,10 +119,10 @@ def _created_at(call: Call, stream: Stream) -> Attributes:
 
 
 def _relationships(call: Call, stream: Stream) -> list[ObjectRelationship] | UnsetType:
-    object_id = found_in(call, "objectId")
+    object_id, field = found_in(call, "objectId"), "objectId"
     if object_id is None and call.context:
-        object_id = lookup(call.context, "groupId")
-    related = object_identifiers(call, object_id, call.body, call.context)
+        object_id, field = lookup(call.context, "groupId"), "context.groupId"
+    related = object_identifiers(call, object_id, field)
     if related is None:
         return UNSET
     return [

@@ -9,19 +9,15 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonPage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON
 
 
-def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> PersonPage:
+def convert(call: Call, stream: Stream) -> PersonPage:
     """Convert a page call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -34,4 +30,4 @@ def convert(call: Call, record: Mapping[str, JSON], stream: Stream) -> PersonPag
     name = name or name_of(call.body.get("url"), "properties.url")
     if name is None:
         raise RejectedRecord("required", "name", "a page view has a name or a URL")
-    return happening(PersonPage, name, call, record, stream)
+    return happening(PersonPage, name, call, stream)

@@ -12,24 +12,18 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonEvent, PersonScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import JSON
 
 VIEWED_EVENT = "Viewed {} Screen"
 NAMELESS = "Undefined"
 
 
-def convert(
-    call: Call, record: Mapping[str, JSON], stream: Stream
-) -> PersonScreen | PersonEvent:
+def convert(call: Call, stream: Stream) -> PersonScreen | PersonEvent:
     """Convert a screen call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -45,7 +39,7 @@ def convert(
     )
     if stream.settings.screen_events == "viewed_event":
         viewed = VIEWED_EVENT.format(name or NAMELESS)
-        return happening(PersonEvent, viewed, call, record, stream)
+        return happening(PersonEvent, viewed, call, stream)
     if name is None:
         raise RejectedRecord("required", "name", "a screen view has a name")
-    return happening(PersonScreen, name, call, record, stream)
+    return happening(PersonScreen, name, call, stream)

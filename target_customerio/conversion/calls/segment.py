@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.conversion.columns import DELETED_AT
 from target_customerio.conversion.identifiers import PersonFinder, identifier
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import SegmentAdd, SegmentRemove
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
     from target_customerio.operations import JSON, SegmentChange
@@ -26,14 +23,12 @@ _member: Final = PersonFinder(phone=False)
 
 def convert(
     call: Call,
-    record: Mapping[str, JSON],  # noqa: ARG001 - every call is converted alike
     stream: Stream,
 ) -> SegmentChange:
     """Convert a row of segment membership.
 
     Args:
         call: The row.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -43,7 +38,7 @@ def convert(
         RejectedRecord: It names no segment, nobody, or an unknown action.
     """
     action = call.fields.get("action", "add")
-    if stream.settings.hard_delete and call.fields.get(DELETED_AT) is not None:
+    if stream.deletes(call):
         action = "remove"
     change = CHANGES.get(action) if isinstance(action, str) else None
     if change is None:

@@ -10,23 +10,18 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Skipped, Stream
-    from target_customerio.operations import JSON, Operation
+    from target_customerio.operations import Operation
 
 NAME_FIELDS = ("event_text", "event")
 
 
-def convert(
-    call: Call, record: Mapping[str, JSON], stream: Stream
-) -> Operation | Skipped:
+def convert(call: Call, stream: Stream) -> Operation | Skipped:
     """Convert a track call.
 
     Args:
         call: The call.
-        record: The record that it was read from.
         stream: The stream that the record belongs to.
 
     Returns:
@@ -38,10 +33,10 @@ def convert(
     name = _name(call)
     action = stream.settings.action_events.get(name)
     if action is not None:
-        operation = ACTIONS[action](call, record, stream)
+        operation = ACTIONS[action].act(call, stream)
         if operation is not None:
             return operation
-    return happening(PersonEvent, name, call, record, stream)
+    return happening(PersonEvent, name, call, stream)
 
 
 def _name(call: Call) -> str:
