@@ -7,7 +7,7 @@ No message ever holds a value out of a record, a credential or a header.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from singer_sdk.exceptions import (
     ConfigValidationError,
@@ -77,6 +77,29 @@ class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):
     """The run was to stop at the first rejection, and a key property was missing."""
 
 
+REASONS: Final = {
+    "blank": "an identifier is made of spaces",
+    "invalid_date": "a column that the schema types as a date holds none",
+    "invalid_json": "`traits`, `properties` or `context` is text, but not of an object",
+    "invalid_text": "a text holds half a surrogate pair, which is no Unicode",
+    "invalid_timestamp": "the call's own time is none",
+    "invalid_type": "a value is of another type than its field may have",
+    "missing_key": "a key property of the stream is not in the record",
+    "no_identifier": "nobody is named",
+    "not_finite": "a number is NaN or infinite",
+    "refused": "Customer.io refuses it, and gives no reason of its own",
+    "required": "a field without which there is no such call",
+    "same_person": "a merge of somebody with themselves",
+    "schema": "the record does not fit the stream's schema (`validate_records`)",
+    "stream_map": "an expression of `stream_maps` fails",
+    "too_deep": "the record is nested too deeply",
+    "too_large": "the operation has more than 32,768 bytes",
+    "unknown_action": "an action that there is not",
+    "unknown_platform": "a device is neither `ios` nor `android`, or it cannot be told",
+}
+"""What the words mean that rejections here bear; Customer.io has words of its own."""
+
+
 class RejectedRecord(Exception):  # noqa: N818 - the field's own name for it
     """One record cannot become an operation, or Customer.io refuses it."""
 
@@ -84,7 +107,7 @@ class RejectedRecord(Exception):  # noqa: N818 - the field's own name for it
         """Say what is wrong without quoting the record.
 
         Args:
-            reason: A short, stable word for the kind of fault, such as ``required``.
+            reason: One of :data:`REASONS`, or a word of Customer.io's.
             field: The field at fault, in dotted form, such as ``traits.email``.
             message: One sentence for people.
         """

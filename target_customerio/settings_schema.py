@@ -10,7 +10,6 @@ from target_customerio.conversion.actions import ACTIONS
 from target_customerio.conversion.fields import CALL_KINDS
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
-from target_customerio.shards import PATTERN
 
 DEFAULT_REJECTED_PATH: Final = "rejected.singer.jsonl"
 
@@ -192,7 +191,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     th.Property(
         "shard",
-        th.StringType(pattern=PATTERN),
+        th.StringType,
         title="Shard",
         description="Deliver one share of the people and objects, such as `2/8` for "
         "the second of eight. As many runs over the same input, one for each share, "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-PATTERN: Final = r"^[1-9][0-9]{0,3}/[1-9][0-9]{0,3}$"
+_SHARE: Final = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Shard:
         Raises:
             ValueError: It is none.
         """
-        if not re.match(PATTERN, text):
+        if not _SHARE.fullmatch(text):
             raise ValueError(text)
         number, count = (int(part) for part in text.split("/"))
         if number > count:

@@ -84,9 +84,10 @@ class Summary:
             Its lines: a table by stream, then what concerns the whole run.
         """
         yield from _table(self.streams).splitlines()
+        events = self.recent_events
         yield (
-            f"{self.recent_events:,} events are younger than 72 hours and can trigger "
-            "campaigns"
+            f"{events:,} {'event is' if events == 1 else 'events are'} younger than 72 "
+            "hours and can trigger campaigns"
         )
         yield (
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "

@@ -14,23 +14,22 @@ from singer_sdk.sinks.core import BaseJSONSchemaValidator
 from target_customerio.errors import InputError, RejectedRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jsonschema import ValidationError
 
-EXPECTATIONS: Final[dict[str, Callable[[Any], str]]] = {
-    "enum": lambda rule: "one of " + ", ".join(str(value) for value in rule),
-    "type": lambda rule: (
-        "a value of type " + (rule if isinstance(rule, str) else " or ".join(rule))
+EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
+    "enum": lambda rule, _: "one of " + ", ".join(str(value) for value in rule),
+    "type": lambda rule, _: "a value of type " + _types(rule),
+    "minimum": lambda rule, _: f"at least {rule}",
+    "maximum": lambda rule, _: f"at most {rule}",
+    "exclusiveMinimum": lambda rule, _: f"more than {rule}",
+    "minLength": lambda *_: "some text",
+    "additionalProperties": lambda _, schema: (
+        "no entries but " + ", ".join(schema["properties"])
     ),
-    "minimum": lambda rule: f"at least {rule}",
-    "maximum": lambda rule: f"at most {rule}",
-    "exclusiveMinimum": lambda rule: f"more than {rule}",
-    "minLength": lambda _: "some text",
-    "pattern": lambda rule: f"text of the form {rule}",
-    "additionalProperties": lambda _: "none but the documented entries",
 }
-"""What a setting may be, by the rule that it breaks."""
+"""What a setting may be, by the rule that it breaks and the schema of the rule."""
 
 
 def explained(error: ValidationError) -> str:
@@ -45,8 +44,15 @@ def explained(error: ValidationError) -> str:
     setting = ".".join(str(step) for step in error.absolute_path) or "config"
     rule = str(error.validator)
     if rule in EXPECTATIONS:
-        return f"{setting}: expected {EXPECTATIONS[rule](error.validator_value)}"
+        expected = EXPECTATIONS[rule](error.validator_value, error.schema)
+        return f"{setting}: expected {expected}"
     return f"{setting}: does not fit the setting's schema ({rule})"
+
+
+def _types(rule: str | Sequence[str]) -> str:
+    """Name the types of a rule but null, which only means that there is no setting."""
+    types = [rule] if isinstance(rule, str) else rule
+    return " or ".join(each for each in types if each != "null")
 
 
 class RecordValidator(BaseJSONSchemaValidator):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 OVERRIDES_LEFT_OUT: Final = (
-    "the columns {} are left out: in an event they would redirect a campaign's "
-    "messages; put them into properties if that is what you want"
+    "what stands in {} is left out: in an event it would redirect a campaign's "
+    "messages; put it into properties if that is what you want"
 )
 ID_LEFT_OUT: Final = (
     "the column id is left out: people are named by userId or user_id, and by their "

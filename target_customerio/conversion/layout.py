@@ -103,7 +103,8 @@ class Call(Struct, gc=False):
         """The columns of a flat row that would redirect a message."""
         if not self.flat:
             return {}
-        return {name: self.record[name] for name in self.shape.overrides}
+        left_out = {name: self.record[name] for name in self.shape.overrides}
+        return {name: value for name, value in left_out.items() if value is not None}
 
     def has_column(self, *fields: str) -> bool:
         """Tell whether the record has a column for one of some fields, even if null.

@@ -14,10 +14,6 @@ from target_customerio.exact_json import encode
 if TYPE_CHECKING:
     from target_customerio.operations import Operation
 
-TOO_LARGE = "too_large"
-INVALID_TEXT = "invalid_text"
-TOO_DEEP = "too_deep"
-
 
 class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     """One operation between its record and Customer.io.
@@ -73,16 +69,16 @@ def enqueueable(
         body = encode(operation.payload())
     except UnicodeEncodeError:
         message = "A text holds half of a surrogate pair, which is no Unicode."
-        raise RejectedRecord(INVALID_TEXT, "", message) from None
+        raise RejectedRecord("invalid_text", "", message) from None
     except RecursionError:
         message = "The operation is nested too deeply to be written as JSON."
-        raise RejectedRecord(TOO_DEEP, "", message) from None
+        raise RejectedRecord("too_deep", "", message) from None
     if len(body) > most_bytes:
         message = (
             f"The operation takes {len(body):,} bytes; "
             f"Customer.io accepts {most_bytes:,}."
         )
-        raise RejectedRecord(TOO_LARGE, "", message)
+        raise RejectedRecord("too_large", "", message)
     identities = operation.identities()
     return QueuedOperation(
         stream,

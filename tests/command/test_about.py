@@ -36,7 +36,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "rejected_records_path": ("string", "rejected.singer.jsonl"),
     "batch_size_rows": ("integer", 1_000),
 }
-"""Section 11 of the contract: type and default."""
+"""The type and the default of each setting, as promised."""
 
 CHOICES = {
     "region": ["us", "eu"],

@@ -26,7 +26,7 @@ TOGETHER: list[dict[str, tuple[Any, list[str]]]] = [
         "batch_size_rows": (0, ["at least 1"]),
         "region": (SECRET, ["us", "eu"]),
         "on_rejected": (SECRET, ["fail", "continue", "abort"]),
-        "action_events": ({SECRET: ["X"]}, ["documented"]),
+        "action_events": ({SECRET: ["X"]}, ["delete_person", "suppress_person"]),
         "rejected_records_path": ("", ["text"]),
     },
     {
@@ -47,6 +47,7 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"api_url": f"http://{SECRET}.example.com"},
         ["api_url", "https"],
     ),
+    "a shard that is none": ({"shard": "8"}, ["shard", "2/8"]),
     "a URL that is none": ({"api_url": f"http://[{SECRET}"}, ["api_url", "https"]),
     "a workspace that is a folder": ({"sandbox": "."}, ["sandbox", "folder"]),
     "a workspace in no folder": (

@@ -1,4 +1,4 @@
-"""Track events that are actions, but for devices (section 6)."""
+"""Track events that are actions, but for devices."""
 
 from __future__ import annotations
 

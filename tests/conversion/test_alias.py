@@ -1,4 +1,4 @@
-"""Alias: two people become one (section 5, and the merges of section 4)."""
+"""Alias: two people become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates in attributes: typed columns, and untyped JSON (section 7)."""
+"""Dates in attributes: typed columns, and untyped JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call's own time (section 7)."""
+"""The call's own time."""
 
 from __future__ import annotations
 

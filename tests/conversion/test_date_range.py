@@ -1,4 +1,4 @@
-"""Dates out of range stay as they are (section 7)."""
+"""Dates out of range stay as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices: tokens, platforms and what is known of them (section 6)."""
+"""Devices: tokens, platforms and what is known of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event ids: the same record, the same id (section 8.3)."""
+"""Event ids: the same record, the same id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Track, page and screen: what people did (section 5)."""
+"""Track, page and screen: what people did."""
 
 from __future__ import annotations
 

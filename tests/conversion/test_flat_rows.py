@@ -1,4 +1,4 @@
-"""Flat rows: which columns are traits and properties, and which are not (section 3)."""
+"""Flat rows: which columns are traits and properties, and which are not."""
 
 from __future__ import annotations
 

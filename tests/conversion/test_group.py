@@ -1,4 +1,4 @@
-"""Group: objects and the people related to them (section 5)."""
+"""Group: objects and the people related to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who: the ladder of identifiers (section 4), for every kind of operation."""
+"""Who: the ladder of identifiers, for every kind of operation."""
 
 from __future__ import annotations
 

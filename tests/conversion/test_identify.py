@@ -1,4 +1,4 @@
-"""Identify: a person and their attributes (section 5, row identify)."""
+"""Identify: a person and their attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An identify that names an object relates the person to it (section 5)."""
+"""An identify that names an object relates the person to it."""
 
 from __future__ import annotations
 

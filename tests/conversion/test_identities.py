@@ -1,4 +1,4 @@
-"""Whom a converted record names, which is what keeps it in order (section 8.1)."""
+"""Whom a converted record names, which is what keeps it in order."""
 
 from __future__ import annotations
 

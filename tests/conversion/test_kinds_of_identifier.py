@@ -1,4 +1,4 @@
-"""What kind of identifier a text is: user ids, e-mail addresses, phones (section 4)."""
+"""What kind of identifier a text is: user ids, e-mail addresses, phones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a record: spellings, shapes and what wins (section 3)."""
+"""Reading a record: spellings, shapes and what wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the sources differ: what this target does (section 13)."""
+"""Where the sources differ: what this target does."""
 
 from __future__ import annotations
 

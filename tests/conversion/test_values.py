@@ -1,4 +1,4 @@
-"""Numbers, nulls and other values on their way out (sections 3 and 11)."""
+"""Numbers, nulls and other values on their way out."""
 
 from __future__ import annotations
 

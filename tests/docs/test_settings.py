@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,7 +133,7 @@ def test_the_sample_environment_has_every_setting_once_and_its_default(
 ) -> None:
     text = (root / ".env.example").read_text(encoding="utf-8")
 
-    entries = re.findall(r"^# TARGET_CUSTOMERIO_(\w+)=(.*)$", text, re.MULTILINE)
+    entries = re.findall(r"^# TARGET_CUSTOMERIO_(\w+)='(.*)'$", text, re.MULTILINE)
 
     assert len(entries) == len(settings)
     assert dict(entries) == {
@@ -144,3 +146,25 @@ def test_the_sample_environment_sets_nothing_as_it_stands(root: Path) -> None:
     lines = (root / ".env.example").read_text(encoding="utf-8").splitlines()
 
     assert all(not line or line.startswith("#") for line in lines)
+
+
+def test_a_shell_loads_the_sample_environment_with_whatever_values(
+    root: Path, tmp_path: Path
+) -> None:
+    text = (root / ".env.example").read_text(encoding="utf-8")
+    value = '{"a b": "$c"}'
+    text = re.sub(r"(?m)^# (TARGET_CUSTOMERIO_\w+=)'.*'$", rf"\1'{value}'", text)
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+
+    loaded = subprocess.run(
+        ["sh", "-euc", "set -a; . ./.env; env"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+    ours = [line for line in loaded if line.startswith("TARGET_CUSTOMERIO_")]
+    assert len(ours) == text.count("\nTARGET_CUSTOMERIO_")
+    assert {line.partition("=")[2] for line in ours} == {value}

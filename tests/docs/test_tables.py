@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import ast
+from typing import TYPE_CHECKING, Any
 
 from target_customerio import operations
 from target_customerio.conversion.actions import ACTIONS
@@ -14,7 +15,11 @@ from target_customerio.conversion.fields import (
     METADATA_PREFIX,
     SPEC_FIELDS,
 )
+from target_customerio.errors import REASONS
 from target_customerio.streams import CALL_OF_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def labels() -> set[str]:
@@ -92,3 +97,44 @@ def test_the_columns_left_out_of_flat_rows_are_those_of_the_code(
         "addresses of messages, in events, with a warning": list(MESSAGE_OVERRIDES),
         "the context": ["context", "context_*", "context__*"],
     }
+
+
+def test_the_reasons_of_rejections_are_those_of_the_code(
+    readme: Any, codes: Any
+) -> None:
+    explained = {codes(reason)[0]: what for reason, what in readme.table("reasons")}
+
+    assert explained == REASONS
+
+
+def test_every_reason_that_is_given_is_explained(root: Path) -> None:
+    given = set()
+    for file in (root / "target_customerio").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _name(node.func) == "RejectedRecord":
+                given |= {
+                    each.value
+                    for each in ast.walk(node.args[0])
+                    if isinstance(each, ast.Constant) and each.value != "reason"
+                }
+
+    assert given <= REASONS.keys()
+    assert len(given) > len(REASONS) / 2
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def test_every_module_of_the_package_has_its_place_on_the_map(
+    root: Path, readme: Any
+) -> None:
+    package = root / "target_customerio"
+    places = readme.text.partition("| where | what |")[2]
+    missing = {
+        file.name
+        for file in package.glob("*.py")
+        if not file.name.startswith("__") and f"{file.name}`" not in places
+    }
+
+    assert missing == set()
