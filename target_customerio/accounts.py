@@ -55,6 +55,7 @@ class Accounts:
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
+        # The thread that reads rejects records, and so do those that send.
         self._rejecting = Lock()
 
     def skip(self, stream: str, reason: str) -> None:
@@ -192,7 +193,8 @@ class Accounts:
 
     def close(self) -> None:
         """Close the file of rejected records."""
-        self._rejected_records.close()
+        with self._rejecting:
+            self._rejected_records.close()
 
 
 def _without_quotes(error: RejectedRecord) -> RejectedRecord:

@@ -38,7 +38,7 @@ _REFUSED: Final = (
     RecursionError,
     InvalidOperation,
 )
-TOGETHER: Final = 32
+LINES_TOGETHER: Final = 32
 """Most lines that are decoded before they are handed on, which takes less time than to
 do the one and the other for each line. A piece of :data:`BUFFER_BYTES` may be fewer."""
 
@@ -66,7 +66,7 @@ def decoded(line: Line) -> tuple[Any, bool]:
     try:
         return decode(line), True
     except _REFUSED:
-        return _decoded_all_the_same(line), False
+        return _decoded_leniently(line), False
 
 
 def _number(text: str) -> Decimal | float:
@@ -76,7 +76,7 @@ def _number(text: str) -> Decimal | float:
         return math.nan
 
 
-def _decoded_all_the_same(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+def _decoded_leniently(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
     try:
         return json.loads(line, parse_float=_number)
     except RecursionError:
@@ -152,7 +152,7 @@ class MessageReader(GenericSingerReader[bytes]):
                     read.append((line, decode(line)))
                 except _REFUSED:
                     read.append((line, None))
-                if len(read) == TOGETHER:
+                if len(read) == LINES_TOGETHER:
                     self._hand_on()
             self._hand_on()
         except StopReading:
@@ -196,7 +196,7 @@ class MessageReader(GenericSingerReader[bytes]):
             message = decode(line)
             self.line_is_valid = True
         except _REFUSED:
-            message = self._decoded_all_the_same(line)
+            message = self._decoded_or_refused(line)
             self.line_is_valid = False
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise InputError(
@@ -223,9 +223,9 @@ class MessageReader(GenericSingerReader[bytes]):
                 f"A {kind} message lacks {', '.join(sorted(missing))}; mend the tap"
             )
 
-    def _decoded_all_the_same(self, line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
+    def _decoded_or_refused(self, line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
         try:
-            return _decoded_all_the_same(line)
+            return _decoded_leniently(line)
         except ValueError:
             raise InputError(
                 f"Line {self._line_number} of the input is not JSON; what came before "

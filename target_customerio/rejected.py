@@ -11,7 +11,6 @@ import os
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -75,7 +74,10 @@ class SourceStream(msgspec.Struct, frozen=True, eq=False):
 
 
 class RejectedRecords:
-    """Appends rejected records to their file, which is made at the first of them."""
+    """Appends rejected records to their file, which is made at the first of them.
+
+    The caller sees to it that only one thread is in here at a time.
+    """
 
     def __init__(self, path: str) -> None:
         """Touch nothing yet.
@@ -85,7 +87,6 @@ class RejectedRecords:
         """
         self.path = path
         self._since = _now()
-        self._lock = Lock()
         self._file: int | None = None
         self._lines = 0
         self._schemas: dict[str, Line] = {}
@@ -103,20 +104,19 @@ class RejectedRecords:
         Raises:
             RejectedFileError: The file cannot be written.
         """
-        with self._lock:
-            try:
-                if self._file is None:
-                    self._file = self._open()
-                if self._schemas.get(source.stream) != source.schema:
-                    self._write(_as_bytes(source.schema).strip())
-                    self._schemas[source.stream] = source.schema
-                self._write(_rejected_line(source, error))
-            except OSError as problem:
-                raise RejectedFileError(
-                    f"Rejected records cannot be written to {self.path}: "
-                    f"{problem.strerror}; make room or change rejected_records_path"
-                ) from problem
-            return self._lines
+        try:
+            if self._file is None:
+                self._file = self._open()
+            if self._schemas.get(source.stream) != source.schema:
+                self._write(_as_bytes(source.schema).strip())
+                self._schemas[source.stream] = source.schema
+            self._write(_rejected_line(source, error))
+        except OSError as problem:
+            raise RejectedFileError(
+                f"Rejected records cannot be written to {self.path}: "
+                f"{problem.strerror}; make room or change rejected_records_path"
+            ) from problem
+        return self._lines
 
     def holds_already(self, rejection: object) -> bool:
         """Tell whether a record that comes in was put here by this very run.
@@ -135,10 +135,9 @@ class RejectedRecords:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _open(self) -> int:
         path = Path(self.path)

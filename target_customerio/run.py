@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 PROGRESS_SECONDS: Final = 30.0
-TOGETHER: Final = 32
+OPERATIONS_TOGETHER: Final = 32
 """Most operations that are handed over at once, which takes less time than one by one.
 
 Where there is no room for so many, it is fewer, lest more be read than is taken."""
@@ -125,7 +125,7 @@ class Run:
                 queued.append(each)
         finally:
             self._delivery.put(*queued)
-            self._together = min(TOGETHER, self._delivery.room)
+            self._together = min(OPERATIONS_TOGETHER, self._delivery.room)
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put a record aside that becomes no operation; one of all shards does.

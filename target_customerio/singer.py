@@ -5,7 +5,8 @@ parallel, looks at STATE when a record happens to arrive, ends the run at the fi
 record that does not fit its schema, and lets a signal start a drain within a drain.
 The target promises order across streams, STATE in time and rejected records instead,
 so that the handlers of the messages are replaced here. Each replaced name is listed in
-:data:`REPLACED`, and a test makes sure that the SDK still calls it.
+:data:`REPLACED`, other private names in :data:`USED`, and tests make sure that they are
+still the SDK's.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from target_customerio.run import Run
 
     _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
-    _Way = tuple[_Transform | None, SourceStream, StreamSink]
+    _Mapping = tuple[_Transform | None, SourceStream, StreamSink]
 
 REPLACED: Final = (
     "_handle_termination",
@@ -54,6 +55,8 @@ REPLACED: Final = (
 )
 """What of the SDK is replaced that it does not offer to be."""
 
+USED: Final = ("_assert_line_requires", "_config")
+"""What of the SDK is used that it does not offer."""
 
 FILTERED: Final = "left out by stream_maps"
 
@@ -72,7 +75,7 @@ class SingerTarget(Target):
             options: What the SDK's target takes.
         """
         self._schemas: dict[str, Line] = {}
-        self._ways: dict[str, list[_Way]] = {}
+        self._mappings: dict[str, list[_Mapping]] = {}
         self._versions_ignored = False
         super().__init__(**options)
         # Nothing is left for the SDK to drain in parallel.
@@ -136,7 +139,7 @@ class SingerTarget(Target):
                 f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
                 f"({type(error).__name__})"
             ) from error
-        self._ways[stream] = [
+        self._mappings[stream] = [
             (
                 None if _changes_nothing(stream_map) else stream_map.transform,
                 SourceStream(stream, line, stream_map.stream_alias),
@@ -151,7 +154,7 @@ class SingerTarget(Target):
         """Take a record, unless this very run has rejected it already."""
         stream, record = message_dict.get("stream"), message_dict.get("record")
         # A call less for nearly every record.
-        if not isinstance(stream, str) or stream not in self._ways:
+        if not isinstance(stream, str) or stream not in self._mappings:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
@@ -166,10 +169,10 @@ class SingerTarget(Target):
         self, name: str, record: dict[str, Any], line: Line, *, from_json: bool
     ) -> None:
         """Map a record and hand it to its sinks, in the order of arrival."""
-        ways = self._ways[name]
-        if not ways:
+        mappings = self._mappings[name]
+        if not mappings:
             self.run.accounts.skip(name, FILTERED)
-        for transform, stream, sink in ways:
+        for transform, stream, sink in mappings:
             context = {STREAM: stream, LINE: line, FROM_JSON: from_json}
             if transform is None:
                 sink.process_record(record, context)

@@ -84,8 +84,8 @@ class Converter:
         )
         self._convert: Final = CALLS[call]
         self._notify = notify
-        self._looked_at: Shape | None = None
-        self._told = False
+        self._quiet_shape: Shape | None = None
+        self._has_notified = False
 
     def convert(
         self, record: Mapping[str, JSON], *, from_json: bool = False
@@ -111,14 +111,14 @@ class Converter:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if call.shape is not self._looked_at:
+        if call.shape is not self._quiet_shape:
             self._tell(call, operation)
         return operation
 
     def _tell(self, call: Call, operation: Operation | Skipped) -> None:
         """Say once what is easily overlooked."""
-        if self._told or not call.shape.is_easily_overlooked:
-            self._looked_at = call.shape
+        if self._has_notified or not call.shape.is_easily_overlooked:
+            self._quiet_shape = call.shape
             return
         if isinstance(operation, PersonHappening) and call.overrides:
             notice = OVERRIDES_LEFT_OUT.format(", ".join(sorted(call.overrides)))
@@ -126,7 +126,7 @@ class Converter:
             notice = ID_LEFT_OUT
         else:
             return
-        self._told = True
+        self._has_notified = True
         self._notify(notice)
 
 

@@ -20,16 +20,28 @@ class Listener(Protocol):
     """
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
-        """Take note that Customer.io has taken operations."""
+        """Take note that Customer.io has taken operations.
+
+        Args:
+            operations: The operations.
+        """
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Take note that Customer.io has refused an operation.
 
         No STATE after the operation is written before this returns.
+
+        Args:
+            operation: The operation.
+            error: What is wrong with it.
         """
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write a state: everything before it is accounted for."""
+        """Write a state: everything before it is accounted for.
+
+        Args:
+            state: The state.
+        """
 
 
 class Ledger:

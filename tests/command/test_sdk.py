@@ -17,7 +17,8 @@ from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
 
 from target_customerio.sandbox import Workspace
-from target_customerio.singer import REPLACED
+from target_customerio.singer import REPLACED, USED
+from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.target import TargetCustomerIO
 
 if TYPE_CHECKING:
@@ -134,18 +135,36 @@ def test_every_record_of_a_standard_test_lands_in_the_workspace(
         assert len(workspace.snapshot()["people"]) == PEOPLE[name]
 
 
+def names_of_its_own(*kinds: type) -> set[str]:
+    """Return what the code of classes finds on ``self``."""
+    trees = [ast.parse(textwrap.dedent(inspect.getsource(each))) for each in kinds]
+    return {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+
+
+def theirs_and_ours(kind: type) -> tuple[list[type], list[type]]:
+    bases = kind.__mro__[:-1]
+    ours = [each for each in bases if each.__module__.startswith("target_customerio")]
+    return [each for each in bases if each not in ours], ours
+
+
 def test_the_names_that_are_replaced_are_still_called_by_the_sdk() -> None:
-    called = set()
-    for base in Target.__mro__[:-1]:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        called |= {
-            node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "self"
-        }
-    assert set(REPLACED) <= called
+    assert set(REPLACED) <= names_of_its_own(*Target.__mro__[:-1])
+
+
+def test_the_private_names_that_are_used_are_still_the_sdks_and_are_listed() -> None:
+    shared = set()
+    for kind in (TargetCustomerIO, *SINKS.values(), IgnoredSink):
+        theirs, ours = theirs_and_ours(kind)
+        shared |= names_of_its_own(*theirs) & names_of_its_own(*ours)
+    private = {name for name in shared if name.startswith("_")}
+    assert private - set(REPLACED) == set(USED)
 
 
 @pytest.mark.parametrize("name", REPLACED)

@@ -86,7 +86,17 @@ def create_or_update(call: Call, stream: Stream) -> PersonAddDevice | None:
 
 
 def delete(call: Call, _stream: Stream) -> PersonDeleteDevice:
-    """Remove a device; needs its token and one that is named."""
+    """Remove a device.
+
+    Args:
+        call: The call; it needs the device's token and somebody who is named.
+
+    Returns:
+        The operation on the person.
+
+    Raises:
+        RejectedRecord: The event names no device, or nobody.
+    """
     token, _ = _token(call)
     if token is None:
         raise RejectedRecord(

@@ -22,12 +22,32 @@ _person: Final = PersonFinder(phone=False, property_email=True)
 
 
 def delete(call: Call, _stream: Stream) -> ObjectDelete:
-    """Delete the object and its relationships; needs ``objectId``."""
+    """Delete an object and its relationships.
+
+    Args:
+        call: The call; it needs ``objectId``.
+
+    Returns:
+        The operation on the object.
+
+    Raises:
+        RejectedRecord: The event names no object.
+    """
     return ObjectDelete(identifiers=_object(call))
 
 
 def delete_relationship(call: Call, _stream: Stream) -> ObjectDeleteRelationships:
-    """Part the person from the object; needs ``objectId`` and one that is named."""
+    """Part a person from an object.
+
+    Args:
+        call: The call; it needs ``objectId`` and somebody who is named.
+
+    Returns:
+        The operation on the object.
+
+    Raises:
+        RejectedRecord: The event names no object, or nobody.
+    """
     return ObjectDeleteRelationships(
         identifiers=_object(call),
         cio_relationships=[PersonRelationship(identifiers=_person.require(call))],

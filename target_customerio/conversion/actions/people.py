@@ -15,15 +15,45 @@ _person: Final = PersonFinder(property_email=True)
 
 
 def delete(call: Call, _stream: Stream) -> PersonDelete:
-    """Delete the person; needs one that is named."""
+    """Delete a person.
+
+    Args:
+        call: The call; it needs somebody who is named.
+
+    Returns:
+        The operation on the person.
+
+    Raises:
+        RejectedRecord: The event names nobody.
+    """
     return PersonDelete(identifiers=_person.require(call))
 
 
 def suppress(call: Call, _stream: Stream) -> PersonSuppress:
-    """Delete the person and refuse the identifiers; needs one that is named."""
+    """Delete a person, and refuse their identifiers from now on.
+
+    Args:
+        call: The call; it needs somebody who is named.
+
+    Returns:
+        The operation on the person.
+
+    Raises:
+        RejectedRecord: The event names nobody.
+    """
     return PersonSuppress(identifiers=_person.require(call))
 
 
 def unsuppress(call: Call, _stream: Stream) -> PersonUnsuppress:
-    """Accept the person's identifiers again; needs one that is named."""
+    """Accept a suppressed person's identifiers again.
+
+    Args:
+        call: The call; it needs somebody who is named.
+
+    Returns:
+        The operation on the person.
+
+    Raises:
+        RejectedRecord: The event names nobody.
+    """
     return PersonUnsuppress(identifiers=_person.require(call))

@@ -31,7 +31,18 @@ _viewer: Final = PersonFinder(anonymous=True, property_email=True)
 
 
 def delivery(call: Call, stream: Stream) -> DeliveryReport:
-    """Report a metric of a delivery; needs ``deliveryId`` and ``metric``."""
+    """Report a metric of a delivery.
+
+    Args:
+        call: The call; it needs ``deliveryId`` and ``metric``.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The report.
+
+    Raises:
+        RejectedRecord: One of them is missing.
+    """
     details: Attributes = {**call.body, **call.overrides}
 
     def detail(field: str) -> JSON:
@@ -59,7 +70,19 @@ def delivery(call: Call, stream: Stream) -> DeliveryReport:
 
 
 def content(call: Call, stream: Stream) -> PersonContentReport:
-    """Report a view of content, or a click on it; needs ``properties.actionType``."""
+    """Report a view of content, or a click on it.
+
+    Args:
+        call: The call; it needs ``properties.actionType`` and somebody, who may be
+            anonymous.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The report.
+
+    Raises:
+        RejectedRecord: It is neither a view nor a click, or names nobody.
+    """
     action = lookup(call.body, "actionType")
     if action not in CONTENT_ACTIONS:
         raise RejectedRecord(
