@@ -21,6 +21,7 @@ from singer_sdk.io_base import GenericSingerReader
 
 from target_customerio.errors import InputError
 from target_customerio.exact_json import decode
+from target_customerio.waiting import Alarm, AwaitedFile, StopReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     _Callback: TypeAlias = Callable[[dict[str, Any]], None]
 
 _Read = TypeVar("_Read")
-_Awaited: TypeAlias = "Callable[[Callable[[], Any]], Any]"
 Line: TypeAlias = str | bytes
 
 BUFFER_BYTES: Final = 1 << 18
@@ -44,10 +44,6 @@ do the one and the other for each line. A piece of :data:`BUFFER_BYTES` may be f
 
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
-
-
-class StopReading(BaseException):
-    """A signal arrived while the reader was waiting for input."""
 
 
 def decoded(line: Line) -> tuple[Any, bool]:
@@ -96,6 +92,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """Called when everything that has been read is handed on, and more is waited
         for."""
         self._waiting = False
+        self._alarm: Alarm | None = None
         self._line_number = 0
         self._read: list[tuple[Line, Any]] = []
         self._callbacks: dict[str, _Callback] = {}
@@ -125,6 +122,15 @@ class MessageReader(GenericSingerReader[bytes]):
         if self._waiting:
             raise StopReading
 
+    def wake(self) -> None:
+        """Stop waiting for input, or do not start: the run has ended.
+
+        May be called by any thread.
+        """
+        alarm = self._alarm
+        if alarm is not None:
+            alarm.ring()
+
     def process_lines(
         self,
         file_input: IO[Any] | None,
@@ -143,7 +149,8 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: A line is no Singer message.
         """
         source = self.default_input if file_input is None else file_input
-        read_line = self._line_reader(getattr(source, "buffer", source))
+        self._alarm = Alarm()
+        read_line = self._line_reader(getattr(source, "buffer", source), self._alarm)
         self._callbacks, self._counts = callbacks, dict.fromkeys(callbacks, 0)
         read = self._read
         try:
@@ -157,6 +164,9 @@ class MessageReader(GenericSingerReader[bytes]):
             self._hand_on()
         except StopReading:
             pass
+        finally:
+            alarm, self._alarm = self._alarm, None
+            alarm.close()
         return Counter({kind: count for kind, count in self._counts.items() if count})
 
     def _hand_on(self) -> None:
@@ -233,7 +243,7 @@ class MessageReader(GenericSingerReader[bytes]):
                 "pipe"
             ) from None
 
-    def _line_reader(self, source: IO[Any]) -> Callable[[], Line]:
+    def _line_reader(self, source: IO[Any], alarm: Alarm) -> Callable[[], Line]:
         """Choose what reads the next line.
 
         A file or a pipe is read in large pieces: each time that the thread asks for
@@ -244,7 +254,7 @@ class MessageReader(GenericSingerReader[bytes]):
             isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
         ):
             return partial(self._awaited, source.readline)
-        file = _AwaitedFile(source.fileno(), self._awaited)
+        file = AwaitedFile(source.fileno(), self._awaited, alarm)
         larger = io.BufferedReader(file, BUFFER_BYTES)
         if source.seekable():
             larger.seek(source.tell())
@@ -259,6 +269,11 @@ class MessageReader(GenericSingerReader[bytes]):
             if self.stopped:
                 raise StopReading
             return read()
+        except OSError as error:
+            raise InputError(
+                f"The input cannot be read any further ({error.strerror}); what came "
+                "before has been delivered. Run the tap again"
+            ) from error
         finally:
             self._waiting = False
 
@@ -270,18 +285,6 @@ class MessageReader(GenericSingerReader[bytes]):
             f"Line {self._line_number} of the input is a message of the unknown type "
             f"{kind[:LONGEST_NAME]!r}; mend the tap"
         )
-
-
-class _AwaitedFile(io.FileIO):
-    """A file or a pipe of which somebody is told before it is waited for."""
-
-    def __init__(self, descriptor: int, awaited: _Awaited) -> None:
-        super().__init__(descriptor, closefd=False)
-        self._awaited = awaited
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        count: int | None = self._awaited(partial(super().readinto, buffer))
-        return count
 
 
 def _nothing() -> None:

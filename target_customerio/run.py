@@ -22,7 +22,7 @@ from target_customerio.summary import RECENT_SECONDS
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from target_customerio.delivery import QueuedOperation
     from target_customerio.operations import Operation
@@ -72,8 +72,13 @@ class Run:
             self._sender.check_account(self.settings.connection.region)
             self._met = True
 
-    def begin(self) -> None:
-        """Say from now on, now and then, how far the run is."""
+    def begin(self, on_failure: Callable[[], None]) -> None:
+        """Say from now on, now and then, how far the run is.
+
+        Args:
+            on_failure: Called as soon as the delivery has ended, by any thread.
+        """
+        self._delivery.on_failure = on_failure
         Thread(target=self._show_progress, daemon=True).start()
 
     def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:

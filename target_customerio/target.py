@@ -222,7 +222,7 @@ class TargetCustomerIO(SingerTarget):
         Raises:
             TargetError: The run has failed.
         """
-        self.run.begin()
+        self.run.begin(on_failure=self.message_reader.wake)
         try:
             self.listen(file_input)
         except Exception as error:

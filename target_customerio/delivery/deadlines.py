@@ -1,4 +1,4 @@
-"""Connections whose answers arrive within the time-out, or not at all.
+"""Connections whose answers arrive whole and within the time-out, or not at all.
 
 The read time-out of `requests` bounds the silence between two pieces of an answer, so
 that a server that sends one byte now and then could hold a request for ever. Here the
@@ -52,13 +52,29 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _WholeLines(io.BufferedReader):
+    """Reads lines that have an end.
+
+    The standard library takes the end of the connection for the end of the headers, and
+    so a cut answer for one without a body, which would look like a success.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(-1 if size is None else size)
+        is_whole = line.endswith(b"\n") or len(line) == size
+        if not is_whole:
+            message = "the answer was cut"
+            raise ConnectionResetError(message)
+        return line
+
+
 class _TimedResponse(http.client.HTTPResponse):
     """An answer that is read until a deadline."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http.client's
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(sock))
+        self.fp = _WholeLines(_TimedReader(sock))
 
 
 class _Connection(HTTPConnection):

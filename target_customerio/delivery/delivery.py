@@ -12,7 +12,7 @@ from target_customerio.delivery.ledger import Ledger
 from target_customerio.delivery.throttle import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from target_customerio.delivery.ledger import Listener
     from target_customerio.delivery.limits import Limits
@@ -50,6 +50,8 @@ class Delivery:
         self._threads: list[Thread] = []
         self._failure: BaseException | None = None
         self._closed = False
+        self.on_failure: Callable[[], None] = _nothing
+        """Called when the delivery has ended, by the thread in which it did."""
 
     @property
     def statistics(self) -> Statistics:
@@ -189,6 +191,7 @@ class Delivery:
                 self._failure = error
             self._wake_all()
         self._sender.stop()
+        self.on_failure()
 
     def _ring(self, lane: int) -> None:
         self._bells[lane].notify()
@@ -197,3 +200,7 @@ class Delivery:
         self._progress.notify_all()
         for bell in self._bells:
             bell.notify_all()
+
+
+def _nothing() -> None:
+    pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -148,7 +149,11 @@ def decoded(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:  # a byte order mark, or half a surrogate pair in a message
+        return json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError) as error:
         message = "no JSON"
         raise ValueError(message) from error
 
@@ -161,6 +166,8 @@ def _again(answer: Answer, why: str) -> RetryAfter:
 
 def _successful(answer: Answer, size: int) -> Outcome:
     if not answer.body.strip():
+        if answer.status == HTTPStatus.MULTI_STATUS:
+            return _again(answer, "was answered with HTTP 207 but no errors in it")
         return Delivered()
     try:
         content = decoded(answer.body)

@@ -45,11 +45,25 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     fault: (
-        Literal["reset", "cut", "silence", "trickled_body", "trickled_headers"] | None
+        Literal[
+            "reset",
+            "cut",
+            "cut_status",
+            "cut_headers",
+            "silence",
+            "trickled_body",
+            "trickled_headers",
+        ]
+        | None
     ) = None
 
 
 Script = Callable[[Request], Reply]
+
+CUT = {
+    "cut_status": b"HTTP/1.1 %d Mu",
+    "cut_headers": b"HTTP/1.1 %d OK\r\nX-Name: value\r\nCon",
+}
 
 
 class Customerio:
@@ -207,6 +221,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise ConnectionAbortedError
         if reply.fault == "trickled_headers":
             self.trickle(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 10_000)
+        if reply.fault in {"cut_status", "cut_headers"}:
+            self.wfile.write(CUT[reply.fault] % reply.status)
+            self.close_connection = True
+            return
         self.send_response_only(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)

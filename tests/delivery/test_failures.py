@@ -66,10 +66,19 @@ def test_a_connection_that_is_reset_at_once_is_tried_again(
     assert run.accounts.delivered_names == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("status", [200, 207])
+@pytest.mark.parametrize("fault", ["cut", "cut_status", "cut_headers"])
 def test_an_answer_that_is_cut_in_the_middle_is_tried_again(
+    customerio: Customerio, run: Run, status: int, fault: Any
+) -> None:
+    customerio.reply_next(Reply(status, body=b'{"errors": []}', fault=fault))
+    assert_delivered_at_the_second_try(customerio, run)
+
+
+def test_a_partial_success_that_does_not_say_of_what_is_tried_again(
     customerio: Customerio, run: Run
 ) -> None:
-    customerio.reply_next(Reply(body=b'{"errors": []}', fault="cut"))
+    customerio.reply_next(Reply(207, body=b""))
     assert_delivered_at_the_second_try(customerio, run)
 
 
