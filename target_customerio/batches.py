@@ -6,6 +6,7 @@ road as a RECORD message. Source: the SDK's BATCH specification.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from contextlib import nullcontext
@@ -95,6 +96,8 @@ def _json_rows(
         for number, line in enumerate(lines, 1):
             if line.isspace():
                 continue
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - mended
             row, is_valid = decoded(line)
             if not isinstance(row, dict):
                 raise fail(f"row {number} is no record")

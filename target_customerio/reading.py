@@ -8,11 +8,10 @@ the record in it can be rejected instead of ending the run.
 from __future__ import annotations
 
 import io
-import json
 import math
 import sys
 from collections import Counter
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -20,7 +19,7 @@ import msgspec
 from singer_sdk.io_base import GenericSingerReader
 
 from target_customerio.errors import InputError
-from target_customerio.exact_json import decode
+from target_customerio.exact_json import decode, decode_leniently
 from target_customerio.waiting import Alarm, AwaitedFile, StopReading
 
 if TYPE_CHECKING:
@@ -65,18 +64,8 @@ def decoded(line: Line) -> tuple[Any, bool]:
         return _decoded_leniently(line), False
 
 
-def _number(text: str) -> Decimal | float:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent of nineteen digits
-        return math.nan
-
-
 def _decoded_leniently(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
-    try:
-        return json.loads(line, parse_float=_number)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return decode_leniently(line, not_finite=float, beyond=lambda _: math.nan)
 
 
 class MessageReader(GenericSingerReader[bytes]):

@@ -6,17 +6,15 @@ beside it what was wrong with it.
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import datetime, timezone
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.exact_json import encode, encode_anything
+from target_customerio.exact_json import decode_leniently, encode, encode_anything
 
 if TYPE_CHECKING:
     from target_customerio.reading import Line
@@ -212,7 +210,5 @@ def _record_as_it_arrived(line: Line) -> bytes:
     try:
         return bytes(msgspec.json.decode(line, type=_RecordLine).record)
     except (msgspec.DecodeError, UnicodeError):
-        record = json.loads(
-            line, parse_float=Decimal, parse_constant=_NOT_FINITE.__getitem__
-        )["record"]
-    return encode_anything(record)
+        message = decode_leniently(line, _NOT_FINITE.__getitem__, beyond=str)
+    return encode_anything(message["record"])

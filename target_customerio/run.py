@@ -119,7 +119,7 @@ class Run:
         try:
             for operation, stream, line in taken:
                 try:
-                    each = enqueueable(operation, stream, line)
+                    each = enqueueable(operation, stream, line, len(line))
                 except RejectedRecord as error:
                     self.accounts.put_aside(stream, line, error)
                     continue

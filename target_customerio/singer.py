@@ -55,7 +55,7 @@ REPLACED: Final = (
 )
 """What of the SDK is replaced that it does not offer to be."""
 
-USED: Final = ("_assert_line_requires", "_config")
+USED: Final = ("_assert_line_requires", "_config", "_sinks_to_clear")
 """What of the SDK is used that it does not offer."""
 
 FILTERED: Final = "left out by stream_maps"
@@ -123,6 +123,7 @@ class SingerTarget(Target):
         keys = message_dict.get("key_properties")
         if not (
             isinstance(stream, str)
+            and stream.isprintable()
             and isinstance(schema, dict)
             and isinstance(schema.get("properties", {}), dict)
             and _is_list_of_names(keys or [])
@@ -233,6 +234,9 @@ class SingerTarget(Target):
             schema=stream_map.transformed_schema,
             key_properties=stream_map.transformed_key_properties,
         )
+        # A stream whose SCHEMA changes again and again would keep all its sinks.
+        while self._sinks_to_clear:
+            self._sinks_to_clear.pop().clean_up()
         assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
         return sink
 

@@ -59,8 +59,10 @@ def dates_of_schema(schema: Mapping[str, Any]) -> dict[str, DateTree | Dated]:
     """
     found: dict[str, DateTree | Dated] = {}
     for branch in _branches(schema):
-        for name, field in (branch.get("properties") or {}).items():
-            _note(found, name, field)
+        properties = branch.get("properties")
+        if isinstance(properties, Mapping):
+            for name, field in properties.items():
+                _note(found, name, field)
         items = branch.get("items")
         if isinstance(items, Mapping):
             _note(found, ITEMS, items)
@@ -70,7 +72,8 @@ def dates_of_schema(schema: Mapping[str, Any]) -> dict[str, DateTree | Dated]:
 def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     branches = [schema]
     for keyword in _ALTERNATIVES:
-        for branch in schema.get(keyword) or ():
+        alternatives = schema.get(keyword)
+        for branch in alternatives if isinstance(alternatives, list) else ():
             if isinstance(branch, Mapping):
                 branches.extend(_branches(branch))
     return branches
@@ -88,7 +91,12 @@ def _note(found: dict[str, DateTree | Dated], name: str, field: Any) -> None:  #
 
 
 def _is_text(branch: Mapping[str, Any]) -> bool:
-    return "format" in branch or "string" in (branch.get("type") or ())
+    types = branch.get("type")
+    return (
+        "format" in branch
+        or types == "string"
+        or (isinstance(types, list) and "string" in types)
+    )
 
 
 class Cleaner:

@@ -56,6 +56,7 @@ class Lanes:
         self._limits = limits
         self._most_operations = limits.held_operations
         self._most_bytes = limits.held_bytes
+        self._most_origin_bytes = limits.held_origin_bytes
         self._wake = wake
         self._lanes = [Lane(index) for index in range(limits.concurrency)]
         self._pressed = False
@@ -67,6 +68,7 @@ class Lanes:
         self._next_sequence = 0
         self._finished = 0
         self._held_bytes = 0
+        self._held_origin_bytes = 0
 
     @property
     def held_operations(self) -> int:
@@ -91,6 +93,8 @@ class Lanes:
     @property
     def room(self) -> int:
         """How many operations of any size there is room for."""
+        if self._held_origin_bytes >= self._most_origin_bytes:
+            return 0
         operations = self._most_operations - self.held_operations
         return min(
             operations,
@@ -110,6 +114,7 @@ class Lanes:
         return held == 0 or (
             held < self._most_operations
             and self._held_bytes + len(operation.body) <= self._most_bytes
+            and self._held_origin_bytes < self._most_origin_bytes
         )
 
     def put(self, operation: QueuedOperation, now: float) -> None:
@@ -122,6 +127,7 @@ class Lanes:
         operation.sequence = sequence = self._next_sequence
         self._next_sequence = sequence + 1
         self._held_bytes += len(operation.body)
+        self._held_origin_bytes += operation.origin_bytes
         keys = operation.identities
         if len(keys) > 1 or keys[0] in self._tied:
             keys = self._ties.keys(operation)
@@ -289,6 +295,7 @@ class Lanes:
     def _release(self, operations: Iterable[QueuedOperation]) -> None:
         holdings = self._holdings
         for operation in operations:
+            self._held_origin_bytes -= operation.origin_bytes
             for key in operation.keys:
                 # Whatever came before the last under a key was finished before it.
                 if holdings[key] is operation:

@@ -40,6 +40,14 @@ class Limits:
         return 2 * self.concurrency * self.batch_bytes
 
     @property
+    def held_origin_bytes(self) -> int:
+        """Most bytes of the records that they come from.
+
+        As a rule one is as large as its operation, but much of it may not be sent.
+        """
+        return 8 * self.held_bytes
+
+    @property
     def held_operations(self) -> int:
         """Most operations taken in and not yet delivered: two requests a lane."""
         return 2 * self.concurrency * self.batch_operations

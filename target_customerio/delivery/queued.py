@@ -26,6 +26,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         ties: The identities that it makes one and the same person.
         route: Where it is posted.
         origin: The caller's handle to the record; never looked into.
+        origin_bytes: How much memory it takes, in bytes.
         sequence: Its place in the run, given when it is put into the delivery.
         keys: Everything it is ordered by, given when it is put into the delivery.
         lane: The number of the lane that it is in, given when it is put there.
@@ -39,6 +40,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     ties: tuple[str, ...]
     route: Route
     origin: object
+    origin_bytes: int = 0
     sequence: int = -1
     keys: tuple[str, ...] = ()
     lane: int = -1
@@ -49,6 +51,8 @@ def enqueueable(
     operation: Operation,
     stream: object,
     origin: object,
+    origin_bytes: int = 0,
+    *,
     most_bytes: int = Limits.operation_bytes,
 ) -> QueuedOperation:
     """Encode an operation for its delivery.
@@ -57,6 +61,7 @@ def enqueueable(
         operation: The operation.
         stream: The caller's handle to the stream of its record.
         origin: The caller's handle to its record.
+        origin_bytes: How much memory that takes, in bytes.
         most_bytes: Most bytes that it may take.
 
     Returns:
@@ -88,4 +93,5 @@ def enqueueable(
         operation.ties() if len(identities) > 1 else (),
         route_of(operation),
         origin,
+        origin_bytes,
     )

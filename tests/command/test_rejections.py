@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_customerio.sandbox import Workspace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -263,3 +265,54 @@ def test_a_record_that_a_stream_map_filters_out_is_neither_read_nor_rejected(
     )
     assert outcome.code == 0
     assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+@pytest.mark.parametrize("odd", ["NaN", '"\\ud800"', "Infinity"])
+def test_a_record_is_put_aside_with_numbers_that_no_machine_holds(
+    terminal: Terminal, singer: Singer, odd: str
+) -> None:
+    traits = f'{{"odd":{odd},"n":1E9999999999999999999,"digits":{"7" * 5_000}}}'
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        '{"type":"RECORD","stream":"identifies","record":{"userId":"ada",'
+        f'"traits":{traits}}}}}',
+        singer.record("identifies", userId="bo"),
+    )
+    assert outcome.code == 1
+    assert list(outcome.workspace["people"]) == ["id:bo"]
+    (line,) = [each for each in outcome.rejected_lines if b"7777" in each]
+    assert b'"1E9999999999999999999"' in line
+    assert b"7" * 5_000 in line
+
+
+def test_an_integer_of_thousands_of_digits_is_delivered_with_all_of_them(
+    terminal: Terminal, singer: Singer
+) -> None:
+    digits = "7" * 900
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        '{"type":"RECORD","stream":"identifies","record":{"userId":"ada",'
+        f'"traits":{{"n":{digits}}},"context":{{"n":{"7" * 5_000}}}}}}}',
+        singer.state(reached="the end"),
+    )
+    assert (outcome.code, outcome.states) == (0, [{"reached": "the end"}])
+    with Workspace(outcome.folder / "workspace.db") as workspace:
+        assert digits in str(workspace.snapshot())
+
+
+def test_a_byte_order_mark_in_a_batch_file_is_no_part_of_its_first_record(
+    terminal: Terminal, singer: Singer
+) -> None:
+    rows = b'\xef\xbb\xbf{"userId": true}\n{"userId": "bo"}\n'
+    (terminal.folder / "rows.jsonl").write_bytes(rows)
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        {
+            "type": "BATCH",
+            "stream": "identifies",
+            "manifest": ["rows.jsonl"],
+            "encoding": {"format": "jsonl"},
+        },
+    )
+    assert list(outcome.workspace["people"]) == ["id:bo"]
+    assert [each["record"] for each in outcome.rejected] == [{"userId": True}]

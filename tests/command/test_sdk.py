@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import json
 import signal
 import textwrap
@@ -486,3 +487,23 @@ def test_records_in_batch_files_are_delivered(
     assert list(outcome.workspace["people"]) == ["id:ada", "id:bo"]
     assert [each["record"] for each in outcome.rejected] == [{"userId": True}]
     assert outcome.states == [{"reached": "the end"}]
+
+
+def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
+    tmp_path: Path, singer: Singer
+) -> None:
+    feed = io.BytesIO()
+    for number in range(40):
+        schema = singer.schema("identifies", [f"column_{number % 2}"])
+        record = singer.record("identifies", userId=f"{number}")
+        feed.write(json.dumps(schema).encode() + b"\n")
+        feed.write(json.dumps(record).encode() + b"\n")
+    feed.seek(0)
+    target = TargetCustomerIO(config={"sandbox": str(tmp_path / "workspace.db")})
+    kept = []
+    target.message_reader.before_waiting = lambda: kept.append(
+        len(target._sinks_active) + len(target._sinks_to_clear)  # noqa: SLF001
+    )
+    target.process(feed)
+    assert max(kept) == 1
+    assert target.run.accounts.summary.delivered == 40

@@ -437,3 +437,19 @@ def test_a_state_at_the_same_place_replaces_the_one_before() -> None:
     checkpoints.add(7, {"at": "second"})
     assert len(checkpoints) == 1
     assert checkpoints.due(7) == {"at": "second"}
+
+
+def test_records_much_larger_than_their_operations_count_as_well() -> None:
+    limits = Limits(concurrency=1)
+    lanes = Lanes(limits, ignore)
+    large = queued("a")
+    large.origin_bytes = limits.held_origin_bytes
+    assert lanes.has_room(large)
+    lanes.put(large, 0.0)
+    assert lanes.room == 0
+    assert not lanes.has_room(queued("b"))
+    lanes.flush()
+    assert lanes.take(0, 0.0) is not None
+    lanes.finish(0)
+    assert lanes.room > 0
+    assert lanes.has_room(queued("b"))
