@@ -78,6 +78,11 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
             yield from read(cast("IO[bytes]", file), encoding.get("compression"), fail)
     except InputError:
         raise
+    except ImportError as error:
+        raise InputError(
+            f"The batch file {path} cannot be opened: install the package "
+            f"{error.name or 'for its kind of storage'} beside the target"
+        ) from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
 
@@ -98,7 +103,10 @@ def _json_rows(
                 continue
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - mended
-            row, is_valid = decoded(line)
+            try:
+                row, is_valid = decoded(line)
+            except ValueError:
+                raise fail(f"row {number} is no JSON") from None
             if not isinstance(row, dict):
                 raise fail(f"row {number} is no record")
             yield row, line, is_valid

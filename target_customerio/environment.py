@@ -14,6 +14,9 @@ from target_customerio.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NO_SETTINGS: Final = frozenset({"loglevel"})
+"""What the SDK reads from the environment that is no setting."""
+
 BOOLEANS: Final = {
     "true": True,
     "1": True,
@@ -61,7 +64,17 @@ def settings_in(
             errors.append(f"{name}: expected {expected} in {prefix}{name.upper()}")
     if errors:
         raise SettingsError(*errors)
-    return settings
+    return settings | _unknown(environment, schema, prefix)
+
+
+def _unknown(
+    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
+) -> dict[str, str]:
+    """Return what looks like a setting and is none, to be warned of like any other."""
+    ours = [name for name in environment if name.startswith(prefix)]
+    names = {name.removeprefix(prefix).lower() for name in ours}
+    unknown = names - schema["properties"].keys() - NO_SETTINGS
+    return {name: "" for name in unknown if not name.startswith("_")}  # Meltano's own
 
 
 def _object(text: str) -> dict[str, Any] | None:

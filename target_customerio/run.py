@@ -60,6 +60,7 @@ class Run:
         self._met = False
         self._taken: list[tuple[Operation, SourceStream, Line]] = []
         self._together = 1  # nobody waits to hear whether the credentials are right
+        self._timeless: set[str] = set()
         self._ended = Event()
 
     def meet(self) -> None:
@@ -125,12 +126,24 @@ class Run:
                     continue
                 if isinstance(operation, PersonHappening):
                     moment = operation.timestamp
+                    if moment is UNSET:
+                        self._warn_of_no_time(stream)
                     if moment is UNSET or moment > recent_since:
                         each.is_recent = True
                 queued.append(each)
         finally:
             self._delivery.put(*queued)
             self._together = min(OPERATIONS_TOGETHER, self._delivery.room)
+
+    def _warn_of_no_time(self, stream: SourceStream) -> None:
+        if stream.title not in self._timeless:
+            self._timeless.add(stream.title)
+            self._logger.warning(
+                "Stream '%s': an event has no timestamp, so that Customer.io takes it "
+                "for one of right now, which can trigger campaigns; if a column holds "
+                "its time, map that to timestamp with stream_maps",
+                stream.title,
+            )
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
         """Put a record aside that becomes no operation; one of all shards does.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -36,6 +37,13 @@ class Connection:
     region: Literal["us", "eu"]
     base_url: str
     sandbox: str | None
+
+    @property
+    def destination(self) -> str:
+        """Where records go, in words."""
+        if self.sandbox is not None:
+            return f"the sandbox {self.sandbox}"
+        return self.base_url
 
     def __repr__(self) -> str:
         """Show everything but the credentials."""
@@ -80,7 +88,11 @@ class Settings:
             SettingsError: Settings do not go together, one line each.
         """
         action_events, errors = events_of_actions(config["action_events"])
-        errors += [*_credential_errors(config), *_url_errors(config.get("api_url"))]
+        errors += [
+            *_credential_errors(config),
+            *_url_errors(config.get("api_url")),
+            *_path_errors(config["rejected_records_path"]),
+        ]
         try:
             shard = Shard.of(config.get("shard") or "1/1")
         except ValueError:
@@ -155,6 +167,11 @@ def _url_errors(url: str | None) -> Iterator[str]:
         yield "api_url: expected neither credentials nor a query nor a fragment in it"
     elif parts.scheme == "http" and not _is_loopback(parts.hostname):
         yield "api_url: expected https, since http is for loopback addresses only"
+
+
+def _path_errors(path: str) -> Iterator[str]:
+    if not Path(path).parent.is_dir():
+        yield f"rejected_records_path: there is no folder for {path}; make it first"
 
 
 def _is_loopback(host: str) -> bool:

@@ -281,6 +281,14 @@ def _number(text: str, schema: Mapping[str, Any]) -> object:
 
 
 def _unmappable(error: Exception) -> RejectedRecord:
+    name = getattr(error.__cause__, "name", None)  # of simpleeval's NameNotDefined
+    if isinstance(name, str):
+        return RejectedRecord(
+            "stream_map",
+            name[:LONGEST_NAME],
+            "stream_maps has an expression with a name that the record does not have; "
+            "put text into quotes, or let the tap send nulls too",
+        )
     return RejectedRecord(
         "stream_map",
         "",

@@ -211,7 +211,11 @@ class TargetCustomerIO(SingerTarget):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.run.meet()
         self.run.close()
-        self.logger.info("The settings, the credentials and the region are in order")
+        if self.settings.connection.sandbox is None:
+            what = "The settings, the credentials and the region are in order"
+        else:
+            what = "The settings are in order; a sandbox takes any credentials"
+        self.logger.info(what)
 
     def process(self, file_input: IO[str] | None) -> None:
         """Read the input to its end, and deliver what can be delivered of it.
@@ -222,6 +226,7 @@ class TargetCustomerIO(SingerTarget):
         Raises:
             TargetError: The run has failed.
         """
+        self.logger.info("Records go to %s", self.settings.connection.destination)
         self.run.begin(on_failure=self.message_reader.wake)
         try:
             self.listen(file_input)

@@ -316,3 +316,15 @@ def test_a_byte_order_mark_in_a_batch_file_is_no_part_of_its_first_record(
     )
     assert list(outcome.workspace["people"]) == ["id:bo"]
     assert [each["record"] for each in outcome.rejected] == [{"userId": True}]
+
+
+def test_a_name_that_a_stream_map_does_not_find_is_told(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["id"]),
+        singer.record("identifies", id="ada"),
+        stream_maps={"identifies": {"userId": "idd"}},
+    )
+    assert outcome.reasons == [("stream_map", "idd")]
+    assert "a name that the record does not have" in outcome.stderr

@@ -288,3 +288,15 @@ def test_a_configuration_file_that_cannot_be_read_is_told_in_one_line(
     assert SECRET not in outcome.stderr
     told = [line for line in outcome.stderr.splitlines() if "INFO" not in line]
     assert len(told) == 1 or told[0].startswith("Usage:")
+
+
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
+    terminal: Terminal,
+) -> None:
+    terminal.environment["TARGET_CUSTOMERIO_SANDBX"] = SECRET
+    terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+    terminal.environment["TARGET_CUSTOMERIO__PIP_URL"] = SECRET
+    outcome = terminal.type("--config=ENV")
+    assert outcome.lines("WARNING") == ["There is no setting 'sandbx'; it is ignored"]
+    assert SECRET not in outcome.stderr
+    assert "Records go to the sandbox workspace.db" in outcome.lines("INFO")

@@ -142,3 +142,9 @@ def test_progress_is_told_before_anything_is_delivered(terminal: Terminal) -> No
     assert outcome.code == 0
     told = [line for line in outcome.lines("INFO") if " records read, " in line]
     assert any("0 operations delivered" in line for line in told)
+
+
+def test_events_without_a_time_are_warned_of_once_a_stream(outcome: Outcome) -> None:
+    warned = [each for each in outcome.lines("WARNING") if "no timestamp" in each]
+    assert len(warned) == 1
+    assert "'eu-tracks'" in warned[0]
