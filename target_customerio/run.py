@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 PROGRESS_SECONDS: Final = 30.0
+LONG_LINE: Final = 8_192
+"""Bytes above which a line is counted among what the delivery holds."""
 OPERATIONS_TOGETHER: Final = 32
 """Most operations that are handed over at once, which takes less time than one by one.
 
@@ -120,7 +122,7 @@ class Run:
         try:
             for operation, stream, line in taken:
                 try:
-                    each = enqueueable(operation, stream, line, len(line))
+                    each = enqueueable(operation, stream, line)
                 except RejectedRecord as error:
                     self.accounts.put_aside(stream, line, error)
                     continue
@@ -128,8 +130,11 @@ class Run:
                     moment = operation.timestamp
                     if moment is UNSET:
                         self._warn_of_no_time(stream)
-                    if moment is UNSET or moment > recent_since:
                         each.is_recent = True
+                    elif moment > recent_since:
+                        each.is_recent = True
+                if len(line) > LONG_LINE:
+                    each.origin_bytes = len(line)
                 queued.append(each)
         finally:
             self._delivery.put(*queued)

@@ -127,7 +127,8 @@ class Lanes:
         operation.sequence = sequence = self._next_sequence
         self._next_sequence = sequence + 1
         self._held_bytes += len(operation.body)
-        self._held_origin_bytes += operation.origin_bytes
+        if operation.origin_bytes:
+            self._held_origin_bytes += operation.origin_bytes
         keys = operation.identities
         if len(keys) > 1 or keys[0] in self._tied:
             keys = self._ties.keys(operation)
@@ -295,7 +296,8 @@ class Lanes:
     def _release(self, operations: Iterable[QueuedOperation]) -> None:
         holdings = self._holdings
         for operation in operations:
-            self._held_origin_bytes -= operation.origin_bytes
+            if operation.origin_bytes:
+                self._held_origin_bytes -= operation.origin_bytes
             for key in operation.keys:
                 # Whatever came before the last under a key was finished before it.
                 if holdings[key] is operation:

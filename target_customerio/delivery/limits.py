@@ -43,7 +43,8 @@ class Limits:
     def held_origin_bytes(self) -> int:
         """Most bytes of the records that they come from.
 
-        As a rule one is as large as its operation, but much of it may not be sent.
+        Those that take much: as a rule a record is as large as its operation, but much
+        of it may not be sent.
         """
         return 8 * self.held_bytes
 

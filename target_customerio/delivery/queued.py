@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from target_customerio.delivery.limits import Limits
-from target_customerio.delivery.routes import Route, route_of
+from target_customerio.delivery.routes import BATCH, BATCHED, Route, route_of
 from target_customerio.errors import RejectedRecord
 from target_customerio.exact_json import encode
 
@@ -26,10 +26,10 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         ties: The identities that it makes one and the same person.
         route: Where it is posted.
         origin: The caller's handle to the record; never looked into.
-        origin_bytes: How much memory it takes, in bytes.
         sequence: Its place in the run, given when it is put into the delivery.
         keys: Everything it is ordered by, given when it is put into the delivery.
         lane: The number of the lane that it is in, given when it is put there.
+        origin_bytes: How much memory the origin takes, in bytes, where that is much.
         is_recent: Whether it is an event young enough to trigger campaigns.
     """
 
@@ -40,10 +40,10 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     ties: tuple[str, ...]
     route: Route
     origin: object
-    origin_bytes: int = 0
     sequence: int = -1
     keys: tuple[str, ...] = ()
     lane: int = -1
+    origin_bytes: int = 0
     is_recent: bool = False
 
 
@@ -51,8 +51,6 @@ def enqueueable(
     operation: Operation,
     stream: object,
     origin: object,
-    origin_bytes: int = 0,
-    *,
     most_bytes: int = Limits.operation_bytes,
 ) -> QueuedOperation:
     """Encode an operation for its delivery.
@@ -61,7 +59,6 @@ def enqueueable(
         operation: The operation.
         stream: The caller's handle to the stream of its record.
         origin: The caller's handle to its record.
-        origin_bytes: How much memory that takes, in bytes.
         most_bytes: Most bytes that it may take.
 
     Returns:
@@ -91,7 +88,7 @@ def enqueueable(
         body,
         identities,
         operation.ties() if len(identities) > 1 else (),
-        route_of(operation),
+        # Nearly all, for which one call less an operation is worth the line.
+        BATCH if isinstance(operation, BATCHED) else route_of(operation),
         origin,
-        origin_bytes,
     )

@@ -66,6 +66,9 @@ BATCH = Route("/api/v2/batch", b'{"batch":[', b"]}")
 METRICS = Route("/api/v1/metrics", capacity=1)
 """Delivery reports, one at a time and without an envelope."""
 
+BATCHED = (PersonOperation, ObjectOperation)
+"""Nearly all operations; what else there is has a route by its kind."""
+
 SEGMENT_CAPACITY = 1_000
 """Most people in one request (``add_to_segment``: ``maxItems``)."""
 
@@ -105,8 +108,6 @@ def route_of(operation: Operation) -> Route:
     Returns:
         Its route: the batch endpoint unless it has one of its own.
     """
-    if isinstance(operation, (PersonOperation, ObjectOperation)):
-        return BATCH
     if isinstance(operation, DeliveryReport):
         return METRICS
     if isinstance(operation, SegmentChange):
