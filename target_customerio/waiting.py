@@ -6,6 +6,7 @@ import io
 import os
 import select
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ class Alarm:
     def __init__(self) -> None:
         """Make the pipe by which the waiting thread is woken."""
         self._heard, self._rung = os.pipe()
+        self._lock = Lock()
+        self._closed = False
 
     def ring(self) -> None:
-        """Wake whoever waits now, or will wait next."""
-        os.write(self._rung, b"!")
+        """Wake whoever waits now, or will wait next; nobody does once it is closed."""
+        with self._lock:
+            if not self._closed:
+                os.write(self._rung, b"!")
 
     def wait_for(self, file: io.FileIO) -> None:
         """Wait until something can be read from a file.
@@ -49,8 +54,10 @@ class Alarm:
 
     def close(self) -> None:
         """Let go of the pipe."""
-        os.close(self._heard)
-        os.close(self._rung)
+        with self._lock:
+            self._closed = True
+            os.close(self._heard)
+            os.close(self._rung)
 
 
 class AwaitedFile(io.FileIO):

@@ -623,6 +623,7 @@ def test_a_table_of_orders_becomes_events(filled: dict[str, Any]) -> None:
             {
                 **dict.fromkeys(["currency", "ship_on", "lines"]),
                 **attributes(row, "id", "user_id"),
+                "order_id": row["id"],
             },
         )
         for row in SHOP["orders"].rows
