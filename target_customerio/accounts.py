@@ -77,16 +77,16 @@ class Accounts:
         """
         self.summary.streams[stream].skipped[ELSEWHERE] += 1
 
-    def is_echo(self, rejection: object) -> bool:
+    def is_echo(self, message: Mapping[str, Any]) -> bool:
         """Tell whether a record comes out of this run's own rejected records.
 
         Args:
-            rejection: What stands beside the record.
+            message: The RECORD message.
 
         Returns:
             Whether it does, and has been dealt with.
         """
-        return self._rejected_records.holds_already(rejection)
+        return self._rejected_records.holds_already(message.get("rejection"))
 
     def put_aside(
         self,

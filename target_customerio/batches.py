@@ -36,7 +36,6 @@ _UNREADABLE: Final = (
     EOFError,
     zlib.error,
     ValueError,
-    ImportError,
     NotImplementedError,  # of pyarrow, for what it does not read
 )
 COMPRESSIONS: Final = (None, "", "none", "gzip")

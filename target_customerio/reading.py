@@ -116,9 +116,8 @@ class MessageReader(GenericSingerReader[bytes]):
 
         May be called by any thread.
         """
-        alarm = self._alarm
-        if alarm is not None:
-            alarm.ring()
+        if self._alarm is not None:
+            self._alarm.ring()
 
     def process_lines(
         self,
@@ -138,11 +137,11 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: A line is no Singer message.
         """
         source = self.default_input if file_input is None else file_input
-        self._alarm = Alarm()
-        read_line = self._line_reader(getattr(source, "buffer", source), self._alarm)
+        alarm = self._alarm = Alarm()
         self._callbacks, self._counts = callbacks, dict.fromkeys(callbacks, 0)
         read = self._read
         try:
+            read_line = self._line_reader(getattr(source, "buffer", source), alarm)
             while not self.stopped and (line := read_line()):
                 try:
                     read.append((line, decode(line)))
@@ -154,7 +153,6 @@ class MessageReader(GenericSingerReader[bytes]):
         except StopReading:
             pass
         finally:
-            alarm, self._alarm = self._alarm, None
             alarm.close()
         return Counter({kind: count for kind, count in self._counts.items() if count})
 

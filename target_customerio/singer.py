@@ -159,14 +159,11 @@ class SingerTarget(Target):
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise InputError("A RECORD message is malformed; mend the tap")
-        if "rejection" in message_dict and self._is_echo(message_dict):
+        if "rejection" in message_dict and self.run.accounts.is_echo(message_dict):
             self.run.accounts.skip(stream, "rejected in this run")
             return
         reader = self.message_reader
         self._take(stream, record, reader.line, from_json=reader.line_is_valid)
-
-    def _is_echo(self, message: Mapping[str, Any]) -> bool:
-        return self.run.accounts.is_echo(message["rejection"])
 
     def _take(
         self, name: str, record: dict[str, Any], line: Line, *, from_json: bool

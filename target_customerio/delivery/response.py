@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-import msgspec
 
 from target_customerio.delivery.regions import redirected
 from target_customerio.delivery.retry_after import wanted_seconds
@@ -17,6 +14,7 @@ from target_customerio.errors import (
     RejectedRecord,
     TargetError,
 )
+from target_customerio.exact_json import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,15 +145,9 @@ def decoded(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     Raises:
         ValueError: When it is no JSON.
     """
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    try:  # a byte order mark, or half a surrogate pair in a message
-        return json.loads(body.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError) as error:
-        message = "no JSON"
-        raise ValueError(message) from error
+    # There may be a byte order mark, or half a surrogate pair in a message.
+    text = body.decode("utf-8-sig", "replace")
+    return decode_leniently(text, not_finite=float, beyond=float)
 
 
 def _again(answer: Answer, why: str) -> RetryAfter:

@@ -272,6 +272,12 @@ class StandIn:
                 stand_in.requests.append(
                     (self.command, self.path, dict(self.headers), content)
                 )
+                if self.command == "GET" and greeting is not None:
+                    self.say(200, {}, greeting)
+                else:
+                    self.say(status, headers, body)
+
+            def say(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -279,16 +285,7 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def greet(self) -> None:
-                if greeting is None:
-                    self.answer()
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(greeting)))
-                self.end_headers()
-                self.wfile.write(greeting)
-
-            do_GET = greet  # noqa: N815 - the standard library's name
+            do_GET = answer  # noqa: N815 - the standard library's name
             do_POST = answer  # noqa: N815 - the standard library's name
 
             def log_message(self, *_: Any) -> None:

@@ -502,7 +502,7 @@ def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
     target = TargetCustomerIO(config={"sandbox": str(tmp_path / "workspace.db")})
     kept = []
     target.message_reader.before_waiting = lambda: kept.append(
-        len(target._sinks_active) + len(target._sinks_to_clear)  # noqa: SLF001
+        len(target._sinks_active) + len(target._sinks_to_clear)  # noqa: SLF001 - what it keeps is the question
     )
     target.process(feed)
     assert max(kept) == 1

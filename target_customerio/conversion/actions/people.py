@@ -1,59 +1,35 @@
-"""Actions on people: delete, suppress, unsuppress."""
+"""Actions on people, for which it is enough that one is named."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from target_customerio.conversion.identifiers import PersonFinder
 from target_customerio.operations import PersonDelete, PersonSuppress, PersonUnsuppress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_customerio.conversion.layout import Call
     from target_customerio.conversion.stream import Stream
 
 _person: Final = PersonFinder(property_email=True)
 
-
-def delete(call: Call, _stream: Stream) -> PersonDelete:
-    """Delete a person.
-
-    Args:
-        call: The call; it needs somebody who is named.
-
-    Returns:
-        The operation on the person.
-
-    Raises:
-        RejectedRecord: The event names nobody.
-    """
-    return PersonDelete(identifiers=_person.require(call))
+_Kind = TypeVar("_Kind", PersonDelete, PersonSuppress, PersonUnsuppress)
 
 
-def suppress(call: Call, _stream: Stream) -> PersonSuppress:
-    """Delete a person, and refuse their identifiers from now on.
+def _on_the_person(kind: type[_Kind]) -> Callable[[Call, Stream], _Kind]:
+    def act(call: Call, _stream: Stream) -> _Kind:
+        return kind(identifiers=_person.require(call))
 
-    Args:
-        call: The call; it needs somebody who is named.
-
-    Returns:
-        The operation on the person.
-
-    Raises:
-        RejectedRecord: The event names nobody.
-    """
-    return PersonSuppress(identifiers=_person.require(call))
+    return act
 
 
-def unsuppress(call: Call, _stream: Stream) -> PersonUnsuppress:
-    """Accept a suppressed person's identifiers again.
+delete: Final = _on_the_person(PersonDelete)
+"""Deletes the person; rejects an event that names nobody, as the others do."""
 
-    Args:
-        call: The call; it needs somebody who is named.
+suppress: Final = _on_the_person(PersonSuppress)
+"""Deletes the person, and refuses their identifiers from now on."""
 
-    Returns:
-        The operation on the person.
-
-    Raises:
-        RejectedRecord: The event names nobody.
-    """
-    return PersonUnsuppress(identifiers=_person.require(call))
+unsuppress: Final = _on_the_person(PersonUnsuppress)
+"""Accepts a suppressed person's identifiers again."""
