@@ -17,7 +17,7 @@ from target_customerio.errors import (
 )
 from target_customerio.exact_json import encode_anything
 from target_customerio.rejected import RejectedRecords
-from target_customerio.summary import Summary
+from target_customerio.summary import RECENT_EVENTS, Summary
 
 if TYPE_CHECKING:
     import logging
@@ -107,10 +107,10 @@ class Accounts:
             RecordsRejectedError: The run is to stop at the first.
             RejectedFileError: It cannot be put aside.
         """
+        shown = shown or error
         with self._rejecting:
             line = self._rejected_records.add(stream.source(record), error)
-            self.summary.streams[stream.title].rejected += 1
-        shown = shown or error
+            self.summary.streams[stream.title].rejected[shown.reason] += 1
         where = f"line {line} of {self._rejected_records.path}"
         self._logger.warning(
             "A record of stream '%s' is rejected, see %s: %s (%s%s)",
@@ -155,7 +155,7 @@ class Accounts:
         labels = Counter(map(_stream_and_label, operations))
         for (stream, label), count in labels.items():
             self.summary.streams[stream.title].delivered[label] += count
-        self.summary.recent_events += sum(map(_is_recent, operations))
+        self.summary.figures[RECENT_EVENTS] += sum(map(_is_recent, operations))
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Put aside the record of an operation that Customer.io has refused.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from target_customerio.reading import Line
     from target_customerio.rejected import SourceStream
     from target_customerio.settings import Settings
+    from target_customerio.summary import Entry
 
 PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = 8_192
@@ -199,8 +200,8 @@ class Run:
         if self._ended.is_set():
             return
         self.close(patience_seconds)
-        for line in self.accounts.summary.lines(self._delivery.statistics):
-            self._logger.info("%s", line)
+        for entry in self.accounts.summary.entries(self._delivery.statistics):
+            self._tell(entry)
 
     def close(self, patience_seconds: float = 0.0) -> None:
         """Let go of everything.
@@ -215,8 +216,10 @@ class Run:
 
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
-            progress = self.accounts.summary.progress(self._delivery.statistics)
-            self._logger.info("%s", progress)
+            self._tell(self.accounts.summary.progress(self._delivery.statistics))
+
+    def _tell(self, entry: Entry) -> None:
+        self._logger.info("%s", entry.text, extra=entry.fields)
 
 
 def _sender(settings: Settings) -> Sender:

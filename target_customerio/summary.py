@@ -1,63 +1,154 @@
-"""What a run did: counted while it goes on, shown as a table at its end."""
+"""What a run did: counted while it goes on, shown as a table at its end.
+
+Each line of the summary comes with the figures that it shows, which a structured log
+holds as fields.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from target_customerio.delivery.statistics import Statistics
 
-HEADERS: Final = ["stream", "read", "delivered", "", "skipped", "", "rejected"]
-
 RECENT_SECONDS: Final = 72 * 3600
 """Age up to which an event can trigger campaigns (``POST /api/v1/events``)."""
 
 
+class Figure(NamedTuple):
+    """A count over the whole run that has a line of its own in the summary.
+
+    Attributes:
+        name: Its key in :attr:`Summary.figures` and its field in a structured log.
+        one: What follows the number 1 in its line.
+        many: What follows any other number.
+        always: Whether it is shown even if it is 0.
+    """
+
+    name: str
+    one: str
+    many: str
+    always: bool = False
+
+
+RECENT_EVENTS: Final = "recent_events"
+
+FIGURES: Final = (
+    Figure(
+        RECENT_EVENTS,
+        "event is younger than 72 hours and can trigger campaigns",
+        "events are younger than 72 hours and can trigger campaigns",
+        always=True,
+    ),
+)
+"""The lines between the table and the cost of the run, in their order."""
+
+
+class Entry(NamedTuple):
+    """A line of the log and the figures in it.
+
+    Attributes:
+        text: The line.
+        fields: The figures by name, for a structured log.
+    """
+
+    text: str
+    fields: dict[str, Any]
+
+
 @dataclass
 class StreamCounts:
-    """What became of one stream's records."""
+    """What became of one stream's records.
+
+    Each record that is read becomes one delivered operation, or is skipped or rejected;
+    until then, and for good if the run fails before, it is undelivered.
+    """
 
     read: int = 0
-    rejected: int = 0
     delivered: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def undelivered(self) -> int:
+        """Records that are not accounted for."""
+        accounted_for = (self.delivered, self.skipped, self.rejected)
+        return self.read - sum(counts.total() for counts in accounted_for)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """One number for each thing that can become of a record."""
+        return {
+            "read": self.read,
+            "delivered": self.delivered.total(),
+            "skipped": self.skipped.total(),
+            "rejected": self.rejected.total(),
+            "undelivered": self.undelivered,
+        }
+
+    def fields(self, stream: str) -> dict[str, Any]:
+        """Return all figures of the stream.
+
+        Args:
+            stream: The stream's name.
+
+        Returns:
+            The figures by name.
+        """
+        return {
+            "event_type": "stream_summary",
+            "stream_name": stream,
+            **self.totals,
+            "delivered_by_operation": dict(self.delivered),
+            "skipped_by_reason": dict(self.skipped),
+            "rejected_by_reason": dict(self.rejected),
+        }
 
 
 class Summary:
-    """Counts what becomes of the records of a run."""
+    """Counts what becomes of the records of a run.
+
+    Attributes:
+        streams: The counts of each stream.
+        figures: Counts over the whole run, by the names in :data:`FIGURES`.
+    """
 
     def __init__(self) -> None:
         """Start the clock."""
         self.streams: defaultdict[str, StreamCounts] = defaultdict(StreamCounts)
-        self.recent_events = 0
+        self.figures: Counter[str] = Counter()
         self._started = time.monotonic()
 
     @property
-    def read(self) -> int:
-        """Records read so far."""
-        return sum(counts.read for counts in [*self.streams.values()])
+    def totals(self) -> dict[str, int]:
+        """The totals of all streams so far."""
+        totals = StreamCounts().totals
+        for counts in [*self.streams.values()]:
+            for name, count in counts.totals.items():
+                totals[name] += count
+        return totals
 
     @property
     def delivered(self) -> int:
         """Operations delivered so far."""
-        return sum(counts.delivered.total() for counts in [*self.streams.values()])
+        return self.totals["delivered"]
 
     @property
     def rejected(self) -> int:
         """Records rejected so far."""
-        return sum(counts.rejected for counts in [*self.streams.values()])
+        return self.totals["rejected"]
 
     @property
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def progress(self, statistics: Statistics) -> str:
+    def progress(self, statistics: Statistics) -> Entry:
         """Say in one line how far the run is.
 
         Args:
@@ -66,15 +157,23 @@ class Summary:
         Returns:
             The line.
         """
-        rate = self.read / max(self.seconds, 1e-9)
-        return (
-            f"{self.read:,} records read, {self.delivered:,} operations delivered, "
-            f"{self.rejected:,} rejected, {rate:,.0f} records/s, "
+        totals = self.totals
+        del totals["undelivered"]  # it is on its way
+        rate = totals["read"] / max(self.seconds, 1e-9)
+        return Entry(
+            f"{totals['read']:,} records read, {totals['delivered']:,} operations "
+            f"delivered, {totals['rejected']:,} rejected, {rate:,.0f} records/s, "
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
-            f"{statistics.seconds_throttled:.0f} s throttled"
+            f"{statistics.seconds_throttled:.0f} s throttled",
+            {
+                "event_type": "progress",
+                **totals,
+                "records_per_second": round(rate, 1),
+                **self._cost(statistics),
+            },
         )
 
-    def lines(self, statistics: Statistics) -> Iterator[str]:
+    def entries(self, statistics: Statistics) -> Iterator[Entry]:
         """Draw up the summary.
 
         Args:
@@ -83,61 +182,32 @@ class Summary:
         Yields:
             Its lines: a table by stream, then what concerns the whole run.
         """
-        yield from _table(self.streams).splitlines()
-        events = self.recent_events
-        yield (
-            f"{events:,} {'event is' if events == 1 else 'events are'} younger than 72 "
-            "hours and can trigger campaigns"
-        )
-        yield (
+        from target_customerio.summary_table import table  # noqa: PLC0415
+
+        for line, stream in table(self.streams):
+            yield Entry(line, self.streams[stream].fields(stream) if stream else {})
+        for figure in FIGURES:
+            count = self.figures[figure.name]
+            if count or figure.always:
+                text = figure.one if count == 1 else figure.many
+                yield Entry(f"{count:,} {text}", {})
+        yield Entry(
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
             f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "
-            f"{statistics.seconds_throttled:.1f} throttled"
+            f"{statistics.seconds_throttled:.1f} throttled",
+            {
+                "event_type": "run_summary",
+                **self.totals,
+                **{figure.name: self.figures[figure.name] for figure in FIGURES},
+                **self._cost(statistics),
+            },
         )
 
-
-def _table(streams: dict[str, StreamCounts]) -> str:
-    # A third of what --version would otherwise take to load, and needed once.
-    from tabulate import tabulate  # noqa: PLC0415
-
-    rows = [row for stream in sorted(streams) for row in _rows(stream, streams[stream])]
-    table = [HEADERS, *rows]
-    if not any(counts.skipped for counts in streams.values()):
-        table = [[*row[:4], *row[6:]] for row in table]
-    # A stream may be called 007, so that nothing is taken for a number.
-    return tabulate(
-        table[1:],
-        headers=table[0],
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=_alignment(len(table[0])) if rows else None,
-    )
-
-
-def _alignment(columns: int) -> list[str]:
-    """Align names to the left and the numbers behind them to the right."""
-    return ["right" if index % 2 else "left" for index in range(columns - 1)] + [
-        "right"
-    ]
-
-
-def _rows(stream: str, counts: StreamCounts) -> Iterator[list[str]]:
-    """Set out one stream: a line for each operation or reason to skip."""
-    delivered = sorted(counts.delivered.items())
-    skipped = sorted(counts.skipped.items())
-    for index in range(max(len(delivered), len(skipped), 1)):
-        first = index == 0
-        yield [
-            stream if first else "",
-            f"{counts.read:,}" if first else "",
-            *_named_count(delivered, index),
-            *_named_count(skipped, index),
-            f"{counts.rejected:,}" if first else "",
-        ]
-
-
-def _named_count(counts: list[tuple[str, int]], index: int) -> tuple[str, str]:
-    if index >= len(counts):
-        return "", ""
-    name, count = counts[index]
-    return name, f"{count:,}"
+    def _cost(self, statistics: Statistics) -> dict[str, float]:
+        return {
+            "requests": statistics.requests,
+            "retries": statistics.retries,
+            "bytes_sent": statistics.bytes_sent,
+            "seconds": round(self.seconds, 3),
+            "seconds_throttled": round(statistics.seconds_throttled, 3),
+        }

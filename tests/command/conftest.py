@@ -11,6 +11,7 @@ import sysconfig
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,21 +96,29 @@ class Outcome:
         """Return the summary, by stream."""
         lines = self.lines("INFO")
         (rule,) = [n for n, line in enumerate(lines) if line.startswith("-----")]
-        ends = [each.span() for each in re.finditer(r"-+", lines[rule])]
+        spans = [each.span() for each in re.finditer(r"-+", lines[rule])]
+        heads = [lines[rule - 1][start:end].strip() for start, end in spans]
+        # The numbers below a named column are in the next one, which has no name.
+        heads = [head or f"{before} count" for before, head in pairwise(["", *heads])]
         streams: dict[str, dict[str, Any]] = {}
         for line in lines[rule + 1 :]:
             if line.endswith("can trigger campaigns"):
                 break
-            cells = [line[start:end].strip() for start, end in ends]
-            if cells[0]:
-                row: dict[str, Any] = {"delivered": {}, "skipped": {}}
-                row["read"] = _count(cells[1])
-                row["rejected"] = _count(cells[-1])
-                streams[cells[0]] = row
-            if cells[2]:
-                row["delivered"][cells[2]] = _count(cells[3])
-            if len(cells) > 5 and cells[4]:
-                row["skipped"][cells[4]] = _count(cells[5])
+            texts = [line[start:end].strip() for start, end in spans]
+            cells = dict(zip(heads, texts, strict=True))
+            if cells["stream"]:
+                row: dict[str, Any] = {"delivered": {}, "skipped": {}, "reasons": {}}
+                row["read"] = _count(cells["read"])
+                row["undelivered"] = _count(cells.get("undelivered", "0"))
+                streams[cells["stream"]] = row
+            for head, into in (
+                ("delivered", "delivered"),
+                ("skipped", "skipped"),
+                ("rejected", "reasons"),
+            ):
+                if cells.get(head) and f"{head} count" in cells:
+                    row[into][cells[head]] = _count(cells[f"{head} count"])
+            row["rejected"] = sum(row["reasons"].values())
         return streams
 
 

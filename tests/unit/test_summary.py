@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import logging
 import re
 
 import pytest
 
 from target_customerio.delivery import Statistics
-from target_customerio.summary import Summary
+from target_customerio.summary import RECENT_EVENTS, Summary
+
+
+def texts(summary: Summary) -> list[str]:
+    return [entry.text for entry in summary.entries(Statistics())]
 
 
 @pytest.fixture
 def summary() -> Summary:
     summary = Summary()
     users = summary.streams["users"]
-    users.read, users.rejected = 1_234, 4
+    users.read = 1_234
+    users.rejected.update({"blank": 4})
     users.delivered.update({"person identify": 1_200, "person delete": 10})
     users.skipped.update({"anonymous": 20})
     orders = summary.streams["orders"]
@@ -22,11 +28,18 @@ def summary() -> Summary:
 
 
 def test_it_adds_up_over_streams(summary: Summary) -> None:
-    assert (summary.read, summary.delivered, summary.rejected) == (1_236, 1_212, 4)
+    assert summary.totals == {
+        "read": 1_236,
+        "delivered": 1_212,
+        "skipped": 20,
+        "rejected": 4,
+        "undelivered": 0,
+    }
+    assert (summary.delivered, summary.rejected) == (1_212, 4)
 
 
 def test_progress_is_one_line_with_everything_in_it(summary: Summary) -> None:
-    line = summary.progress(Statistics())
+    line = summary.progress(Statistics()).text
     assert "\n" not in line
     for part in ("1,236 records read", "1,212 operations delivered", "4 rejected"):
         assert part in line
@@ -34,11 +47,11 @@ def test_progress_is_one_line_with_everything_in_it(summary: Summary) -> None:
 
 
 def test_a_stream_has_a_line_for_each_operation(summary: Summary) -> None:
-    lines = list(summary.lines(Statistics()))
+    lines = texts(summary)
     rows = [line.split() for line in lines[2:5]]
     assert rows == [
         ["orders", "2", "person", "event", "2", "0"],
-        ["users", "1,234", "person", "delete", "10", "anonymous", "20", "4"],
+        ["users", "1,234", "person", "delete", "10", "anonymous", "20", "blank", "4"],
         ["person", "identify", "1,200"],
     ]
 
@@ -46,17 +59,17 @@ def test_a_stream_has_a_line_for_each_operation(summary: Summary) -> None:
 def test_nothing_is_said_of_skipping_where_nothing_was_skipped() -> None:
     summary = Summary()
     summary.streams["users"].read = 1
-    assert "skipped" not in next(summary.lines(Statistics()))
+    assert "skipped" not in texts(summary)[0]
 
 
 def test_recent_events_are_told(summary: Summary) -> None:
-    summary.recent_events = 1_500
-    lines = list(summary.lines(Statistics()))
+    summary.figures[RECENT_EVENTS] = 1_500
+    lines = texts(summary)
     assert any(line.startswith("1,500 ") and "72 hours" in line for line in lines)
 
 
 def test_a_run_of_nothing_has_a_summary_too() -> None:
-    lines = list(Summary().lines(Statistics()))
+    lines = texts(Summary())
     assert lines[0].split()[0] == "stream"
     assert len(lines) == 4
 
@@ -65,5 +78,69 @@ def test_names_that_look_like_numbers_stay_as_they_are() -> None:
     summary = Summary()
     summary.streams["007"].read = 1
     summary.streams["1e5"].read = 2
-    first = [line.split()[0] for line in summary.lines(Statistics())]
+    first = [line.split()[0] for line in texts(summary)]
     assert first[2:4] == ["007", "1e5"]
+
+
+def test_rejections_are_listed_by_reason(summary: Summary) -> None:
+    summary.streams["orders"].read += 3
+    summary.streams["orders"].rejected.update({"required": 2, "blank": 1})
+    rows = [line.split() for line in texts(summary)[2:5]]
+    assert rows == [
+        ["orders", "5", "person", "event", "2", "blank", "1"],
+        ["required", "2"],
+        ["users", *"1,234 person delete 10 anonymous 20 blank 4".split()],
+    ]
+
+
+def test_what_is_not_accounted_for_has_a_column(summary: Summary) -> None:
+    assert "undelivered" not in texts(summary)[0]
+    summary.streams["orders"].read += 7
+    header, _, orders, users, _ = texts(summary)[:5]
+    assert header.endswith("undelivered")
+    assert (orders.split()[-1], users.split()[-1]) == ("7", "0")
+
+
+def test_the_first_line_of_a_stream_bears_its_figures(summary: Summary) -> None:
+    summary.streams["users"].read += 1
+    fields = [entry.fields for entry in summary.entries(Statistics())]
+    assert [each.get("stream_name") for each in fields[:5]] == [
+        *(None, None, "orders", "users", None)
+    ]
+    assert fields[3] == {
+        "event_type": "stream_summary",
+        "stream_name": "users",
+        "read": 1_235,
+        "delivered": 1_210,
+        "skipped": 20,
+        "rejected": 4,
+        "undelivered": 1,
+        "delivered_by_operation": {"person identify": 1_200, "person delete": 10},
+        "skipped_by_reason": {"anonymous": 20},
+        "rejected_by_reason": {"blank": 4},
+    }
+
+
+def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
+    summary.figures[RECENT_EVENTS] = 5
+    statistics = Statistics(3, 1, 1_000, 0.25)
+    *_, last = summary.entries(statistics)
+    seconds = last.fields.pop("seconds")
+    assert 0 <= seconds < 60
+    assert last.fields == {
+        "event_type": "run_summary",
+        **summary.totals,
+        "recent_events": 5,
+        "requests": 3,
+        "retries": 1,
+        "bytes_sent": 1_000,
+        "seconds_throttled": 0.25,
+    }
+
+
+def test_no_field_has_a_name_that_a_log_record_has_already(summary: Summary) -> None:
+    record = logging.makeLogRecord({})
+    taken = {*vars(record), "message", "asctime", "event", "timestamp", "level"}
+    entries = [*summary.entries(Statistics()), summary.progress(Statistics())]
+    for entry in entries:
+        assert not taken & entry.fields.keys()
