@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from operator import attrgetter
 from threading import Lock
@@ -16,6 +15,7 @@ from target_customerio.errors import (
     StateError,
 )
 from target_customerio.exact_json import encode_anything
+from target_customerio.output import write_line
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
 
@@ -181,11 +181,9 @@ class Accounts:
         Raises:
             StateError: Nobody takes it.
         """
-        text = encode_anything(state).decode()
         try:
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
-        except (OSError, ValueError, AttributeError) as error:
+            write_line(encode_anything(state))
+        except (OSError, ValueError) as error:
             raise StateError(
                 "STATE cannot be written to standard output, which is closed or full; "
                 "what was delivered after the last STATE will be sent again"

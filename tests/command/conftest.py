@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "target-customerio")
 SHOP = Path(__file__).parents[1] / "shop"
-NOT_INHERITED = ("LOGLEVEL", "PYTHONDONTWRITEBYTECODE")
+NOT_INHERITED = ("LOGLEVEL", "PYTHON", "TARGET_CUSTOMERIO")
+"""What the names of variables begin with that would change how the command runs."""
 LOG_LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \S+ \| (?P<level>[A-Z]+) *\| (?P<logger>\S+) *\| (?P<text>.*)$"
 )
@@ -155,7 +156,7 @@ class Terminal:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("TARGET_CUSTOMERIO") and name not in NOT_INHERITED
+            if not name.startswith(NOT_INHERITED)
         }
         # Compiled once for all runs, which saves half of what a start takes.
         inherited["PYTHONPYCACHEPREFIX"] = str(self.compiled)

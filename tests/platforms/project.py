@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
-OURS = ("TARGET_CUSTOMERIO_", "MELTANO_", "AIRFLOW", "SINGER_SDK_")
+OURS = ("TARGET_CUSTOMERIO_", "MELTANO_", "AIRFLOW", "SINGER_SDK_", "PYTHON")
 LOG_LINE = re.compile(r"\S+Z \[(?P<level>\w+) *\] (?P<who>\S+)(?P<said>.*)")
 STATES = "states"
 NAME_WIDTH = 12

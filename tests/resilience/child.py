@@ -76,7 +76,7 @@ class Child:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("TARGET_CUSTOMERIO") and name != "LOGLEVEL"
+            if not name.startswith(("TARGET_CUSTOMERIO", "PYTHON", "LOGLEVEL"))
         }
         self.stderr_path = folder / "stderr.log"
         with self.stderr_path.open("ab") as log:

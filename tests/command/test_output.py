@@ -1,0 +1,176 @@
+"""Standard output: STATE as bytes of UTF-8, and exit codes where nobody takes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Singer, StandIn, Terminal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses /dev/full")
+
+COMMAND = (sys.executable, "-m", "target_customerio")
+STATE = {"bookmark": "é 日本 👩‍👩‍👧", "escaped": "\u2028\x00", "half": "\ud83d"}
+LOCALES: dict[str, dict[str, str]] = {
+    "as it is": {},
+    "ASCII": {"PYTHONIOENCODING": "ascii"},
+    "Latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "UTF-16": {"PYTHONIOENCODING": "utf-16"},
+    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "POSIX": {"LC_ALL": "POSIX", "LANG": "", "PYTHONUTF8": "0"},
+    "unbuffered": {"PYTHONUNBUFFERED": "1"},
+    "optimised": {"PYTHONOPTIMIZE": "2"},
+    "strict": {"PYTHONWARNINGS": "error", "PYTHONDEVMODE": "1"},
+    "safe path": {"PYTHONSAFEPATH": "1"},
+}
+
+
+@pytest.fixture
+def feed(singer: Singer) -> bytes:
+    messages = [
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada", traits={"name": "Zoë"}),
+        singer.state(**STATE),
+    ]
+    return b"".join(json.dumps(each).encode() + b"\n" for each in messages)
+
+
+@pytest.mark.parametrize("name", LOCALES)
+def test_state_does_not_depend_on_the_encoding_of_the_terminal(
+    name: str, terminal: Terminal, feed: bytes
+) -> None:
+    terminal.environment |= LOCALES[name]
+    with (terminal.folder / "states").open("wb") as file:
+        outcome = terminal.run(feed=feed, stdout=file)
+    assert outcome.code == 0, outcome.stderr
+    written = (terminal.folder / "states").read_bytes()
+    assert written.count(b"\n") == 1
+    assert json.loads(written.decode("utf-8")) == STATE
+    assert outcome.workspace["people"]["id:ada"]["attributes"] == {"name": "Zoë"}
+
+
+def command(
+    terminal: Terminal, redirection: str, *arguments: str, feed: bytes = b""
+) -> tuple[int, str]:
+    """Run the command in a shell that redirects its output, and return what it says."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "TARGET_CUSTOMERIO"))
+    }
+    script = f'exec 2>said; exec "$@" {redirection}'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, *arguments],
+        cwd=terminal.folder,
+        env={**inherited, **terminal.environment},
+        input=feed,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, (terminal.folder / "said").read_text(encoding="utf-8")
+
+
+UNTAKEN = {"full": ">/dev/full", "closed": ">&-"}
+
+
+@pytest.mark.parametrize("how", UNTAKEN)
+def test_state_that_nobody_takes_ends_the_run_with_1_and_nothing_from_the_interpreter(
+    how: str, terminal: Terminal, feed: bytes
+) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    code, said = command(terminal, UNTAKEN[how], "--config", config, feed=feed)
+    assert code == 1
+    (error,) = [line for line in said.splitlines() if "INFO" not in line]
+    assert "STATE cannot be written" in error
+    assert "Exception ignored" not in said
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+def test_a_log_that_nobody_takes_changes_no_exit_code(
+    redirection: str, terminal: Terminal, feed: bytes, singer: Singer
+) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    assert command(terminal, redirection, "--config", config, feed=feed)[0] == 0
+    wrong = json.dumps(singer.schema("nothing_we_know")).encode()
+    assert command(terminal, redirection, "--config", config, feed=wrong)[0] == 1
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--about"])
+def test_what_is_shown_and_cannot_be_ends_with_1_and_one_line(
+    option: str, terminal: Terminal
+) -> None:
+    code, said = command(terminal, ">/dev/full", option)
+    assert code == 1
+    assert said == "Standard output cannot be written (No space left on device)\n"
+
+
+def test_a_terminal_takes_state_and_log(terminal: Terminal, feed: bytes) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    (terminal.folder / "feed").write_bytes(feed)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "--config", config, "--input", "feed"],
+        cwd=terminal.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        assert process.wait(60) == 0
+        assert json.loads(os.read(ours, 4096)) == STATE
+    os.close(ours)
+
+
+def test_a_pipe_that_does_not_block_takes_all_of_a_long_state(
+    terminal: Terminal, singer: Singer
+) -> None:
+    state = {"bookmarks": ["x" * 1000] * 500}
+    feed = json.dumps(singer.state(**state)).encode()
+    config = terminal.write({"sandbox": "workspace.db"})
+    (terminal.folder / "feed").write_bytes(feed)
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with subprocess.Popen(
+        [*COMMAND, "--config", config, "--input", "feed"],
+        cwd=terminal.folder,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        with os.fdopen(ours, "rb") as reader:
+            assert json.loads(reader.read()) == state
+        assert process.wait(60) == 0
+
+
+def test_a_disk_that_is_full_holds_no_half_of_a_state(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    server = stand_in(200, greets=True)
+    settings: dict[str, Any] = {"site_id": "a", "api_key": "b", "api_url": server.url}
+    config = terminal.write(settings)
+    states = [singer.state(number=1), singer.state(number=2, pad="x" * 5000)]
+    feed = b"".join(json.dumps(each).encode() + b"\n" for each in states)
+    # Nothing that the command writes may have more than 1,024 bytes.
+    script = 'ulimit -f 1; exec "$@" >states 2>/dev/null'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, "--config", config],
+        cwd=terminal.folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        input=feed,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    written = Path(terminal.folder / "states").read_bytes()
+    assert written == b'{"number":1}\n'
