@@ -231,7 +231,11 @@ def _sender(settings: Settings) -> Sender:
         # The sandbox brings SQLite with it, which no other run needs.
         from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
 
-        adapter = SandboxAdapter(connection.sandbox, region=connection.region)
+        adapter = SandboxAdapter(
+            connection.sandbox,
+            region=connection.region,
+            email_updates=connection.sandbox_email_updates,
+        )
         for scheme in list(session.adapters):
             session.mount(scheme, adapter)
     client = Client(

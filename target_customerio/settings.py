@@ -30,6 +30,7 @@ class Connection:
         region: Where the workspace lives.
         base_url: Where requests go, without a slash at the end.
         sandbox: Path of the workspace file that takes Customer.io's place.
+        sandbox_email_updates: Whether ``email`` can be changed by ``id`` there.
     """
 
     site_id: str
@@ -37,6 +38,7 @@ class Connection:
     region: Literal["us", "eu"]
     base_url: str
     sandbox: str | None
+    sandbox_email_updates: bool = False
 
     @property
     def destination(self) -> str:
@@ -138,6 +140,7 @@ def _connection(config: Mapping[str, Any]) -> Connection:
         region=region,
         base_url=(config.get("api_url") or REGION_URLS[region]).rstrip("/"),
         sandbox=config.get("sandbox") or None,
+        sandbox_email_updates=config["sandbox_email_updates"],
     )
 
 

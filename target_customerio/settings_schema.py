@@ -53,6 +53,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "account, no network.",
     ),
     th.Property(
+        "sandbox_email_updates",
+        th.BooleanType,
+        default=False,
+        title="Sandbox: update e-mail by ID",
+        description="Whether the sandbox lets an identify by `id` change the person's "
+        '`email`, as the workspace setting "Allow updates to email using ID" does.',
+    ),
+    th.Property(
         "stream_calls",
         th.ObjectType(
             additional_properties=th.StringType(allowed_values=[*CALL_KINDS])

@@ -33,12 +33,16 @@ class SandboxAdapter(BaseAdapter):
     looked at and forgotten.
     """
 
-    def __init__(self, path: str | Path, *, region: str = "us") -> None:
+    def __init__(
+        self, path: str | Path, *, region: str = "us", email_updates: bool = False
+    ) -> None:
         """Open the workspace.
 
         Args:
             path: The SQLite file; it is made if there is none.
             region: Where the workspace is said to live, ``us`` or ``eu``.
+            email_updates: Whether the ``email`` of a person can be changed by their
+                ``id``.
 
         Raises:
             SandboxError: When the path cannot be, or is not, a workspace.
@@ -47,7 +51,7 @@ class SandboxAdapter(BaseAdapter):
         if region not in URLS:
             message = f"region: must be one of {', '.join(URLS)}"
             raise SandboxError(message)
-        self.workspace = Workspace(path)
+        self.workspace = Workspace(path, email_updates=email_updates)
         self._api = Api(self.workspace, region)
 
     def send(self, request: PreparedRequest, *_: JSON, **__: JSON) -> Response:

@@ -58,7 +58,8 @@ class Kind(NamedTuple):
     rule: Rule
     apply: Callable[[Transaction, JSON], None]
     names: Callable[[JSON], Names]
-    """Whom it names: it is ignored when one of them is suppressed."""
+    """Whom it names: it is ignored when one of them is suppressed, or is a ``cio_id``
+    that does not exist."""
 
 
 def kind_of(operation: JSON) -> Kind | None:
@@ -212,7 +213,7 @@ KINDS: dict[tuple[str, str], Kind] = {
         merging.merge_people,
         _both,
     ),
-    ("person", "suppress"): Kind(shape(_PERSON), suppression.suppress, _person),
+    ("person", "suppress"): Kind(shape(_PERSON), suppression.suppress, _nobody),
     ("person", "unsuppress"): Kind(shape(_PERSON), suppression.unsuppress, _nobody),
     ("object", "identify"): Kind(
         shape(

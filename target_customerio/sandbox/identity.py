@@ -65,6 +65,23 @@ def find(transaction: Transaction, kind: str, value: str) -> str | None:
     return row[0] if row else None
 
 
+def name_of(transaction: Transaction, person: str) -> str:
+    """Return what the views call a person.
+
+    Args:
+        transaction: The open transaction.
+        person: The person's ``cio_id``.
+
+    Returns:
+        For instance ``id:42``.
+    """
+    row = transaction.database.execute(
+        "SELECT person FROM person_names WHERE cio_id = ?", (person,)
+    ).fetchone()
+    text: str = row[0]
+    return text
+
+
 def find_or_create(
     transaction: Transaction, identifiers: PersonIdentifiers
 ) -> str | None:

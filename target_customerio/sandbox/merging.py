@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from . import exact_json
 from .identity import find
 from .relationships import Party, carry_over
+from .transaction import HALF_A_MERGE, SAME_PERSON
 
 if TYPE_CHECKING:
     from target_customerio.operations import JSON
 
     from .transaction import Transaction
+
+_ROLES = ("primary", "secondary")
 
 _MOVES = (
     "UPDATE events SET cio_id = ? WHERE cio_id = ?",
@@ -27,21 +30,25 @@ def merge_people(transaction: Transaction, operation: JSON) -> None:
     Source: ``POST /api/v1/merge_customers``. The primary gains the attributes that it
     lacks, events, segments, devices and relationships; "If the primary profile doesn't
     exist, your request won't do anything". The secondary's ``id`` and ``email`` are
-    not inherited: they are free again. Two names that turn out to be the same person's
-    are noted, since nobody could tell from the request that they are.
+    not inherited: they are free again. A merge that does nothing is noted, also when
+    two names turn out to be the same person's.
 
     Args:
         transaction: The open transaction.
         operation: The operation.
     """
-    primary, secondary = (
-        find(transaction, *next(iter(operation[role].items())))
-        for role in ("primary", "secondary")
-    )
+    found = {
+        role: find(transaction, *next(iter(operation[role].items()))) for role in _ROLES
+    }
+    for role, person in found.items():
+        if person is None:
+            transaction.note(HALF_A_MERGE, operation[role], role, operation)
+    primary, secondary = found.values()
     if primary is None or secondary is None:
         return
     if primary == secondary:
-        transaction.note("Failed Merge", primary, "secondary")
+        named = operation["secondary"]
+        transaction.note(SAME_PERSON, named, "secondary", operation, cio_id=primary)
         return
     _inherit_attributes(transaction, primary, secondary)
     carry_over(transaction, Party(secondary), primary)

@@ -5,18 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from target_customerio.operations import person_identity
+
 from . import exact_json
 from .anonymity import join
 from .attributes import merge, removes
-from .identity import comparable, create, find, name
+from .identity import comparable, create, find, name, name_of
 from .relationships import relate_person
+from .transaction import (
+    NOBODY_TO_UPDATE,
+    OUTDATED,
+    belongs_to_another,
+    is_set_already,
+    renames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_customerio.operations import JSON, Attributes, PersonIdentifiers
 
-    from .transaction import Transaction
+    from .transaction import Activity, Transaction
 
 UNIQUE = ("id", "email")
 """Attributes that find a person whom the identifier does not."""
@@ -27,12 +36,17 @@ class Person:
     """A row of ``people``, and the identifier by which the operation named it."""
 
     cio_id: str
-    named_by: str
+    named: PersonIdentifiers
     id: str | None
     email: str | None
     phone: str | None
     attributes: Attributes
     updated_at: int | None
+
+    @property
+    def named_by(self) -> str:
+        """The kind of identifier by which the operation named them."""
+        return next(iter(self.named))
 
     @property
     def has_one_name(self) -> bool:
@@ -55,14 +69,16 @@ def identify(transaction: Transaction, operation: JSON) -> None:
     update_only = attributes.pop("_update", None)
     cio_id = _find_or_adopt(transaction, identifiers, attributes)
     if cio_id is None and update_only:
-        transaction.note("Failed Attribute Change", None, "_update")
+        transaction.note(NOBODY_TO_UPDATE, identifiers, "_update", operation)
         return
     cio_id = cio_id or create(transaction, kind, value)
     if cio_id is None:
         return
-    person = _read(transaction, cio_id, kind)
+    person = _read(transaction, cio_id, identifiers)
     timestamp = operation.get("timestamp")
-    if not _is_outdated(person, timestamp):
+    if _is_outdated(person, timestamp):
+        transaction.note(OUTDATED, identifiers, "timestamp", attributes, cio_id=cio_id)
+    else:
         _update(transaction, person, attributes, timestamp)
     relate_person(transaction, cio_id, operation.get("cio_relationships") or ())
 
@@ -100,19 +116,46 @@ def _find_or_adopt(
         other = attributes.get(attribute)
         person = find(transaction, attribute, str(other)) if other else None
         if person:
-            name(transaction, person, kind, value)
+            _rename(transaction, person, identifiers, (attribute, str(other)))
             return person
     return None
 
 
-def _read(transaction: Transaction, cio_id: str, named_by: str) -> Person:
+def _rename(
+    transaction: Transaction,
+    person: str,
+    identifiers: PersonIdentifiers,
+    found_by: tuple[str, str],
+) -> None:
+    """Give a person found by an attribute the identifier of the operation.
+
+    Where they had another one of the kind, two people may be meant: that is noted.
+    Source: "The existing person gets the new ``id``. This is a common source of
+    confusion" (same place).
+    """
+    ((kind, value),) = identifiers.items()
+    present = getattr(_read(transaction, person, identifiers), kind)
+    if present:
+        attribute, shared = found_by
+        transaction.note(
+            renames(attribute),
+            identifiers,
+            attribute,
+            shared,
+            cio_id=person,
+            holder=person_identity({kind: present}),
+        )
+    name(transaction, person, kind, value)
+
+
+def _read(transaction: Transaction, cio_id: str, named: PersonIdentifiers) -> Person:
     id_, email, phone, attributes, updated_at = transaction.database.execute(
         "SELECT id, email, phone, attributes, attributes_updated_at FROM people"
         " WHERE cio_id = ?",
         (cio_id,),
     ).fetchone()
     present = exact_json.decode(attributes)
-    return Person(cio_id, named_by, id_, email, phone, present, updated_at)
+    return Person(cio_id, named, id_, email, phone, present, updated_at)
 
 
 def _is_outdated(person: Person, timestamp: int | None) -> bool:
@@ -155,21 +198,37 @@ def _set_identifier(
     """Give an identifier to a person who lacks one and to whom alone it belongs.
 
     "If you want to update a person's identifiers after they are set, you must reference
-    them using their ``cio_id``", and an identifier of somebody else produces an
-    *Attribute Update Failure*. A person's last identifier cannot be removed.
+    them using their ``cio_id``", unless it is an ``email`` and the workspace allows to
+    change that by ``id``; and an identifier of somebody else produces an *Attribute
+    Update Failure*. A person's last identifier cannot be removed.
     """
     present = getattr(person, kind)
     new = None if removes(value) else str(value)
     if _same(kind, present, new):
         return False
-    if new and find(transaction, kind, new):
-        transaction.note("Attribute Update Failure", person.cio_id, kind)
-    elif present and (person.named_by != "cio_id" or _nameless(person, new)):
-        transaction.note("Failed Attribute Change", person.cio_id, kind)
+    holder = find(transaction, kind, new) if new else None
+    if holder:
+        _note(transaction, belongs_to_another(kind), person, kind, new, holder)
+    elif present and not _may_change(transaction, person, kind, new):
+        _note(transaction, is_set_already(kind), person, kind, new)
     else:
         name(transaction, person.cio_id, kind, new)
         setattr(person, kind, new)
     return False
+
+
+def _may_change(
+    transaction: Transaction, person: Person, kind: str, new: str | None
+) -> bool:
+    """Tell whether an operation may change or remove an identifier that is set."""
+    if person.named_by == "cio_id":
+        return not _nameless(person, new)
+    return (
+        transaction.email_updates
+        and kind == "email"
+        and person.named_by == "id"
+        and new is not None
+    )
 
 
 def _set_phone(
@@ -184,7 +243,7 @@ def _set_phone(
     if new == person.phone:
         return False
     if person.named_by == "phone" or _nameless(person, new):
-        transaction.note("Failed Attribute Change", person.cio_id, kind)
+        _note(transaction, is_set_already(kind), person, kind, new)
     else:
         name(transaction, person.cio_id, kind, new)
         person.phone = new
@@ -201,9 +260,29 @@ def _set_anonymous_id(
     if removes(value):
         return True
     if not join(transaction, str(value), person.cio_id):
-        transaction.note("Attribute Update Failure", person.cio_id, kind)
+        holder = find(transaction, kind, str(value))
+        _note(transaction, belongs_to_another(kind), person, kind, str(value), holder)
         return False
     return True
+
+
+def _note(
+    transaction: Transaction,
+    activity: Activity,
+    person: Person,
+    kind: str,
+    value: str | None,
+    holder: str | None = None,
+) -> None:
+    """Note an identifier that a person did not get."""
+    transaction.note(
+        activity,
+        person.named,
+        kind,
+        value,
+        cio_id=person.cio_id,
+        holder=holder and name_of(transaction, holder),
+    )
 
 
 def _same(kind: str, present: str | None, new: str | None) -> bool:

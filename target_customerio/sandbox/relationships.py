@@ -8,6 +8,7 @@ from . import exact_json
 from .attributes import merge
 from .identity import find, find_or_create
 from .suppression import is_suppressed
+from .transaction import SUPPRESSED, UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         PersonIdentifiers,
     )
 
-    from .transaction import Transaction
+    from .transaction import Activity, Transaction
 
 ObjectKey: TypeAlias = tuple[str, str]
 """An object's ``object_type_id`` and ``object_id``."""
@@ -116,7 +117,7 @@ def add_to_object(transaction: Transaction, operation: JSON) -> None:
     """
     key = object_key(operation["identifiers"])
     for relationship in operation.get("cio_relationships") or ():
-        party = _party(transaction, relationship["identifiers"])
+        party = _party(transaction, key, relationship)
         if party:
             _relate(
                 transaction, key, party, relationship.get("relationship_attributes")
@@ -136,6 +137,8 @@ def delete_from_object(transaction: Transaction, operation: JSON) -> None:
         person = find(transaction, kind, value)
         if person:
             _part(transaction, key, Party(person))
+        elif kind == "cio_id":
+            _note(transaction, UNKNOWN_CIO_ID, key, relationship)
 
 
 def relate_person(
@@ -186,14 +189,31 @@ def unnamed(anonymous_id: str) -> Party:
     return Party(anonymous_id, _ANONYMOUS)
 
 
-def _party(transaction: Transaction, identifiers: PersonIdentifiers) -> Party | None:
+def _party(
+    transaction: Transaction, key: ObjectKey, relationship: JSON
+) -> Party | None:
+    identifiers: PersonIdentifiers = relationship["identifiers"]
     ((kind, value),) = identifiers.items()
     if is_suppressed(transaction, kind, value):
+        _note(transaction, SUPPRESSED, key, relationship)
         return None
     person = find_or_create(transaction, identifiers)
     if person:
         return Party(person)
-    return unnamed(value) if kind == "anonymous_id" else None
+    if kind == "anonymous_id":
+        return unnamed(value)
+    _note(transaction, UNKNOWN_CIO_ID, key, relationship)
+    return None
+
+
+def _note(
+    transaction: Transaction, activity: Activity, key: ObjectKey, relationship: JSON
+) -> None:
+    """Note that an object was not related to a person, or parted from them."""
+    person: PersonIdentifiers = relationship["identifiers"]
+    object_type_id, object_id = key
+    value = {"object_type_id": object_type_id, "object_id": object_id, **relationship}
+    transaction.note(activity, person, next(iter(person)), value)
 
 
 def _relate(

@@ -11,7 +11,7 @@ from target_customerio.errors import SandboxError
 APPLICATION_ID = 0x43494F31
 """``CIO1``: what SQLite's header says a workspace file is."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
 """How long to wait while another program writes to the same workspace."""
@@ -126,12 +126,16 @@ CREATE TABLE deliveries (
   received_at TEXT NOT NULL
 );
 
-CREATE TABLE activity (           -- what Customer.io would note without refusing
+CREATE TABLE activity (           -- what Customer.io accepts and does not apply
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,
   cio_id TEXT,
-  field TEXT NOT NULL,
-  received_at TEXT NOT NULL
+  field TEXT NOT NULL,            -- what decided it
+  received_at TEXT NOT NULL,
+  person TEXT,                    -- as the operation names them, such as id:42
+  reason TEXT,
+  value TEXT,                     -- what was not applied
+  holder TEXT                     -- who has the identifier in a conflict
 );
 
 CREATE TABLE requests (
@@ -163,6 +167,14 @@ CREATE VIEW object_people AS
   SELECT object_type_id, object_id, person, attributes
   FROM relationships JOIN person_names USING (cio_id);
 """
+
+_UPGRADES = {
+    1: tuple(
+        f"ALTER TABLE activity ADD COLUMN {column} TEXT"
+        for column in ("person", "reason", "value", "holder")
+    ),
+}
+"""What makes the next version of a workspace of an older version."""
 
 
 def connect(path: str | Path) -> sqlite3.Connection:
@@ -221,6 +233,7 @@ def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
         database.execute("PRAGMA foreign_keys = ON")
         if new:
             _create(database, path)
+        _upgrade(database)
     except sqlite3.DatabaseError as error:
         raise _unusable(
             path, f"cannot be used as a workspace ({error}); name another file"
@@ -256,12 +269,35 @@ def _create(database: sqlite3.Connection, path: str | Path) -> None:
         raise
 
 
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Bring a workspace of an older version up to date."""
+    if _version(database) == SCHEMA_VERSION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for version in range(_version(database), SCHEMA_VERSION):
+            for statement in _UPGRADES[version]:
+                database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _version(database: sqlite3.Connection) -> int:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    number: int = version
+    return number
+
+
 def _is_new(database: sqlite3.Connection, path: str | Path) -> bool:
     (application,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
+    version = _version(database)
     (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application == APPLICATION_ID:
-        if version != SCHEMA_VERSION:
+        if version != SCHEMA_VERSION and version not in _UPGRADES:
             raise _unusable(
                 path,
                 f"is a workspace of version {version}, and this program knows version "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .identity import find
+from .transaction import UNKNOWN_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ MOST_IDS = 1000
 
 
 def add(transaction: Transaction, segment: int, id_type: str, ids: list[JSON]) -> None:
-    """Add people to a segment; values that name nobody are ignored.
+    """Add people to a segment; values that name nobody are ignored, and noted.
 
     Args:
         transaction: The open transaction.
@@ -42,7 +43,7 @@ def add(transaction: Transaction, segment: int, id_type: str, ids: list[JSON]) -
 def remove(
     transaction: Transaction, segment: int, id_type: str, ids: list[JSON]
 ) -> None:
-    """Remove people from a segment; values that name nobody are ignored.
+    """Remove people from a segment; values that name nobody are ignored, and noted.
 
     Args:
         transaction: The open transaction.
@@ -57,7 +58,12 @@ def remove(
 
 
 def _people(transaction: Transaction, id_type: str, ids: list[JSON]) -> Iterable[str]:
-    found = (
-        find(transaction, id_type, value) for value in ids if isinstance(value, str)
-    )
-    return filter(None, found)
+    people = []
+    for value in ids:
+        person = find(transaction, id_type, value) if isinstance(value, str) else None
+        if person:
+            people.append(person)
+        else:
+            named = {id_type: value if isinstance(value, str) else ""}
+            transaction.note(UNKNOWN_MEMBER, named, "ids", value)
+    return people

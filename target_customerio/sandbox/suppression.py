@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from .identity import comparable, find
+from .transaction import UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from target_customerio.operations import JSON, PersonIdentifiers
@@ -36,6 +37,7 @@ def suppress(transaction: Transaction, operation: JSON) -> None:
 
     Source: ``POST /api/v1/customers/{identifier}/suppress``. An identifier that names
     nobody is suppressed too; a ``cio_id`` that does is not, for nobody can bear it.
+    To suppress somebody again changes nothing.
 
     Args:
         transaction: The open transaction.
@@ -45,6 +47,8 @@ def suppress(transaction: Transaction, operation: JSON) -> None:
     ((kind, value),) = identifiers.items()
     person = find(transaction, kind, value)
     names = dict(identifiers)
+    if kind == "cio_id" and person is None:
+        transaction.note(UNKNOWN_CIO_ID, identifiers, kind, operation)
     if person:
         row = transaction.database.execute(
             "SELECT id, email, phone FROM people WHERE cio_id = ?", (person,)

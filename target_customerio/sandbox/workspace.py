@@ -12,10 +12,11 @@ from target_customerio.errors import SandboxError
 
 from . import exact_json
 from .catalogue import kind_of
+from .identity import find
 from .schema import connect
 from .snapshot import snapshot
 from .suppression import is_suppressed
-from .transaction import Transaction
+from .transaction import SUPPRESSED, UNKNOWN_CIO_ID, Transaction
 from .validation import Fault, fault
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from target_customerio.operations import JSON
 
+    from .catalogue import Kind
+
 LARGEST_OPERATION = 32_768
 """Bytes; "32kb or smaller" (``POST /api/v2/batch`` and "v2 API Limits")."""
 
@@ -34,16 +37,19 @@ LARGEST_OPERATION = 32_768
 class Workspace:
     """People, objects and what they did, in tables that anyone can query."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, email_updates: bool = False) -> None:
         """Open a workspace, and make it first where there is none.
 
         Args:
             path: The SQLite file.
+            email_updates: Whether the ``email`` of a person can be changed by their
+                ``id``.
 
         Raises:
             SandboxError: When the path cannot be, or is not, a workspace.
         """
         self._path = path
+        self._email_updates = email_updates
         self._database = connect(path)
         self._turn = threading.RLock()
 
@@ -81,7 +87,11 @@ class Workspace:
             SandboxError: When SQLite cannot write the file.
         """
         moment = received_at or datetime.now(timezone.utc)
-        change = Transaction(self._database, moment.isoformat(timespec="milliseconds"))
+        change = Transaction(
+            self._database,
+            moment.isoformat(timespec="milliseconds"),
+            self._email_updates,
+        )
         with self._turn:
             try:
                 if self._database.in_transaction:
@@ -128,7 +138,7 @@ class Workspace:
         if faults := list(kind.rule(operation, "")):
             return faults
         with self.transaction(received_at) as change:
-            if not any(is_suppressed(change, *name) for name in kind.names(operation)):
+            if not _is_ignored(change, kind, operation):
                 kind.apply(change, operation)
         return []
 
@@ -140,3 +150,17 @@ class Workspace:
         """
         with self._turn:
             return snapshot(self._database)
+
+
+def _is_ignored(change: Transaction, kind: Kind, operation: JSON) -> bool:
+    """Tell whether an operation names somebody who is suppressed or never existed."""
+    person = operation.get("identifiers")
+    for identifier, value in kind.names(operation):
+        if is_suppressed(change, identifier, value):
+            named = person or {identifier: value}
+            change.note(SUPPRESSED, named, identifier, operation)
+            return True
+        if identifier == "cio_id" and person and not find(change, identifier, value):
+            change.note(UNKNOWN_CIO_ID, person, identifier, operation)
+            return True
+    return False

@@ -16,6 +16,7 @@ from target_customerio.conversion.fields import (
     SPEC_FIELDS,
 )
 from target_customerio.errors import REASONS
+from target_customerio.sandbox.transaction import REASONS as ACTIVITY_REASONS
 from target_customerio.streams import CALL_OF_NAME
 
 if TYPE_CHECKING:
@@ -138,3 +139,11 @@ def test_every_module_of_the_package_has_its_place_on_the_map(
     }
 
     assert missing == set()
+
+
+def test_the_readme_lists_every_reason_of_the_sandboxs_activity(
+    readme: Any, codes: Any
+) -> None:
+    reasons = [reason for row in readme.table("activity") for reason in codes(row[0])]
+
+    assert sorted(reasons) == sorted(ACTIVITY_REASONS)

@@ -21,11 +21,11 @@ US = "https://track.customer.io"
 class CustomerIO:
     """What a user of the sandbox has at hand: a session, and the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.path = path
         self.session = requests.Session()
         self.session.auth = ("a-site", "a-key")
-        self.adapter = SandboxAdapter(path)
+        self.adapter = SandboxAdapter(path, **options)
         self.session.mount("https://", self.adapter)
         self.session.mount("http://", self.adapter)
 
@@ -73,6 +73,12 @@ class CustomerIO:
 
     def activity(self) -> list[tuple[Any, ...]]:
         return self.sql("SELECT name, field FROM activity ORDER BY sequence")
+
+    def not_applied(self) -> list[tuple[Any, ...]]:
+        """Return person, reason, field and value of each entry, in order."""
+        return self.sql(
+            "SELECT person, reason, field, value FROM activity ORDER BY sequence"
+        )
 
 
 class Operations:
@@ -139,6 +145,14 @@ class Operations:
 @pytest.fixture
 def customerio(tmp_path: Path) -> Iterator[CustomerIO]:
     customerio = CustomerIO(tmp_path / "workspace.db")
+    yield customerio
+    customerio.session.close()
+
+
+@pytest.fixture
+def customerio_with_email_updates(tmp_path: Path) -> Iterator[CustomerIO]:
+    """A workspace with the setting "Allow updates to email using ID"."""
+    customerio = CustomerIO(tmp_path / "workspace.db", email_updates=True)
     yield customerio
     customerio.session.close()
 

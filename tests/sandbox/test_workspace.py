@@ -65,9 +65,41 @@ def test_a_file_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_workspace_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     Workspace(path).close()
-    write_sqlite(path, "PRAGMA user_version = 2")
-    with pytest.raises(SandboxError, match="version 2"):
+    write_sqlite(path, "PRAGMA user_version = 99")
+    with pytest.raises(SandboxError, match="version 99"):
         Workspace(path)
+
+
+VERSION_1 = """
+    DROP TABLE activity;
+    CREATE TABLE activity (
+      sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+      name TEXT NOT NULL,
+      cio_id TEXT,
+      field TEXT NOT NULL,
+      received_at TEXT NOT NULL
+    );
+    INSERT INTO activity (name, field, received_at) VALUES ('old', 'email', 'then');
+    PRAGMA user_version = 1
+"""
+
+
+def test_a_workspace_of_version_1_is_upgraded(
+    tmp_path: Path, op: type[Operations]
+) -> None:
+    path = tmp_path / "workspace.db"
+    with Workspace(path) as workspace:
+        workspace.apply(op.identify({"plan": "pro"}, id="1"))
+        before = workspace.snapshot()
+    write_sqlite(path, *VERSION_1.split(";"))
+    for _ in range(2):
+        with Workspace(path) as workspace:
+            assert workspace.snapshot() == before
+            workspace.apply(op.merge({"id": "1"}, {"id": "nobody"}))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
+    merge = ("Failed Merge", "id:nobody", "merge without both people")
+    assert rows == [("old", None, None), merge, merge]
 
 
 def test_a_region_that_does_not_exist_is_refused(tmp_path: Path) -> None:
