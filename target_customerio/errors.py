@@ -96,6 +96,7 @@ REASONS: Final = {
     "too_large": "the operation has more than 32,768 bytes",
     "unknown_action": "an action that there is not",
     "unknown_platform": "a device is neither `ios` nor `android`, or it cannot be told",
+    "unknown_segment": "Customer.io has no manual segment with this id",
 }
 """What the words mean that rejections here bear; Customer.io has words of its own."""
 

@@ -19,21 +19,27 @@ from target_customerio.exact_json import decode_leniently
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RETRYABLE = frozenset(
+REFUSED = frozenset(
     {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_EARLY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        *range(500, 600),
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-"""Statuses after which the same request may succeed later."""
-
-REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 """Statuses that blame the content of the request."""
 
 NO_ENTRY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """Statuses that blame the credentials."""
+
+CLOSED = frozenset(
+    {HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS}
+)
+"""Statuses that blame the account."""
+
+NOT_THERE = frozenset(
+    {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
+)
+"""Statuses that blame the address of the request."""
 
 _LONGEST_TEXT = 200
 
@@ -108,12 +114,48 @@ class Fatal:
     error: TargetError
 
 
+@dataclass(frozen=True)
+class NotThere:
+    """The server knows no such address; what that means depends on the address.
+
+    Attributes:
+        status: The status that says so.
+    """
+
+    status: int
+
+    def rejection(self, size: int) -> PartlyRejected:
+        """Blame the segment in the address, which all operations have in common.
+
+        Args:
+            size: The number of operations in the request.
+
+        Returns:
+            The rejection of every operation.
+        """
+        error = RejectedRecord(
+            "unknown_segment",
+            "segmentId",
+            "Customer.io has no manual segment with this id (HTTP "
+            f"{self.status}): correct the id, or create the segment in Customer.io",
+        )
+        return PartlyRejected(dict.fromkeys(range(size), error))
+
+    def failure(self) -> RetryAfter:
+        """Blame the server, which has accepted requests before."""
+        return RetryAfter(None, shared=False, why=_answered(self.status))
+
+    def end(self) -> Fatal:
+        """Blame the setting."""
+        return Fatal(_not_of_the_api(self.status))
+
+
 Outcome: TypeAlias = (
     Delivered | PartlyRejected | WholeRequestRefused | RetryAfter | Fatal
 )
 
 
-def classify(answer: Answer, size: int) -> Outcome:
+def classify(answer: Answer, size: int) -> Outcome | NotThere:
     """Tell what an answer means.
 
     Args:
@@ -124,13 +166,14 @@ def classify(answer: Answer, size: int) -> Outcome:
         What it means. An answer that makes no sense never raises.
     """
     status = answer.status
-    if status in RETRYABLE:
-        return _again(answer, f"was answered with HTTP {status}")
     if 200 <= status < 300:  # noqa: PLR2004 - the class of statuses
         return _successful(answer, size)
     if status in REFUSED:
         return WholeRequestRefused(_refusal(answer))
-    return Fatal(_fatal(answer))
+    if status in NOT_THERE:
+        return NotThere(status)
+    error = _fatal(answer)
+    return Fatal(error) if error else _again(answer, _answered(status))
 
 
 def decoded(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -225,7 +268,12 @@ def _line(text: object) -> str:
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
 
 
-def _fatal(answer: Answer) -> TargetError:
+def _answered(status: int) -> str:
+    return f"was answered with HTTP {status}"
+
+
+def _fatal(answer: Answer) -> TargetError | None:
+    """Return what ends the run, or None if the request may succeed later."""
     status = answer.status
     if status in NO_ENTRY:
         return CredentialsError(
@@ -235,6 +283,15 @@ def _fatal(answer: Answer) -> TargetError:
         )
     if 300 <= status < 400:  # noqa: PLR2004 - the class of statuses
         return redirected(status, answer.headers.get("Location", ""))
+    if status in CLOSED:
+        return DeliveryError(
+            f"Customer.io refuses all requests of this account (HTTP {status}): check"
+            " the account's plan and state"
+        )
+    return None
+
+
+def _not_of_the_api(status: int) -> DeliveryError:
     return DeliveryError(
         f"The server answered with HTTP {status}, which Customer.io's Track API does"
         " not: check `api_url`."

@@ -33,12 +33,14 @@ class Route(Struct, frozen=True, cache_hash=True):
         prefix: What comes before the first operation of a body.
         suffix: What comes after the last one.
         capacity: Most operations in one request; ``None`` leaves it to the limits.
+        names_segment: Whether the path names a segment, which may not exist.
     """
 
     path: str
     prefix: bytes = b""
     suffix: bytes = b""
     capacity: int | None = None
+    names_segment: bool = False
 
     @property
     def envelope_bytes(self) -> int:
@@ -96,6 +98,7 @@ def segment_route(change: type[SegmentChange], segment_id: str, kind: str) -> Ro
         b'{"ids":[',
         b"]}",
         SEGMENT_CAPACITY,
+        names_segment=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +14,7 @@ from target_customerio.delivery.patience import Patience
 from target_customerio.delivery.response import (
     Delivered,
     Fatal,
+    NotThere,
     PartlyRejected,
     RetryAfter,
     WholeRequestRefused,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.limits import Limits
     from target_customerio.delivery.queued import QueuedOperation
     from target_customerio.delivery.response import Answer, Outcome
+    from target_customerio.delivery.routes import Route
 
     Decision: TypeAlias = Delivered | PartlyRejected | WholeRequestRefused
 
@@ -68,6 +71,8 @@ class Sender:
         self._requests = 0
         self._retries = 0
         self._bytes_sent = 0
+        self._has_accepted = False
+        """Whether Customer.io has accepted an operation, so that `api_url` is right."""
 
     @property
     def statistics(self) -> Statistics:
@@ -98,7 +103,8 @@ class Sender:
         """Send operations of one route until each is delivered or rejected.
 
         When Customer.io refuses them all because of some, they are halved, and the
-        first half is decided on before the second one is sent.
+        first half is decided on before the second one is sent. Changes of a segment
+        that does not exist are all rejected.
 
         Args:
             operations: What to send, in order.
@@ -108,10 +114,11 @@ class Sender:
             TargetError: When nothing more can be delivered.
             Stopped: When nothing more is to be sent.
         """
+        judge = partial(self._judge, operations[0].route)
         parts = [operations]
         while parts:
             part = parts.pop()
-            outcome = self._decide(_Request.of(part), classify)
+            outcome = self._decide(_Request.of(part), judge)
             if not isinstance(outcome, WholeRequestRefused):
                 _account_for(part, outcome, ledger)
             elif len(part) == 1:
@@ -127,6 +134,19 @@ class Sender:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _judge(self, route: Route, answer: Answer, size: int) -> Outcome:
+        """Tell what an answer means, given its route and what came before it."""
+        outcome = classify(answer, size)
+        if isinstance(outcome, NotThere):
+            if route.names_segment:
+                return outcome.rejection(size)
+            return outcome.failure() if self._has_accepted else outcome.end()
+        if isinstance(outcome, Delivered) or (
+            isinstance(outcome, PartlyRejected) and len(outcome.errors) < size
+        ):
+            self._has_accepted = True
+        return outcome
 
     def _decide(
         self, request: _Request, judge: Callable[[Answer, int], Outcome]

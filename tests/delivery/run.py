@@ -15,7 +15,13 @@ from target_customerio.delivery import (
     build_session,
     enqueueable,
 )
-from target_customerio.operations import DeliveryReport, Operation, PersonEvent
+from target_customerio.operations import (
+    DeliveryReport,
+    Operation,
+    PersonEvent,
+    SegmentAdd,
+    SegmentRemove,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +42,11 @@ def event(name: str, person: str | None = None, padding: int = 0) -> PersonEvent
 
 def report(name: str) -> DeliveryReport:
     return DeliveryReport(delivery_id=name, metric="opened")
+
+
+def member(person: str, segment: int, *, leaves: bool = False) -> Operation:
+    change = SegmentRemove if leaves else SegmentAdd
+    return change(segment_id=str(segment), identifiers={"id": person})
 
 
 class Accounts:
@@ -95,6 +106,8 @@ class Run:
     def put(self, *operations: Operation) -> None:
         for each in operations:
             origin = getattr(each, "name", None) or getattr(each, "delivery_id", None)
+            if isinstance(each, (SegmentAdd, SegmentRemove)):
+                origin = (each.segment_id, each.identifiers["id"])
             self.delivery.put(enqueueable(each, "stream", origin))
 
     def deliver(self, *operations: Operation) -> None:

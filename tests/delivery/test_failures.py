@@ -21,7 +21,7 @@ from target_customerio.errors import (
     RejectedFileError,
 )
 
-from .run import event, report
+from .run import event, member, report
 from .server import Reply, Request
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def assert_delivered_at_the_second_try(customerio: Customerio, run: Run) -> None
     assert run.delivery.statistics.retries == 1
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize(
+    "status", [408, 409, 421, 423, 425, 429, 499, 500, 502, 503, 504, 599]
+)
 def test_a_status_that_may_pass_is_tried_again(
     customerio: Customerio, run: Run, status: int
 ) -> None:
@@ -325,7 +327,7 @@ def refusing(status: int, bad: set[str], body: bytes = b"") -> Any:
     )
 
 
-@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("status", [400, 413, 422])
 @pytest.mark.parametrize(
     "bad", [{"0"}, {"9"}, {"4"}, {"3", "4", "8"}, {str(number) for number in range(10)}]
 )
@@ -463,14 +465,149 @@ def test_a_redirect_to_anywhere_ends_the_run(
         run.deliver(*EVENTS)
 
 
-@pytest.mark.parametrize("status", [404, 405, 410, 422])
-def test_an_answer_that_is_not_of_the_api_names_api_url(
+@pytest.mark.parametrize("status", [402, 451])
+def test_a_closed_account_ends_the_run_at_once(
     customerio: Customerio, run: Run, status: int
+) -> None:
+    run.deliver(event("before"))
+    customerio.script = lambda _: Reply(status)
+    with pytest.raises(DeliveryError, match=f"HTTP {status}.*account"):
+        run.deliver(*EVENTS)
+    assert len(customerio.requests) == 2
+    assert run.accounts.states == [{"after": 1}]
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest.mark.parametrize("operation", [event("a"), report("a")])
+def test_an_answer_that_is_not_of_the_api_names_api_url(
+    customerio: Customerio, run: Run, status: int, operation: Any
 ) -> None:
     customerio.script = lambda _: Reply(status)
     with pytest.raises(DeliveryError, match="check `api_url`"):
-        run.deliver(*EVENTS)
+        run.deliver(operation, *EVENTS)
     assert len(customerio.requests) == 1
+    assert run.accounts.states == []
+
+
+@pytest.mark.parametrize("answer", [Reply(400), Reply(207, errors({"batch_index": 0}))])
+def test_what_was_only_refused_does_not_show_that_api_url_is_right(
+    customerio: Customerio, run: Run, answer: Reply
+) -> None:
+    customerio.reply_next(answer)
+    run.deliver(event("refused"))
+    customerio.script = lambda _: Reply(404)
+    with pytest.raises(DeliveryError, match="check `api_url`"):
+        run.deliver(*EVENTS)
+
+
+# An address that is not there
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest.mark.parametrize("operation", [event("a"), report("a")])
+def test_an_address_that_was_there_before_is_tried_again(
+    customerio: Customerio, run: Run, status: int, operation: Any
+) -> None:
+    run.deliver(event("before"))
+    customerio.reply_next(Reply(status), Reply(status))
+    run.deliver(operation)
+    assert run.accounts.delivered_names == ["before", "a"]
+    assert run.delivery.statistics.retries == 2
+
+
+def test_an_address_that_does_not_come_back_ends_the_run_when_patience_ends(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(concurrency=1, max_retry_seconds=0.5)
+    run.deliver(event("before"))
+    customerio.script = lambda _: Reply(404)
+    with pytest.raises(DeliveryError, match="HTTP 404"):
+        run.deliver(*EVENTS)
+    assert run.accounts.states == [{"after": 1}]
+
+
+def segment_of(request: Request) -> str:
+    return request.path.split("/")[4] if "segments" in request.path else ""
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_changes_of_a_segment_that_does_not_exist_are_rejected_and_nothing_else_is(
+    customerio: Customerio, run: Run, status: int, *, leaves: bool
+) -> None:
+    customerio.script = lambda request: Reply(
+        status if segment_of(request) == "7" else 200
+    )
+    run.deliver(
+        event("a"),
+        *(member(person, 7, leaves=leaves) for person in "abc"),
+        *(member(person, 8, leaves=leaves) for person in "abc"),
+        event("b"),
+    )
+    assert run.accounts.rejections.keys() == {("7", person) for person in "abc"}
+    reasons = {(each.reason, each.field) for each in run.accounts.rejections.values()}
+    assert reasons == {("unknown_segment", "segmentId")}
+    assert {"a", "b", *(("8", person) for person in "abc")} == {
+        *run.accounts.delivered_names
+    }
+    tried = [request for request in customerio.requests if segment_of(request) == "7"]
+    assert len(tried) == 1  # there is nothing to find out by halves
+    assert run.accounts.states == [{"after": 8}]
+
+
+def test_one_segment_that_does_not_exist_among_many_harms_none_of_them(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda request: Reply(
+        404 if segment_of(request) in {"3", "11"} else 200
+    )
+    run = start_run(concurrency=4)
+    changes = [member(f"{number}", number % 20) for number in range(200)]
+    run.deliver(*changes)
+    rejected = {("3", f"{n}") for n in range(200) if n % 20 == 3}
+    rejected |= {("11", f"{n}") for n in range(200) if n % 20 == 11}
+    assert run.accounts.rejections.keys() == rejected
+    assert len(run.accounts.delivered_names) == 200 - len(rejected)
+
+
+def test_a_run_with_nothing_but_an_unknown_segment_delivers_and_rejects_it(
+    customerio: Customerio, run: Run
+) -> None:
+    """The address has shown to be right when the region was asked for."""
+    customerio.script = lambda _: Reply(404)
+    run.deliver(member("a", 7))
+    assert list(run.accounts.rejections) == [("7", "a")]
+    assert run.accounts.states == [{"after": 1}]
+
+
+def test_members_that_were_rejected_do_not_show_that_api_url_is_right(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.script = lambda _: Reply(404)
+    run.deliver(member("a", 7))
+    with pytest.raises(DeliveryError, match="check `api_url`"):
+        run.deliver(*EVENTS)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_members_that_are_refused_are_halved_until_they_stand_alone(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    customerio.script = lambda request: Reply(
+        status if "c" in json.loads(request.body)["ids"] else 200
+    )
+    run.deliver(*(member(person, 7) for person in "abcd"))
+    assert list(run.accounts.rejections) == [("7", "c")]
+    assert run.accounts.rejections["7", "c"].reason in {"refused", "too_large"}
+    assert run.accounts.delivered_names == [("7", "a"), ("7", "b"), ("7", "d")]
+
+
+def test_a_segment_that_cannot_be_reached_for_a_while_is_tried_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(Reply(503), Reply(409), Reply(fault="reset"))
+    run.deliver(member("a", 7))
+    assert run.accounts.delivered_names == [("7", "a")]
 
 
 def test_a_url_that_is_none_names_api_url(start_run: StartRun) -> None:

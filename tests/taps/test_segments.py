@@ -186,3 +186,24 @@ def test_changes_keep_their_place_among_everything_else(
 
     assert (outcome.code, outcome.states) == (0, [{"done": True}])
     assert members(outcome) == sorted((8, f"id:p-{number}") for number in range(60))
+
+
+@pytest.mark.parametrize("action", ["add", "remove"])
+def test_rows_of_a_segment_that_does_not_exist_are_rejected(
+    vips: Any, action: str
+) -> None:
+    """The sandbox knows no segment whose id has more than ten digits."""
+    unknown = 12_345_678_901
+    outcome = vips(
+        {"segment_id": unknown, "user_id": "ann", "action": action},
+        {"segment_id": 7, "user_id": "ann"},
+        {"segment_id": unknown, "user_id": "bob", "action": action},
+        people=("ann", "bob"),
+    )
+
+    assert outcome.code == 0
+    assert members(outcome) == [(7, "id:ann")]
+    assert [each["record"]["user_id"] for each in outcome.rejected] == ["ann", "bob"]
+    assert outcome.reasons == [("unknown_segment", "segmentId")] * 2
+    (warning, *_) = outcome.lines("WARNING")
+    assert "unknown_segment" in warning
