@@ -141,7 +141,7 @@ def numbered(request: Request) -> set[int]:
         (Reply(503), {"max_retry_seconds": 2}, "could not be delivered"),
         (Reply(fault="reset"), {"max_retry_seconds": 1}, "could not be delivered"),
         (Reply(302, headers={"Location": "https://example.com"}), {}, "redirect"),
-        (Reply(404), {}, "api_url"),
+        (Reply(404), {"max_retry_seconds": 2}, "HTTP 404"),
     ],
     ids=["401", "403", "503", "reset", "302", "404"],
 )
