@@ -101,6 +101,7 @@ class Settings:
             errors.append("shard: expected a share such as 2/8, from 1/8 to 8/8")
         if errors:
             raise SettingsError(*errors)
+        conversion = _conversion(config, action_events)
         return cls(
             connection=_connection(config),
             limits=Limits(
@@ -110,18 +111,8 @@ class Settings:
                 request_timeout_seconds=float(config["request_timeout_seconds"]),
                 max_retry_seconds=float(config["max_retry_seconds"]),
             ),
-            conversion=ConversionSettings(
-                screen_events=config["screen_events"],
-                anonymous_identify=config["anonymous_identify"],
-                convert_timestamps=config["convert_timestamps"],
-                null_attributes=config["null_attributes"],
-                update_only=config["update_only"],
-                identify_timestamp=config["identify_timestamp"],
-                hard_delete=config["hard_delete"],
-                action_events=action_events,
-                flattening_separator=config.get("flattening_separator") or "__",
-            ),
-            streams=StreamCalls(config["stream_calls"]),
+            conversion=conversion,
+            streams=StreamCalls(config["stream_calls"], conversion),
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
             rejected_path=config["rejected_records_path"],
@@ -130,6 +121,22 @@ class Settings:
 
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
+
+
+def _conversion(
+    config: Mapping[str, Any], action_events: Mapping[str, str]
+) -> ConversionSettings:
+    return ConversionSettings(
+        screen_events=config["screen_events"],
+        anonymous_identify=config["anonymous_identify"],
+        convert_timestamps=config["convert_timestamps"],
+        null_attributes=config["null_attributes"],
+        update_only=config["update_only"],
+        identify_timestamp=config["identify_timestamp"],
+        hard_delete=config["hard_delete"],
+        action_events=action_events,
+        flattening_separator=config.get("flattening_separator") or "__",
+    )
 
 
 def _connection(config: Mapping[str, Any]) -> Connection:

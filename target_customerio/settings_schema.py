@@ -7,9 +7,10 @@ from typing import Any, Final
 from singer_sdk import typing as th
 
 from target_customerio.conversion.actions import ACTIONS
-from target_customerio.conversion.fields import CALL_KINDS
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
+from target_customerio.dotted_names import CALL
+from target_customerio.streams import CALLS_OF_STREAMS
 
 DEFAULT_REJECTED_PATH: Final = "rejected.singer.jsonl"
 
@@ -62,15 +63,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     th.Property(
         "stream_calls",
-        th.ObjectType(
-            additional_properties=th.StringType(allowed_values=[*CALL_KINDS])
-        ),
+        th.ObjectType(),
         default={},
         title="Stream calls",
         description="The call that the records of a stream are, by the stream's name "
         'or a shell pattern, such as `{"public-users": "identify", "*-orders": '
         '"track"}`. Streams named after a call need no entry. `segment` takes the '
-        "members of manual segments.",
+        "members of manual segments. Settings of one stream stand beside its call: "
+        '`{"public-users": {"call": "identify", "update_only": true}}`.',
     ),
     th.Property(
         "unmapped_streams",
@@ -220,3 +220,38 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "begin with `_sdc_` never become attributes.",
     ),
 ).to_dict()
+
+SETTINGS_OF_STREAMS: Final = (
+    "update_only",
+    "null_attributes",
+    "identify_timestamp",
+    "anonymous_identify",
+    "convert_timestamps",
+    "screen_events",
+    "hard_delete",
+)
+"""The settings that can be given for one stream alone, beside its call."""
+
+
+def _stream_call(settings: dict[str, Any]) -> dict[str, Any]:
+    """Say what may stand for a stream in ``stream_calls``: a call, or an object."""
+    call = {"enum": CALLS_OF_STREAMS}
+    own = {
+        name: {
+            rule: settings[name][rule]
+            for rule in ("type", "enum")
+            if rule in settings[name]
+        }
+        for name in SETTINGS_OF_STREAMS
+    }
+    with_settings = {
+        "properties": {CALL: call, **own},
+        "required": [CALL],
+        "additionalProperties": False,
+    }
+    return {"if": {"type": "object"}, "then": with_settings, "else": call}
+
+
+SCHEMA["properties"]["stream_calls"]["additionalProperties"] = _stream_call(
+    SCHEMA["properties"]
+)

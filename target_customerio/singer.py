@@ -22,6 +22,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
 from target_customerio.batches import rows_of
+from target_customerio.dotted_names import joined_calls, joined_maps
 from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
@@ -95,6 +96,7 @@ class SingerTarget(Target):
         for name, value in config.items():
             if isinstance(value, str) and name in schema["properties"]:
                 config[name] = _number(value, schema["properties"][name])
+        _join_names(config)
         for name in sorted(config.keys() - schema["properties"].keys()):
             self.logger.warning("There is no setting %r; it is ignored", name)
         validator = JSONSchemaValidator(schema)
@@ -249,6 +251,13 @@ class SingerTarget(Target):
                 "its SCHEMA; mend the tap"
             )
         return stream
+
+
+def _join_names(config: dict[str, Any]) -> None:
+    """Put together the stream names that Meltano has taken apart."""
+    for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
+        if isinstance(config.get(name), dict):
+            config[name] = join(config[name])
 
 
 def _changes_nothing(stream_map: StreamMap) -> bool:

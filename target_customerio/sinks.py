@@ -134,12 +134,13 @@ class CallSink(StreamSink):
         super().__init__(target, stream_name, schema, key_properties)
         self._keys = tuple(self.key_properties)
         self._first_records = FirstRecords(stream_name)
+        rule = self._run.settings.streams.rule_of(stream_name)
         self._converter = Converter(
             self.call,
             stream=stream_name,
             schema=self.schema,
             key_properties=self.key_properties,
-            settings=self._run.settings.conversion,
+            settings=rule.conversion if rule else None,
             draw=draw_ulid,
             notify=self._warn,
         )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.conversion.fields import CALL_KINDS, CallName
+from target_customerio.conversion.stream import ConversionSettings
+from target_customerio.dotted_names import CALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAMED_CALLS: Final = [call for call, kind in CALL_KINDS.items() if kind.plural]
-"""The calls that a stream may be named after."""
+CALLS_OF_STREAMS: Final = [*CALL_KINDS]
+"""What a stream can be mapped to by ``stream_calls``."""
 
 CALL_OF_NAME: Final[dict[str, CallName]] = {
     stream: call
@@ -25,35 +28,79 @@ CALL_OF_NAME: Final[dict[str, CallName]] = {
 _SEPARATOR: Final = re.compile(r"[-.]")
 
 
-class StreamCalls:
-    """Tells the call of each stream, by the setting ``stream_calls`` and by name."""
+@dataclass(frozen=True)
+class StreamRule:
+    """What the records of a stream are, and how they are converted.
 
-    def __init__(self, stream_calls: Mapping[str, CallName]) -> None:
+    Attributes:
+        call: The call that they are.
+        conversion: The settings of the conversion, those of the stream alone included.
+    """
+
+    call: CallName
+    conversion: ConversionSettings
+
+
+class StreamCalls:
+    """Tells the rule of each stream, by the setting ``stream_calls`` and by name."""
+
+    def __init__(
+        self,
+        stream_calls: Mapping[str, Any],
+        conversion: ConversionSettings | None = None,
+    ) -> None:
         """Learn the user's own mapping.
 
         Args:
-            stream_calls: A call for each stream name or shell pattern, in order.
+            stream_calls: For each stream name or shell pattern, in order, a call, or an
+                object with ``call`` and the conversion settings of that stream.
+            conversion: The conversion settings of every stream.
         """
-        self._stream_calls = dict(stream_calls)
+        self._conversion = conversion or ConversionSettings()
+        self._rules = {
+            name: self._rule(value if isinstance(value, dict) else {CALL: value})
+            for name, value in stream_calls.items()
+        }
 
-    def call_of(self, stream: str) -> CallName | None:
-        """Tell the call of a stream.
+    @property
+    def names(self) -> list[str]:
+        """The stream names and patterns of the setting."""
+        return list(self._rules)
+
+    def rule_of(self, stream: str) -> StreamRule | None:
+        """Tell the rule of a stream.
 
         Exact names of the setting come first, then the names that need no setting,
         then the patterns of the setting in their order.
 
         Args:
-            stream: The stream's name.
+            stream: The stream's name, after stream maps.
 
         Returns:
-            The call, or ``None`` where no rule names the stream.
+            The rule, or ``None`` where the stream has none.
         """
-        if stream in self._stream_calls:
-            return self._stream_calls[stream]
+        if stream in self._rules:
+            return self._rules[stream]
         named = CALL_OF_NAME.get(_SEPARATOR.split(stream)[-1].lower())
         if named is not None:
-            return named
-        for pattern, call in self._stream_calls.items():
+            return StreamRule(named, self._conversion)
+        for pattern, rule in self._rules.items():
             if fnmatchcase(stream, pattern):
-                return call
+                return rule
         return None
+
+    def call_of(self, stream: str) -> CallName | None:
+        """Tell the call of a stream.
+
+        Args:
+            stream: The stream's name, after stream maps.
+
+        Returns:
+            The call, or ``None`` where the stream has no rule.
+        """
+        rule = self.rule_of(stream)
+        return rule.call if rule else None
+
+    def _rule(self, value: Mapping[str, Any]) -> StreamRule:
+        own = {name: each for name, each in value.items() if name != CALL}
+        return StreamRule(value[CALL], replace(self._conversion, **own))

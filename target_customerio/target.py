@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ from target_customerio.settings import Settings
 from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
-from target_customerio.streams import NAMED_CALLS
+from target_customerio.streams import CALLS_OF_STREAMS
 
 if TYPE_CHECKING:
     import logging
@@ -97,12 +98,7 @@ class TargetCustomerIO(SingerTarget):
         if self.settings.ignore_unmapped:
             self.logger.info("Stream '%s' is ignored: no rule names it", stream_name)
             return IgnoredSink
-        raise UnmappedStreamError(
-            f"No rule says which call the records of stream "
-            f"{stream_name[:LONGEST_NAME]!r} are: name one of "
-            f"{', '.join(NAMED_CALLS)} for it in the setting stream_calls, or set "
-            "unmapped_streams to ignore"
-        )
+        raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME]))
 
     def process_endofpipe(self) -> None:
         """Deliver what is left, say what was done, and judge the run.
@@ -248,6 +244,15 @@ class TargetCustomerIO(SingerTarget):
             # Where the delivery ended the reading, it says so again.
             if undelivered is not error:
                 raise undelivered from error
+
+
+def _unmapped(stream: str) -> str:
+    example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
+    return (
+        f"Stream {stream!r} is not mapped to a call; add it to the setting "
+        f"stream_calls, for example {example}, as one of "
+        f"{', '.join(CALLS_OF_STREAMS)}, or set unmapped_streams to ignore"
+    )
 
 
 @contextmanager

@@ -25,6 +25,7 @@ EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "maximum": lambda rule, _: f"at most {rule}",
     "exclusiveMinimum": lambda rule, _: f"more than {rule}",
     "minLength": lambda *_: "some text",
+    "required": lambda rule, _: "an object with " + ", ".join(rule),
     "additionalProperties": lambda _, schema: (
         "no entries but " + ", ".join(schema["properties"])
     ),

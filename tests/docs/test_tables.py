@@ -17,6 +17,7 @@ from target_customerio.conversion.fields import (
 )
 from target_customerio.errors import REASONS
 from target_customerio.sandbox.transaction import REASONS as ACTIVITY_REASONS
+from target_customerio.settings_schema import SETTINGS_OF_STREAMS
 from target_customerio.streams import CALL_OF_NAME
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ def test_a_stream_name_of_the_readme_needs_no_setting(readme: Any, codes: Any) -
     }
 
     assert named == CALL_OF_NAME
+
+
+def test_the_settings_of_one_stream_are_those_of_the_code(
+    readme: Any, codes: Any
+) -> None:
+    listed = readme.text.partition("These can be set so:")[2].partition(".\n")[0]
+
+    assert codes(listed) == list(SETTINGS_OF_STREAMS)
 
 
 def test_the_actions_have_the_event_names_of_the_code(readme: Any, codes: Any) -> None:

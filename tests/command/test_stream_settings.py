@@ -1,0 +1,162 @@
+"""Settings of one stream, which stand beside its call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Outcome, Singer, Terminal
+
+SECRET = "sesame-4711"
+
+OWN: dict[str, Any] = {
+    "a-users": {"call": "identify", "null_attributes": "omit"},
+    "b-users": "identify",
+    "*-anonymous": {"call": "identify", "anonymous_identify": "use_as_id"},
+    "old-*": {"call": "identify", "identify_timestamp": "omit"},
+    "new-*": "identify",
+    "gone": {"call": "identify", "hard_delete": True},
+    "kept": "identify",
+    "known": {"call": "identify", "update_only": True},
+    "raw": {"call": "track", "convert_timestamps": False},
+    "views": {"call": "screen", "screen_events": "viewed_event"},
+    "sights": "screen",
+    "people": {"call": "identify", "null_attributes": "omit"},
+}
+TIME = "2026-01-02T03:04:05Z"
+
+
+@pytest.fixture(scope="module")
+def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
+    """Run rows that differ only in their stream."""
+    rows: list[tuple[str, dict[str, Any]]] = [
+        *((stream, {"userId": stream, "plan": "pro"}) for stream in OWN),
+        ("a-users", {"userId": "a-users", "plan": None}),
+        ("b-users", {"userId": "b-users", "plan": None}),
+        ("x-anonymous", {"anonymousId": "visitor-1"}),
+        ("identifies", {"anonymousId": "visitor-2"}),
+        ("old-users", {"userId": "old", "plan": "x", "timestamp": TIME}),
+        ("old-users", {"userId": "old", "plan": "y", "timestamp": "2001-01-01"}),
+        ("new-users", {"userId": "new", "plan": "x", "timestamp": TIME}),
+        ("new-users", {"userId": "new", "plan": "y", "timestamp": "2001-01-01"}),
+        ("gone", {"userId": "gone", "_sdc_deleted_at": TIME}),
+        ("kept", {"userId": "kept", "_sdc_deleted_at": TIME}),
+        ("known", {"userId": "stranger"}),
+        ("raw", {"userId": "r", "event": "Raw", "at": TIME, "timestamp": TIME}),
+        ("tracks", {"userId": "r", "event": "Read", "at": TIME, "timestamp": TIME}),
+        ("views", {"userId": "r", "name": "Home", "timestamp": TIME}),
+        ("sights", {"userId": "r", "name": "Home", "timestamp": TIME}),
+        ("source", {"userId": "aliased", "plan": None}),
+    ]
+    streams = dict.fromkeys(stream for stream, _ in rows)
+    return new_terminal().run(
+        *(singer.schema(stream, ["userId", "plan"]) for stream in streams),
+        *(singer.record(stream, **row) for stream, row in rows),
+        stream_calls=OWN,
+        stream_maps={"source": {"__alias__": "people"}},
+        on_rejected="continue",
+    )
+
+
+def test_nulls_are_left_out_of_one_stream_alone(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert people["id:a-users"]["attributes"] == {"plan": "pro"}
+    assert people["id:b-users"]["attributes"] == {}
+
+
+def test_anonymous_people_are_made_by_one_pattern_alone(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert "id:visitor-1" in people
+    assert "id:visitor-2" not in people
+    assert outcome.table["identifies"]["skipped"] == {"anonymous identify": 1}
+
+
+def test_an_old_row_updates_by_one_pattern_alone(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert people["id:old"]["attributes"] == {"plan": "y"}
+    assert people["id:new"]["attributes"] == {"plan": "x"}
+
+
+def test_rows_are_deleted_by_one_stream_alone(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert "id:gone" not in people
+    assert "id:kept" in people
+
+
+def test_nobody_is_made_by_a_stream_that_only_updates(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert "id:stranger" not in people
+    assert "id:known" not in people
+    assert "id:kept" in people
+
+
+def test_times_stay_text_in_one_stream_alone(outcome: Outcome) -> None:
+    events = {event["name"]: event for event in outcome.workspace["events"]}
+    assert events["Raw"]["attributes"] == {"at": TIME}
+    assert events["Read"]["attributes"] == {"at": 1767323045}
+
+
+def test_screens_become_events_in_one_stream_alone(outcome: Outcome) -> None:
+    seen = {(event["type"], event["name"]) for event in outcome.workspace["events"]}
+    assert {("event", "Viewed Home Screen"), ("screen", "Home")} <= seen
+
+
+def test_the_name_is_that_after_stream_maps(outcome: Outcome) -> None:
+    assert "id:aliased" in outcome.workspace["people"]
+    assert outcome.table["people"]["delivered"] == {"person identify": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "setting", "clues"),
+    [
+        ({}, "stream_calls.orders", ["call"]),
+        ({"call": SECRET}, "stream_calls.orders.call", ["identify", "track"]),
+        (
+            {"call": "track", "update_onyl": True},
+            "stream_calls.orders",
+            ["call", "update_only", "null_attributes"],
+        ),
+        (
+            {"call": "track", "update_only": SECRET},
+            "stream_calls.orders.update_only",
+            ["boolean"],
+        ),
+        (
+            {"call": "track", "null_attributes": SECRET},
+            "stream_calls.orders.null_attributes",
+            ["send", "omit"],
+        ),
+        (
+            {"call": "track", "region": "eu"},
+            "stream_calls.orders",
+            ["no entries but call"],
+        ),
+        ({"update_only": True}, "stream_calls.orders.update_only", ["identify"]),
+        ({"x": {"call": SECRET}}, "stream_calls.orders.x.call", ["identify"]),
+        (7, "stream_calls.orders", ["identify", "segment"]),
+        (["track"], "stream_calls.orders", ["identify", "segment"]),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_it_may_be(
+    value: Any, setting: str, clues: list[str], terminal: Terminal
+) -> None:
+    error = terminal.run(stream_calls={"orders": value}).error
+    assert error.startswith(f"{setting}: expected ")
+    for clue in clues:
+        assert clue in error
+    assert SECRET not in error
+
+
+def test_a_stream_without_a_call_is_told_all_calls_and_an_example(
+    terminal: Terminal, singer: Singer
+) -> None:
+    error = terminal.run(singer.schema("app.users")).error
+    assert "Stream 'app.users' is not mapped to a call" in error
+    assert '{"stream_calls": {"app.users": "identify"}}' in error
+    for call in ("identify", "track", "page", "screen", "group", "alias", "segment"):
+        assert call in error
+    assert "unmapped_streams" in error
