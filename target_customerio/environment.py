@@ -71,10 +71,22 @@ def _unknown(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
 ) -> dict[str, str]:
     """Return what looks like a setting and is none, to be warned of like any other."""
-    ours = [name for name in environment if name.startswith(prefix)]
+    ours = [
+        name for name in environment if name.startswith(prefix) and environment[name]
+    ]
     names = {name.removeprefix(prefix).lower() for name in ours}
     unknown = names - schema["properties"].keys() - NO_SETTINGS
-    return {name: "" for name in unknown if not name.startswith("_")}  # Meltano's own
+    # Meltano has variables of its own, and one for each entry of an object.
+    meltanos = ("_", *(f"{name}_" for name in _objects(schema)))
+    return {name: "" for name in unknown if not name.startswith(meltanos)}
+
+
+def _objects(schema: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, about in schema["properties"].items()
+        if "object" in about.get("type", ())
+    ]
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -69,6 +70,28 @@ class SourceStream(msgspec.Struct, frozen=True, eq=False):
             Where its operation comes from.
         """
         return Source(self.name, self.schema, line)
+
+
+def why_not_writable(path: str) -> str | None:
+    """Try whether rejected records could be written, and leave nothing behind.
+
+    Args:
+        path: Path of their file, which need not exist.
+
+    Returns:
+        What is in the way, or ``None`` if nothing is.
+    """
+    try:
+        if Path(path).is_fifo():
+            return None  # to open it would wait for a reader
+        if Path(path).exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+        else:
+            with TemporaryFile(dir=Path(path).resolve().parent):
+                pass
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 class RejectedRecords:

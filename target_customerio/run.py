@@ -60,6 +60,8 @@ class Run:
         self._delivery = Delivery(self._sender, settings.limits, self.accounts)
         self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
+        self.workspace: int | None = None
+        """The workspace's number, once Customer.io has told it."""
         self._met = False
         self._taken: list[tuple[Operation, SourceStream, Line]] = []
         self._together = 1  # nobody waits to hear whether the credentials are right
@@ -73,7 +75,8 @@ class Run:
             DeliveryError: It does not, it is not, or there is no telling.
         """
         if not self._met:
-            self._sender.check_account(self.settings.connection.region)
+            region = self.settings.connection.region
+            self.workspace = self._sender.check_account(region)
             self._met = True
 
     def begin(self, on_failure: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,6 +14,7 @@ from target_customerio.conversion.stream import ConversionSettings
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
 from target_customerio.errors import SettingsError
+from target_customerio.rejected import why_not_writable
 from target_customerio.shards import Shard
 from target_customerio.streams import StreamCalls
 
@@ -121,6 +123,8 @@ class Settings:
 
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
+WHITE_SPACE: Final = string.whitespace + "\u00a0\u200b\ufeff"
+"""What is removed around a credential, a byte order mark included."""
 
 
 def _conversion(
@@ -142,8 +146,8 @@ def _conversion(
 def _connection(config: Mapping[str, Any]) -> Connection:
     region = config["region"]
     return Connection(
-        site_id=config.get("site_id") or SANDBOX_CREDENTIAL,
-        api_key=config.get("api_key") or SANDBOX_CREDENTIAL,
+        site_id=_credential(config, "site_id") or SANDBOX_CREDENTIAL,
+        api_key=_credential(config, "api_key") or SANDBOX_CREDENTIAL,
         region=region,
         base_url=(config.get("api_url") or REGION_URLS[region]).rstrip("/"),
         sandbox=config.get("sandbox") or None,
@@ -151,11 +155,16 @@ def _connection(config: Mapping[str, Any]) -> Connection:
     )
 
 
+def _credential(config: Mapping[str, Any], name: str) -> str:
+    """Return a credential; a secret that comes from a file often ends with a line."""
+    return (config.get(name) or "").strip(WHITE_SPACE)
+
+
 def _credential_errors(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("sandbox"):
         return
     for name in ("site_id", "api_key"):
-        if not config.get(name):
+        if not _credential(config, name):
             yield (
                 f"{name}: missing; set it to your workspace's Track API credentials, "
                 "or set sandbox to the path of a workspace file"
@@ -182,6 +191,13 @@ def _url_errors(url: str | None) -> Iterator[str]:
 def _path_errors(path: str) -> Iterator[str]:
     if not Path(path).parent.is_dir():
         yield f"rejected_records_path: there is no folder for {path}; make it first"
+        return
+    problem = why_not_writable(path)
+    if problem:
+        yield (
+            f"rejected_records_path: {path} cannot be written ({problem}); change its "
+            "permissions, or set another path"
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,13 +29,14 @@ from target_customerio.errors import (
     RejectedRecord,
     SettingsError,
 )
+from target_customerio.lookalikes import lookalike
 from target_customerio.reading import LONGEST_NAME, Line, MessageReader
 from target_customerio.rejected import SourceStream
 from target_customerio.sinks import FROM_JSON, LINE, STREAM, StreamSink
 from target_customerio.validation import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.mapper import StreamMap
@@ -97,13 +98,26 @@ class SingerTarget(Target):
             if isinstance(value, str) and name in schema["properties"]:
                 config[name] = _number(value, schema["properties"][name])
         _join_names(config)
-        for name in sorted(config.keys() - schema["properties"].keys()):
-            self.logger.warning("There is no setting %r; it is ignored", name)
         validator = JSONSchemaValidator(schema)
-        errors = [explained(error) for error in validator.iter_errors(config)]
+        errors = [
+            *self._unknown_settings(config.keys(), schema["properties"].keys()),
+            *(explained(error) for error in validator.iter_errors(config)),
+        ]
         if errors and raise_errors:
             raise SettingsError(*errors, schema=schema)
         return errors
+
+    def _unknown_settings(
+        self, names: Iterable[str], known: Iterable[str]
+    ) -> Iterator[str]:
+        """Name each setting that seems to be misspelt, and warn of all others."""
+        for name in sorted(set(names) - set(known)):
+            meant = lookalike(name, known)
+            if meant is None:
+                self.logger.warning("Ignoring unknown setting %r", name)
+            else:
+                # A misspelt sandbox would send to production.
+                yield f"Unknown setting {name!r} (did you mean {meant!r}?)"
 
     def setup_mapper(self) -> None:
         """Read the stream maps.

@@ -185,6 +185,7 @@ class TargetCustomerIO(SingerTarget):
         with _errors_in_one_line(cls.logger):
             settings = dict(config.config) if config else {}
             if config is not None and config.parse_env:
+                cls.logger.addFilter(_is_true_of_the_environment)
                 cls.append_builtin_config(cls.config_jsonschema)
                 settings |= settings_in(
                     os.environ, cls.config_jsonschema, ENVIRONMENT_PREFIX
@@ -207,11 +208,22 @@ class TargetCustomerIO(SingerTarget):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.run.meet()
         self.run.close()
-        if self.settings.connection.sandbox is None:
-            what = "The settings, the credentials and the region are in order"
+        connection = self.settings.connection
+        if connection.sandbox is None:
+            self.logger.info(
+                "Connected to %s in region %s; settings and credentials are in order",
+                "Customer.io"
+                if self.run.workspace is None
+                else f"workspace {self.run.workspace}",
+                connection.region,
+            )
         else:
-            what = "The settings are in order; a sandbox takes any credentials"
-        self.logger.info(what)
+            self.logger.info(
+                "The settings are in order; the sandbox %s, in region %s, takes any "
+                "credentials",
+                connection.sandbox,
+                connection.region,
+            )
 
     def process(self, file_input: IO[str] | None) -> None:
         """Read the input to its end, and deliver what can be delivered of it.
@@ -244,6 +256,11 @@ class TargetCustomerIO(SingerTarget):
             # Where the delivery ended the reading, it says so again.
             if undelivered is not error:
                 raise undelivered from error
+
+
+def _is_true_of_the_environment(record: logging.LogRecord) -> bool:
+    """Leave out what the SDK says when it does not read the environment itself."""
+    return not str(record.msg).startswith("Skipping parse of env var settings")
 
 
 def _unmapped(stream: str) -> str:

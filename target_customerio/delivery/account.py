@@ -37,6 +37,20 @@ def judge(answer: Answer, region: str) -> Outcome:
     return Fatal(_not_customerio(f"HTTP {answer.status}"))
 
 
+def workspace_of(answer: Answer) -> int | None:
+    """Tell which workspace the credentials belong to.
+
+    Args:
+        answer: The answer to the question for the region.
+
+    Returns:
+        The workspace's number, or ``None`` where the answer does not have it.
+    """
+    content = decoded(answer.body)
+    told = content.get("environment_id") if isinstance(content, dict) else None
+    return told if type(told) is int else None
+
+
 def _compared(answer: Answer, region: str) -> Outcome:
     try:
         content = decoded(answer.body)

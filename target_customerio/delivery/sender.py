@@ -85,19 +85,26 @@ class Sender:
                 self._throttle.seconds_throttled,
             )
 
-    def check_account(self, region: str) -> None:
+    def check_account(self, region: str) -> int | None:
         """Ask Customer.io whether the credentials and the region are right.
 
         Args:
             region: The region that the settings name.
 
+        Returns:
+            The number of the workspace, if Customer.io tells it.
+
         Raises:
             TargetError: When they are not, or there is no telling.
         """
-        self._decide(
-            _Request("GET", account.PATH),
-            lambda answer, _: account.judge(answer, region),
-        )
+        answers: list[Answer] = []
+
+        def judge(answer: Answer, _operations: int) -> Outcome:
+            answers.append(answer)
+            return account.judge(answer, region)
+
+        self._decide(_Request("GET", account.PATH), judge)
+        return account.workspace_of(answers[-1])
 
     def deliver(self, operations: Sequence[QueuedOperation], ledger: Ledger) -> None:
         """Send operations of one route until each is delivered or rejected.

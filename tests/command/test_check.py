@@ -25,6 +25,10 @@ def check(terminal: Terminal, **settings: object) -> Outcome:
 def test_the_sandbox_is_always_in_order(terminal: Terminal) -> None:
     outcome = check(terminal, sandbox="workspace.db")
     assert (outcome.code, outcome.errors, outcome.stdout) == (0, [], "")
+    assert outcome.lines("INFO")[-1] == (
+        "The settings are in order; the sandbox workspace.db, in region us, takes any "
+        "credentials"
+    )
 
 
 def test_the_sandbox_lives_in_the_region_that_is_set(terminal: Terminal) -> None:
@@ -37,6 +41,26 @@ def test_a_server_that_takes_the_credentials_is_in_order(
     server = stand_in(200, {"region": "eu"})
     outcome = check(terminal, api_url=server.url, region="eu")
     assert (outcome.code, outcome.errors) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "where"),
+    [
+        ({"environment_id": 4711}, "workspace 4711"),
+        ({}, "Customer.io"),
+        ({"environment_id": None}, "Customer.io"),
+        ({"environment_id": "<b>"}, "Customer.io"),
+        ({"environment_id": True}, "Customer.io"),
+    ],
+)
+def test_the_region_and_the_workspace_are_named(
+    answer: dict[str, object], where: str, terminal: Terminal, stand_in: Start
+) -> None:
+    server = stand_in(200, {"region": "eu", **answer})
+    outcome = check(terminal, api_url=server.url, region="eu")
+    assert outcome.lines("INFO")[-1] == (
+        f"Connected to {where} in region eu; settings and credentials are in order"
+    )
 
 
 def test_nothing_but_the_region_is_asked_and_the_input_is_not_read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, Terminal
+    from conftest import Outcome, Singer, StandIn, Terminal
 
 SECRET = "sesame-4711"
 
@@ -190,11 +191,132 @@ def test_missing_credentials_are_named_one_line_each(terminal: Terminal) -> None
     assert all("sandbox" in line for line in outcome.errors)
 
 
-def test_a_setting_that_does_not_exist_is_named_and_ignored(terminal: Terminal) -> None:
-    outcome = terminal.run(on_reject="continue")
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("sandbx", "sandbox"),
+        ("Sandbox", "sandbox"),
+        ("sand-box", "sandbox"),
+        ("SANDBOX", "sandbox"),
+        ("on_reject", "on_rejected"),
+        ("streamCalls", "stream_calls"),
+        ("stream_calls.users", "stream_calls"),
+        ("stream_map", "stream_maps"),
+        ("api_keys", "api_key"),
+        ("batch_size", "batch_size_rows"),
+    ],
+)
+def test_a_setting_that_resembles_another_ends_the_run(
+    name: str, meant: str, terminal: Terminal
+) -> None:
+    error = terminal.run(**{name: SECRET}).error
+    assert error == f"Unknown setting {name!r} (did you mean {meant!r}?)"
+
+
+def test_a_misspelt_sandbox_sends_nothing_anywhere(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+) -> None:
+    server = stand_in(200, greets=True)
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        sandbox=None,
+        sandbx="workspace.db",
+        site_id="site",
+        api_key="key",
+        api_url=server.url,
+    )
+    assert "'sandbox'" in outcome.error
+    assert server.requests == []
+
+
+def test_settings_of_other_targets_are_named_and_ignored(terminal: Terminal) -> None:
+    others = {
+        "load_method": "append-only",
+        "default_target_schema": "public",
+        "batch_wait_limit_seconds": 60,
+        "max_parallelism": 4,
+        "process_activate_version_messages": True,
+        "url": SECRET,
+    }
+    outcome = terminal.run(**others)
     assert outcome.code == 0
-    (warning,) = outcome.lines("WARNING")
-    assert "on_reject" in warning
+    assert sorted(outcome.lines("WARNING")) == [
+        f"Ignoring unknown setting {name!r}" for name in sorted(others)
+    ]
+    assert SECRET not in outcome.stderr
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", " \t\n", "\ufeff", "\u00a0"])
+def test_white_space_around_credentials_is_removed(
+    space: str,
+    terminal: Terminal,
+    singer: Singer,
+    stand_in: Callable[..., StandIn],
+) -> None:
+    server = stand_in(200, greets=True)
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        sandbox=None,
+        site_id=f"{space}site",
+        api_key=f"the key{space}",
+        api_url=server.url,
+    )
+    assert outcome.code == 0, outcome.stderr
+    token = base64.b64encode(b"site:the key").decode()
+    assert {headers["Authorization"] for *_, headers, _ in server.requests} == {
+        f"Basic {token}"
+    }
+
+
+def test_white_space_alone_is_no_credential(terminal: Terminal) -> None:
+    outcome = terminal.run(sandbox=None, site_id=" \n", api_key="\ufeff")
+    assert [line.partition(":")[0] for line in outcome.errors] == ["site_id", "api_key"]
+
+
+class TestTheRejectedRecordsPath:
+    @pytest.fixture
+    def run(self, terminal: Terminal, singer: Singer) -> Callable[[str], Outcome]:
+        return lambda path: terminal.run(
+            singer.schema("identifies"),
+            singer.record("identifies", userId="ada"),
+            singer.state(reached="ada"),
+            rejected_records_path=path,
+        )
+
+    @pytest.mark.parametrize(
+        "path", [".", "folder", "taken/rejected.jsonl", "nowhere/x", "x" * 300]
+    )
+    def test_a_path_that_cannot_be_written_ends_the_run_at_its_start(
+        self, path: str, run: Callable[[str], Outcome], terminal: Terminal
+    ) -> None:
+        (terminal.folder / "folder").mkdir()
+        (terminal.folder / "taken").touch()
+        outcome = run(path)
+        assert outcome.error.startswith("rejected_records_path: ")
+        assert path in outcome.error
+        assert outcome.states == []
+        assert not (terminal.folder / "workspace.db").exists()
+
+    @pytest.mark.parametrize("path", ["rejected.jsonl", "link"])
+    def test_no_file_is_left_where_nothing_is_rejected(
+        self, path: str, run: Callable[[str], Outcome], terminal: Terminal
+    ) -> None:
+        (terminal.folder / "link").symlink_to("behind-the-link")
+        before = set(terminal.folder.iterdir())
+        assert run(path).code == 0
+        names = {each.name for each in set(terminal.folder.iterdir()) - before}
+        assert names == {"config.json", "workspace.db"}
+
+    def test_a_file_that_is_there_is_left_as_it_is(
+        self, run: Callable[[str], Outcome], terminal: Terminal
+    ) -> None:
+        file = terminal.folder / "rejected.jsonl"
+        file.write_text("kept\n")
+        at = file.stat().st_mtime_ns
+        assert run("rejected.jsonl").code == 0
+        assert (file.read_text(), file.stat().st_mtime_ns) == ("kept\n", at)
 
 
 def test_null_counts_as_not_set(terminal: Terminal, singer: Singer) -> None:
@@ -290,13 +412,41 @@ def test_a_configuration_file_that_cannot_be_read_is_told_in_one_line(
     assert len(told) == 1 or told[0].startswith("Usage:")
 
 
-def test_a_variable_that_looks_like_a_setting_and_is_none_is_told(
-    terminal: Terminal,
-) -> None:
+def test_a_variable_that_resembles_a_setting_ends_the_run(terminal: Terminal) -> None:
     terminal.environment["TARGET_CUSTOMERIO_SANDBX"] = SECRET
     terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
-    terminal.environment["TARGET_CUSTOMERIO__PIP_URL"] = SECRET
+    error = terminal.type("--config=ENV").error
+    assert error == "Unknown setting 'sandbx' (did you mean 'sandbox'?)"
+
+
+def test_variables_that_are_no_settings_are_told_but_for_meltanos(
+    terminal: Terminal,
+) -> None:
+    for name in (
+        "HOME",
+        "_PIP_URL",
+        "_LOG_PARSER",
+        "_DIALECT",
+        "STREAM_CALLS_ANALYTICS_USERS",
+        "STREAM_CALLS___ORDERS",
+        "STREAM_MAPS_EMPTY",
+        "STREAM_MAPS___ELSE__",
+        "BATCH_CONFIG_ENCODING_FORMAT",
+        "LOGLEVEL",
+    ):
+        terminal.environment[f"TARGET_CUSTOMERIO_{name}"] = "INFO"
+    terminal.environment["TARGET_CUSTOMERIO_SANDBX"] = ""
+    terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
     outcome = terminal.type("--config=ENV")
-    assert outcome.lines("WARNING") == ["There is no setting 'sandbx'; it is ignored"]
-    assert SECRET not in outcome.stderr
+    assert outcome.code == 0
+    assert outcome.lines("WARNING") == ["Ignoring unknown setting 'home'"]
     assert "Records go to the sandbox workspace.db" in outcome.lines("INFO")
+
+
+def test_the_log_does_not_deny_that_the_environment_is_read(terminal: Terminal) -> None:
+    terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+    assert "Skipping parse" not in terminal.type("--config=ENV").stderr
+    config = terminal.write({})
+    assert (
+        "Skipping parse" not in terminal.type("--config", config, "--config=ENV").stderr
+    )
