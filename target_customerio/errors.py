@@ -97,6 +97,7 @@ REASONS: Final = {
     "unknown_action": "an action that there is not",
     "unknown_platform": "a device is neither `ios` nor `android`, or it cannot be told",
     "unknown_segment": "Customer.io has no manual segment with this id",
+    "wrong_call": "the record's `type` names another call than its stream's, or none",
 }
 """What the words mean that rejections here bear; Customer.io has words of its own."""
 

@@ -69,7 +69,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         description="The call that the records of a stream are, by the stream's name "
         'or a shell pattern, such as `{"public-users": "identify", "*-orders": '
         '"track"}`. Streams named after a call need no entry. `segment` takes the '
-        "members of manual segments. Settings of one stream stand beside its call: "
+        "members of manual segments, `by_type` archives of calls, in which each "
+        "record's `type` names its call. Settings of one stream stand beside its call: "
         '`{"public-users": {"call": "identify", "update_only": true}}`.',
     ),
     th.Property(

@@ -13,7 +13,8 @@ from singer_sdk.sinks import BatchSink
 from ulid import ULID
 
 from target_customerio.accounts import MISSING_KEY
-from target_customerio.conversion.converter import Converter
+from target_customerio.conversion.by_type import converter_of
+from target_customerio.conversion.converter import TURNED_OFF
 from target_customerio.conversion.fields import METADATA_PREFIX
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.target_base import Target
 
-    from target_customerio.conversion.fields import CallName
+    from target_customerio.conversion.fields import StreamCall
     from target_customerio.reading import Line
     from target_customerio.rejected import SourceStream
 
@@ -114,7 +115,7 @@ class StreamSink(BatchSink):
 class CallSink(StreamSink):
     """Takes the records of a stream whose records are calls."""
 
-    call: ClassVar[CallName]
+    call: ClassVar[StreamCall]
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class CallSink(StreamSink):
         self._keys = tuple(self.key_properties)
         self._first_records = FirstRecords(stream_name)
         rule = self._run.settings.streams.rule_of(stream_name)
-        self._converter = Converter(
+        self._converter = converter_of(
             self.call,
             stream=stream_name,
             schema=self.schema,
@@ -174,6 +175,9 @@ class CallSink(StreamSink):
             else:
                 self._run.take(stream, line, operation)
         except RejectedRecord as error:
+            if self._converter.turns_off(record):
+                self._counts.skipped[TURNED_OFF.reason] += 1
+                return
             self._run.reject(stream, line, error)
             self._help(record, error)
         else:
@@ -240,6 +244,12 @@ class SegmentSink(CallSink):
     call = "segment"
 
 
+class ByTypeSink(CallSink):
+    """Calls of all kinds, each of the kind that its ``type`` names."""
+
+    call = "by_type"
+
+
 class IgnoredSink(StreamSink):
     """Drops the records of a stream that no rule names, and counts them."""
 
@@ -282,7 +292,7 @@ def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-SINKS: Final[dict[CallName, type[CallSink]]] = {
+SINKS: Final[dict[StreamCall, type[CallSink]]] = {
     sink.call: sink for sink in CallSink.__subclasses__()
 }
 """The sink of each call: every one above."""

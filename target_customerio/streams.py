@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.conversion.fields import CALL_KINDS, CallName
+from target_customerio.conversion.fields import (
+    BY_TYPE,
+    CALL_KINDS,
+    CallName,
+    StreamCall,
+)
 from target_customerio.conversion.stream import ConversionSettings
 from target_customerio.dotted_names import CALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CALLS_OF_STREAMS: Final = [*CALL_KINDS]
+CALLS_OF_STREAMS: Final = [*CALL_KINDS, BY_TYPE]
 """What a stream can be mapped to by ``stream_calls``."""
 
 CALL_OF_NAME: Final[dict[str, CallName]] = {
@@ -37,7 +42,7 @@ class StreamRule:
         conversion: The settings of the conversion, those of the stream alone included.
     """
 
-    call: CallName
+    call: StreamCall
     conversion: ConversionSettings
 
 
@@ -89,7 +94,7 @@ class StreamCalls:
                 return rule
         return None
 
-    def call_of(self, stream: str) -> CallName | None:
+    def call_of(self, stream: str) -> StreamCall | None:
         """Tell the call of a stream.
 
         Args:

@@ -14,21 +14,19 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.exact_json import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from target_customerio.operations import JSON, Attributes
 
 
-def container(
-    record: Mapping[str, JSON],
-    flattened: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
-    name: str,
+def whole(
+    record: Mapping[str, JSON], columns: Iterable[str], name: str
 ) -> Attributes | None:
-    """Return a container whole: its own object, and its flattened columns below it.
+    """Return a container that stands in a record as one object.
 
     Args:
         record: The record; it is not changed.
-        flattened: The flattened columns of each container, and the way to each.
+        columns: The columns that may hold it, the one that wins first.
         name: The container's name.
 
     Returns:
@@ -37,29 +35,94 @@ def container(
     Raises:
         RejectedRecord: It is neither an object nor the JSON text of one.
     """
-    whole = record.get(name)
-    parts = flattened.get(name)
-    if type(whole) is not dict:
-        whole = None if whole is None or whole == "" else opened(whole, name)
-    if not parts:
-        return whole
-    merged: Attributes = dict(whole or {})
+    for column in columns:
+        value = record[column]
+        if value is not None and value != "":
+            found = opened(value, name)
+            if found is not None:
+                return found
+    return None
+
+
+def merged(
+    container: Attributes | None,
+    record: Mapping[str, JSON],
+    parts: Iterable[tuple[str, Sequence[str]]],
+) -> Attributes:
+    """Add the flattened columns of a container to what stands in it whole.
+
+    Args:
+        container: The container, which wins; it is not changed.
+        record: The record.
+        parts: The flattened columns, and the way to each.
+
+    Returns:
+        A new container.
+    """
+    result: Attributes = dict(container or {})
     for column, path in parts:
-        _merge(merged, path, record[column])
-    return merged
+        _merge(result, path, record[column])
+    return result
 
 
-def _merge(merged: Attributes, path: tuple[str, ...], value: JSON) -> None:
+def _merge(merged: Attributes, path: Sequence[str], value: JSON) -> None:
     *way, last = path
     for step in way:
         below = merged.get(step)
-        if below is not None and not isinstance(below, Mapping):
+        found = {} if below is None else as_object(below)
+        if found is None:
             return
-        branch = dict(below or {})
+        branch = dict(found)
         merged[step] = branch
         merged = branch
-    if merged.get(last) is None or (merged[last] == "" and value):
-        merged[last] = value
+    add(merged, last, value)
+
+
+def add(attributes: Attributes, name: str, value: JSON) -> None:
+    """Add what another spelling of an attribute says, unless it has a value already.
+
+    Args:
+        attributes: The attributes, which are changed.
+        name: The attribute's name.
+        value: The value under the other spelling.
+    """
+    known = attributes.get(name)
+    if known is None or (known == "" and value):
+        attributes[name] = value
+
+
+def parsed(value: JSON) -> JSON:
+    """Return what a JSON text holds; anything that is not JSON text stays as it is.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        The value, or what its text holds.
+    """
+    if isinstance(value, str):
+        try:
+            return decode(value)
+        except (ValueError, RecursionError, InvalidOperation):
+            return value
+    return value
+
+
+def as_object(value: JSON) -> Attributes | None:
+    """Return an object that may have come as JSON text or as PHP's empty list.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        The object, or ``None`` where the value is anything else.
+    """
+    value = parsed(value)
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {} if isinstance(value, (list, tuple)) and not value else None
 
 
 def opened(value: JSON, name: str) -> Attributes | None:
@@ -67,32 +130,30 @@ def opened(value: JSON, name: str) -> Attributes | None:
 
     Args:
         value: An object, or the text of one; warehouses hand out JSON columns as text.
+            An empty list is an empty object, since PHP encodes one so.
         name: The field's name, for the rejection.
 
     Returns:
-        The object, or ``None`` where the text is ``null``.
+        The object, or ``None`` where the value or its text is null.
 
     Raises:
         RejectedRecord: It is anything else.
     """
-    if isinstance(value, str):
-        try:
-            value = decode(value)
-        except (ValueError, RecursionError, InvalidOperation):
-            raise RejectedRecord(
-                "invalid_json", name, "the text is no JSON object"
-            ) from None
-    if value is None or isinstance(value, dict):
-        return value
-    if isinstance(value, Mapping):
-        return dict(value)
+    found = as_object(value)
+    if found is not None:
+        return found
+    content = parsed(value)
+    if content is None:
+        return None
+    if isinstance(content, str) and content == value:
+        raise RejectedRecord("invalid_json", name, "the text is no JSON object")
     raise RejectedRecord(
         "invalid_type", name, "expected an object, or the JSON text of one"
     )
 
 
 def lookup(container: Attributes, field: str) -> JSON:
-    """Find a field of the spec in a container, under either of its names.
+    """Find a field of the spec in a container, under any of its names.
 
     Args:
         container: The traits, properties or context.

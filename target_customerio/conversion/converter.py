@@ -11,26 +11,19 @@ from target_customerio.conversion.event_ids import EventIds
 from target_customerio.conversion.fields import CALL_KINDS
 from target_customerio.conversion.json_attributes import JSONCleaner
 from target_customerio.conversion.layout import Layout
+from target_customerio.conversion.notices import Notices
 from target_customerio.conversion.stream import ConversionSettings, Skipped, Stream
 from target_customerio.errors import RejectedRecord
-from target_customerio.operations import PersonHappening, PersonIdentify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_customerio.conversion.fields import CallName
-    from target_customerio.conversion.layout import Call, Shape
     from target_customerio.operations import JSON, Operation
 
 
-OVERRIDES_LEFT_OUT: Final = (
-    "what stands in {} is left out: in an event it would redirect a campaign's "
-    "messages; put it into properties if that is what you want"
-)
-ID_LEFT_OUT: Final = (
-    "the column id is left out: people are named by userId or user_id, and by their "
-    'e-mail address without one; set stream_maps with "userId": "id" if it is theirs'
-)
+TURNED_OFF: Final = Skipped("integrations")
+"""The record's own ``integrations`` turn Customer.io off."""
 
 
 def _say_nothing(_notice: str) -> None:
@@ -49,7 +42,7 @@ class Converter:
         key_properties: Sequence[str] = (),
         settings: ConversionSettings | None = None,
         draw: Callable[[], str],
-        notify: Callable[[str], None] = _say_nothing,
+        notify: Notices | Callable[[str], None] = _say_nothing,
     ) -> None:
         """Decide all that can be decided once for a stream.
 
@@ -60,15 +53,18 @@ class Converter:
             key_properties: The stream's primary key.
             settings: The settings; the defaults if left out.
             draw: Draws the id of an event that nothing is known by.
-            notify: Is told, once, what the user should know about the stream.
+            notify: Is told, once each, what the user should know about the stream.
         """
         settings = settings or ConversionSettings()
+        self._call: Final = call
+        self._notices = notify if isinstance(notify, Notices) else Notices(notify)
         self._layout = Layout(
             CALL_KINDS[call],
             schema or {},
             separators=dict.fromkeys(
                 (DEFAULT_SEPARATOR, settings.flattening_separator)
             ),
+            on_bad_context=self._notices.bad_context,
         )
         event_ids = EventIds(stream, key_properties, draw)
         self._stream, self._json_stream = (
@@ -83,9 +79,6 @@ class Converter:
             for cleaner in (Cleaner, JSONCleaner)
         )
         self._convert: Final = CALLS[call]
-        self._notify = notify
-        self._quiet_shape: Shape | None = None
-        self._has_notified = False
 
     def convert(
         self, record: Mapping[str, JSON], *, from_json: bool = False
@@ -105,33 +98,27 @@ class Converter:
         """
         try:
             call = self._layout.read(record)
+            if call is None:
+                return TURNED_OFF
             stream = self._json_stream if from_json else self._stream
             operation = self._convert(call, stream)
         except RecursionError:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if call.shape is not self._quiet_shape:
-            self._tell(call, operation)
+        if call.flat and not call.shape.is_quiet:
+            self._notices.about(self._call, call, operation)
         return operation
 
-    def _tell(self, call: Call, operation: Operation | Skipped) -> None:
-        """Say once what is easily overlooked."""
-        if self._has_notified or not call.shape.is_easily_overlooked:
-            self._quiet_shape = call.shape
-            return
-        if isinstance(operation, PersonHappening) and call.overrides:
-            notice = OVERRIDES_LEFT_OUT.format(", ".join(sorted(call.overrides)))
-        elif isinstance(operation, PersonIdentify) and _leaves_an_id(call):
-            notice = ID_LEFT_OUT
-        else:
-            return
-        self._has_notified = True
-        self._notify(notice)
+    def turns_off(self, record: Mapping[str, JSON]) -> bool:
+        """Tell whether a record turns Customer.io off, whatever else it holds.
 
+        Such a record is skipped, so that this is asked before it is rejected.
 
-def _leaves_an_id(call: Call) -> bool:
-    """Tell whether a table of people, rather than of events, names nobody."""
-    if not call.flat or "id" not in call.fields:
-        return False
-    return not call.has_column("userId", "anonymousId")
+        Args:
+            record: The record, which may have any columns.
+
+        Returns:
+            Whether it does.
+        """
+        return self._layout.turns_off(record)

@@ -22,10 +22,26 @@ from target_customerio.conversion.columns import (
     Columns,
     Role,
 )
-from target_customerio.conversion.containers import container
+from target_customerio.conversion.containers import (
+    add,
+    as_object,
+    lookup,
+    merged,
+    opened,
+    parsed,
+    whole,
+)
+from target_customerio.conversion.fields import (
+    RESERVED_ATTRIBUTES,
+    SPEC_CALLS,
+    spellings,
+)
+from target_customerio.conversion.integrations import turns_off
+from target_customerio.conversion.shape import Shape, shape_of
+from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from target_customerio.conversion.fields import CallKind
     from target_customerio.operations import JSON, Attributes
@@ -33,32 +49,12 @@ if TYPE_CHECKING:
 MOST_SHAPES: Final = 4096
 """Shapes that are remembered; the records of a stream rarely have more than a few."""
 
-FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
-BODY_ROLES: Final = frozenset({Role.BODY, Role.FIELD_AND_BODY})
+CREATED_AT: Final = spellings("createdAt")
+"""The names of one attribute, which is not taken from two places."""
 
 
-class Shape(Struct):
-    """What all records with the same columns have in common.
-
-    Attributes:
-        fields: The record's own fields by the spec's names, and the columns that hold
-            them; of two spellings the spec's own comes last, and wins.
-        columns: The columns that are the body of a flat row.
-        overrides: Columns of a flat row that would redirect a message.
-        containers: The containers that stand in the record whole, but for the body.
-        parts: The flattened columns of each container, and the way to each.
-    """
-
-    fields: list[tuple[str, str]]
-    columns: list[str]
-    overrides: list[str]
-    containers: list[str]
-    parts: dict[str, list[tuple[str, tuple[str, ...]]]]
-
-    @property
-    def is_easily_overlooked(self) -> bool:
-        """Whether there are columns that may be left out to somebody's surprise."""
-        return bool(self.overrides) or any(field == "id" for field, _ in self.fields)
+def _say_nothing() -> None:
+    pass
 
 
 class Call(Struct, gc=False):
@@ -101,28 +97,56 @@ class Call(Struct, gc=False):
     @property
     def overrides(self) -> Attributes:
         """The columns of a flat row that would redirect a message."""
+        return self._present(self.shape.overrides)
+
+    @property
+    def left_out(self) -> Attributes:
+        """The columns of a flat row that are a container of another kind of call."""
+        return self._present(self.shape.left_out)
+
+    def _present(self, columns: Iterable[str]) -> Attributes:
         if not self.flat:
             return {}
-        left_out = {name: self.record[name] for name in self.shape.overrides}
-        return {name: value for name, value in left_out.items() if value is not None}
-
-    def has_column(self, *fields: str) -> bool:
-        """Tell whether the record has a column for one of some fields, even if null.
-
-        Args:
-            fields: The fields, in the spec's spelling.
-
-        Returns:
-            Whether it has.
-        """
-        return any(field in fields for field, _ in self.shape.fields)
+        found = {name: self.record[name] for name in columns}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _container(self, name: str) -> Attributes:
         found = self._opened.get(name)
         if found is None:
-            found = container(self.record, self.shape.parts, name) or {}
+            found = _container(self.record, self.shape, name) or {}
             self._opened[name] = found
         return found
+
+    def add_traits(self, traits: Attributes, dates: DateTree) -> None:
+        """Add traits that the call's own body lacks.
+
+        Args:
+            traits: The other traits; nulls count as absent.
+            dates: Which of them the schema types as dates.
+        """
+        body = dict(self.body)
+        has_created_at = any(body.get(name) is not None for name in CREATED_AT)
+        for name, value in traits.items():
+            if value is None or body.get(name) is not None:
+                continue
+            if not (has_created_at and name in CREATED_AT):
+                body[name] = value
+        added = {name for name, value in body.items() if value is traits.get(name)}
+        self.replace_body(
+            body,
+            {name: dated for name, dated in self.dates.items() if name not in added}
+            | {name: dated for name, dated in dates.items() if name in added},
+        )
+
+    def replace_body(self, body: Attributes, dates: DateTree) -> None:
+        """Put another body in the place of the call's.
+
+        Args:
+            body: The traits.
+            dates: Which of them the schema types as dates.
+        """
+        self.body = self._opened["traits"] = body
+        self.dates = dates
 
 
 class Layout:
@@ -134,6 +158,7 @@ class Layout:
         schema: Mapping[str, Any],
         *,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
+        on_bad_context: Callable[[], None] = _say_nothing,
     ) -> None:
         """Learn a stream's layout.
 
@@ -141,44 +166,66 @@ class Layout:
             call: The call that the stream's records are.
             schema: The stream's JSON schema.
             separators: What joins the names of flattened columns.
+            on_bad_context: Is called where a ``context`` is no object.
         """
+        self._call = call
         self._body = call.body
+        self._on_bad_context = on_bad_context
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._columns = Columns(call, separators)
-        self._dates = dates_of_schema(schema)
-        self._body_dates = self._dates_of_body()
+        self._dates = _with_reserved(dates_of_schema(schema))
+        self._body_dates = self._dates_of(self._body)
+        traits = next(
+            filter(None, map(self._dates_of("context").get, spellings("traits"))), None
+        )
+        self._trait_dates = _with_reserved(
+            traits if isinstance(traits, Mapping) else NO_DATES
+        )
 
-    def read(self, record: Mapping[str, JSON]) -> Call:
+    def turns_off(self, record: Mapping[str, JSON]) -> bool:
+        """Tell whether a record turns Customer.io off.
+
+        Args:
+            record: The record, which may have any columns.
+
+        Returns:
+            Whether it does.
+        """
+        return turns_off(record, self._shape_of(tuple(record)).switches)
+
+    def read(self, record: Mapping[str, JSON]) -> Call | None:
         """Read a record.
 
         Args:
             record: The record; it is not changed.
 
         Returns:
-            The call in it.
+            The call in it, or ``None`` where the record turns Customer.io off.
 
         Raises:
-            RejectedRecord: A container is neither an object nor the JSON text of one.
+            RejectedRecord: The traits or the properties are neither an object nor the
+                JSON text of one, or the record is another call than its stream's.
         """
         names = tuple(record)
-        shape = self._shapes.get(names)
-        if shape is None:
-            shape = self._learn(names)
+        shape = self._shapes.get(names) or self._shape_of(names)
+        if shape.switches and turns_off(record, shape.switches):
+            return None
         fields = {}
         for field, name in shape.fields:
             value = record[name]
             if value or (value is not None and value != ""):
                 fields[field] = value
+        if shape.may_be_call and fields.get("type") != self._call.name:
+            self._check_type(record, shape, fields.get("type"))
         body = record.get(self._body)
-        if type(body) is not dict or shape.parts:
-            body = container(record, shape.parts, self._body)
-        for name in shape.containers:
-            if type(record[name]) is not dict:
-                container(record, shape.parts, name)
-        flat = body is None
+        if type(body) is not dict or not shape.is_simple:
+            body = _container(record, shape, self._body)
+        containers = self._containers(record, shape)
+        flat = body is None and not self._is_call(record, shape, fields.get("type"))
         if body is None:
-            body = {name: record[name] for name in shape.columns}
-        return Call(
+            body = self._row(record, shape) if flat else {}
+        containers[self._body] = body
+        call = Call(
             fields,
             body,
             self._dates if flat else self._body_dates,
@@ -186,44 +233,161 @@ class Layout:
             self._dates,
             shape,
             record,
-            {self._body: body},
+            containers,
+        )
+        if self._call.name == "identify":
+            self._complete(call)
+        return call
+
+    def _containers(
+        self, record: Mapping[str, JSON], shape: Shape
+    ) -> dict[str, Attributes]:
+        """Open the other containers that are not plain objects."""
+        found: dict[str, Attributes] = {}
+        for container, name in shape.others:
+            if type(record[name]) is not dict:
+                found[container] = self._opened(record, shape, container)
+        return found
+
+    def _opened(
+        self, record: Mapping[str, JSON], shape: Shape, container: str
+    ) -> Attributes:
+        try:
+            return _container(record, shape, container) or {}
+        except RejectedRecord:
+            if container != "context":
+                raise
+        self._on_bad_context()
+        return merged(None, record, shape.parts.get(container, ()))
+
+    def _check_type(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> None:
+        """Reject a record that is another call than its stream's."""
+        name = _call_name(kind)
+        if name in SPEC_CALLS and name != self._call.name and _is_nested(record, shape):
+            raise RejectedRecord(
+                "wrong_call",
+                "type",
+                f"the record is another call than the stream's ({self._call.name}); "
+                "set stream_calls to by_type for a stream of several calls, or leave "
+                "out type in stream_maps",
+            )
+
+    def _is_call(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> bool:
+        """Tell whether a record without a body is a call rather than a row."""
+        return (
+            shape.may_be_call
+            and _call_name(kind) == self._call.name
+            and _is_nested(record, shape)
         )
 
-    def _learn(self, names: tuple[str, ...]) -> Shape:
+    def _row(self, record: Mapping[str, JSON], shape: Shape) -> Attributes:
+        """Return the columns that are the body of a flat row."""
+        body = {name: record[name] for name in shape.columns}
+        for attribute, name in shape.reserved:
+            add(body, attribute, record[name])
+        for name in shape.types:
+            if _call_name(record[name]) == self._call.name:
+                del body[name]
+        for name, path in shape.switches:
+            if not path and not isinstance(parsed(record[name]), Mapping):
+                body[name] = record[name]
+        return body
+
+    def _complete(self, call: Call) -> None:
+        """Give an identify its reserved attributes, and the traits of its context."""
+        if not call.flat and not call.body.keys().isdisjoint(RESERVED_ATTRIBUTES):
+            call.replace_body(_reserved(call.body), call.dates)
+        shape = call.shape
+        if "context" not in shape.wholes and "context" not in shape.parts:
+            return
+        if call.flat or _is_empty(call.body, is_flattened="traits" in shape.parts):
+            self._take_context_traits(call)
+
+    def _take_context_traits(self, call: Call) -> None:
+        traits = opened(lookup(call.context, "traits"), "context.traits")
+        if not traits:
+            return
+        traits = _reserved(traits)
+        if call.body or "context" in call.shape.parts:
+            call.add_traits(traits, self._trait_dates)
+        else:
+            call.replace_body(traits, self._trait_dates)
+
+    def _shape_of(self, names: tuple[str, ...]) -> Shape:
         """Work out a shape, and remember it unless there are too many."""
-        columns = [(name, self._columns.of(name)) for name in names]
-        parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
-        for name, column in columns:
-            if column.role is Role.PART:
-                parts.setdefault(column.name, []).append((name, column.path))
-        fields = [each for each in columns if each[1].role in FIELD_ROLES]
-        fields.sort(key=lambda each: each[1].own)
-        shape = Shape(
-            fields=[(column.name, name) for name, column in fields],
-            columns=[name for name, column in columns if column.role in BODY_ROLES],
-            overrides=[
-                name for name, column in columns if column.role is Role.OVERRIDE
-            ],
-            containers=[
-                name
-                for name, column in columns
-                if column.role is Role.CONTAINER and name != self._body
-            ],
-            parts=parts,
-        )
-        if len(self._shapes) < MOST_SHAPES:
-            self._shapes[names] = shape
+        shape = self._shapes.get(names)
+        if shape is None:
+            shape = shape_of(names, self._columns, self._body)
+            if len(self._shapes) < MOST_SHAPES:
+                self._shapes[names] = shape
         return shape
 
-    def _dates_of_body(self) -> DateTree:
-        """Gather the typed dates of the container and of its flattened columns."""
-        nested = self._dates.get(self._body)
-        dates: dict[str, Any] = dict(nested) if isinstance(nested, Mapping) else {}
+    def _dates_of(self, container: str) -> DateTree:
+        """Gather the typed dates of a container and of its flattened columns."""
+        dates: dict[str, Any] = {}
+        for spelling in spellings(container):
+            nested = self._dates.get(spelling)
+            if isinstance(nested, Mapping):
+                dates = {**nested, **dates}
         for name, dated in self._dates.items():
             column = self._columns.of(name)
-            if column.role is Role.PART and column.name == self._body:
+            if column.role is Role.PART and column.name == container:
                 _place(dates, column.path, dated)
-        return dates or NO_DATES
+        return _with_reserved(dates) or NO_DATES
+
+
+def _container(
+    record: Mapping[str, JSON], shape: Shape, name: str
+) -> Attributes | None:
+    """Return a container: what stands in the record whole, and its flattened columns.
+
+    Raises:
+        RejectedRecord: It is neither an object nor the JSON text of one.
+    """
+    found = whole(record, shape.wholes.get(name, ()), name)
+    parts = shape.parts.get(name)
+    return merged(found, record, parts) if parts else found
+
+
+def _is_empty(body: Attributes, *, is_flattened: bool) -> bool:
+    """Tell whether there are no traits; flattened, absent ones are nulls."""
+    if not is_flattened:
+        return not body
+    return all(value is None for value in body.values())
+
+
+def _call_name(kind: JSON) -> str | None:
+    return kind.lower() if isinstance(kind, str) else None
+
+
+def _is_nested(record: Mapping[str, JSON], shape: Shape) -> bool:
+    """Tell whether one of the record's containers is an object."""
+    return any(
+        as_object(record[name]) is not None
+        for columns in shape.wholes.values()
+        for name in columns
+    )
+
+
+def _reserved(body: Attributes) -> Attributes:
+    """Give reserved attributes in upper case their real names."""
+    found = {name: value for name, value in body.items() if name in RESERVED_ATTRIBUTES}
+    body = {name: value for name, value in body.items() if name not in found}
+    for name, value in found.items():
+        add(body, RESERVED_ATTRIBUTES[name], value)
+    return body
+
+
+def _with_reserved(dates: DateTree) -> dict[str, Any]:
+    """Add the real names of reserved attributes in upper case."""
+    return {
+        **{
+            attribute: dates[name]
+            for name, attribute in RESERVED_ATTRIBUTES.items()
+            if name in dates
+        },
+        **dates,
+    }
 
 
 def _place(

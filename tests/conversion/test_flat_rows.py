@@ -38,23 +38,50 @@ def test_every_other_column_of_a_row_is_a_trait_or_property(
     assert attributes_of(call, row_of(call, **columns)) == columns
 
 
+BOOKKEEPING = [
+    "received_at",
+    "receivedAt",
+    "RECEIVED_AT",
+    "sent_at",
+    "sentAt",
+    "original_timestamp",
+    "originalTimestamp",
+    "ORIGINAL_TIMESTAMP",
+    "uuid_ts",
+    "uuid",
+    "loaded_at",
+    "channel",
+    "version",
+    "VERSION",
+    "type",
+    "TYPE",
+    "request_ip",
+    "rudder_id",
+    "rudderId",
+    "_metadata",
+]
+WAREHOUSES: list[dict[str, Any]] = [
+    {"event_text": "x"},
+    {"EVENT_TEXT": "x"},
+    {"event_text": None},
+    {"received_at": "7", "original_timestamp": "7"},
+    {"received_at": "7", "uuid_ts": None},
+    {"RECEIVED_AT": "7", "LOADED_AT": "7"},
+    {"receivedAt": "7", "originalTimestamp": "7"},
+]
+
+
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     "column",
     [
-        "received_at",
-        "receivedAt",
-        "sent_at",
-        "sentAt",
-        "uuid_ts",
-        "loaded_at",
-        "channel",
-        "version",
-        "type",
-        "integrations",
         "message_id",
         "messageId",
+        "MESSAGE_ID",
+        "timestamp",
+        "TIMESTAMP",
         "context_ip",
+        "CONTEXT_IP",
         "context_page_url",
         "context__library__name",
         "_sdc_batched_at",
@@ -64,10 +91,14 @@ def test_every_other_column_of_a_row_is_a_trait_or_property(
         "_sdc_sequence",
         "_sdc_table_version",
         "_sdc_anything_else",
+        "_SDC_BATCHED_AT",
+        "_SDC_DELETED_AT",
+        "_Sdc_Anything_Else",
         "id",
+        "ID",
     ],
 )
-def test_the_bookkeeping_of_a_row_is_left_behind(
+def test_the_fields_of_every_call_are_left_out_of_a_row(
     attributes_of: Convert, call: str, column: str
 ) -> None:
     row = row_of(call, plan="pro", **{column: "7"})
@@ -75,15 +106,60 @@ def test_the_bookkeeping_of_a_row_is_left_behind(
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(
-    "column", ["timestamp", "original_timestamp", "originalTimestamp"]
-)
-def test_the_time_of_a_row_is_no_trait_or_property(
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_the_bookkeeping_of_an_event_warehouse_is_left_out_of_its_rows(
+    attributes_of: Convert, call: str, warehouse: dict[str, Any]
+) -> None:
+    row = row_of(call, plan="pro", **warehouse)
+    for column in BOOKKEEPING:
+        assert attributes_of(call, {**row, column: "7"}) == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("column", BOOKKEEPING)
+def test_in_other_rows_the_same_names_are_business_columns(
     attributes_of: Convert, call: str, column: str
 ) -> None:
-    assert attributes_of(call, row_of(call, plan="pro", **{column: 7})) == {
-        "plan": "pro"
-    }
+    row = row_of(call, plan="pro", **{column: "7"})
+    assert attributes_of(call, row) == {"plan": "pro", column: "7"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_one_sign_of_a_warehouse_alone_is_none(
+    attributes_of: Convert, call: str
+) -> None:
+    columns = {"original_timestamp": "7", "uuid_ts": "7", "loaded_at": "7"}
+    assert attributes_of(call, row_of(call, **columns)) == columns
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("column", ["type", "TYPE"])
+def test_the_type_of_a_row_is_left_out_where_it_names_the_stream_s_own_call(
+    attributes_of: Convert, call: str, column: str
+) -> None:
+    for name in (call, call.upper()):
+        assert attributes_of(call, row_of(call, plan="p", **{column: name})) == {
+            "plan": "p"
+        }
+    for kept in ("customer", "alias", "segment", 7, None):
+        row = row_of(call, plan="p", **{column: kept})
+        assert attributes_of(call, row) == {"plan": "p", column: kept}
+
+
+def test_an_original_timestamp_of_a_row_is_also_the_call_s_time(
+    convert: Convert,
+) -> None:
+    operation = convert("track", row_of("track", original_timestamp=7))
+    assert operation["timestamp"] == 7
+    assert operation["attributes"] == {"original_timestamp": 7}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("column", ["project_id", "write_key"])
+def test_columns_that_no_spec_names_are_business_columns(
+    attributes_of: Convert, call: str, column: str
+) -> None:
+    assert attributes_of(call, row_of(call, **{column: "7"})) == {column: "7"}
 
 
 @pytest.mark.parametrize("call", ["page", "screen", "track"])

@@ -167,12 +167,21 @@ def test_typed_dates_in_relationship_attributes_are_converted_at_any_precision(
         assert related["relationship_attributes"] == {"since": 1679356800}
 
 
-@pytest.mark.parametrize("attributes", [[], [1], 7, True, "no JSON", '["list"]'])
+@pytest.mark.parametrize("attributes", [[1], 7, True, "no JSON", '["list"]'])
 def test_relationship_attributes_that_are_no_object_reject_the_record(
     rejection: Callable[..., Any], attributes: Any
 ) -> None:
     traits = {"objectId": "acme", "relationshipAttributes": attributes}
     rejection("identify", {"userId": "1", "traits": traits})
+
+
+@pytest.mark.parametrize("empty", [{}, [], "{}", "[]", None, "null"])
+def test_empty_relationship_attributes_are_none(convert: Convert, empty: Any) -> None:
+    traits = {"objectId": "acme", "relationshipAttributes": empty}
+    (related,) = convert("identify", {"userId": "1", "traits": traits})[
+        "cio_relationships"
+    ]
+    assert "relationship_attributes" not in related
 
 
 @pytest.mark.parametrize("object_id", [True, 1.5, "  ", ["acme"], {"id": 1}])

@@ -11,14 +11,16 @@ from target_customerio.conversion.fields import (
     BOOKKEEPING,
     CALL_KINDS,
     DELETED_AT,
+    INTEGRATIONS,
     MESSAGE_OVERRIDES,
     METADATA_PREFIX,
     SPEC_FIELDS,
+    WAREHOUSE_COLUMNS,
 )
 from target_customerio.errors import REASONS
 from target_customerio.sandbox.transaction import REASONS as ACTIVITY_REASONS
 from target_customerio.settings_schema import SETTINGS_OF_STREAMS
-from target_customerio.streams import CALL_OF_NAME
+from target_customerio.streams import CALL_OF_NAME, CALLS_OF_STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +39,7 @@ def test_the_calls_are_those_that_streams_can_be_mapped_to(
 ) -> None:
     calls = [codes(row[0])[0] for row in readme.table("calls")]
 
-    assert sorted(calls) == sorted(CALL_KINDS)
+    assert sorted(calls) == sorted(CALLS_OF_STREAMS)
 
 
 def test_a_stream_name_of_the_readme_needs_no_setting(readme: Any, codes: Any) -> None:
@@ -102,11 +104,21 @@ def test_the_columns_left_out_of_flat_rows_are_those_of_the_code(
             for call in CALL_KINDS.values()
             if call.fields
         },
-        "bookkeeping of event warehouses": list(BOOKKEEPING),
+        "rows of an event warehouse": list(BOOKKEEPING),
+        "other rows, where it names the stream's own call": ["type"],
+        "every row, where it is an object": [INTEGRATIONS],
         "bookkeeping of Singer": [f"{METADATA_PREFIX}*"],
         "addresses of messages, in events, with a warning": list(MESSAGE_OVERRIDES),
         "the context": ["context", "context_*", "context__*"],
     }
+
+
+def test_an_event_warehouse_is_known_by_the_columns_of_the_code(
+    readme: Any, codes: Any
+) -> None:
+    signs = [tuple(codes(columns)) for (columns,) in readme.table("warehouse")]
+
+    assert signs == list(WAREHOUSE_COLUMNS)
 
 
 def test_the_reasons_of_rejections_are_those_of_the_code(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_customerio.conversion.containers import lookup, lookup_in_context
 from target_customerio.conversion.happenings import happening, name_of
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonPage
@@ -26,8 +27,11 @@ def convert(call: Call, stream: Stream) -> PersonPage:
     Raises:
         RejectedRecord: The call cannot become one.
     """
-    name = name_of(call.fields.get("name"), "name")
-    name = name or name_of(call.body.get("url"), "properties.url")
+    name = (
+        name_of(call.fields.get("name"), "name")
+        or name_of(lookup(call.body, "url"), "properties.url")
+        or name_of(lookup_in_context(call.context, "page", "url"), "context.page.url")
+    )
     if name is None:
         raise RejectedRecord("required", "name", "a page view has a name or a URL")
     return happening(PersonPage, name, call, stream)

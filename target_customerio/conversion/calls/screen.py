@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.happenings import happening, name_of
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonEvent, PersonScreen
@@ -35,7 +36,7 @@ def convert(call: Call, stream: Stream) -> PersonScreen | PersonEvent:
     name = (
         name_of(call.fields.get("name"), "name")
         or name_of(call.fields.get("event"), "event")
-        or name_of(call.body.get("name"), "properties.name")
+        or name_of(lookup(call.body, "name"), "properties.name")
     )
     if stream.settings.screen_events == "viewed_event":
         viewed = VIEWED_EVENT.format(name or NAMELESS)
