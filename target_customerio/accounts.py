@@ -128,7 +128,7 @@ class Accounts:
             )
             raise kind(
                 f"A record of stream {stream.title!r} was rejected, and on_rejected is "
-                f"abort; mend it in {where}"
+                f"abort; correct it in {where}"
             )
 
     def judge(self) -> None:
@@ -141,9 +141,9 @@ class Accounts:
         if rejected and self._on_rejected == "fail":
             what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
             raise RecordsRejectedError(
-                f"{what} rejected, see {self._rejected_records.path}; everything else "
-                "is delivered. Move the file, mend it and pipe it in again, or set "
-                "on_rejected to continue"
+                f"{what} rejected and added to {self._rejected_records.path}; "
+                "everything else was delivered. Move the file away, correct its "
+                "records and load it, or set on_rejected to continue"
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:

@@ -7,7 +7,7 @@ No message ever holds a value out of a record, a credential or a header.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from singer_sdk.exceptions import (
     ConfigValidationError,
@@ -18,6 +18,9 @@ from singer_sdk.exceptions import (
 
 class TargetError(Exception):
     """A condition that ends the run, told in one line."""
+
+    exit_code: ClassVar[int] = 1
+    """2 is the command line's own."""
 
 
 class SettingsError(TargetError, ConfigValidationError):
@@ -70,7 +73,12 @@ class RejectedFileError(TargetError):
 
 
 class RecordsRejectedError(TargetError):
-    """Records were rejected, and ``on_rejected`` says that this fails the run."""
+    """Records were rejected, and ``on_rejected`` says that this fails the run.
+
+    Its exit code tells a scheduler that no retry will help.
+    """
+
+    exit_code = 3
 
 
 class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):

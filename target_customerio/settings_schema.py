@@ -188,8 +188,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         allowed_values=["fail", "continue", "abort"],
         title="On rejected records",
         description="What rejected records mean for the run: `fail` delivers all "
-        "others and exits with 1, `continue` exits with 0, `abort` stops at the "
-        "first.",
+        "others and exits with 3, `continue` exits with 0, `abort` stops at the "
+        "first and exits with 3.",
     ),
     th.Property(
         "rejected_records_path",

@@ -274,13 +274,15 @@ def _unmapped(stream: str) -> str:
 
 @contextmanager
 def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
-    """Exit with 1 and one line; the traceback is for the debug log level."""
+    """Exit with one line and a code; the traceback is for the debug log level."""
+    code = 1
     try:
         yield
     except ConfigValidationError as error:
         for line in error.errors or [str(error)]:
             logger.error("%s", line)  # noqa: TRY400 - in one line
     except TargetError as error:
+        code = error.exit_code
         logger.error("%s", error)  # noqa: TRY400 - in one line
         logger.debug("What led to it:", exc_info=True)
     except Exception as error:
@@ -294,4 +296,4 @@ def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
         logger.debug("What led to it:", exc_info=True)
     else:
         return
-    sys.exit(1)
+    sys.exit(code)

@@ -52,7 +52,15 @@ class Outcome:
     @property
     def error(self) -> str:
         """Return the one line of a run that failed, as every failure must be told."""
-        assert self.code == 1, self.stderr
+        return self._failure(code=1)
+
+    @property
+    def rejection_error(self) -> str:
+        """Return the one line of a run that delivered all but the rejected records."""
+        return self._failure(code=3)
+
+    def _failure(self, code: int) -> str:
+        assert self.code == code, self.stderr
         assert "Traceback" not in self.stderr
         unlogged = [
             line for line in self.stderr.splitlines() if not LOG_LINE.match(line)

@@ -116,7 +116,7 @@ def test_piped_in_as_it_stands_it_ends_and_rejects_each_record_once_more(
 ) -> None:
     first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
     again = terminal.run(feed=first.rejected_path, timeout=20)
-    assert again.error
+    assert again.rejection_error
     assert len(again.rejected) == 6
     assert again.table["tracks"]["rejected"] == 3
 
@@ -178,7 +178,7 @@ def test_on_rejected_fail_delivers_all_others_and_writes_state_before_it_fails(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(*bad_between_good(singer), on_rejected="fail")
-    assert outcome.code == 1
+    assert "1 record was rejected" in outcome.rejection_error
     assert list(outcome.workspace["people"]) == ["id:after", "id:before"]
     assert outcome.states[-1] == {"reached": "after"}
 
@@ -195,7 +195,7 @@ def test_on_rejected_abort_stops_at_the_first(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(*bad_between_good(singer), on_rejected="abort")
-    assert "on_rejected" in outcome.error
+    assert "on_rejected" in outcome.rejection_error
     assert list(outcome.workspace["people"]) == ["id:before"]
     assert outcome.states == [{"reached": "before"}]
     assert len(outcome.rejected) == 1
@@ -216,7 +216,68 @@ def test_on_rejected_abort_stops_when_customerio_refuses(
         api_key="key",
         on_rejected="abort",
     )
-    assert "on_rejected" in outcome.error
+    assert "on_rejected" in outcome.rejection_error
+    assert len(outcome.rejected) == 1
+
+
+REFUSED = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
+
+
+def test_records_that_customerio_refuses_end_the_run_with_3_too(
+    terminal: Terminal, singer: Singer, stand_in: Any
+) -> None:
+    server = stand_in(200, {"region": "us", "errors": [REFUSED]})
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        singer.state(reached="ada"),
+        sandbox=None,
+        api_url=server.url,
+        site_id="site",
+        api_key="key",
+    )
+    assert "1 record was rejected" in outcome.rejection_error
+    assert outcome.states == [{"reached": "ada"}]
+
+
+@pytest.mark.parametrize("on_rejected", ["fail", "abort"])
+def test_a_record_without_its_key_ends_the_run_with_3(
+    terminal: Terminal, singer: Singer, on_rejected: str
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["row", "userId"], keys=["row"]),
+        singer.record("identifies", userId="ada"),
+        on_rejected=on_rejected,
+    )
+    assert "rejected" in outcome.rejection_error
+    assert outcome.reasons == [("missing_key", "row")]
+
+
+@pytest.mark.parametrize("on_rejected", ["fail", "continue"])
+def test_an_outage_ends_the_run_with_1_whatever_was_rejected(
+    terminal: Terminal, singer: Singer, stand_in: Any, on_rejected: str
+) -> None:
+    server = stand_in(401, greets=True)
+    outcome = terminal.run(
+        *bad_between_good(singer),
+        sandbox=None,
+        api_url=server.url,
+        site_id="site",
+        api_key="key",
+        on_rejected=on_rejected,
+    )
+    assert "check `site_id` and `api_key`" in outcome.error
+    assert len(outcome.rejected) <= 1
+
+
+@pytest.mark.parametrize("on_rejected", ["fail", "continue"])
+def test_input_that_is_not_singer_ends_the_run_with_1_whatever_was_rejected(
+    terminal: Terminal, singer: Singer, on_rejected: str
+) -> None:
+    outcome = terminal.run(
+        *bad_between_good(singer), "no Singer", on_rejected=on_rejected
+    )
+    assert "Line 7" in outcome.error
     assert len(outcome.rejected) == 1
 
 

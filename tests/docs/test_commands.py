@@ -163,7 +163,7 @@ def test_the_target_runs_behind_a_tap_and_keeps_the_last_state(
         config.replace("rejected.singer", "piped.singer")
     )
 
-    clone.run(readme.block("run", "pipe"), code=1, TARGET_CUSTOMERIO_SANDBOX="piped.db")
+    clone.run(readme.block("run", "pipe"), code=3, TARGET_CUSTOMERIO_SANDBOX="piped.db")
 
     state = (clone.folder / "state.json").read_text()
     assert state == '{"calls_sent":1429}\n'
@@ -181,6 +181,40 @@ def test_a_failed_run_leaves_the_last_state_as_it_is(clone: Any, readme: Any) ->
     )
 
     assert (clone.folder / "state.json").read_text() == '{"calls_sent":7}\n'
+
+
+HALF_A_LINE = """#!/bin/sh
+cat > /dev/null
+printf '{"line":1}\\n{"line":2}\\n{"li'
+exit 1
+"""
+
+
+def test_half_a_line_of_state_is_not_kept(clone: Any, readme: Any) -> None:
+    target = clone.folder / "target-customerio"
+    target.write_text(HALF_A_LINE)
+    target.chmod(0o755)
+    (clone.folder / "tap-shop").write_text("#!/bin/sh\n")
+    (clone.folder / "tap-shop").chmod(0o755)
+    command = f'PATH="$PWD:$PATH"\n{readme.block("run", "pipe")}'
+
+    clone.run(command, code=1)
+
+    assert (clone.folder / "state.json").read_text() == '{"line":2}\n'
+    target.unlink()
+
+
+@pytest.mark.parametrize(("rejected", "code"), [("", 0), ("of an earlier run\n", 3)])
+def test_a_run_behind_rejected_records_fails_until_their_file_is_gone(
+    root: Path, readme: Any, tmp_path: Path, rejected: str, code: int
+) -> None:
+    clone = Clone(tmp_path, root)
+    (tmp_path / "tap-shop").write_text("#!/bin/sh\n")
+    (tmp_path / "tap-shop").chmod(0o755)
+    (tmp_path / "target.json").write_text(readme.block("file", "target.json"))
+    (tmp_path / "rejected.singer.jsonl").write_text(rejected)
+
+    clone.run(readme.block("run", "pipe"), code=code, TARGET_CUSTOMERIO_SANDBOX="w.db")
 
 
 def test_rejected_records_can_be_piped_in_again(

@@ -290,6 +290,82 @@ def test_the_credentials_arrive_and_are_nowhere_to_be_read(
     assert written == []
 
 
+def reject_the_second_line(folder: Path) -> None:
+    lines = (folder / "lines.jsonl").read_text().splitlines()
+    lines[1] = '{"traits": {}}'
+    (folder / "lines.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
+    airflow: Airflow, tmp_path: Path, customerio: Customerio
+) -> None:
+    pipeline_of_lines(airflow, tmp_path, customerio)
+    reject_the_second_line(tmp_path)
+    rejected = tmp_path / "rejected.singer.jsonl"
+
+    first = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
+
+    assert first.state == "failed", first.log
+    assert first.tries == ["0", "60", "60", "60"]
+    assert state_in(tmp_path) == {"line": 60}
+    assert len(customerio.people) == 59
+    assert str(rejected) in first.log
+
+    second = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
+
+    assert second.state == "failed", second.log
+
+    rejected.rename(tmp_path / "mended.singer.jsonl")
+    third = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
+
+    assert third.state == "success", third.log
+    assert len(customerio.people) == 59
+
+
+def test_shards_treat_state_and_rejected_records_as_the_pipe_does() -> None:
+    pipe, shards = (
+        (HERE / f"dags/{name}.py").read_text().split("> states.jsonl", 1)[1]
+        for name in ("shop_pipe", "shop_shards")
+    )
+    assert shards.split('"""')[0] == pipe.split('"""')[0]
+
+
+def test_rejected_records_keep_a_job_of_meltano_failing_until_their_file_is_gone(
+    airflow: Airflow, project: Copy
+) -> None:
+    job = {"name": "shop", "tasks": ["tap-lines target-customerio"]}
+    project.configure(lambda content: content.update(jobs=[job]))
+    project.people(1, 2, 3)
+    reject_the_second_line(project.folder)
+
+    def deliver() -> Outcome:
+        return airflow.test(
+            "shop_meltano",
+            SHOP_PROJECT=str(project.folder),
+            MELTANO_ENVIRONMENT="production",
+            TARGET_CUSTOMERIO_SANDBOX="airflow.db",
+            PATH=os.pathsep.join(
+                [str(Path(project.meltano).parent), os.environ["PATH"]]
+            ),
+        )
+
+    first = deliver()
+
+    assert first.state == "failed", first.log
+    assert first.tries == ["0", "3", "3", "3"]
+    assert project.workspace("airflow.db")["people"].keys() == {"id:p-1", "id:p-3"}
+    rejected = project.folder / "rejected.singer.jsonl"
+    assert str(rejected) in first.log
+
+    rejected.unlink()
+    project.people(4)
+    second = deliver()
+
+    assert second.state == "success", second.log
+    assert second.tries == ["3"]
+    assert project.workspace("airflow.db")["people"].keys() >= {"id:p-4"}
+
+
 def test_a_run_that_fails_for_good_fails_the_task_and_keeps_the_state(
     airflow: Airflow, tmp_path: Path, customerio: Customerio
 ) -> None:

@@ -6,6 +6,19 @@ from datetime import datetime, timedelta, timezone
 from airflow.sdk import dag, task
 
 PROJECT = os.environ.get("SHOP_PROJECT", "/opt/pipelines/shop")
+REJECTED = f"{PROJECT}/rejected.singer.jsonl"
+
+JOB = """
+trap : TERM # Meltano and its plugins end by themselves
+meltano run shop
+status=$?
+rejected=$TARGET_CUSTOMERIO_REJECTED_RECORDS_PATH
+if [ -s "$rejected" ]; then
+  echo "Correct and load $rejected, and move it away" >&2
+  [ $status -ne 0 ] || status=3
+fi
+exit $status
+"""
 
 
 @dag(
@@ -20,13 +33,14 @@ def shop_meltano() -> None:
         cwd=PROJECT,
         env={
             "MELTANO_ENVIRONMENT": os.environ.get("MELTANO_ENVIRONMENT", "production"),
+            "TARGET_CUSTOMERIO_REJECTED_RECORDS_PATH": REJECTED,
             "TARGET_CUSTOMERIO_SITE_ID": "{{ conn.customerio.login }}",
             "TARGET_CUSTOMERIO_API_KEY": "{{ conn.customerio.password }}",
         },
         append_env=True,
     )
     def deliver() -> str:
-        return "exec meltano run shop"
+        return JOB
 
     deliver()
 

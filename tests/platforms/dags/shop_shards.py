@@ -10,6 +10,7 @@ SHARDS = 8
 
 PIPE = """
 set -o pipefail
+trap : TERM # the tap and the target end by themselves, and STATE is kept
 umask 077
 mkdir -p "shard-${TARGET_CUSTOMERIO_SHARD%/*}"
 cd "shard-${TARGET_CUSTOMERIO_SHARD%/*}"
@@ -18,8 +19,14 @@ if [ -s state.json ]; then state=(--state state.json); fi
 tap-jsonl --config ../tap.json "${state[@]}" \
   | target-customerio --config ../target.json --config=ENV > states.jsonl
 status=$?
-if [ -s states.jsonl ]; then
-  tail -n 1 states.jsonl > state.json.new && mv state.json.new state.json
+lines=$(wc -l < states.jsonl) # complete ones
+if [ "$lines" -gt 0 ]; then
+  { sed -n "${lines}p" states.jsonl > state.json.new \
+    && mv state.json.new state.json; } || status=1
+fi
+if [ -s rejected.singer.jsonl ]; then
+  echo "Correct and load $PWD/rejected.singer.jsonl, and move it away" >&2
+  [ $status -ne 0 ] || status=3
 fi
 exit $status
 """
@@ -36,6 +43,7 @@ def shop_shards() -> None:
     @task.bash(
         cwd=FOLDER,
         env={
+            "TARGET_CUSTOMERIO_REJECTED_RECORDS_PATH": "rejected.singer.jsonl",
             "TARGET_CUSTOMERIO_SITE_ID": "{{ conn.customerio.login }}",
             "TARGET_CUSTOMERIO_API_KEY": "{{ conn.customerio.password }}",
         },
