@@ -5,14 +5,23 @@ Nothing that comes in is ever changed; containers are rebuilt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, time
-from decimal import Decimal
-from enum import Enum
+from decimal import Decimal, InvalidOperation
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.conversion.timestamps import typed_time, untyped_time
+from target_customerio.conversion.schema_types import (
+    ITEMS,
+    NO_DATES,
+    OTHERS,
+    POSITION,
+    SELF,
+    Typed,
+    of_object,
+)
+from target_customerio.conversion.timestamps import call_time, typed_time, untyped_time
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
@@ -20,83 +29,19 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
+    from target_customerio.conversion.schema_types import DateTree
     from target_customerio.operations import JSON, Attributes
 
 
-class Dated(Enum):
-    """How sure a schema is that a field is a date."""
-
-    ALWAYS = "every string is a date"
-    SOMETIMES = "a string may be a date, or any text"
-
-
-ALWAYS: Final = Dated.ALWAYS
-"""By a name of its own, since to find it in its class takes time for each value."""
-
-DateTree: TypeAlias = "Mapping[str, DateTree | Dated]"
-"""Which fields a schema types as dates, and for an object or a list, those below it.
-
-The items of a list stand under :data:`ITEMS`.
-"""
-
-ITEMS: Final = "[]"
 SHORTER_THAN_A_DATE_TIME: Final = len("2023-05-18T22:5")
 UNCHANGED: Final = frozenset({int, bool, type(None)})
-NO_DATES: Final[DateTree] = {}
 
-_DATE_FORMATS: Final = frozenset({"date", "date-time"})
-_ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
-
-
-def dates_of_schema(schema: Mapping[str, Any]) -> dict[str, DateTree | Dated]:
-    """Find the fields that a JSON schema types ``date-time`` or ``date``.
-
-    Args:
-        schema: The schema of an object.
-
-    Returns:
-        A tree that holds nothing but these fields and the way to them.
-    """
-    found: dict[str, DateTree | Dated] = {}
-    for branch in _branches(schema):
-        properties = branch.get("properties")
-        if isinstance(properties, Mapping):
-            for name, field in properties.items():
-                _note(found, name, field)
-        items = branch.get("items")
-        if isinstance(items, Mapping):
-            _note(found, ITEMS, items)
-    return found
-
-
-def _branches(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    branches = [schema]
-    for keyword in _ALTERNATIVES:
-        alternatives = schema.get(keyword)
-        for branch in alternatives if isinstance(alternatives, list) else ():
-            if isinstance(branch, Mapping):
-                branches.extend(_branches(branch))
-    return branches
-
-
-def _note(found: dict[str, DateTree | Dated], name: str, field: Any) -> None:  # noqa: ANN401 - a schema is any JSON
-    if not isinstance(field, Mapping):
-        return
-    texts = [branch for branch in _branches(field) if _is_text(branch)]
-    dates = [branch for branch in texts if branch.get("format") in _DATE_FORMATS]
-    if dates:
-        found[name] = Dated.ALWAYS if len(dates) == len(texts) else Dated.SOMETIMES
-    elif below := dates_of_schema(field):
-        found[name] = below
-
-
-def _is_text(branch: Mapping[str, Any]) -> bool:
-    types = branch.get("type")
-    return (
-        "format" in branch
-        or types == "string"
-        or (isinstance(types, list) and "string" in types)
-    )
+_DECIMAL: Final = re.compile(
+    r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII
+)
+_NOT_FINITE: Final = re.compile(
+    r"\s*[+-]?(?:s?nan\d*|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
+)
 
 
 class Cleaner:
@@ -137,8 +82,6 @@ class Cleaner:
         Raises:
             RejectedRecord: A value is no JSON, or a typed date is none.
         """
-        if not self._convert:
-            dates = NO_DATES
         if without:
             values = {
                 name: value for name, value in values.items() if name not in without
@@ -189,13 +132,13 @@ class Cleaner:
     ) -> Attributes:
         """Prepare an object; the commonest values are dealt with on the spot."""
         cleaned: Attributes = {}
+        if dates:
+            values = self._with_typed(values, dates, field)
         for name, value in values.items():
             kind = type(value)
             if value is None:
                 if not self._omit:
                     cleaned[name] = None
-            elif dates and name in dates:
-                cleaned[name] = self._dated(value, dates[name], field or name)
             elif kind is str:
                 if len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
                     cleaned[name] = self._text(value, NO_DATES, name)
@@ -207,10 +150,26 @@ class Cleaner:
                 cleaned[name] = self.value(value, NO_DATES, field or name)
         return cleaned
 
+    def _with_typed(
+        self, values: Mapping[str, JSON], dates: DateTree, field: str
+    ) -> Mapping[str, JSON]:
+        """Return the values with those converted that the schema types."""
+        if OTHERS in dates:
+            dates = of_object(dates, values)
+        converted = {
+            name: self._typed(values[name], typed, field or name)
+            for name, typed in dates.items()
+            if name in values
+        }
+        return {**values, **converted}
+
     def _list(self, value: JSON, dates: DateTree, field: str) -> JSON:
         if dates:
-            item_dates = dates.get(ITEMS, NO_DATES)
-            return [self._dated(item, item_dates, field) for item in value]
+            rest = dates.get(ITEMS, NO_DATES)
+            return [
+                self._typed(item, dates.get(f"{POSITION}{index}", rest), field)
+                for index, item in enumerate(value)
+            ]
         return [
             item if type(item) in UNCHANGED else self.value(item, NO_DATES, field)
             for item in value
@@ -222,16 +181,48 @@ class Cleaner:
             return value
         raise _not_finite(field)
 
-    def _dated(self, value: JSON, dates: DateTree | Dated, field: str) -> JSON:
-        if not isinstance(dates, Dated):
-            return self.value(value, dates, field)
-        if isinstance(value, str) or dates is Dated.ALWAYS:
-            try:
-                value = typed_time(value, field)
-            except RejectedRecord:
-                if dates is Dated.ALWAYS:
-                    raise
+    def moment(self, value: JSON, typed: DateTree | Typed | None, field: str) -> JSON:
+        """Prepare a value that is a time if it can be read as a call's own time.
+
+        Args:
+            value: The value.
+            typed: What the schema says of it.
+            field: The attribute, for the rejection.
+
+        Returns:
+            Unix seconds, or the value where it is no time.
+
+        Raises:
+            RejectedRecord: The value has no form in JSON.
+        """
+        if self._convert and isinstance(typed, Typed) and typed is not Typed.DECIMAL:
+            value = self._date(value, Typed.DATE_OR_TEXT, field)
+        try:
+            return call_time(value, field)
+        except RejectedRecord:
+            return self.value(value, NO_DATES, field)
+
+    def _typed(self, value: JSON, typed: DateTree | Typed, field: str) -> JSON:
+        """Prepare a value of which the schema says what it is."""
+        if not isinstance(typed, Typed):
+            own = typed.get(SELF)
+            if not isinstance(own, Typed) or isinstance(value, (Mapping, list, tuple)):
+                return self.value(value, typed, field)
+            typed = own
+        if typed is Typed.DECIMAL:
+            value = _exact_number(value, field)
+        elif self._convert:
+            value = self._date(value, typed, field)
         return self.value(value, NO_DATES, field)
+
+    @staticmethod
+    def _date(value: JSON, typed: Typed, field: str) -> JSON:
+        try:
+            return typed_time(value, field)
+        except RejectedRecord:
+            if typed is Typed.DATE:
+                raise
+            return value
 
     def _unusual(self, value: JSON, dates: DateTree, field: str) -> JSON:
         """Prepare what JSON text never holds, but a stream map or Parquet may."""
@@ -249,10 +240,24 @@ class Cleaner:
             return value.isoformat()
         if isinstance(value, (str, int)):
             return value
-        raise RejectedRecord("invalid_type", field, "the value has no form in JSON")
+        raise RejectedRecord(
+            "invalid_type", field, "the value cannot be written as JSON"
+        )
+
+
+def _exact_number(value: JSON, field: str) -> JSON:
+    """Make a number of text that is one."""
+    if not isinstance(value, str):
+        return value
+    if _DECIMAL.fullmatch(value):
+        try:
+            return Decimal(value)
+        except InvalidOperation:  # an exponent beyond all numbers
+            return value
+    if _NOT_FINITE.fullmatch(value):
+        raise _not_finite(field)
+    return value
 
 
 def _not_finite(field: str) -> RejectedRecord:
-    return RejectedRecord(
-        "not_finite", field, "NaN and infinities have no place in JSON"
-    )
+    return RejectedRecord("not_finite", field, "NaN and infinity are not valid in JSON")

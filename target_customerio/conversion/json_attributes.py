@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from target_customerio.conversion.attributes import (
-    ALWAYS,
+from target_customerio.conversion.attributes import SHORTER_THAN_A_DATE_TIME, Cleaner
+from target_customerio.conversion.schema_types import (
     NO_DATES,
-    SHORTER_THAN_A_DATE_TIME,
-    Cleaner,
+    OTHERS,
+    Typed,
+    of_object,
 )
 from target_customerio.conversion.timestamps import typed_time, untyped_time
 from target_customerio.exact_json import encode
@@ -24,9 +25,12 @@ from target_customerio.exact_json import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.conversion.attributes import DateTree
+    from target_customerio.conversion.schema_types import DateTree
     from target_customerio.operations import JSON, Attributes
 
+
+_DATE: Final = Typed.DATE
+"""By a name of its own, since to find it in its class takes time for each value."""
 
 MAY_HOLD_DATES: Final = frozenset({str, dict, list})
 
@@ -72,8 +76,10 @@ class JSONCleaner(Cleaner):
         cleaned = {**values}
         for name in without:
             cleaned.pop(name, None)
+        if dates:
+            dates = self._convert_typed(cleaned, dates)
         if self._convert:
-            self._convert_dates(cleaned, dates)
+            _convert_untyped(cleaned, dates)
         return cleaned
 
     def encoded(
@@ -95,26 +101,31 @@ class JSONCleaner(Cleaner):
             return self.attributes(values, dates)
         if dates:
             values = {**values}
-            for name, dated in dates.items():
-                value = values.get(name)
-                if type(value) is str and dated is ALWAYS:
-                    values[name] = typed_time(value, name)
-                elif value is not None:
-                    values[name] = self._dated(value, dated, name)
+            self._convert_typed(values, dates)
         return _encoded(values)
 
-    def _convert_dates(self, values: Attributes, dates: DateTree) -> None:
-        for name, value in values.items():
-            kind = type(value)
-            if kind not in MAY_HOLD_DATES:
-                continue
-            dated = dates.get(name)
-            if dated is not None:
-                values[name] = self._dated(value, dated, name)
-            elif kind is not str:
-                values[name] = _encoded(value)
-            elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
-                values[name] = untyped_time(value)
+    def _convert_typed(self, values: Attributes, dates: DateTree) -> DateTree:
+        """Convert the fields that the schema types, and return which they are."""
+        if OTHERS in dates:
+            dates = of_object(dates, values)
+        for name, typed in dates.items():
+            value = values.get(name)
+            if type(value) is str and typed is _DATE and self._convert:
+                values[name] = typed_time(value, name)
+            elif value is not None:
+                values[name] = self._typed(value, typed, name)
+        return dates
+
+
+def _convert_untyped(values: Attributes, dates: DateTree) -> None:
+    for name, value in values.items():
+        kind = type(value)
+        if kind not in MAY_HOLD_DATES or name in dates:
+            continue
+        if kind is not str:
+            values[name] = _encoded(value)
+        elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+            values[name] = untyped_time(value)
 
 
 def _encoded(value: JSON) -> msgspec.Raw:

@@ -11,12 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from target_customerio.conversion.attributes import (
-    NO_DATES,
-    Dated,
-    DateTree,
-    dates_of_schema,
-)
 from target_customerio.conversion.columns import (
     DEFAULT_SEPARATOR,
     Columns,
@@ -37,6 +31,12 @@ from target_customerio.conversion.fields import (
     spellings,
 )
 from target_customerio.conversion.integrations import turns_off
+from target_customerio.conversion.schema_types import (
+    NO_DATES,
+    DateTree,
+    Typed,
+    dates_of_schema,
+)
 from target_customerio.conversion.shape import Shape, shape_of
 from target_customerio.errors import RejectedRecord
 
@@ -391,7 +391,7 @@ def _with_reserved(dates: DateTree) -> dict[str, Any]:
 
 
 def _place(
-    tree: dict[str, Any], path: tuple[str, ...], value: DateTree | Dated
+    tree: dict[str, Any], path: tuple[str, ...], value: DateTree | Typed
 ) -> None:
     *way, last = path
     for step in way:

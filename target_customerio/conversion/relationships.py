@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from target_customerio.conversion.attributes import NO_DATES
 from target_customerio.conversion.containers import lookup, opened
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING
+from target_customerio.conversion.schema_types import NO_DATES
 
 if TYPE_CHECKING:
-    from target_customerio.conversion.attributes import Cleaner, DateTree
+    from target_customerio.conversion.attributes import Cleaner
     from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.schema_types import DateTree
     from target_customerio.operations import JSON, Attributes
 
 RELATION_KEYS: Final[frozenset[str]] = frozenset(

@@ -43,6 +43,9 @@ BEYOND_THE_CALENDAR: Final = re.compile(
 """A date whose year lies outside 1 to 9999."""
 
 _DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_ZERO_DATE: Final = re.compile(r"0000-\d\d-\d\d|\d{4}-00-\d\d|\d{4}-\d\d-00", re.ASCII)
+"""The beginning of a date of MySQL's that lacks a year, a month or a day."""
+_EIGHT_DIGITS: Final = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _SECONDS_A_DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH_ORDINAL: Final = _EPOCH.toordinal()
@@ -186,40 +189,85 @@ def typed_time(value: JSON, field: str) -> JSON:
         field: Its name, for the rejection.
 
     Returns:
-        Unix seconds; the value itself where it is a number, null or empty already, or
-        where it lies outside the years 1 to 9999.
+        Unix seconds; ``None`` for blank text and a zero date; the value itself where
+        it is null or lies outside the years 1 to 9999.
 
     Raises:
-        RejectedRecord: The value is no date at all.
+        RejectedRecord: The value is text, but not a date.
     """
     if not isinstance(value, str):
-        return _unix_of_object(value) if isinstance(value, date) else value
+        return _typed_number(value)
     seconds = _unix_of_canonical(value)
-    if seconds is not None or not value:
-        return value if seconds is None else seconds
-    match = TYPED_DATE_TIME.fullmatch(value)
-    if match is not None:
-        if value.startswith("0000"):
-            return value
-        try:
-            return _unix_of(match)
-        except OutOfRange:
-            return value
-        except ValueError:
-            pass
-    elif BEYOND_THE_CALENDAR.fullmatch(value):
+    if seconds is not None:
+        return seconds
+    try:
+        return _typed_text(value)
+    except OutOfRange:
         return value
-    raise RejectedRecord(
-        "invalid_date", field, "the schema says that this is a date, but it is none"
-    )
+    except ValueError:
+        raise RejectedRecord(
+            "invalid_date",
+            field,
+            "the stream's schema types this field as a date, but its text is not one",
+        ) from None
+
+
+def _typed_text(text: str) -> int | None:
+    """Read the text of a typed field.
+
+    Raises:
+        ValueError: It is not a date.
+        OutOfRange: It lies outside the years 1 to 9999.
+    """
+    if not text or text.isspace():
+        return None
+    match = TYPED_DATE_TIME.fullmatch(text)
+    if match is not None:
+        return None if _ZERO_DATE.match(text) else _unix_of(match)
+    if _DIGITS.fullmatch(text):
+        return _typed_digits(text)
+    if BEYOND_THE_CALENDAR.fullmatch(text):
+        raise OutOfRange
+    raise ValueError("not a date")
+
+
+def _typed_number(value: JSON) -> JSON:
+    if isinstance(value, date):
+        return _unix_of_object(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return value
+    if isinstance(value, int) and abs(value) < _MILLISECONDS[0]:
+        return _typed_digits(str(value)) if 10**7 <= value < 10**8 else value
+    seconds = _seconds_of(value)
+    return value if seconds is None else seconds
+
+
+def _typed_digits(text: str) -> int | None:
+    """Read digits as a date (20200101), else as a number of seconds.
+
+    Raises:
+        OutOfRange: They lie outside the years 1 to 9999.
+    """
+    digits = _EIGHT_DIGITS.fullmatch(text)
+    if digits is not None:
+        as_date = "-".join(digits.groups())
+        try:
+            return _minute(as_date, "00", "00")
+        except ValueError:
+            if _ZERO_DATE.match(as_date) and as_date[5:] <= "12-31":
+                return None
+    seconds = _seconds_of(Decimal(text))
+    if seconds is None:
+        raise OutOfRange
+    return seconds
 
 
 def call_time(value: JSON, field: str) -> int:
     """Convert the call's own time, which Customer.io takes as Unix seconds only.
 
     Args:
-        value: Digits in seconds or (13 of them) milliseconds, or a date in words of
-            ISO 8601.
+        value: Digits in seconds or (13 of them) milliseconds, or an ISO-8601 date or
+            date-time.
         field: Its name, for the rejection.
 
     Returns:
@@ -243,18 +291,26 @@ def call_time(value: JSON, field: str) -> int:
         return _unix_of_object(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise _no_time(field)
-    return _unix_of_number(value, field)
+    seconds = _seconds_of(value)
+    if seconds is None:
+        raise _no_time(field)
+    return seconds
 
 
-def _unix_of_number(value: float | Decimal, field: str) -> int:
+def _seconds_of(value: float | Decimal) -> int | None:
+    """Read a number of Unix seconds or, if it has 13 digits, milliseconds.
+
+    Returns:
+        Unix seconds, or ``None`` where they lie outside the years 1 to 9999.
+    """
     number = Decimal(value)
     if not number.is_finite():
-        raise _no_time(field)
+        return None
     least, beyond = _MILLISECONDS
     if least <= number.copy_abs() < beyond:
-        number /= 1000
-    if not _EARLIEST <= number <= _LATEST:
-        raise _no_time(field)
+        return math.floor(number) // 1000
+    if not _EARLIEST <= number < _LATEST + 1:
+        return None
     return math.floor(number)
 
 
@@ -262,5 +318,5 @@ def _no_time(field: str) -> RejectedRecord:
     return RejectedRecord(
         "invalid_timestamp",
         field,
-        "no time: expected Unix seconds, Unix milliseconds or an ISO-8601 date-time",
+        "not a time: expected Unix seconds, Unix milliseconds or an ISO-8601 date-time",
     )

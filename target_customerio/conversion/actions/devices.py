@@ -10,11 +10,11 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
-from target_customerio.conversion.attributes import NO_DATES
 from target_customerio.conversion.containers import lookup_in_context
 from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import PersonFinder, identifier
+from target_customerio.conversion.schema_types import NO_DATES
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import (
     Device,

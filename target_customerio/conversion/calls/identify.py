@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from target_customerio.conversion.attributes import NO_DATES
 from target_customerio.conversion.containers import lookup
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import (
@@ -20,6 +19,7 @@ from target_customerio.conversion.relationships import (
     found_in,
     relationship_attributes,
 )
+from target_customerio.conversion.schema_types import NO_DATES
 from target_customerio.conversion.stream import Skipped
 from target_customerio.operations import (
     ObjectRelationship,
