@@ -42,6 +42,22 @@ COMPRESSIONS: Final = (None, "", "none", "gzip")
 """How lines may be compressed (the SDK's ``JSONLinesEncoding``)."""
 
 
+EXTRAS: Final = {
+    "abfs": "azure",
+    "abfss": "azure",
+    "az": "azure",
+    "gcs": "gcs",
+    "gs": "gcs",
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "s3a": "s3",
+    "sftp": "sftp",
+    "ssh": "sftp",
+}
+"""The extra of this package that a kind of storage needs, by the scheme of its URLs."""
+
+
 def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
     """Read the rows of a batch file.
 
@@ -57,21 +73,22 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
     """
     name = encoding.get("format")
     read = _READERS.get(name) if isinstance(name, str) else None
+    shown = _without_secrets(path)
     if read is None:
         raise InputError(
-            f"The batch file {path} has a format that is none of "
+            f"The batch file {shown} has a format that is none of "
             f"{', '.join(_READERS)}; change batch_config in the tap's settings"
         )
     if name == "jsonl" and encoding.get("compression") not in COMPRESSIONS:
         raise InputError(
-            f"The batch file {path} is compressed in a way that is neither gzip nor "
+            f"The batch file {shown} is compressed in a way that is neither gzip nor "
             "none; change batch_config in the tap's settings"
         )
     # Opening files of object stores takes libraries that no other run needs.
     from upath import UPath  # noqa: PLC0415
 
     # A row that is no record ends the run too, and has its own words for it.
-    fail = partial(_broken, path)
+    fail = partial(_broken, shown)
     try:
         with UPath(path).open("rb") as file:
             yield from read(cast("IO[bytes]", file), encoding.get("compression"), fail)
@@ -79,11 +96,26 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         raise
     except ImportError as error:
         raise InputError(
-            f"The batch file {path} cannot be opened: install the package "
-            f"{error.name or 'for its kind of storage'} beside the target"
+            f"The batch file {shown} cannot be opened: {_missing(path, error)}"
         ) from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
+
+
+def _without_secrets(path: str) -> str:
+    """Leave out of a URL what may be a password, a token or a signature."""
+    if "://" not in path:
+        return path
+    scheme, _, rest = path.partition("://")
+    host, slash, place = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{place}"
+
+
+def _missing(path: str, error: ImportError) -> str:
+    scheme = path.partition("://")[0].lower()
+    if scheme in EXTRAS:
+        return f"install target-customerio[{EXTRAS[scheme]}]"
+    return f"install what {scheme}:// needs beside the target ({error})"
 
 
 def _broken(path: str, why: str) -> InputError:
@@ -98,10 +130,10 @@ def _json_rows(
 ) -> Iterator[Row]:
     with gzip.open(file) if compression == "gzip" else nullcontext(file) as lines:
         for number, line in enumerate(lines, 1):
-            if line.isspace():
-                continue
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - mended
+            if not line or line.isspace():
+                continue
             try:
                 row, is_valid = decoded(line)
             except ValueError:
@@ -120,7 +152,7 @@ def _parquet_rows(
         from pyarrow import parquet  # noqa: PLC0415 - comes with the extra
     except ImportError:
         raise fail(
-            "Parquet files need the extra: install target-customerio[parquet]"
+            "Parquet files need an extra: install target-customerio[parquet]"
         ) from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):

@@ -18,6 +18,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from target_customerio.batches import EXTRAS, rows_of
+from target_customerio.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -307,6 +310,81 @@ def test_an_empty_file_holds_no_rows(terminal: Any, singer: Any, files: Any) -> 
 
     assert (outcome.code, list(outcome.workspace["people"])) == (0, ["id:ann"])
     assert outcome.states == [{"done": True}]
+
+
+@pytest.mark.parametrize(
+    ("content", "compression"),
+    [
+        (b"", "gzip"),
+        (gzip.compress(b""), "gzip"),
+        (gzip.compress(b"\n \r\n"), "gzip"),
+        (gzip.compress(b"\xef\xbb\xbf"), "gzip"),
+        (b"\xef\xbb\xbf\n", None),
+        (b"", "none"),
+    ],
+)
+def test_a_file_without_a_row_holds_no_rows(
+    content: bytes, compression: str | None, terminal: Any, singer: Any
+) -> None:
+    path = terminal.folder / "rows.jsonl.gz"
+    path.write_bytes(content)
+
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        {
+            **batch("jsonl", [str(path)], "identifies"),
+            "encoding": {"format": "jsonl", "compression": compression},
+        },
+        singer.state(done=True),
+    )
+
+    assert (outcome.code, outcome.states) == (0, [{"done": True}])
+
+
+@pytest.mark.parametrize(
+    ("path", "extra"),
+    [
+        ("s3://bucket/rows.jsonl.gz", "s3"),
+        ("s3a://bucket/rows.jsonl.gz", "s3"),
+        ("gs://bucket/rows.jsonl.gz", "gcs"),
+        ("gcs://bucket/rows.jsonl.gz", "gcs"),
+        ("az://container/rows.jsonl.gz", "azure"),
+        ("abfs://container/rows.jsonl.gz", "azure"),
+        ("https://example.com/rows.jsonl.gz", "http"),
+        ("http://example.com/rows.jsonl.gz", "http"),
+        ("sftp://example.com/rows.jsonl.gz", "sftp"),
+    ],
+)
+def test_a_file_that_needs_an_extra_names_it(path: str, extra: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(rows_of(path, {"format": "jsonl", "compression": "gzip"}))
+
+    assert str(caught.value) == (
+        f"The batch file {path} cannot be opened: install target-customerio[{extra}]"
+    )
+
+
+def test_the_extras_are_those_of_the_package() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    section = project.partition("[project.optional-dependencies]\n")[2]
+    extras = re.findall(r"^(\w+) = ", section.partition("\n\n")[0], re.MULTILINE)
+
+    assert extras == sorted({*EXTRAS.values(), "parquet"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://ann:sesame@example.com/rows?X-Amz-Signature=sesame",
+        "smb://ann:sesame@example.com/share/rows",
+        "https://example.com?token=sesame/rows",
+    ],
+)
+def test_an_error_shows_no_secret_of_a_url(path: str) -> None:
+    with pytest.raises(InputError, match=r"example\.com") as caught:
+        list(rows_of(path, {"format": "jsonl"}))
+
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
