@@ -167,6 +167,18 @@ class SingerTarget(Target):
         ]
         self._schemas[stream] = line
 
+    def stream_names(self) -> tuple[list[str], list[str]]:
+        """Name the streams of the input so far.
+
+        Returns:
+            Their names as the tap has them, and those after stream maps, which a stream
+            that is left out keeps.
+        """
+        mapped: list[str] = []
+        for name, mappings in self._mappings.items():
+            mapped += [stream.title for _, stream, _ in mappings] or [name]
+        return list(self._mappings), mapped
+
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record, unless this very run has rejected it already."""
         stream, record = message_dict.get("stream"), message_dict.get("record")

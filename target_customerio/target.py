@@ -24,6 +24,7 @@ from target_customerio.errors import (
     TargetError,
     UnmappedStreamError,
 )
+from target_customerio.lookalikes import lookalike
 from target_customerio.reading import LONGEST_NAME
 from target_customerio.run import Run
 from target_customerio.settings import Settings
@@ -31,6 +32,7 @@ from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.streams import CALLS_OF_STREAMS
+from target_customerio.unmatched import ALIKE, unmatched_calls, unmatched_maps
 
 if TYPE_CHECKING:
     import logging
@@ -98,7 +100,8 @@ class TargetCustomerIO(SingerTarget):
         if self.settings.ignore_unmapped:
             self.logger.info("Stream '%s' is ignored: no rule names it", stream_name)
             return IgnoredSink
-        raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME]))
+        meant = lookalike(stream_name, self.settings.streams.names, alike=ALIKE)
+        raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME], meant))
 
     def process_endofpipe(self) -> None:
         """Deliver what is left, say what was done, and judge the run.
@@ -108,8 +111,34 @@ class TargetCustomerIO(SingerTarget):
         """
         super().process_endofpipe()
         self.run.drain()
+        if not self.message_reader.stopped:
+            self._tell_unmatched_names()
         self.run.end()
         self.run.accounts.judge()
+
+    def _tell_unmatched_names(self) -> None:
+        """Report the names in the settings that matched no stream of the input."""
+        raw, mapped = self.stream_names()
+        if not raw:
+            return
+        maps = self.config.get("stream_maps") or {}
+        for setting, names in (
+            ("stream_calls", unmatched_calls(self.settings.streams.names, mapped)),
+            ("stream_maps", unmatched_maps(maps, raw)),
+        ):
+            for each in names:
+                if each.closest is not None:
+                    self.logger.warning(
+                        "%s: no stream matched %r (did you mean %r?)",
+                        setting,
+                        each.name,
+                        each.closest,
+                    )
+            others = [each.name for each in names if each.closest is None]
+            if others:
+                self.logger.info(
+                    "%s: no stream matched %s", setting, ", ".join(map(repr, others))
+                )
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
@@ -263,11 +292,12 @@ def _is_true_of_the_environment(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Skipping parse of env var settings")
 
 
-def _unmapped(stream: str) -> str:
+def _unmapped(stream: str, meant: str | None) -> str:
+    hint = "" if meant is None else f" (it has {meant!r})"
     example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
     return (
         f"Stream {stream!r} is not mapped to a call; add it to the setting "
-        f"stream_calls, for example {example}, as one of "
+        f"stream_calls{hint}, for example {example}, as one of "
         f"{', '.join(CALLS_OF_STREAMS)}, or set unmapped_streams to ignore"
     )
 

@@ -1,0 +1,149 @@
+"""Names in stream_calls and stream_maps that matched no stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Outcome, Singer, Terminal
+
+
+@pytest.fixture
+def play(terminal: Terminal, singer: Singer) -> Any:
+    """Return what runs a row of each stream, with settings."""
+
+    def play(*streams: str, **settings: Any) -> Outcome:
+        return terminal.run(
+            *(singer.schema(stream, ["userId", "email"]) for stream in streams),
+            *(singer.record(stream, userId="ada") for stream in streams),
+            **settings,
+        )
+
+    return play
+
+
+def said(outcome: Outcome, level: str) -> list[str]:
+    assert outcome.code == 0, outcome.stderr
+    return [line for line in outcome.lines(level) if "no stream matched" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("public-user", "public-identifies"),
+        ("identifies", "app.identifies"),
+        ("*-identify", "app-identifies"),
+        ("Identifies", "identifies"),
+    ],
+)
+def test_a_misspelt_call_is_reported_with_the_stream_that_was_meant(
+    name: str, stream: str, play: Any
+) -> None:
+    outcome = play(stream, stream_calls={name: {"call": "identify"}})
+    assert said(outcome, "WARNING") == [
+        f"stream_calls: no stream matched {name!r} (did you mean {stream!r}?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "stream_map"),
+    [
+        ("identify", {"email": "__NULL__"}),
+        ("public.identifies", "__NULL__"),
+        ("x", {"__source__": "Identifies", "email": "__NULL__"}),
+        ("public-identify", {"email": "__NULL__", "phone": "__NULL__"}),
+    ],
+)
+def test_a_misspelt_map_is_reported_with_the_stream_that_was_meant(
+    name: str, stream_map: Any, play: Any
+) -> None:
+    outcome = play("public-identifies", stream_maps={name: stream_map})
+    assert said(outcome, "WARNING") == [
+        f"stream_maps: no stream matched {name!r} (did you mean 'public-identifies'?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stream_calls": {"public-*": "identify"}},
+        {"stream_calls": {"public-identifies": "identify"}},
+        {"stream_maps": {"public-*": {"email": "__NULL__"}}},
+        {"stream_maps": {"people": {"__source__": "public-identifies"}}},
+        {"stream_maps": {"public-identifies": "__NULL__"}},
+        {"stream_maps": {"__else__": "__NULL__", "public-identifies": {}}},
+    ],
+)
+def test_a_name_that_matched_is_not_reported(
+    settings: dict[str, Any], play: Any
+) -> None:
+    outcome = play("public-identifies", unmapped_streams="ignore", **settings)
+    assert said(outcome, "WARNING") + said(outcome, "INFO") == []
+
+
+def test_streams_that_are_named_right_are_not_what_was_meant(play: Any) -> None:
+    outcome = play(
+        "shop-users",
+        stream_calls={"shop-users": "identify", "shop-orders": "track"},
+    )
+    assert said(outcome, "WARNING") == []
+    assert said(outcome, "INFO") == ["stream_calls: no stream matched 'shop-orders'"]
+
+
+def test_names_that_resemble_no_stream_are_no_warning(play: Any) -> None:
+    outcome = play(
+        "identifies",
+        stream_calls={"shop-orders": "track", "vip*": "segment"},
+        stream_maps={"segment-tracks": "__NULL__"},
+    )
+    assert said(outcome, "WARNING") == []
+    assert said(outcome, "INFO") == [
+        "stream_calls: no stream matched 'shop-orders', 'vip*'",
+        "stream_maps: no stream matched 'segment-tracks'",
+    ]
+
+
+def test_the_name_in_stream_calls_is_that_after_stream_maps(play: Any) -> None:
+    outcome = play(
+        "users",
+        stream_calls={"users": "identify", "people": "identify"},
+        stream_maps={"users": {"__alias__": "people"}},
+    )
+    assert said(outcome, "INFO") == ["stream_calls: no stream matched 'users'"]
+
+
+def test_a_stream_that_is_dropped_has_been_there(play: Any) -> None:
+    outcome = play(
+        "identifies",
+        "orders",
+        stream_calls={"orders": "track"},
+        stream_maps={"orders": "__NULL__"},
+    )
+    assert said(outcome, "WARNING") + said(outcome, "INFO") == []
+
+
+def test_nothing_is_reported_where_nothing_came(play: Any) -> None:
+    assert said(play(stream_calls={"users": "identify"}), "INFO") == []
+
+
+def test_a_stream_of_meltano_that_is_dropped_is_not_reported(play: Any) -> None:
+    outcome = play(
+        "analytics.identifies",
+        "analytics.tracks",
+        stream_maps={"analytics": {"tracks": "__NULL__"}},
+    )
+    assert said(outcome, "WARNING") + said(outcome, "INFO") == []
+    assert outcome.table["analytics.tracks"]["skipped"] == {
+        "left out by stream_maps": 1
+    }
+
+
+def test_a_stream_that_is_not_mapped_is_told_the_name_that_resembles_it(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("public-users"), stream_calls={"pubic-users": "identify"}
+    )
+    assert "(it has 'pubic-users')" in outcome.error
