@@ -17,7 +17,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from singer_sdk.exceptions import MappingError
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import (
+    MAPPER_KEY_PROPERTIES_OPTION,
+    RemoveRecordTransform,
+    SameRecordTransform,
+)
 from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
@@ -32,8 +36,18 @@ from target_customerio.errors import (
 from target_customerio.lookalikes import lookalike
 from target_customerio.reading import LONGEST_NAME, Line, MessageReader
 from target_customerio.rejected import SourceStream
-from target_customerio.sinks import FROM_JSON, LINE, STREAM, StreamSink
-from target_customerio.validation import explained
+from target_customerio.sinks import (
+    ARRIVED,
+    FROM_JSON,
+    INFLOW,
+    LINE,
+    CallSink,
+    Inflow,
+    Origin,
+    StreamSink,
+)
+from target_customerio.stream_maps import DateMap, definitions_of, outline
+from target_customerio.validation import RecordValidator, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,9 +56,11 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
     from target_customerio.run import Run
+    from target_customerio.stream_maps import Definition
 
     _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
-    _Mapping = tuple[_Transform | None, SourceStream, StreamSink]
+    _Mapping = tuple[_Transform | None, Inflow, StreamSink]
+    _Check = Callable[[Mapping[str, Any]], RejectedRecord | None]
 
 REPLACED: Final = (
     "_handle_termination",
@@ -57,10 +73,13 @@ REPLACED: Final = (
 )
 """What of the SDK is replaced that it does not offer to be."""
 
-USED: Final = ("_assert_line_requires", "_config", "_sinks_to_clear")
+USED: Final = ("_assert_line_requires", "_config")
 """What of the SDK is used that it does not offer."""
 
 FILTERED: Final = "left out by stream_maps"
+
+MOST_PATHS: Final = 10
+"""How many parts of a schema a warning names."""
 
 
 class SingerTarget(Target):
@@ -78,6 +97,8 @@ class SingerTarget(Target):
         """
         self._schemas: dict[str, Line] = {}
         self._mappings: dict[str, list[_Mapping]] = {}
+        self._checks: dict[str, _Check | None] = {}
+        self._left_out: dict[str, set[str]] = {}
         self._versions_ignored = False
         super().__init__(**options)
         # Nothing is left for the SDK to drain in parallel.
@@ -141,31 +162,76 @@ class SingerTarget(Target):
             isinstance(stream, str)
             and stream.isprintable()
             and isinstance(schema, dict)
-            and isinstance(schema.get("properties", {}), dict)
+            and isinstance(schema.get("properties") or {}, dict)
             and _is_list_of_names(keys or [])
         ):
             raise InputError("A SCHEMA message is malformed; mend the tap")
-        self._assert_line_requires(schema, requires={"properties"})
         line = self.message_reader.line
         if self._schemas.get(stream) == line:
             return
         try:
-            self.mapper.register_raw_stream_schema(stream, schema, keys)
+            self.mapper.register_raw_stream_schema(
+                stream, outline(schema, keys or ()), keys
+            )
         except (MappingError, ValueError) as error:
             raise SettingsError(
                 f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
                 f"({type(error).__name__})"
             ) from error
-        self._mappings[stream] = [
-            (
-                None if _changes_nothing(stream_map) else stream_map.transform,
-                SourceStream(stream, line, stream_map.stream_alias),
-                self._sink_of(stream_map),
-            )
-            for stream_map in self.mapper.stream_maps[stream]
+        self._mappings[stream] = self._mappings_of(stream, schema, line)
+        self._checks[stream] = self._check_of(stream, schema)
+        self._schemas[stream] = line
+
+    def _mappings_of(
+        self, stream: str, schema: dict[str, Any], line: Line
+    ) -> list[_Mapping]:
+        """Connect a stream with the sinks of the streams that it is mapped to."""
+        stream_maps = self.mapper.stream_maps[stream]
+        definitions = definitions_of(stream, self.mapper.stream_maps_dict)
+        kept = [
+            (stream_map, definition, self._sink_of(stream_map.stream_alias))
+            for stream_map, definition in zip(stream_maps, definitions, strict=True)
             if not isinstance(stream_map, RemoveRecordTransform)
         ]
-        self._schemas[stream] = line
+        is_shared = sum(isinstance(sink, CallSink) for *_, sink in kept) > 1
+        names: list[str] = []
+        mappings: list[_Mapping] = []
+        for stream_map, definition, sink in kept:
+            name = stream_map.stream_alias
+            origin = _origin(
+                SourceStream(stream, line, name),
+                schema,
+                stream_map,
+                definition,
+                # Two expressions may give one stream the same name.
+                mapped_name="\0".join([name] * (names.count(name) + 1)),
+                is_shared=is_shared,
+            )
+            names.append(name)
+            is_same = _changes_nothing(stream_map) or not isinstance(sink, CallSink)
+            transform = None if is_same else stream_map.transform
+            mappings.append((transform, sink.open(origin), sink))
+        return mappings
+
+    def _check_of(self, stream: str, schema: dict[str, Any]) -> _Check | None:
+        """Compile a stream's schema, unless nobody needs it."""
+        is_read = any(isinstance(sink, CallSink) for *_, sink in self._mappings[stream])
+        if not is_read or not self.config.get("validate_records", True):
+            return None
+        validator = RecordValidator(schema)
+        told = self._left_out.setdefault(stream, set())
+        left_out = [path for path in validator.left_out if path not in told]
+        if left_out:
+            told.update(left_out)
+            more = len(left_out) - MOST_PATHS
+            self.logger.warning(
+                "Stream '%s': parts of its schema are not understood, and records are "
+                "not checked against them: %s%s",
+                stream,
+                ", ".join(left_out[:MOST_PATHS]),
+                f" and {more} more" if more > 0 else "",
+            )
+        return validator.rejection_of
 
     def stream_names(self) -> tuple[list[str], list[str]]:
         """Name the streams of the input so far.
@@ -200,20 +266,57 @@ class SingerTarget(Target):
         mappings = self._mappings[name]
         if not mappings:
             self.run.accounts.skip(name, FILTERED)
-        for transform, stream, sink in mappings:
-            context = {STREAM: stream, LINE: line, FROM_JSON: from_json}
+            return
+        check = self._checks[name]
+        if check is not None:
+            error = check(record)
+            if error is not None:
+                self._reject(mappings, record, line, error)
+                return
+        for transform, inflow, sink in mappings:
+            context = {INFLOW: inflow, LINE: line, FROM_JSON: from_json}
             if transform is None:
                 sink.process_record(record, context)
-                continue
-            try:
-                mapped = transform(record)
-            except Exception as error:  # noqa: BLE001 - expressions raise anything
-                sink.reject(stream, line, _unmappable(error))
-                continue
-            if mapped is None:
-                self.run.accounts.skip(stream.title, FILTERED)
             else:
-                sink.process_record(mapped, {**context, FROM_JSON: False})
+                self._map(record, transform, sink, context)
+
+    def _map(
+        self,
+        record: dict[str, Any],
+        transform: _Transform,
+        sink: StreamSink,
+        context: dict[str, Any],
+    ) -> None:
+        """Apply a stream map to a record and hand the result to a sink."""
+        inflow = context[INFLOW]
+        try:
+            mapped = transform(record)
+        except Exception as error:  # noqa: BLE001 - expressions raise anything
+            assert isinstance(sink, CallSink)  # noqa: S101 - others are given no map
+            why = _unmappable(error)
+            sink.reject(record, inflow, context[LINE], why, advise=False)
+            return
+        if mapped is None:
+            self.run.accounts.skip(inflow.stream.title, FILTERED)
+        else:
+            context |= {FROM_JSON: False, ARRIVED: record}
+            sink.process_record(mapped, context)
+
+    @staticmethod
+    def _reject(
+        mappings: list[_Mapping],
+        record: dict[str, Any],
+        line: Line,
+        error: RejectedRecord,
+    ) -> None:
+        """Put aside a record that does not fit its schema, however often it is mapped.
+
+        In the file of rejected records twice, it would be delivered twice.
+        """
+        for _, inflow, sink in mappings:
+            if isinstance(sink, CallSink):
+                sink.reject(record, inflow, line, error)
+                return
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Queue a state behind everything that came before it."""
@@ -255,15 +358,9 @@ class SingerTarget(Target):
         )
         self.message_reader.stop()
 
-    def _sink_of(self, stream_map: StreamMap) -> StreamSink:
-        sink = self.get_sink(
-            stream_map.stream_alias,
-            schema=stream_map.transformed_schema,
-            key_properties=stream_map.transformed_key_properties,
-        )
-        # A stream whose SCHEMA changes again and again would keep all its sinks.
-        while self._sinks_to_clear:
-            self._sinks_to_clear.pop().clean_up()
+    def _sink_of(self, name: str) -> StreamSink:
+        """Return the one sink of a stream, which outlives changes of the schema."""
+        sink = self.get_sink(name, schema={"properties": {}}, key_properties=[])
         assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
         return sink
 
@@ -290,6 +387,27 @@ def _changes_nothing(stream_map: StreamMap) -> bool:
     return (
         isinstance(stream_map, SameRecordTransform)
         and not stream_map.flattening_enabled
+    )
+
+
+def _origin(
+    stream: SourceStream,
+    schema: Mapping[str, Any],
+    stream_map: StreamMap,
+    definition: Definition,
+    **names: Any,  # noqa: ANN401 - the rest of an origin
+) -> Origin:
+    """Say what a sink has to know of a stream."""
+    keys = stream_map.transformed_key_properties or ()
+    return Origin(
+        stream=stream,
+        schema=schema,
+        key_properties=tuple(keys),
+        key_is_mapped=MAPPER_KEY_PROPERTIES_OPTION in definition,
+        map_dates=(
+            None if _changes_nothing(stream_map) else DateMap(definition, stream_map)
+        ),
+        **names,
     )
 
 

@@ -7,36 +7,84 @@ throttles and tries again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from msgspec import Struct
 from singer_sdk.sinks import BatchSink
 from ulid import ULID
 
 from target_customerio.accounts import MISSING_KEY
 from target_customerio.conversion.by_type import converter_of
 from target_customerio.conversion.converter import TURNED_OFF
-from target_customerio.conversion.fields import METADATA_PREFIX
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
 from target_customerio.misfit import FirstRecords
 from target_customerio.run import Run
-from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from singer_sdk.target_base import Target
 
+    from target_customerio.conversion.attributes import DateTree
+    from target_customerio.conversion.by_type import ConverterByType
+    from target_customerio.conversion.converter import Converter
     from target_customerio.conversion.fields import StreamCall
     from target_customerio.reading import Line
     from target_customerio.rejected import SourceStream
 
-STREAM, LINE, FROM_JSON = "stream", "line", "from_json"
-"""Where the context of a record holds its stream's source and its line, and whether the
-record is just what a JSON decoder made of that line."""
+INFLOW, LINE, FROM_JSON, ARRIVED = "inflow", "line", "from_json", "arrived"
+"""Where the context of a record holds its inflow, its line, whether the record is just
+what a JSON decoder made of that line, and the record before stream maps changed it."""
 
 COUNTED_AT_ONCE = 100
 """Records of which the SDK's metric learns at once."""
+
+NO_KEY = "the stream has no key properties"
+NULL_KEY = "a key property is null"
+DOUBLES = (
+    "events have no messageId, and {why}: read again, they are sent again as new "
+    "events. Give the stream a primary key in the tap, or set stream_maps with "
+    '"messageId": "\'{stream}-\' + str(id)", where id is what identifies a row'
+)
+
+
+class Origin(Struct, frozen=True, eq=False):
+    """What a sink knows about one of the tap's streams, as its last SCHEMA says.
+
+    Attributes:
+        stream: The stream.
+        schema: Its JSON schema, before stream maps and flattening.
+        key_properties: Its primary key; after stream maps where these set it.
+        key_is_mapped: Whether stream maps set the primary key.
+        mapped_name: The name after stream maps, different for each stream that the
+            tap's stream is mapped to.
+        is_shared: Whether the tap's stream is mapped to several streams.
+        map_dates: Makes the dates of mapped records from those of the schema.
+    """
+
+    stream: SourceStream
+    schema: Mapping[str, Any]
+    key_properties: tuple[str, ...] = ()
+    key_is_mapped: bool = False
+    mapped_name: str = ""
+    is_shared: bool = False
+    map_dates: Callable[[DateTree], DateTree] | None = None
+
+
+class Inflow(Struct, frozen=True, eq=False):
+    """The way of one of the tap's streams into a sink.
+
+    Attributes:
+        stream: The stream.
+        key_properties: Its primary key.
+        converter: Converts its records.
+    """
+
+    stream: SourceStream
+    key_properties: tuple[str, ...] = ()
+    converter: Converter | ConverterByType | None = None
 
 
 def run_of(target: Target) -> Run:
@@ -83,16 +131,19 @@ class StreamSink(BatchSink):
         self._counts = self._run.accounts.summary.streams[stream_name]
         self._unmetered = 0
 
-    def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
-        """Put aside a record that could not be mapped.
+    def open(self, origin: Origin) -> Inflow:
+        """Prepare to take the records of one of the tap's streams.
 
         Args:
-            stream: The record's stream.
-            line: The record as it arrived.
-            error: What is wrong with it.
+            origin: The stream.
+
+        Returns:
+            What the context of its records holds as :data:`INFLOW`.
         """
-        self._counts.read += 1
-        self._run.reject(stream, line, error)
+        return Inflow(origin.stream)
+
+    def get_validator(self) -> None:
+        """Check nothing: records are validated before stream maps."""
 
     def clean_up(self) -> None:
         """Let go of everything, once the metric is complete."""
@@ -133,27 +184,34 @@ class CallSink(StreamSink):
             key_properties: Its primary key.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        self._keys = tuple(self.key_properties)
         self._first_records = FirstRecords(stream_name)
-        rule = self._run.settings.streams.rule_of(stream_name)
-        self._converter = converter_of(
+        self._told: set[str] = set()
+        self._has_drawn = False
+
+    def open(self, origin: Origin) -> Inflow:
+        """Prepare to convert the records of one of the tap's streams.
+
+        Args:
+            origin: The stream.
+
+        Returns:
+            What the context of its records holds as :data:`INFLOW`.
+        """
+        rule = self._run.settings.streams.rule_of(self.stream_name)
+        converter = converter_of(
             self.call,
-            stream=stream_name,
-            schema=self.schema,
-            key_properties=self.key_properties,
+            stream=origin.stream.name,
+            mapped_stream=origin.mapped_name,
+            is_shared=origin.is_shared,
+            schema=origin.schema,
+            map_dates=origin.map_dates,
+            key_properties=origin.key_properties,
+            key_is_mapped=origin.key_is_mapped,
             settings=rule.conversion if rule else None,
-            draw=draw_ulid,
+            draw=partial(self._draw, NO_KEY if not origin.key_properties else NULL_KEY),
             notify=self._warn,
         )
-
-    def get_validator(self) -> RecordValidator | None:
-        """Compile the stream's schema, unless records are not to be validated."""
-        self._record_validator = (
-            RecordValidator(self.stream_name, _without_metadata(self.schema))
-            if self.validate_schema
-            else None
-        )
-        return self._record_validator
+        return Inflow(origin.stream, origin.key_properties, converter)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Convert a record and hand the operation to the run.
@@ -166,31 +224,66 @@ class CallSink(StreamSink):
         if self._unmetered == COUNTED_AT_ONCE:
             self._meter()
         self._counts.read += 1
-        stream, line = context[STREAM], context[LINE]
+        inflow, line = context[INFLOW], context[LINE]
         try:
-            self._check(record)
-            operation = self._converter.convert(record, from_json=context[FROM_JSON])
+            _require(inflow.key_properties, record)
+            operation = inflow.converter.convert(
+                record, from_json=context[FROM_JSON], arrived=context.get(ARRIVED)
+            )
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
             else:
-                self._run.take(stream, line, operation)
+                self._run.take(inflow.stream, line, operation)
         except RejectedRecord as error:
-            if self._converter.turns_off(record):
-                self._counts.skipped[TURNED_OFF.reason] += 1
-                return
-            self._run.reject(stream, line, error)
-            self._help(record, error)
+            self._put_aside(record, inflow, line, error)
         else:
             self._first_records.done = True
 
-    def _check(self, record: Mapping[str, Any]) -> None:
-        for name in self._keys:
-            if name not in record:
-                raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
-        if self._record_validator is not None:
-            error = self._record_validator.rejection_of(record)
-            if error is not None:
-                raise error
+    def reject(
+        self,
+        record: Mapping[str, Any],
+        inflow: Inflow,
+        line: Line,
+        error: RejectedRecord,
+        *,
+        advise: bool = True,
+    ) -> None:
+        """Put aside a record that did not come as far as its conversion.
+
+        Args:
+            record: The record as it arrived.
+            inflow: Where it comes from.
+            line: Its line.
+            error: What is wrong with it.
+            advise: Whether advice about its columns can help.
+        """
+        self._counts.read += 1
+        self._put_aside(record, inflow, line, error, advise=advise)
+
+    def _put_aside(
+        self,
+        record: Mapping[str, Any],
+        inflow: Inflow,
+        line: Line,
+        error: RejectedRecord,
+        *,
+        advise: bool = True,
+    ) -> None:
+        """Reject a record, unless it is not meant for Customer.io."""
+        converter = inflow.converter
+        if converter is not None and converter.turns_off(record):
+            self._counts.skipped[TURNED_OFF.reason] += 1
+            return
+        self._run.reject(inflow.stream, line, error)
+        if advise:
+            self._help(record, error)
+
+    def _draw(self, why: str) -> str:
+        """Draw the id of an event that will have another one when it is read again."""
+        if not self._has_drawn:
+            self._has_drawn = True
+            self._warn(DOUBLES.format(why=why, stream=self.stream_name))
+        return draw_ulid()
 
     def _help(self, record: Mapping[str, Any], error: RejectedRecord) -> None:
         if not self._first_records.done:
@@ -199,6 +292,10 @@ class CallSink(StreamSink):
                 self._warn(advice)
 
     def _warn(self, notice: str) -> None:
+        """Tell the user something about the stream, once."""
+        if notice in self._told:
+            return
+        self._told.add(notice)
         self.logger.warning("Stream '%s': %s", self.stream_name, notice)
 
 
@@ -253,9 +350,6 @@ class ByTypeSink(CallSink):
 class IgnoredSink(StreamSink):
     """Drops the records of a stream that no rule names, and counts them."""
 
-    def get_validator(self) -> None:
-        """Check nothing."""
-
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
         """Count a record.
 
@@ -267,29 +361,15 @@ class IgnoredSink(StreamSink):
         self._run.accounts.skip(self.stream_name, "unmapped stream")
 
 
+def _require(names: Sequence[str], record: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in record:
+            raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
+
+
 def draw_ulid() -> str:
     """Draw a ULID that no record will ever have again."""
     return str(ULID())
-
-
-def _without_metadata(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let any ``_sdc_`` column pass, also where a schema admits no others.
-
-    Taps add them as they please, and nothing of them is sent.
-    """
-    properties = schema.get("properties") or {}
-    return {
-        **schema,
-        "properties": {
-            name: rule
-            for name, rule in properties.items()
-            if not name.startswith(METADATA_PREFIX)
-        },
-        "patternProperties": {
-            **(schema.get("patternProperties") or {}),
-            f"^{METADATA_PREFIX}": {},
-        },
-    }
 
 
 SINKS: Final[dict[StreamCall, type[CallSink]]] = {

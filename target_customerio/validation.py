@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
-from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
+from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
-from target_customerio.errors import InputError, RejectedRecord
+from target_customerio.errors import RejectedRecord
+from target_customerio.readable_schemas import Understood, of_draft_7, with_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,29 +58,30 @@ def _types(rule: str | Sequence[str]) -> str:
 
 
 class RecordValidator(BaseJSONSchemaValidator):
-    """Checks records against their stream's schema, compiled once."""
+    """Checks records against their stream's schema, compiled once.
 
-    def __init__(self, stream: str, schema: dict[str, Any]) -> None:
+    Attributes:
+        left_out: The paths of those parts of the schema that cannot be compiled.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
         """Compile a stream's schema.
 
         Args:
-            stream: The stream's name.
-            schema: Its JSON schema, of draft 7 like the SDK's.
-
-        Raises:
-            InvalidSchemaError: It is no JSON schema.
+            schema: Its JSON schema, of draft 7 like the SDK's, or of an earlier one.
         """
         super().__init__(schema)
-        try:
-            self._compiled = jsonschema_rs.Draft7Validator(
-                schema, validate_formats=False, offline=True
-            )
-        except (ValueError, jsonschema_rs.ReferencingError) as error:
-            raise InvalidSchemaError(
-                f"The SCHEMA of stream {stream!r} is no JSON schema of draft 7; "
-                "mend the tap, or its catalog"
-            ) from error
-        self._fits = self._compiled.is_valid
+        self.left_out: list[str] = []
+        compiled = _compiled(with_metadata(of_draft_7(schema)))
+        if compiled is None:
+            simple = with_metadata(of_draft_7(schema, with_ids=False))
+            compiled = _compiled(simple)
+        if compiled is None:
+            understood = Understood(simple, lambda part: _compiled(part) is not None)
+            self.left_out = understood.left_out
+            compiled = jsonschema_rs.Draft7Validator(understood.schema)
+        self._compiled = compiled
+        self._fits = compiled.is_valid
 
     def validate(self, record: dict[str, Any]) -> None:
         """Check a record the SDK's way.
@@ -111,8 +113,13 @@ class RecordValidator(BaseJSONSchemaValidator):
             return RejectedRecord("invalid_type", "", "a value has no form in JSON")
 
 
-class InvalidSchemaError(InputError, InvalidJSONSchema):
-    """A SCHEMA message does not hold a JSON schema."""
+def _compiled(schema: Any) -> jsonschema_rs.Draft7Validator | None:  # noqa: ANN401 - any JSON
+    try:
+        return jsonschema_rs.Draft7Validator(
+            schema, validate_formats=False, offline=True
+        )
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return None
 
 
 def _rejection(errors: Iterator[jsonschema_rs.ValidationError]) -> RejectedRecord:

@@ -38,13 +38,18 @@ class ConverterByType:
         self._converters: dict[CallName, Converter] = {}
 
     def convert(
-        self, record: Mapping[str, JSON], *, from_json: bool = False
+        self,
+        record: Mapping[str, JSON],
+        *,
+        from_json: bool = False,
+        arrived: Mapping[str, JSON] | None = None,
     ) -> Operation | Skipped:
         """Convert a record.
 
         Args:
             record: The record; it is not changed.
             from_json: Whether it is just what a JSON decoder made of valid JSON.
+            arrived: The record as it was before stream maps changed it.
 
         Returns:
             The operation that it becomes, or why it becomes none.
@@ -55,7 +60,9 @@ class ConverterByType:
         name = _type_of(record)
         call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
         if call is not None:
-            return self._converter(call).convert(record, from_json=from_json)
+            return self._converter(call).convert(
+                record, from_json=from_json, arrived=arrived
+            )
         if self.turns_off(record):
             return TURNED_OFF
         if name is None:

@@ -18,6 +18,7 @@ from target_customerio.errors import RejectedRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from target_customerio.conversion.attributes import DateTree
     from target_customerio.conversion.fields import CallName
     from target_customerio.operations import JSON, Operation
 
@@ -38,8 +39,12 @@ class Converter:
         call: CallName,
         *,
         stream: str = "",
+        mapped_stream: str | None = None,
+        is_shared: bool = False,
         schema: Mapping[str, Any] | None = None,
+        map_dates: Callable[[DateTree], DateTree] | None = None,
         key_properties: Sequence[str] = (),
+        key_is_mapped: bool = False,
         settings: ConversionSettings | None = None,
         draw: Callable[[], str],
         notify: Notices | Callable[[str], None] = _say_nothing,
@@ -48,9 +53,13 @@ class Converter:
 
         Args:
             call: The call that the stream's records are.
-            stream: The stream's name.
-            schema: The stream's JSON schema.
+            stream: The stream's name in the tap.
+            mapped_stream: The stream's name after stream maps, if another.
+            is_shared: Whether the tap's stream is mapped to several streams.
+            schema: The stream's JSON schema, as the tap says it.
+            map_dates: Makes the dates of mapped records from those of the schema.
             key_properties: The stream's primary key.
+            key_is_mapped: Whether stream maps have set the primary key.
             settings: The settings; the defaults if left out.
             draw: Draws the id of an event that nothing is known by.
             notify: Is told, once each, what the user should know about the stream.
@@ -61,12 +70,20 @@ class Converter:
         self._layout = Layout(
             CALL_KINDS[call],
             schema or {},
+            map_dates=map_dates,
             separators=dict.fromkeys(
                 (DEFAULT_SEPARATOR, settings.flattening_separator)
             ),
             on_bad_context=self._notices.bad_context,
         )
-        event_ids = EventIds(stream, key_properties, draw)
+        event_ids = EventIds(
+            stream,
+            key_properties,
+            draw,
+            mapped_stream=mapped_stream,
+            is_shared=is_shared,
+            key_is_mapped=key_is_mapped,
+        )
         self._stream, self._json_stream = (
             Stream(
                 settings=settings,
@@ -81,7 +98,11 @@ class Converter:
         self._convert: Final = CALLS[call]
 
     def convert(
-        self, record: Mapping[str, JSON], *, from_json: bool = False
+        self,
+        record: Mapping[str, JSON],
+        *,
+        from_json: bool = False,
+        arrived: Mapping[str, JSON] | None = None,
     ) -> Operation | Skipped:
         """Convert a record.
 
@@ -89,6 +110,7 @@ class Converter:
             record: The record; it is not changed.
             from_json: Whether it is just what a JSON decoder made of valid JSON. If
                 so, some of the operation's attributes may be encoded already.
+            arrived: The record as it was before stream maps changed it.
 
         Returns:
             The operation that it becomes, or why it becomes none.
@@ -100,6 +122,7 @@ class Converter:
             call = self._layout.read(record)
             if call is None:
                 return TURNED_OFF
+            call.arrived = arrived
             stream = self._json_stream if from_json else self._stream
             operation = self._convert(call, stream)
         except RecursionError:

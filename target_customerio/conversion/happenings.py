@@ -71,6 +71,7 @@ def happening(
     name: str,
     call: Call,
     stream: Stream,
+    known_as: str,
 ) -> _Happening:
     """Make the operation of something that somebody did.
 
@@ -79,6 +80,7 @@ def happening(
         name: Its name.
         call: The call.
         stream: The stream that the record belongs to.
+        known_as: What the event's id depends on: the call, and the name in it.
 
     Returns:
         The operation.
@@ -89,7 +91,7 @@ def happening(
     person = _anybody.find(call) or _anybody.require(call)
     return kind(
         identifiers=person,
-        id=stream.event_ids.of(call),
+        id=stream.event_ids.of(call, known_as),
         name=_cut(name) if "anonymous_id" in person else name,
         timestamp=time_of(call),
         attributes=stream.cleaner.encoded(call.body, call.dates),

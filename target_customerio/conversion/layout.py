@@ -68,6 +68,7 @@ class Call(Struct, gc=False):
         field_dates: Which of the record's own fields the schema types as dates.
         shape: What the record has in common with others.
         record: The record itself.
+        arrived: The record before stream maps, where these have changed it.
     """
 
     fields: dict[str, JSON]
@@ -78,6 +79,7 @@ class Call(Struct, gc=False):
     shape: Shape
     record: Mapping[str, JSON]
     _opened: dict[str, Attributes]
+    arrived: Mapping[str, JSON] | None = None
 
     @property
     def traits(self) -> Attributes:
@@ -157,6 +159,7 @@ class Layout:
         call: CallKind,
         schema: Mapping[str, Any],
         *,
+        map_dates: Callable[[DateTree], DateTree] | None = None,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
         on_bad_context: Callable[[], None] = _say_nothing,
     ) -> None:
@@ -164,7 +167,8 @@ class Layout:
 
         Args:
             call: The call that the stream's records are.
-            schema: The stream's JSON schema.
+            schema: The stream's JSON schema, as the tap says it.
+            map_dates: Makes the dates of mapped records from those of the schema.
             separators: What joins the names of flattened columns.
             on_bad_context: Is called where a ``context`` is no object.
         """
@@ -173,7 +177,8 @@ class Layout:
         self._on_bad_context = on_bad_context
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._columns = Columns(call, separators)
-        self._dates = _with_reserved(dates_of_schema(schema))
+        dates: DateTree = dates_of_schema(schema)
+        self._dates = _with_reserved(dates if map_dates is None else map_dates(dates))
         self._body_dates = self._dates_of(self._body)
         traits = next(
             filter(None, map(self._dates_of("context").get, spellings("traits"))), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,10 +48,6 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
         b'{"type": "RECORD", "stream": "identifies", "record": ["SECRET"]}',
         ["RECORD"],
     ),
-    "a SCHEMA without properties": (
-        b'{"type": "SCHEMA", "stream": "tracks", "schema": {}, "key_properties": []}',
-        ["properties"],
-    ),
     "a SCHEMA without a schema": (b'{"type": "SCHEMA", "stream": "a"}', ["schema"]),
     "a SCHEMA without a stream": (
         b'{"type": "SCHEMA", "schema": {"properties": {}}}',
@@ -60,13 +56,6 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
     "a SCHEMA whose properties are no object": (
         b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": ["SECRET"]}}',
         ["SCHEMA"],
-    ),
-    "a SCHEMA that is no JSON schema": (
-        (
-            b'{"type": "SCHEMA", "stream": "tracks", "key_properties": [],'
-            b'"schema": {"properties": {"a": {"type": "SECRET"}}}}'
-        ),
-        ["'tracks'", "JSON schema"],
     ),
     "a SCHEMA whose keys are no list": (
         (
@@ -176,6 +165,71 @@ def test_unmapped_streams_can_be_ignored_and_are_counted(
     invoices = outcome.table["invoices"]
     assert (invoices["read"], invoices["rejected"]) == (2, 0)
     assert list(invoices["skipped"].values()) == [2]
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": None}])
+@pytest.mark.parametrize("stream", ["identifies", "invoices"])
+def test_a_schema_without_properties_is_fine(
+    stream: str, schema: dict[str, Any], terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": []},
+        singer.record(stream, userId="ada"),
+        unmapped_streams="ignore",
+    )
+    assert (outcome.code, outcome.errors) == (0, [])
+    people = {"identifies": ["id:ada"], "invoices": []}[stream]
+    assert list(outcome.workspace["people"]) == people
+
+
+def test_a_schema_without_properties_can_be_mapped_and_may_have_keys(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        {
+            "type": "SCHEMA",
+            "stream": "users",
+            "schema": {"type": "object"},
+            "key_properties": ["id"],
+        },
+        singer.record("users", id="ada", plan="pro"),
+        stream_calls={"users": "identify"},
+        stream_maps={"users": {"userId": "id"}},
+    )
+    assert (outcome.code, outcome.errors) == (0, [])
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+def test_what_of_a_schema_is_not_understood_is_left_out_with_one_warning(
+    terminal: Terminal, singer: Singer
+) -> None:
+    columns = {
+        "userId": {"type": "string"},
+        "a": {"type": SECRET},
+        "b": {"$ref": f"https://example.com/{SECRET}.json"},
+        "c": {"pattern": rf"{SECRET}\Z"},
+    }
+    more = {**columns, "d": {"pattern": f"(?P<x>{SECRET})"}}
+    outcome = terminal.run(
+        singer.schema("identifies", columns),
+        singer.record("identifies", userId="ada", a=1, b=1, c="1"),
+        singer.record("identifies", userId=5),
+        singer.schema("identifies", columns, keys=["userId"]),
+        singer.record("identifies", userId="bo"),
+        singer.schema("identifies", more),
+        singer.record("identifies", userId="cleo", d="2"),
+        on_rejected="continue",
+    )
+    assert list(outcome.workspace["people"]) == ["id:ada", "id:bo", "id:cleo"]
+    assert [each["record"] for each in outcome.rejected] == [{"userId": 5}]
+    first, second = [
+        line for line in outcome.lines("WARNING") if "not understood" in line
+    ]
+    paths = "properties.a.type, properties.b.$ref, properties.c.pattern"
+    assert "Stream 'identifies'" in first
+    assert first.endswith(f": {paths}")
+    assert second.endswith(": properties.d.pattern")
+    assert SECRET not in outcome.stderr
 
 
 def test_blank_lines_and_activate_version_harm_nothing(

@@ -93,7 +93,7 @@ def content(call: Call, stream: Stream) -> PersonContentReport:
     return PersonContentReport(
         identifiers=_viewer.require(call),
         action=action,
-        id=stream.event_ids.of(call),
+        id=stream.event_ids.of(call, f"content:{action}"),
         name=action,
         timestamp=time_of(call),
         attributes=stream.cleaner.attributes(

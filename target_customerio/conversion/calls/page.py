@@ -34,4 +34,4 @@ def convert(call: Call, stream: Stream) -> PersonPage:
     )
     if name is None:
         raise RejectedRecord("required", "name", "a page view has a name or a URL")
-    return happening(PersonPage, name, call, stream)
+    return happening(PersonPage, name, call, stream, f"page:{name}")

@@ -38,9 +38,10 @@ def convert(call: Call, stream: Stream) -> PersonScreen | PersonEvent:
         or name_of(call.fields.get("event"), "event")
         or name_of(lookup(call.body, "name"), "properties.name")
     )
+    known_as = f"screen:{name or NAMELESS}"
     if stream.settings.screen_events == "viewed_event":
         viewed = VIEWED_EVENT.format(name or NAMELESS)
-        return happening(PersonEvent, viewed, call, stream)
+        return happening(PersonEvent, viewed, call, stream, known_as)
     if name is None:
         raise RejectedRecord("required", "name", "a screen view has a name")
-    return happening(PersonScreen, name, call, stream)
+    return happening(PersonScreen, name, call, stream, known_as)

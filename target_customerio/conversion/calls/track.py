@@ -36,7 +36,7 @@ def convert(call: Call, stream: Stream) -> Operation | Skipped:
         operation = ACTIONS[action].act(call, stream)
         if operation is not None:
             return operation
-    return happening(PersonEvent, name, call, stream)
+    return happening(PersonEvent, name, call, stream, f"track:{name}")
 
 
 def _name(call: Call) -> str:

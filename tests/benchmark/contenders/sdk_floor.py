@@ -15,7 +15,7 @@ class IdleSink(BatchSink):
     """Takes records, and does nothing with them."""
 
     def get_validator(self) -> RecordValidator:
-        return RecordValidator(self.stream_name, self.schema)
+        return RecordValidator(self.schema)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Do nothing."""

@@ -1,0 +1,229 @@
+"""JSON schemas as taps write them, made into what draft 7 can check.
+
+Taps write several drafts, sometimes in one schema, and regular expressions of Python.
+What draft 7 has another form for is put into it. What cannot be understood is left out,
+so that it checks nothing: never does a record fail because of what was left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from target_customerio.conversion.fields import METADATA_PREFIX
+from target_customerio.json_schemas import UnresolvableError, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Schema: TypeAlias = Any
+"""A schema, or something in its place that is none: any JSON."""
+
+NOT_CHECKED: Final = frozenset(
+    {
+        "$comment",
+        "$schema",
+        "contentEncoding",
+        "contentMediaType",
+        "default",
+        "description",
+        "examples",
+        "format",
+        "readOnly",
+        "title",
+        "writeOnly",
+    }
+)
+"""Keywords that no record is checked against, whatever stands there."""
+
+BY_NAME: Final = frozenset(
+    {"$defs", "definitions", "dependencies", "patternProperties", "properties"}
+)
+"""Keywords with schemas by name."""
+
+LISTS: Final = frozenset({"allOf", "anyOf", "items", "oneOf"})
+"""Keywords with a list of schemas, or with one."""
+
+SINGLE: Final = frozenset(
+    {
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "else",
+        "if",
+        "not",
+        "propertyNames",
+        "then",
+    }
+)
+"""Keywords with one schema."""
+
+REVERSED: Final = ("else", "if", "not", "then")
+"""Keywords under which less to check would let fewer records pass."""
+
+BOUNDS: Final = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
+"""Keywords that draft 4 has as a boolean beside a bound."""
+
+METADATA: Final = "^" + "".join(
+    f"[{character}{character.upper()}]" if character.isalpha() else character
+    for character in METADATA_PREFIX
+)
+"""The pattern of the columns that taps add as they please; nothing of them is sent."""
+
+
+def of_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
+    """Put a schema's older forms into those of draft 7.
+
+    Args:
+        schema: The schema.
+        with_ids: Keep what names schemas, to which references may be relative.
+
+    Returns:
+        A new schema.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    found = {
+        keyword: _below(
+            keyword, value, "", lambda _, part: of_draft_7(part, with_ids=with_ids)
+        )
+        for keyword, value in schema.items()
+        if keyword not in NOT_CHECKED and (with_ids or keyword != "$id")
+    }
+    for exclusive, bound in BOUNDS.items():
+        is_exclusive = found.get(exclusive)
+        if isinstance(is_exclusive, bool):
+            del found[exclusive]
+        if is_exclusive is True and bound in found:
+            found[exclusive] = found.pop(bound)
+    if isinstance(found.get("required"), bool):
+        del found["required"]
+    required = _required_columns(schema)
+    if required:
+        found["required"] = [*found.get("required", ()), *required]
+    return found
+
+
+def _required_columns(schema: dict[str, Schema]) -> list[str]:
+    """List the columns that draft 3 says to be required, in the columns themselves."""
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if not isinstance(properties, dict) or not isinstance(required, (bool, list)):
+        return []
+    known = required if isinstance(required, list) else []
+    return [
+        name
+        for name, column in properties.items()
+        if isinstance(column, dict)
+        and column.get("required") is True
+        and name not in known
+    ]
+
+
+def with_metadata(schema: dict[str, Schema]) -> dict[str, Schema]:
+    """Let the columns of Singer's bookkeeping pass, also where no others may.
+
+    Args:
+        schema: The schema of a stream.
+
+    Returns:
+        A new schema.
+    """
+    found = {**schema}
+    for keyword, more in (("properties", {}), ("patternProperties", {METADATA: True})):
+        columns = schema.get(keyword)
+        if columns is None or isinstance(columns, dict):
+            found[keyword] = {
+                name: column
+                for name, column in (columns or {}).items()
+                if not name.lower().startswith(METADATA_PREFIX)
+            } | more
+    return found
+
+
+class Understood:
+    """What of a schema can be compiled.
+
+    Attributes:
+        schema: The schema without the other parts.
+        left_out: The paths of the other parts.
+    """
+
+    def __init__(self, schema: Schema, compiles: Callable[[Schema], bool]) -> None:
+        """Try the parts of a schema, one after the other.
+
+        Args:
+            schema: The schema, of which some part does not compile.
+            compiles: Tells whether a schema does.
+        """
+        self._compiles = compiles
+        self._root = schema
+        self.left_out: list[str] = []
+        self.schema = self._part("", schema)
+        if not compiles(self.schema):
+            self.schema, self.left_out = True, ["the whole schema"]
+
+    def _part(self, path: str, schema: Schema) -> Schema:
+        """Return what of a part can be compiled."""
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, dict):
+            self.left_out.append(path)
+            return True
+        found = {}
+        for keyword, value in schema.items():
+            way = f"{path}.{keyword}" if path else keyword
+            if keyword in REVERSED or not self._is_understood(keyword, value):
+                self.left_out.append(way)
+                continue
+            found[keyword] = _below(keyword, value, way, self._part)
+        self._leave_out_patterns(path, found)
+        if "oneOf" in found:
+            # More than one may match where less is checked.
+            one_of = {"anyOf": found.pop("oneOf")}
+            found["allOf"] = [*found.get("allOf", ()), one_of]
+        return found
+
+    def _is_understood(self, keyword: str, value: Schema) -> bool:
+        """Tell whether a keyword can be kept, whatever becomes of schemas below it."""
+        if keyword == "$ref":
+            try:
+                return isinstance(target_of(value, self._root), (dict, bool))
+            except UnresolvableError:
+                return False
+        if keyword in BY_NAME:
+            return isinstance(value, dict)
+        if keyword in SINGLE or (keyword in LISTS and isinstance(value, dict)):
+            return True
+        if keyword in LISTS and isinstance(value, list):
+            return bool(value) or keyword == "items"
+        return self._compiles({keyword: value})
+
+    def _leave_out_patterns(self, path: str, found: dict[str, Schema]) -> None:
+        """Leave out patterns of names that do not compile."""
+        patterns = found.get("patternProperties", {})
+        unknown = [
+            pattern for pattern in patterns if not self._compiles({"pattern": pattern})
+        ]
+        for pattern in unknown:
+            del patterns[pattern]
+            self.left_out.append(f"{path}.patternProperties.{pattern}".lstrip("."))
+        if unknown:
+            # What the pattern allows would be among the others.
+            found.pop("additionalProperties", None)
+
+
+def _below(
+    keyword: str, value: Schema, path: str, change: Callable[[str, Schema], Schema]
+) -> Schema:
+    """Change the schemas below a keyword, and nothing else."""
+    if keyword in BY_NAME and isinstance(value, dict):
+        return {
+            name: part
+            if keyword == "dependencies" and isinstance(part, list)
+            else change(f"{path}.{name}", part)
+            for name, part in value.items()
+        }
+    if keyword in LISTS and isinstance(value, list):
+        return [change(f"{path}.{index}", part) for index, part in enumerate(value)]
+    if keyword in SINGLE or (keyword in LISTS and isinstance(value, dict)):
+        return change(path, value)
+    return value

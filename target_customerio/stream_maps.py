@@ -1,0 +1,194 @@
+"""What stream maps and flattening mean for a stream's key and dates.
+
+The SDK applies both to the records. It also guesses a type for each expression, and
+flattens schemas in a way that fails on many; its guesses are not used. Records are
+validated before stream maps, and their dates are followed through them here.
+"""
+
+from __future__ import annotations
+
+import ast
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from singer_sdk.mapper import (
+    MAPPER_ALIAS_OPTION,
+    MAPPER_ELSE_OPTION,
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    MAPPER_SOURCE_OPTION,
+)
+
+from target_customerio.conversion.attributes import Dated
+from target_customerio.json_schemas import branches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from singer_sdk.mapper import StreamMap
+
+    from target_customerio.conversion.attributes import DateTree
+
+    _Dates: TypeAlias = DateTree | Dated
+
+Definition: TypeAlias = "Mapping[str, Any]"
+"""What the setting says of one stream: an expression for each column, and options."""
+
+OPTIONS: Final = frozenset(
+    {
+        MAPPER_ALIAS_OPTION,
+        MAPPER_ELSE_OPTION,
+        MAPPER_FILTER_OPTION,
+        MAPPER_KEY_PROPERTIES_OPTION,
+        MAPPER_SOURCE_OPTION,
+    }
+)
+WHOLE_RECORD: Final = frozenset({"record", "_"})
+"""What an expression calls the record as it arrived."""
+
+
+def outline(schema: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Say of a schema only what the SDK needs to apply stream maps and flattening.
+
+    Args:
+        schema: The stream's schema, which may be anything that taps write.
+        keys: The stream's primary key.
+
+    Returns:
+        A schema that knows the columns, and which of them are objects with columns.
+    """
+    found = _outline(schema, schema, depth=0)
+    columns = found.setdefault("properties", {})
+    for key in keys:
+        columns.setdefault(key, {"type": "string"})
+    return found
+
+
+def _outline(
+    schema: Any,  # noqa: ANN401 - a schema is any JSON
+    root: Mapping[str, Any],
+    depth: int,
+) -> dict[str, Any]:
+    columns = {
+        name: _outline(column, root, depth + 1)
+        for branch in (branches(schema, root) if depth < DEEPEST else ())
+        if isinstance(branch.get("properties"), dict)
+        for name, column in branch["properties"].items()
+    }
+    if columns or not depth:
+        return {"type": "object", "properties": columns}
+    return {"type": "string"}
+
+
+DEEPEST: Final = 30
+"""Levels of objects that are outlined; schemas may refer to themselves."""
+
+
+def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definition]:
+    """Find what the setting says of a stream, as the SDK does.
+
+    Args:
+        stream: The stream's name in the tap.
+        stream_maps: The setting.
+
+    Returns:
+        One definition for each stream that it is mapped to, in the SDK's order.
+    """
+    found: list[Definition] = [{}]
+    for name, value in stream_maps.items():
+        definition = value if isinstance(value, dict) else {}
+        source = definition.get(MAPPER_SOURCE_OPTION, name)
+        if not (stream == source or fnmatch(stream, source)):
+            continue
+        if MAPPER_SOURCE_OPTION in definition:
+            found.append(definition)
+        else:
+            found[0] = definition
+    return found
+
+
+class DateMap:
+    """Follows dates through the stream map of one stream, and through flattening."""
+
+    def __init__(self, definition: Definition, stream_map: StreamMap) -> None:
+        """Learn what happens to the records.
+
+        Args:
+            definition: What the setting says of the stream.
+            stream_map: What the SDK makes of it.
+        """
+        self._columns = {
+            name: expression
+            for name, expression in definition.items()
+            if name not in OPTIONS
+        }
+        self._keeps_others = MAPPER_ELSE_OPTION not in definition
+        self._keys = stream_map.transformed_key_properties or ()
+        self._stream_map = stream_map
+
+    def __call__(self, dates: DateTree) -> DateTree:
+        """Return the dates of mapped records.
+
+        Args:
+            dates: The dates of the records as they arrive.
+
+        Returns:
+            A tree of the same kind.
+        """
+        mapped = {
+            name: dated
+            for name, dated in dates.items()
+            if self._keeps_others or name in self._keys
+        }
+        for column, expression in self._columns.items():
+            mapped.pop(column, None)
+            found = _dates_of(_parsed(expression), dates, column)
+            if found:
+                mapped[column] = found
+        if self._stream_map.flattening_enabled:
+            flat = self._stream_map.flatten_record(mapped)
+            mapped |= {
+                name: dated for name, dated in flat.items() if isinstance(dated, Dated)
+            }
+        return mapped
+
+
+def _parsed(expression: object) -> ast.expr | None:
+    if not isinstance(expression, str):
+        return None
+    try:
+        return ast.parse(expression.strip(), mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | None:
+    """Return the dates in what an expression gives, where it only picks out fields."""
+    match node:
+        case ast.Name(id=name):
+            if name in dates:
+                return dates[name]
+            if name == "self":
+                return dates.get(column)
+            return dates if name in WHOLE_RECORD else None
+        case (
+            ast.Subscript(value=value, slice=ast.Constant(value=str(name)))
+            | ast.Attribute(value=value, attr=name)
+            | ast.Call(
+                func=ast.Attribute(value=value, attr="get"),
+                args=[ast.Constant(value=str(name)), *_],
+            )
+        ):
+            below = _dates_of(value, dates, column)
+            return below.get(name) if below and not isinstance(below, Dated) else None
+        case ast.Dict(keys=keys, values=values):
+            found = {
+                key.value: below
+                for key, value in zip(keys, values, strict=True)
+                if isinstance(key, ast.Constant)
+                and isinstance(key.value, str)
+                and (below := _dates_of(value, dates, column))
+            }
+            return found or None
+        case _:
+            return None
