@@ -322,3 +322,56 @@ def test_what_is_left_out_is_told_of_even_if_the_first_record_left_nothing_out(
     orders.convert({**order, "properties": {"a": 1}})
     orders.convert({**order, "properties": None})
     assert len(notices) == 2
+
+
+def test_each_kind_of_notice_is_given_once(converter: Callable[..., Any]) -> None:
+    notices: list[str] = []
+    people = converter("identify", notify=notices.append)
+    row = {"id": 1, "email": "ann@example.com", "context": "web"}
+    for _ in range(3):
+        people.convert({**row, "properties": {"rooms": 3}})
+        people.convert({**row, "properties": '{"rooms": 4}'})
+        people.convert({**row, "PROPERTIES__ROOMS": 5})
+        people.convert(row)
+    assert len(notices) == 3
+    for word in ("column id ", "context", "properties"):
+        assert sum(word in notice for notice in notices) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "container"),
+    [
+        ("identify", "properties"),
+        ("group", "properties"),
+        ("track", "traits"),
+        ("page", "traits"),
+        ("screen", "traits"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "{}__plan", "upper"])
+def test_an_object_of_another_kind_of_call_is_left_out_of_a_row_with_a_notice(
+    convert: Convert, call: str, container: str, form: str
+) -> None:
+    notices: list[str] = []
+    column = container.upper() if form == "upper" else form.format(container)
+    value = "pro" if "plan" in column else {"plan": "pro"}
+    row = row_of(call, seats=5, **{column: value})
+    assert convert(call, row, notify=notices.append)["attributes"] == {"seats": 5}
+    (notice,) = notices
+    assert column in notice
+    body = "traits" if call in {"identify", "group"} else "properties"
+    convert(call, {**row, body: {}}, notify=notices.append)
+    convert(call, {**row, column: None}, notify=notices.append)
+    assert len(notices) == 1
+
+
+@pytest.mark.parametrize("call", EVENTS)
+@pytest.mark.parametrize("column", OVERRIDES)
+def test_an_address_in_upper_case_redirects_no_message_either(
+    convert: Convert, call: str, column: str
+) -> None:
+    notices: list[str] = []
+    row = row_of(call, plan="pro", **{column.upper(): "eve@example.com"})
+    operation = convert(call, row, notify=notices.append)
+    assert operation["attributes"] == {"plan": "pro"}
+    assert len(notices) == 1
