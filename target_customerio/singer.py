@@ -242,7 +242,7 @@ class SingerTarget(Target):
         """
         mapped: list[str] = []
         for name, mappings in self._mappings.items():
-            mapped += [stream.title for _, stream, _ in mappings] or [name]
+            mapped += [inflow.stream.title for _, inflow, _ in mappings] or [name]
         return list(self._mappings), mapped
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:

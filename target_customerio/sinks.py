@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.target_base import Target
 
-    from target_customerio.conversion.attributes import DateTree
     from target_customerio.conversion.by_type import ConverterByType
     from target_customerio.conversion.converter import Converter
     from target_customerio.conversion.fields import StreamCall
+    from target_customerio.conversion.schema_types import DateTree
     from target_customerio.reading import Line
     from target_customerio.rejected import SourceStream
 

@@ -19,7 +19,13 @@ from singer_sdk.mapper import (
     MAPPER_SOURCE_OPTION,
 )
 
-from target_customerio.conversion.attributes import Dated
+from target_customerio.conversion.schema_types import (
+    ITEMS,
+    NO_DATES,
+    OTHERS,
+    Typed,
+    of_object,
+)
 from target_customerio.json_schemas import branches
 
 if TYPE_CHECKING:
@@ -27,9 +33,9 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import StreamMap
 
-    from target_customerio.conversion.attributes import DateTree
+    from target_customerio.conversion.schema_types import DateTree
 
-    _Dates: TypeAlias = DateTree | Dated
+    _Dates: TypeAlias = DateTree | Typed
 
 Definition: TypeAlias = "Mapping[str, Any]"
 """What the setting says of one stream: an expression for each column, and options."""
@@ -43,6 +49,9 @@ OPTIONS: Final = frozenset(
         MAPPER_SOURCE_OPTION,
     }
 )
+UNTYPED: Final[DateTree] = {ITEMS: NO_DATES}
+"""The type of a column of which the schema says nothing, whatever its patterns say."""
+
 WHOLE_RECORD: Final = frozenset({"record", "_"})
 """What an expression calls the record as it arrived."""
 
@@ -135,22 +144,31 @@ class DateMap:
         Returns:
             A tree of the same kind.
         """
-        mapped = {
-            name: dated
-            for name, dated in dates.items()
-            if self._keeps_others or name in self._keys
-        }
+        if self._keeps_others:
+            mapped = dict(dates)
+        else:
+            mapped = {**of_object(dates, self._keys)}
+            mapped.pop(OTHERS, None)
         for column, expression in self._columns.items():
-            mapped.pop(column, None)
             found = _dates_of(_parsed(expression), dates, column)
-            if found:
-                mapped[column] = found
-        if self._stream_map.flattening_enabled:
-            flat = self._stream_map.flatten_record(mapped)
+            mapped[column] = found or UNTYPED
+        options = self._stream_map.flattening_options
+        if self._stream_map.flattening_enabled and options is not None:
+            nested = _named(mapped, options.max_level)
+            flat = self._stream_map.flatten_record(nested)
             mapped |= {
-                name: dated for name, dated in flat.items() if isinstance(dated, Dated)
+                name: typed for name, typed in flat.items() if isinstance(typed, Typed)
             }
         return mapped
+
+
+def _named(dates: DateTree, depth: int) -> dict[str, Any]:
+    """Keep of a tree the named fields, to a depth; a tree may contain itself."""
+    return {
+        name: typed if isinstance(typed, Typed) else _named(typed, depth - 1)
+        for name, typed in (dates.items() if depth >= 0 else ())
+        if not name.startswith("\0")
+    }
 
 
 def _parsed(expression: object) -> ast.expr | None:
@@ -166,11 +184,9 @@ def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | N
     """Return the dates in what an expression gives, where it only picks out fields."""
     match node:
         case ast.Name(id=name):
-            if name in dates:
-                return dates[name]
-            if name == "self":
-                return dates.get(column)
-            return dates if name in WHOLE_RECORD else None
+            if name in WHOLE_RECORD and name not in dates:
+                return dates
+            return _below(dates, column if name == "self" else name)
         case (
             ast.Subscript(value=value, slice=ast.Constant(value=str(name)))
             | ast.Attribute(value=value, attr=name)
@@ -179,8 +195,7 @@ def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | N
                 args=[ast.Constant(value=str(name)), *_],
             )
         ):
-            below = _dates_of(value, dates, column)
-            return below.get(name) if below and not isinstance(below, Dated) else None
+            return _below(_dates_of(value, dates, column), name)
         case ast.Dict(keys=keys, values=values):
             found = {
                 key.value: below
@@ -192,3 +207,10 @@ def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | N
             return found or None
         case _:
             return None
+
+
+def _below(dates: _Dates | None, name: str) -> _Dates | None:
+    """Return the type of a field, by its name or else by a pattern."""
+    if not dates or isinstance(dates, Typed):
+        return None
+    return of_object(dates, (name,)).get(name)

@@ -18,8 +18,8 @@ from target_customerio.errors import RejectedRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from target_customerio.conversion.attributes import DateTree
     from target_customerio.conversion.fields import CallName
+    from target_customerio.conversion.schema_types import DateTree
     from target_customerio.operations import JSON, Operation
 
 
