@@ -21,12 +21,16 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
         'stream_maps: {{"{stream}": {{"userId": "YOUR_COLUMN"}}}}',
     ),
     "required": (
-        "{field}, under this name or in snake_case",
+        "{field}, under this name or in snake_case, in lower or upper case",
         'stream_maps: {{"{stream}": {{"{column}": "YOUR_COLUMN"}}}}',
     ),
     "schema": (
         "records that fit the stream's own schema",
         "validate_records: false, or better a mended catalog of the tap",
+    ),
+    "wrong_call": (
+        "records whose type is the stream's call",
+        'stream_calls: {{"{stream}": "by_type"}}',
     ),
     "missing_key": (
         "the stream's key property {field}",

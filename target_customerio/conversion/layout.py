@@ -36,6 +36,7 @@ from target_customerio.conversion.schema_types import (
     DateTree,
     Typed,
     dates_of_schema,
+    of_object,
 )
 from target_customerio.conversion.shape import Shape, shape_of
 from target_customerio.errors import RejectedRecord
@@ -126,18 +127,20 @@ class Call(Struct, gc=False):
             traits: The other traits; nulls count as absent.
             dates: Which of them the schema types as dates.
         """
-        body = dict(self.body)
-        has_created_at = any(body.get(name) is not None for name in CREATED_AT)
-        for name, value in traits.items():
-            if value is None or body.get(name) is not None:
-                continue
-            if not (has_created_at and name in CREATED_AT):
-                body[name] = value
-        added = {name for name, value in body.items() if value is traits.get(name)}
+        known = {name for name, value in self.body.items() if value is not None}
+        if not known.isdisjoint(CREATED_AT):
+            known.update(CREATED_AT)
+        added = {
+            name: value
+            for name, value in traits.items()
+            if value is not None and name not in known
+        }
+        own = of_object(self.dates, self.body)
+        others = of_object(dates, added)
         self.replace_body(
-            body,
-            {name: dated for name, dated in self.dates.items() if name not in added}
-            | {name: dated for name, dated in dates.items() if name in added},
+            {**self.body, **added},
+            {name: typed for name, typed in own.items() if name not in added}
+            | {name: typed for name, typed in others.items() if name in added},
         )
 
     def replace_body(self, body: Attributes, dates: DateTree) -> None:

@@ -135,6 +135,16 @@ def test_a_row_s_own_creation_wins_whatever_its_spelling(
             {"b": 1, "context": {"traits": {"at": "2023-03-21"}}},
             {"context": {"properties": {"traits": {"properties": {"at": "DATE"}}}}},
         ),
+        (
+            {"b": 1, "context": {"traits": {"at": "2023-03-21"}}},
+            {
+                "context": {
+                    "properties": {
+                        "traits": {"patternProperties": {"^a": "DATE", "^b": "DATE"}}
+                    }
+                }
+            },
+        ),
         ({"context_traits_at": "2023-03-21"}, {"context_traits_at": "DATE"}),
         ({"context__traits__at": "2023-03-21"}, {"context__traits__at": "DATE"}),
     ],
