@@ -1,0 +1,300 @@
+"""The pages in docs/ are up to date, and what they show works."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import sysconfig
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from .conftest import ROOT, Readme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+HERE = {"people", "people_look", "check", "pipe", "replay"}
+IN_OTHER_TESTS = {
+    "benchmark": "tests/benchmark/test_benchmark.py",
+    "crash": "tests/resilience/test_crash_equivalence.py",
+    "meltano_check": "tests/platforms/test_meltano_project.py",
+    "meltano_run": "tests/platforms/test_meltano_project.py",
+    "meltano_replay": "tests/platforms/test_meltano_project.py",
+    "meltano_guard": "tests/platforms/test_meltano_project.py",
+    "meltano_add": "tests/platforms/test_hub.py",
+}
+ELSEWHERE = {
+    "install": "the README's first command does the same",
+    "install_tool": "needs uv, pipx and an address of one's own",
+    "datasette": "needs uv; CI runs it",
+    "meltano_init": "writes a sample project, which the next step replaces",
+    "meltano_install": "needs an address of the package",
+    "meltano_production": "needs an account",
+}
+
+TAP = """#!/bin/sh
+cat <<'EOF'
+{"type": "SCHEMA", "stream": "public-users", "schema": {"properties": {}}, "key_properties": []}
+{"type": "RECORD", "stream": "public-users", "record": {"userId": "p-1", "plan": "pro"}}
+{"type": "SCHEMA", "stream": "shop-orders", "schema": {"properties": {}}, "key_properties": ["messageId"]}
+{"type": "RECORD", "stream": "shop-orders", "record": {"userId": "p-1", "messageId": "m-1", "event": "Order"}}
+EOF
+"""  # noqa: E501 - a message is a line
+
+
+@pytest.fixture(scope="module", params=PAGES, ids=lambda file: file.stem)
+def page(request: pytest.FixtureRequest) -> Readme:
+    return Readme(request.param.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pages() -> Readme:
+    """Return all pages as one."""
+    return Readme("\n".join(file.read_text(encoding="utf-8") for file in PAGES))
+
+
+@pytest.fixture(scope="module")
+def generate() -> Any:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Region(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent."""
+
+
+@pytest.fixture(scope="module")
+def api_url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Region) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Shell:
+    """A folder in which the commands of a page are run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def run(
+        self, command: str, *, code: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TARGET_CUSTOMERIO_", "PYTHON"))
+        }
+        paths = [sysconfig.get_path("scripts"), str(self.folder), kept["PATH"]]
+        done = subprocess.run(
+            ["bash", "-euc", command],
+            cwd=self.folder,
+            env={**kept, "PATH": os.pathsep.join(paths), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    def rows(self, query: str, workspace: str = "workspace.db") -> list[Any]:
+        with closing(sqlite3.connect(self.folder / workspace)) as database:
+            return database.execute(query).fetchall()
+
+    def load(
+        self, config: str, stream: str, records: list[dict[str, Any]]
+    ) -> subprocess.CompletedProcess[str]:
+        """Load records of one stream into a sandbox, by a configuration of a page."""
+        schema = {"type": "SCHEMA", "stream": stream, "schema": {"properties": {}}}
+        messages = [
+            {**schema, "key_properties": []},
+            *({"type": "RECORD", "stream": stream, "record": each} for each in records),
+        ]
+        self.write("config.json", config)
+        self.write("input.jsonl", "".join(json.dumps(each) + "\n" for each in messages))
+        return self.run(
+            "target-customerio --config config.json --config=ENV --input input.jsonl",
+            TARGET_CUSTOMERIO_SANDBOX="workspace.db",
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_the_pages_are_up_to_date(generate: Any) -> None:
+    stale = [file.name for file in generate.outdated() if DOCS in file.parents]
+
+    assert stale == [], "run: python docs/generate.py"
+
+
+def test_a_page_that_is_out_of_date_is_found(generate: Any) -> None:
+    text = "<!-- generated: reasons -->\n\nstale text\n\n<!-- /generated -->"
+
+    written = generate.page(text)
+
+    assert "no_identifier" in written
+    assert "stale text" not in written
+    assert generate.page(written) == written
+
+
+def test_every_setting_is_in_one_group(generate: Any) -> None:
+    grouped = [name for group in generate.GROUPS for name in generate.group(group)]
+
+    assert generate.ungrouped() == set()
+    assert len(grouped) == len(set(grouped))
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = [next(iter(entry.values())) for entry in yaml.safe_load(text)["nav"]]
+
+    assert sorted(named) == [file.name for file in PAGES]
+
+
+def test_every_command_has_a_name(page: Readme) -> None:
+    fences = re.findall(r"^(.*)\n```bash$", page.text, re.MULTILINE)
+
+    assert [f"<!-- run: {name} -->" for name in page.names("run")] == fences
+
+
+def test_every_command_is_run_somewhere(pages: Readme) -> None:
+    names = pages.names("run")
+
+    assert len(names) == len(set(names))
+    assert set(names) == HERE | IN_OTHER_TESTS.keys() | ELSEWHERE.keys()
+    for file in IN_OTHER_TESTS.values():
+        assert (ROOT / file).exists()
+
+
+def test_every_option_exists(pages: Readme) -> None:
+    named = {
+        option
+        for line in pages.text.replace("\\\n", "").splitlines()
+        for command in re.findall(r"^(?!.*meltano).*target-customerio( -[^|`>]*)", line)
+        for option in re.findall(r"(?<=\s)--[a-z-]+", command)
+    }
+    known = subprocess.run(
+        [sys.executable, "-m", "target_customerio", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert named >= {"--check", "--config", "--input"}
+    assert named <= set(re.findall(r"--[a-z-]+", known))
+
+
+def test_the_first_page_loads_two_records(shell: Shell, pages: Readme) -> None:
+    for name in ("people.json", "people.singer.jsonl"):
+        shell.write(name, pages.block("file", name))
+
+    shell.run(pages.block("run", "people"))
+
+    shown = shell.run(pages.block("run", "people_look")).stdout
+    assert shown == pages.block("output", "people_look")
+
+
+def test_a_workspace_is_checked(shell: Shell, pages: Readme, api_url: str) -> None:
+    shell.run(pages.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
+
+
+def test_the_target_runs_behind_a_tap(shell: Shell, pages: Readme) -> None:
+    shell.write("tap-shop", TAP)
+    (shell.folder / "tap-shop").chmod(0o755)
+    shell.write("target.json", pages.block("file", "target.json"))
+
+    shell.run(pages.block("run", "pipe"), TARGET_CUSTOMERIO_SANDBOX="workspace.db")
+
+    assert shell.rows("SELECT person, name, value FROM person_attributes") == [
+        ("id:p-1", "plan", "pro")
+    ]
+    assert shell.rows("SELECT person, name FROM person_events") == [("id:p-1", "Order")]
+
+
+def test_rejected_records_are_sent_again(shell: Shell, pages: Readme) -> None:
+    shell.write("target.json", "{}")
+    record = {"type": "RECORD", "stream": "tracks"}
+    schema = {"type": "SCHEMA", "stream": "tracks", "schema": {"properties": {}}}
+    messages = [
+        {**schema, "key_properties": []},
+        {**record, "record": {"event": "Order", "userId": "p-1"}},
+    ]
+    shell.write(
+        "rejected.singer.jsonl",
+        "".join(json.dumps(each) + "\n" for each in messages),
+    )
+
+    shell.run(pages.block("run", "replay"), TARGET_CUSTOMERIO_SANDBOX="workspace.db")
+
+    assert shell.rows("SELECT person, name FROM person_events") == [("id:p-1", "Order")]
+    assert not (shell.folder / "rejected.singer.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["per-stream.json", "sandbox.json"])
+def test_a_configuration_is_accepted(name: str, shell: Shell, pages: Readme) -> None:
+    done = shell.load(pages.block("file", name), "public-users", [{"userId": "p-1"}])
+
+    assert "WARNING" not in done.stderr
+
+
+def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Readme) -> None:
+    row = {
+        "Email Address": "ann@example.com",
+        "Signed Up": "07/04/2026",
+        "Active?": "TRUE",
+        "Visits": "7",
+        "Notes": "not for Customer.io",
+    }
+
+    shell.load(pages.block("file", "spreadsheet.json"), "contacts", [row])
+
+    found = shell.rows("SELECT name, value FROM person_attributes ORDER BY name")
+    assert found == [("active", 1), ("signed_up", 1783123200), ("visits", 7)]
+
+
+def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Readme) -> None:
+    rows = [{"id": number, "unsubscribed": number == 1} for number in (1, 2)]
+
+    shell.load(pages.block("file", "unsubscribed.json"), "public-users", rows)
+
+    found = shell.rows("SELECT person, name, value FROM person_attributes")
+    assert found == [("id:1", "unsubscribed", 1)]
+
+
+def test_every_link_of_a_page_leads_somewhere(page: Readme) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.text)
+
+    for link in links:
+        assert link.startswith("https://") or (DOCS / link).exists(), link

@@ -1,0 +1,150 @@
+"""The Meltano project of the documentation, from PostgreSQL to a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.docs.conftest import Readme
+from tests.taps.database import DATABASE, PASSWORD, USER, Database, programs
+
+from .project import ROOT, Copy, clean_environment, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.timeout(900)  # the tap is installed first
+
+EXAMPLE = ROOT / "docs/examples/meltano"
+PAGE = Readme((ROOT / "docs/meltano.md").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    found = programs()
+    if found is None:
+        if os.environ.get("CI_REQUIRES_POSTGRES"):
+            pytest.fail("no PostgreSQL is installed, and CI_REQUIRES_POSTGRES is set")
+        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
+    database = Database.start(found)
+    database.psql((EXAMPLE / "shop.sql").read_text(encoding="utf-8"))
+    yield database
+    database.stop()
+
+
+class Project:
+    """The documented project in a folder, with the addresses of this machine."""
+
+    def __init__(self, folder: Path, meltano: str) -> None:
+        self.folder = folder
+        self._path = os.pathsep.join([str(Path(meltano).parent), os.environ["PATH"]])
+
+    def run(self, name: str, code: int = 0) -> str:
+        """Run a command of the page, and return its log."""
+        done = subprocess.run(
+            ["bash", "-euc", PAGE.block("run", name)],
+            cwd=self.folder,
+            env=clean_environment(
+                COLUMNS="1000",
+                NO_COLOR="1",
+                PATH=self._path,
+                TAP_POSTGRES_PASSWORD=PASSWORD,
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def workspace(self) -> dict[str, Any]:
+        return snapshot(self.folder / "workspace.db")
+
+
+@pytest.fixture(scope="module")
+def project(
+    database: Database,
+    install: Callable[..., Path],
+    meltano: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    tap = install("tap-postgres", "meltanolabs-tap-postgres==0.10.0") / "tap-postgres"
+    content = yaml.safe_load((EXAMPLE / "meltano.yml").read_text(encoding="utf-8"))
+    (extractor,) = content["plugins"]["extractors"]
+    (loader,) = content["plugins"]["loaders"]
+    extractor |= {"executable": str(tap)}
+    extractor["config"] |= {
+        "host": "127.0.0.1",
+        "port": database.port,
+        "user": USER,
+        "database": DATABASE,
+    }
+    loader |= {"executable": Copy.command("target-customerio")}
+    del extractor["pip_url"], loader["pip_url"]
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "meltano.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return Project(folder, meltano)
+
+
+@pytest.fixture(scope="module")
+def first(project: Project) -> dict[str, Any]:
+    """Run the job once; the order of a guest is rejected."""
+    project.run("meltano_run", code=1)
+    return project.workspace
+
+
+def test_the_settings_are_in_order(project: Project) -> None:
+    project.run("meltano_check")
+
+
+def test_every_table_lands_where_the_page_says(first: dict[str, Any]) -> None:
+    people = first["people"]
+
+    assert people.keys() == {"id:1", "id:2"}
+    assert people["id:1"]["email"] == "ann@example.com"
+    assert people["id:1"]["attributes"]["plan"] == "pro"
+    assert "password_hash" not in people["id:1"]["attributes"]
+    assert first["objects"]["1:10"]["attributes"]["seats"] == 5
+    assert sorted(
+        (each["object"], each["person"], each["attributes"]["role"])
+        for each in first["relationships"]
+    ) == [("1:10", "id:1", "owner"), ("1:10", "id:2", "member")]
+    (event,) = first["events"]
+    assert (event["person"], event["name"]) == ("id:1", "Order Placed")
+    assert event["attributes"]["order_id"] == 101
+
+
+@pytest.mark.usefixtures("first")
+def test_rejected_records_stop_the_pipeline_until_they_are_replayed(
+    project: Project,
+) -> None:
+    rejected = project.folder / "rejected.singer.jsonl"
+    assert '"no_identifier"' in rejected.read_text(encoding="utf-8")
+    project.run("meltano_guard", code=1)
+
+    corrected = [
+        json.loads(line) for line in rejected.read_text(encoding="utf-8").splitlines()
+    ]
+    for message in corrected:
+        if message["type"] == "RECORD":
+            message["record"]["user_id"] = 2
+    rejected.write_text("".join(json.dumps(each) + "\n" for each in corrected))
+    project.run("meltano_replay")
+
+    assert {event["person"] for event in project.workspace["events"]} == {
+        "id:1",
+        "id:2",
+    }
+    assert not rejected.exists()
+    before = project.workspace
+    project.run("meltano_guard")
+    assert project.workspace == before
