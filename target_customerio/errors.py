@@ -86,28 +86,29 @@ class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):
 
 
 REASONS: Final = {
-    "blank": "an identifier is made of spaces",
-    "invalid_date": "a column that the schema types as a date holds none",
-    "invalid_json": "`traits`, `properties` or `context` is text, but not of an object",
-    "invalid_text": "a text holds half a surrogate pair, which is no Unicode",
-    "invalid_timestamp": "the call's own time is none",
-    "invalid_type": "a value is of another type than its field may have",
-    "missing_key": "a key property of the stream is not in the record",
-    "no_identifier": "nobody is named",
+    "blank": "an identifier is blank",
+    "invalid_date": "text in a field that the schema types as a date is not a date",
+    "invalid_email": "text is not an e-mail address, and there is no `userId`",
+    "invalid_json": "`traits` or `properties` is text, but not a JSON object",
+    "invalid_text": "text holds half a surrogate pair, which is not valid Unicode",
+    "invalid_timestamp": "the call's own time is not a time",
+    "invalid_type": "a value has a type that its field does not allow",
+    "missing_key": "a key property of the stream is missing",
+    "no_identifier": "no usable identifier of a person",
     "not_finite": "a number is NaN or infinite",
-    "refused": "Customer.io refuses it, and gives no reason of its own",
-    "required": "a field without which there is no such call",
-    "same_person": "a merge of somebody with themselves",
-    "schema": "the record does not fit the stream's schema (`validate_records`)",
+    "refused": "Customer.io refuses it without a reason of its own",
+    "required": "a required field is missing",
+    "same_person": "a person would be merged with themselves",
+    "schema": "the record does not match the stream's schema (`validate_records`)",
     "stream_map": "an expression of `stream_maps` fails",
     "too_deep": "the record is nested too deeply",
     "too_large": "the operation has more than 32,768 bytes",
-    "unknown_action": "an action that there is not",
-    "unknown_platform": "a device is neither `ios` nor `android`, or it cannot be told",
+    "unknown_action": "the action is unknown",
+    "unknown_platform": "the platform of a device is neither `ios` nor `android`",
     "unknown_segment": "Customer.io has no manual segment with this id",
     "wrong_call": "the record's `type` names another call than its stream's, or none",
 }
-"""What the words mean that rejections here bear; Customer.io has words of its own."""
+"""The reasons of rejections here, and their meaning; Customer.io adds its own."""
 
 
 class RejectedRecord(Exception):  # noqa: N818 - the field's own name for it

@@ -63,7 +63,7 @@ def name_of(value: JSON, field: str) -> str | None:
         return None if not value or value.isspace() else value
     if value is None:
         return None
-    raise RejectedRecord("invalid_type", field, "a name is text, and this is not")
+    raise RejectedRecord("invalid_type", field, "a name must be text")
 
 
 def happening(
@@ -88,7 +88,7 @@ def happening(
     Raises:
         RejectedRecord: The call cannot become one.
     """
-    person = _anybody.find(call) or _anybody.require(call)
+    person = _anybody.find(call, stream) or _anybody.require(call, stream)
     return kind(
         identifiers=person,
         id=stream.event_ids.of(call, known_as),

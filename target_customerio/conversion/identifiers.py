@@ -9,24 +9,56 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from target_customerio.conversion.containers import lookup, lookup_in_context
 from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.stream import Stream
     from target_customerio.operations import (
         JSON,
+        Attributes,
         ObjectIdentifiers,
         PersonIdentifiers,
     )
 
+Resolve: TypeAlias = "Callable[[JSON, str], PersonIdentifiers | None]"
+"""Tells what kind of identifier a user id is; takes the value and its field."""
+
 CIO_PREFIX: Final = "cio_"
 DEFAULT_OBJECT_TYPE: Final = "1"
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
+
+WHITE_SPACE: Final = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space as Unicode has it."""
+
+ZERO_WIDTH: Final = "\u180e\u200b\u2060\ufeff"
+"""Spaces that nobody sees, a byte order mark among them."""
+
+_INVISIBLE: Final = (
+    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""Joiners and marks of direction, which copied text often has at its ends."""
+
+_AROUND: Final = WHITE_SPACE + ZERO_WIDTH + _INVISIBLE
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_PART: Final = rf'(?:[^\s@,<>"{ZERO_WIDTH}]|{_QUOTED})+'
+_ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
+"""An e-mail address, as far as it is judged here: RFC 5322 allows more than most
+validators, and Customer.io judges the rest."""
+
+_IN_PHONE_NUMBERS: Final = dict.fromkeys(
+    map(ord, " .-()\u00a0\u2007\u2009\u2010\u2011\u202f")
+)
+"""What is written between the digits of a phone number."""
 
 
 def identifier(value: JSON, field: str) -> str | None:
@@ -51,13 +83,38 @@ def identifier(value: JSON, field: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise RejectedRecord(
-        "invalid_type", field, "an identifier is text or an integer, and this is not"
+        "invalid_type", field, "an identifier must be text or an integer"
     )
+
+
+def trimmed(text: str) -> str:
+    """Remove white space of any kind around a text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text without it.
+    """
+    return text.strip() if text.isascii() else text.strip(_AROUND)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether text in a field of e-mail addresses is taken as one.
+
+    Args:
+        text: The text, trimmed.
+
+    Returns:
+        Whether it has something on both sides of an ``@`` and, outside quotes, no
+        second ``@``, comma, angle bracket or white space.
+    """
+    return "@" in text and _ADDRESS.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=16_384)
 def is_email(text: str) -> bool:
-    """Tell whether a text is an e-mail address, by its syntax alone."""
+    """Tell whether a user id is an e-mail address, by a strict check of its syntax."""
     rules = _rules_of_addresses()
     try:
         rules.validate_email(text, check_deliverability=False)
@@ -97,13 +154,51 @@ def resolved(value: JSON, field: str) -> PersonIdentifiers | None:
         if text is None:
             return None
     if text.startswith(CIO_PREFIX):
-        cio_id = text.removeprefix(CIO_PREFIX)
-        if not cio_id:
-            raise RejectedRecord("blank", field, "nothing follows the prefix cio_")
-        return {"cio_id": cio_id}
-    if "@" in text and is_email(text):
-        return {"email": text}
+        return _cio_id(text, field)
+    if "@" in text and is_email(address := trimmed(text)):
+        return {"email": address}
     return {"id": text}
+
+
+def _cio_id(text: str, field: str) -> PersonIdentifiers:
+    cio_id = text.removeprefix(CIO_PREFIX)
+    if not cio_id:
+        raise RejectedRecord("blank", field, "nothing follows the prefix cio_")
+    return {"cio_id": cio_id}
+
+
+def _email(text: str, field: str) -> PersonIdentifiers:
+    address = trimmed(text)
+    if not is_address(address):
+        raise RejectedRecord("invalid_email", field, "not an e-mail address")
+    return {"email": address}
+
+
+def _always(read: Callable[[str, str], PersonIdentifiers]) -> Resolve:
+    """Resolve every user id as one kind of identifier."""
+
+    def resolve(value: JSON, field: str) -> PersonIdentifiers | None:
+        text = identifier(value, field)
+        return None if text is None else read(text, field)
+
+    return resolve
+
+
+USER_ID_TYPES: Final[dict[str, Resolve]] = {
+    "auto": resolved,
+    "id": _always(lambda text, _field: {"id": text}),
+    "email": _always(_email),
+    "cio_id": _always(_cio_id),
+}
+"""How a user id is read, by the setting ``user_id_type``."""
+
+
+def phone_number(value: JSON) -> str | None:
+    """Return a phone number in E.164, without what is written between its digits."""
+    if not isinstance(value, str):
+        return None
+    number = value.translate(_IN_PHONE_NUMBERS)
+    return number if _E164.fullmatch(number) else None
 
 
 class PersonFinder:
@@ -130,27 +225,28 @@ class PersonFinder:
         self._own_traits = own_traits
         self._property_email = property_email
 
-    def find(self, call: Call) -> PersonIdentifiers | None:
+    def find(self, call: Call, stream: Stream) -> PersonIdentifiers | None:
         """Find the person.
 
         Args:
             call: The call.
+            stream: The stream that the record belongs to.
 
         Returns:
-            The one identifier, or ``None`` where the call names nobody.
+            The one identifier, or ``None`` where the call has none.
 
         Raises:
-            RejectedRecord: An identifier that would be used is none.
+            RejectedRecord: An identifier that would be used cannot be.
         """
         user_id = call.fields.get("userId")
         if user_id is not None:
-            return resolved(user_id, "userId")
-        for address in self._addresses(call):
-            if isinstance(address, str) and "@" in address and is_email(address):
-                return {"email": address}
+            return stream.resolve(user_id, "userId")
+        for value, field in self._addresses(call):
+            if isinstance(value, str) and trimmed(value):
+                return _email(value, field)
         if self._phone:
-            phone = lookup(self._traits(call), "phone")
-            if isinstance(phone, str) and _E164.fullmatch(phone):
+            phone = phone_number(lookup(self._traits(call), "phone"))
+            if phone is not None:
                 return {"phone": phone}
         if self._anonymous:
             anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
@@ -158,48 +254,52 @@ class PersonFinder:
                 return {"anonymous_id": anonymous_id}
         return None
 
-    def require(self, call: Call) -> PersonIdentifiers:
+    def require(self, call: Call, stream: Stream) -> PersonIdentifiers:
         """Find the person, or reject the record.
 
         Args:
             call: The call.
+            stream: The stream that the record belongs to.
 
         Returns:
             The one identifier.
 
         Raises:
-            RejectedRecord: The call names nobody whom the operation can take.
+            RejectedRecord: The call has no identifier that the operation can take.
         """
-        person = self.find(call)
+        person = self.find(call, stream)
         if person is None:
             raise RejectedRecord(
                 "no_identifier",
                 "userId",
-                "nobody is named: no userId and no e-mail address that can be used",
+                "no usable identifier: no userId and no e-mail address",
             )
         return person
 
-    def _traits(self, call: Call) -> dict[str, JSON]:
+    def _traits(self, call: Call) -> Attributes:
         """Return the person's traits; a flat identify row is made of them."""
         return call.traits if self._own_traits else {}
 
-    def _addresses(self, call: Call) -> list[JSON]:
+    def _addresses(self, call: Call) -> Iterator[tuple[JSON, str]]:
+        """Yield what may be the person's e-mail address, with the field's name."""
         if self._own_traits or not call.flat:
-            addresses = [call.fields.get("email"), self._traits(call).get("email")]
-        else:
-            addresses = []
+            yield call.fields.get("email"), "email"
+            yield lookup(self._traits(call), "email"), "traits.email"
         if call.context:
-            addresses.append(lookup_in_context(call.context, "traits", "email"))
+            yield (
+                lookup_in_context(call.context, "traits", "email"),
+                "context.traits.email",
+            )
         if self._property_email:
-            addresses.append(lookup(call.properties, "email"))
-        return addresses
+            yield lookup(call.properties, "email"), "properties.email"
 
 
-def merged_person(call: Call, *fields: str) -> PersonIdentifiers:
+def merged_person(call: Call, stream: Stream, *fields: str) -> PersonIdentifiers:
     """Read one side of a merge.
 
     Args:
         call: The call.
+        stream: The stream that the record belongs to.
         fields: Where it may stand, in the order of precedence.
 
     Returns:
@@ -209,10 +309,12 @@ def merged_person(call: Call, *fields: str) -> PersonIdentifiers:
         RejectedRecord: It is missing, or no identifier.
     """
     for field in fields:
-        person = resolved(call.fields.get(field), field)
+        person = stream.resolve(call.fields.get(field), field)
         if person is not None:
             return person
-    raise RejectedRecord("required", fields[0], "a merge names two people")
+    raise RejectedRecord(
+        "required", fields[0], f"missing {fields[0]}: a merge needs two people"
+    )
 
 
 def object_identifiers(

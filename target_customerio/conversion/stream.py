@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from target_customerio.conversion.fields import DELETED_AT
+from target_customerio.conversion.identifiers import USER_ID_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_customerio.conversion.attributes import Cleaner
     from target_customerio.conversion.event_ids import EventIds
+    from target_customerio.conversion.identifiers import Resolve
     from target_customerio.conversion.layout import Call
     from target_customerio.operations import Operation
 
@@ -21,6 +24,7 @@ class ConversionSettings:
     """The settings that decide what becomes of a record.
 
     Attributes:
+        user_id_type: What kind of identifier a user id is.
         screen_events: What a screen call becomes.
         anonymous_identify: What becomes of an identify that names only an anonymous id.
         convert_timestamps: Make Unix seconds of dates in traits and properties.
@@ -32,6 +36,7 @@ class ConversionSettings:
         flattening_separator: What joins the names of flattened columns.
     """
 
+    user_id_type: Literal["auto", "id", "email", "cio_id"] = "auto"
     screen_events: Literal["screen", "viewed_event"] = "screen"
     anonymous_identify: Literal["skip", "use_as_id"] = "skip"
     convert_timestamps: bool = True
@@ -57,6 +62,11 @@ class Stream:
     settings: ConversionSettings
     cleaner: Cleaner
     event_ids: EventIds
+
+    @cached_property
+    def resolve(self) -> Resolve:
+        """How a user id is read."""
+        return USER_ID_TYPES[self.settings.user_id_type]
 
     def deletes(self, call: Call) -> bool:
         """Tell whether a row is marked as deleted, and deletes what it names.

@@ -79,12 +79,46 @@ def test_a_name_may_move_from_one_action_to_another(convert: Convert) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["user deleted", "User deleted", "User Deleted ", " User Deleted", "User"]
+    "name", ["user deleted", "User deleted", "User  Deleted", "UserDeleted", "User"]
 )
 def test_names_match_exactly(convert: Convert, name: str) -> None:
     operation = convert("track", {"userId": "1", "event": name, "properties": {}})
     assert operation["action"] == "event"
     assert operation["name"] == name
+
+
+@pytest.mark.parametrize(
+    "name", ["User Deleted ", " User Deleted", "\tUser Deleted\n", "\u00a0User Deleted"]
+)
+def test_white_space_around_a_name_is_ignored(convert: Convert, name: str) -> None:
+    assert convert("track", {"userId": "1", "event": name})["action"] == "delete"
+    actions, errors = events_of_actions(
+        {"suppress_person": ["Gone"], "delete_person": [name]}
+    )
+    assert not errors
+    record = {"userId": "1", "event": "User Deleted"}
+    assert convert("track", record, action_events=actions)["action"] == "delete"
+
+
+def test_an_ordinary_event_keeps_the_white_space_around_its_name(
+    convert: Convert,
+) -> None:
+    for name in (" Bought ", " Application Opened"):
+        operation = convert("track", {"userId": "1", "event": name})
+        assert (operation["action"], operation["name"]) == ("event", name)
+
+
+def test_one_name_with_and_without_white_space_cannot_be_two_actions() -> None:
+    _, (error,) = events_of_actions({"suppress_person": [" User Deleted"]})
+    for part in ("action_events", "User Deleted", "suppress_person", "delete_person"):
+        assert part in error
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u00a0"])
+def test_a_blank_name_is_an_error_that_names_the_action(name: str) -> None:
+    _, (error,) = events_of_actions({"suppress_person": ["Gone", name]})
+    assert "action_events" in error
+    assert "suppress_person" in error
 
 
 @pytest.mark.parametrize("call", ["page", "screen"])

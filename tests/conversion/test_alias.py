@@ -111,3 +111,84 @@ def test_nobody_is_merged_with_themselves(
 ) -> None:
     rejection("alias", {"userId": user_id, "previousId": previous_id})
     rejection("alias", {"id": user_id, "previous_id": previous_id})
+
+
+@pytest.mark.parametrize(
+    ("user_id", "identifiers"),
+    [
+        ("u1", {"id": "u1"}),
+        ("ann@example.com", {"email": "ann@example.com"}),
+        ("cio_1", {"cio_id": "1"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"previousId": "v1", "anonymousId": "v1"},
+        {"previous_id": "v1", "anonymous_id": "v1"},
+        {"PREVIOUS_ID": "v1", "ANONYMOUS_ID": "v1"},
+        {"previousId": "v1", "anonymousId": "v1", "timestamp": 5, "traits": {"a": 1}},
+    ],
+)
+def test_a_previous_id_that_is_the_anonymous_id_joins_the_anonymous_events(
+    convert: Convert,
+    record: dict[str, Any],
+    user_id: str,
+    identifiers: dict[str, str],
+) -> None:
+    for field in ("userId", "id"):
+        assert convert("alias", {field: user_id, **record}) == {
+            "type": "person",
+            "identifiers": identifiers,
+            "action": "identify",
+            "attributes": {"anonymous_id": "v1"},
+        }
+
+
+def test_a_number_is_the_anonymous_id_in_either_form(convert: Convert) -> None:
+    record = {"userId": "u1", "previousId": 7, "anonymousId": "7"}
+    assert convert("alias", record)["attributes"] == {"anonymous_id": "7"}
+
+
+def test_joining_anonymous_events_creates_nobody_with_update_only(
+    convert: Convert,
+) -> None:
+    record = {"userId": "u1", "previousId": "v1", "anonymousId": "v1"}
+    operation = convert("alias", record, update_only=True)
+    assert operation["attributes"] == {"anonymous_id": "v1", "_update": True}
+    merge = convert("alias", {"userId": "a", "previousId": "b"}, update_only=True)
+    assert merge["action"] == "merge"
+
+
+def test_an_anonymous_id_that_is_not_an_address_is_not_judged_as_one(
+    convert: Convert,
+) -> None:
+    record = {"userId": "ann@example.com", "previousId": "v1", "anonymousId": "v1"}
+    operation = convert("alias", record, user_id_type="email")
+    assert operation["identifiers"] == {"email": "ann@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("record", "settings"),
+    [
+        ({"anonymousId": "v1"}, {"anonymous_identify": "use_as_id"}),
+        ({"anonymousId": "other"}, {}),
+        ({"anonymousId": None}, {}),
+        ({"anonymousId": ""}, {}),
+    ],
+)
+def test_any_other_previous_id_is_a_person_who_is_merged(
+    convert: Convert, record: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    operation = convert(
+        "alias", {"userId": "u1", "previousId": "v1", **record}, **settings
+    )
+    assert operation["action"] == "merge"
+    assert operation["secondary"] == {"id": "v1"}
+
+
+def test_an_anonymous_id_alone_is_no_reason_to_join_anybody_with_themselves(
+    rejection: Callable[..., Any],
+) -> None:
+    record = {"userId": "v1", "previousId": "v1", "anonymousId": "v1"}
+    assert rejection("alias", record).reason == "same_person"

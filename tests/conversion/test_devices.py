@@ -159,6 +159,53 @@ def test_the_device_s_type_goes_before_the_token_s_form(convert: Convert) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        ("iOS", "ios"),
+        ("ios", "ios"),
+        ("iPadOS", "ios"),
+        ("iPhone OS", "ios"),
+        ("macOS", "ios"),
+        ("Mac OS X", "ios"),
+        ("tvOS", "ios"),
+        ("watchOS", "ios"),
+        ("visionOS", "ios"),
+        (" Android ", "android"),
+    ],
+)
+@pytest.mark.parametrize("token", ["t", APPLE, FCM])
+@pytest.mark.parametrize("kind", [None, "", " "])
+def test_the_system_s_name_goes_before_the_token_s_form(
+    convert: Convert, name: str, platform: str, token: str, kind: str | None
+) -> None:
+    context = device(token, kind, os={"name": name, "version": "17"})
+    records = [opened(context=context)]
+    if kind is None:
+        row = {"context_device_token": token, "context_os_name": name}
+        flat = {"CONTEXT_DEVICE_TOKEN": token, "CONTEXT_OS_NAME": name}
+        records += [opened(**row), opened(**flat)]
+    for record in records:
+        sent = convert("track", record)["device"]
+        assert (sent["token"], sent["platform"]) == (token, platform)
+
+
+def test_the_device_s_type_goes_before_the_system_s_name(convert: Convert) -> None:
+    context = device(FCM, "android", os={"name": "iOS"})
+    sent = convert("track", opened(context=context))["device"]
+    assert sent["platform"] == "android"
+
+
+@pytest.mark.parametrize("name", ["Windows", "Linux", "Chrome OS", "webOS"])
+@pytest.mark.parametrize("token", ["t", APPLE, FCM])
+def test_a_device_of_another_system_is_rejected(
+    rejection: Callable[..., Any], name: str, token: str
+) -> None:
+    rejected = rejection("track", opened(context=device(token, os={"name": name})))
+    assert rejected.reason == "unknown_platform"
+    assert rejected.field == "context.os.name"
+
+
+@pytest.mark.parametrize(
     "token",
     ["t", "a" * 63, "a" * 65, "g" * 64, "APA91bFsKwjW9zUaiuJMC", "a" * 64 + "\n"],
 )

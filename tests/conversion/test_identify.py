@@ -211,7 +211,7 @@ def test_hard_delete_does_not_touch_events(convert: Convert, call: str) -> None:
     [
         {"anonymousId": "anon-1", "traits": {"plan": "pro"}},
         {"anonymous_id": "anon-1", "plan": "pro"},
-        {"anonymousId": "anon-1", "userId": "", "traits": {"email": "no address"}},
+        {"anonymousId": "anon-1", "userId": "", "traits": {"email": " "}},
     ],
 )
 def test_an_identify_that_is_only_anonymous_is_skipped(

@@ -96,11 +96,33 @@ def test_a_phone_number_in_e_164_form_names_the_person(
 @pytest.mark.parametrize(
     "phone",
     [
+        "+1 415 555 2671",
+        "+1-415-555-2671",
+        "+1 (415) 555-2671",
+        "+1.415.555.2671",
+        " +14155552671 ",
+        "+1\u00a0415\u202f555\u20112671",
+    ],
+)
+def test_spaces_dots_hyphens_and_parentheses_of_a_phone_number_are_removed(
+    convert: Convert, phone: str
+) -> None:
+    record = {"event": "Bought", "anonymousId": "a", "traits": {"phone": phone}}
+    assert convert("track", record)["identifiers"] == {"phone": PHONE}
+    operation = convert("identify", {"phone": phone})
+    assert operation["identifiers"] == {"phone": PHONE}
+    assert operation["attributes"] == {"phone": phone}
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
         "+1234567890123456",
         "14155552671",
         "+0415555267",
-        "+1 415 555 2671",
-        "+1-415-555-2671",
+        "+1 415 555 26 7x",
+        "+1/415/555/2671",
+        "+ (1)",
         "+1415555\u0662\u0666\u0667\u0661",
         "+14155552671\n",
         14155552671,

@@ -56,13 +56,17 @@ def events_of_actions(
         changed: The actions whose list the user replaces, and their new lists.
 
     Returns:
-        The action behind each event name, and a line for each name that is listed for
-        two actions.
+        The action behind each event name, white space around it removed, and a line
+        for each name that is blank or listed for two actions.
     """
     actions: dict[str, str] = {}
     errors: list[str] = []
     events = {name: action.events for name, action in ACTIONS.items()}
-    for action, name in _listed({**events, **changed}):
+    for action, listed in _listed({**events, **changed}):
+        name = listed.strip()
+        if not name:
+            errors.append(f"action_events: {action} lists a blank event name")
+            continue
         first = actions.setdefault(name, action)
         if first != action:
             errors.append(

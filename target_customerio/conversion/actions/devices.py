@@ -31,9 +31,29 @@ if TYPE_CHECKING:
 
 Platform = Literal["ios", "android"]
 
-APPLE_SYSTEMS: Final = frozenset(
-    {"ios", "ipados", "macos", "tvos", "visionos", "watchos"}
-)
+PLATFORMS: Final[dict[str, Platform]] = {
+    "android": "android",
+    **dict.fromkeys(
+        (
+            "ios",
+            "ipados",
+            "iphone os",
+            "mac os",
+            "mac os x",
+            "macos",
+            "os x",
+            "tvos",
+            "visionos",
+            "watchos",
+        ),
+        "ios",
+    ),
+}
+"""The platform of each system, by its name in lower case: Apple's take ``ios``."""
+
+SYSTEM_FIELDS: Final = (("device", "type"), ("os", "name"))
+"""Where the context names the system; the first that does decides."""
+
 TOKEN_FORMS: Final[tuple[tuple[re.Pattern[str], Platform], ...]] = (
     (re.compile(r"[0-9a-fA-F]{64}", re.ASCII), "ios"),
     (re.compile(r".+:APA91.*", re.ASCII), "android"),
@@ -62,13 +82,13 @@ def create_or_update(call: Call, stream: Stream) -> PersonAddDevice | None:
         stream: The stream that the record belongs to.
 
     Returns:
-        The operation, or ``None`` where the event carries no token or names nobody.
+        The operation, or ``None`` where the token or the person is missing.
 
     Raises:
         RejectedRecord: The platform cannot be told.
     """
     token, used = _token(call)
-    person = _person.find(call)
+    person = _person.find(call, stream)
     if token is None or person is None:
         return None
     attributes = stream.cleaner.attributes(call.body, call.dates, used)
@@ -85,25 +105,26 @@ def create_or_update(call: Call, stream: Stream) -> PersonAddDevice | None:
     )
 
 
-def delete(call: Call, _stream: Stream) -> PersonDeleteDevice:
+def delete(call: Call, stream: Stream) -> PersonDeleteDevice:
     """Remove a device.
 
     Args:
-        call: The call; it needs the device's token and somebody who is named.
+        call: The call; it needs the device's token and a person.
+        stream: The stream that the record belongs to.
 
     Returns:
         The operation on the person.
 
     Raises:
-        RejectedRecord: The event names no device, or nobody.
+        RejectedRecord: The token or the person is missing.
     """
     token, _ = _token(call)
     if token is None:
         raise RejectedRecord(
-            "required", "context.device.token", "the event names no device"
+            "required", "context.device.token", "missing token of the device"
         )
     return PersonDeleteDevice(
-        identifiers=_person.require(call), device=DeviceToken(token=token)
+        identifiers=_person.require(call, stream), device=DeviceToken(token=token)
     )
 
 
@@ -122,26 +143,25 @@ def _token(call: Call) -> tuple[str | None, frozenset[str]]:
 
 
 def _platform(call: Call, token: str) -> Platform:
-    system = lookup_in_context(call.context, "device", "type")
-    if isinstance(system, str):
-        name = system.strip().lower()
-        if name in APPLE_SYSTEMS:
-            return "ios"
-        if name == "android":
-            return "android"
-        raise RejectedRecord(
-            "unknown_platform",
-            "context.device.type",
-            "the platform of a device is ios or android",
-        )
+    for path in SYSTEM_FIELDS:
+        system = lookup_in_context(call.context, *path)
+        if isinstance(system, str) and (name := system.strip().lower()):
+            platform = PLATFORMS.get(name)
+            if platform is None:
+                raise _unknown_platform(path, "the platform must be ios or android")
+            return platform
     for form, platform in TOKEN_FORMS:
         if form.fullmatch(token):
             return platform
-    raise RejectedRecord(
-        "unknown_platform",
-        "context.device.type",
-        "the platform is missing, and the form of the token does not tell it",
+    raise _unknown_platform(
+        SYSTEM_FIELDS[0],
+        "missing platform: the context names no system, and the form of the token "
+        "does not tell it",
     )
+
+
+def _unknown_platform(path: tuple[str, ...], message: str) -> RejectedRecord:
+    return RejectedRecord("unknown_platform", ".".join(("context", *path)), message)
 
 
 def _context_attributes(call: Call, cleaner: Cleaner) -> Attributes:

@@ -31,26 +31,29 @@ def delete(call: Call, _stream: Stream) -> ObjectDelete:
         The operation on the object.
 
     Raises:
-        RejectedRecord: The event names no object.
+        RejectedRecord: The object is missing.
     """
     return ObjectDelete(identifiers=_object(call))
 
 
-def delete_relationship(call: Call, _stream: Stream) -> ObjectDeleteRelationships:
+def delete_relationship(call: Call, stream: Stream) -> ObjectDeleteRelationships:
     """Part a person from an object.
 
     Args:
-        call: The call; it needs ``objectId`` and somebody who is named.
+        call: The call; it needs ``objectId`` and a person.
+        stream: The stream that the record belongs to.
 
     Returns:
         The operation on the object.
 
     Raises:
-        RejectedRecord: The event names no object, or nobody.
+        RejectedRecord: The object or the person is missing.
     """
     return ObjectDeleteRelationships(
         identifiers=_object(call),
-        cio_relationships=[PersonRelationship(identifiers=_person.require(call))],
+        cio_relationships=[
+            PersonRelationship(identifiers=_person.require(call, stream))
+        ],
     )
 
 
@@ -58,6 +61,6 @@ def _object(call: Call) -> ObjectIdentifiers:
     named = object_identifiers(call, found_in(call, "objectId"))
     if named is None:
         raise RejectedRecord(
-            "required", "properties.objectId", "the event names no object"
+            "required", "properties.objectId", "missing id of the object"
         )
     return named

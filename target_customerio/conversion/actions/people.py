@@ -19,14 +19,14 @@ _Kind = TypeVar("_Kind", PersonDelete, PersonSuppress, PersonUnsuppress)
 
 
 def _on_the_person(kind: type[_Kind]) -> Callable[[Call, Stream], _Kind]:
-    def act(call: Call, _stream: Stream) -> _Kind:
-        return kind(identifiers=_person.require(call))
+    def act(call: Call, stream: Stream) -> _Kind:
+        return kind(identifiers=_person.require(call, stream))
 
     return act
 
 
 delete: Final = _on_the_person(PersonDelete)
-"""Deletes the person; rejects an event that names nobody, as the others do."""
+"""Deletes the person; an event without one is rejected."""
 
 suppress: Final = _on_the_person(PersonSuppress)
 """Deletes the person, and refuses their identifiers from now on."""

@@ -73,7 +73,7 @@ def content(call: Call, stream: Stream) -> PersonContentReport:
     """Report a view of content, or a click on it.
 
     Args:
-        call: The call; it needs ``properties.actionType`` and somebody, who may be
+        call: The call; it needs ``properties.actionType`` and a person, who may be
             anonymous.
         stream: The stream that the record belongs to.
 
@@ -81,17 +81,17 @@ def content(call: Call, stream: Stream) -> PersonContentReport:
         The report.
 
     Raises:
-        RejectedRecord: It is neither a view nor a click, or names nobody.
+        RejectedRecord: It is neither a view nor a click, or has no person.
     """
     action = lookup(call.body, "actionType")
     if action not in CONTENT_ACTIONS:
         raise RejectedRecord(
             "unknown_action",
             "properties.actionType",
-            "expected one of " + ", ".join(CONTENT_ACTIONS),
+            "must be one of " + ", ".join(CONTENT_ACTIONS),
         )
     return PersonContentReport(
-        identifiers=_viewer.require(call),
+        identifiers=_viewer.require(call, stream),
         action=action,
         id=stream.event_ids.of(call, f"content:{action}"),
         name=action,
@@ -106,6 +106,8 @@ def _required(details: Attributes, field: str) -> str:
     value = identifier(lookup(details, field), f"properties.{field}")
     if value is None:
         raise RejectedRecord(
-            "required", f"properties.{field}", "a delivery report needs it"
+            "required",
+            f"properties.{field}",
+            f"missing {field}: a delivery report needs it",
         )
     return value

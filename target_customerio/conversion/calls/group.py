@@ -66,7 +66,7 @@ def convert(call: Call, stream: Stream) -> Operation:
             identifiers=company,
             cio_relationships=[
                 PersonRelationship(
-                    identifiers=_member.require(call),
+                    identifiers=_member.require(call, stream),
                     relationship_attributes=relationship_attributes(
                         call, stream.cleaner
                     ),
@@ -78,7 +78,7 @@ def convert(call: Call, stream: Stream) -> Operation:
     raise RejectedRecord(
         "unknown_action",
         "action",
-        "the action of a group call is one of identify, delete, "
+        "the action of a group call must be one of identify, delete, "
         + ", ".join(RELATIONSHIP_ACTIONS),
     )
 
@@ -89,7 +89,7 @@ def _object(call: Call) -> ObjectIdentifiers:
         object_id, field = found_in(call, "objectId"), "objectId"
     company = object_identifiers(call, object_id, field)
     if company is None:
-        raise RejectedRecord("required", "groupId", "a group call names its object")
+        raise RejectedRecord("required", "groupId", "missing id of the object")
     return company
 
 
@@ -106,7 +106,7 @@ def _action(call: Call) -> JSON:
 
 def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operation:
     attributes = stream.cleaner.attributes(call.body, call.dates, USED_KEYS)
-    person = _member.find(call)
+    person = _member.find(call, stream)
     operation: type[ObjectIdentify | ObjectIdentifyAnonymous] = ObjectIdentify
     if person is None:
         anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")

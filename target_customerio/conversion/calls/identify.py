@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from target_customerio.conversion.containers import lookup
-from target_customerio.conversion.happenings import NOTHING, time_of
+from target_customerio.conversion.columns import DEFAULT_SEPARATOR
+from target_customerio.conversion.containers import as_object, lookup, merged
+from target_customerio.conversion.happenings import time_of
 from target_customerio.conversion.identifiers import (
     PersonFinder,
     identifier,
     object_identifiers,
+    trimmed,
 )
 from target_customerio.conversion.relationships import (
     RELATION_KEYS,
@@ -29,8 +33,9 @@ from target_customerio.operations import (
 
 if TYPE_CHECKING:
     from target_customerio.conversion.layout import Call
+    from target_customerio.conversion.schema_types import DateTree, Typed
     from target_customerio.conversion.stream import Stream
-    from target_customerio.operations import Attributes
+    from target_customerio.operations import JSON, Attributes
 
 ANONYMOUS: Final = Skipped("anonymous identify")
 """Customer.io ignores them (the destination's documentation)."""
@@ -38,7 +43,11 @@ ANONYMOUS: Final = Skipped("anonymous identify")
 CREATED_AT: Final = ("created_at", "createdAt")
 NO_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
 
-_DIGITS: Final = re.compile(r"\d{1,20}", re.ASCII)
+UPDATE_ONLY: Final[Attributes] = {"_update": True}
+"""Has Customer.io ignore people who do not exist (schema ``identify_person``)."""
+
+PREFERENCES: Final = "cio_subscription_preferences"
+TOPICS: Final = "topics"
 
 _somebody: Final = PersonFinder()
 
@@ -61,20 +70,20 @@ def convert(
     """
     settings = stream.settings
     anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
-    person = _somebody.find(call)
+    person = _somebody.find(call, stream)
     if person is None and anonymous_id is not None:
         if settings.anonymous_identify == "skip":
             return ANONYMOUS
         person, anonymous_id = {"id": anonymous_id}, None
     if person is None:
-        person = _somebody.require(call)
+        person = _somebody.require(call, stream)
     if stream.deletes(call):
         return PersonDelete(identifiers=person)
     attributes = _attributes(call, stream)
     if anonymous_id is not None:
         attributes["anonymous_id"] = anonymous_id
     if settings.update_only:
-        attributes["_update"] = True
+        attributes |= UPDATE_ONLY
     return PersonIdentify(
         identifiers=person,
         attributes=attributes,
@@ -86,36 +95,87 @@ def convert(
 def _attributes(call: Call, stream: Stream) -> Attributes:
     cleaner = stream.cleaner
     attributes = cleaner.attributes(call.body, call.dates, NO_ATTRIBUTES)
-    if not call.flat and attributes.get("email") is None:
+    email = attributes.get("email")
+    if not call.flat and email is None:
         email = call.fields.get("email")
         if email is not None:
             attributes["email"] = cleaner.value(email, NO_DATES, "email")
-    attributes.update(_created_at(call, stream))
+    if isinstance(email, str):
+        attributes["email"] = trimmed(email)
+    _open_preferences(attributes, call, stream)
+    created_at = _created_at(call, stream)
+    if created_at is not UNSET:
+        attributes["created_at"] = created_at
     return attributes
 
 
-def _created_at(call: Call, stream: Stream) -> Attributes:
-    """Return ``created_at`` under its one name, digits as a number.
+def _created_at(call: Call, stream: Stream) -> JSON:
+    """Return Unix seconds if it is a time, else the value; ``UNSET`` if left out.
 
     Source: the property ``created_at`` of ``PUT /api/v1/customers/{identifier}``.
     """
-    places = [(call.body.get(name), call.dates.get(name)) for name in CREATED_AT]
-    if not call.flat:
-        own = next(
-            (call.field_dates[name] for name in CREATED_AT if name in call.field_dates),
-            None,
-        )
-        places.append((call.fields.get("createdAt"), own))
-    for value, dates in places:
-        if value is None or value == "":
-            continue
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
-            return {"created_at": int(value)}
-        tree = {"created_at": dates} if dates is not None else NO_DATES
-        return stream.cleaner.attributes({"created_at": value}, tree, NOTHING)
-    if any(name in call.body for name in CREATED_AT):
-        return stream.cleaner.attributes({"created_at": None}, NO_DATES, NOTHING)
-    return {}
+    value, typed = _found_created_at(call)
+    if value is UNSET:
+        return UNSET
+    created_at = stream.cleaner.moment(value, typed, "created_at")
+    if created_at is None and stream.settings.null_attributes == "omit":
+        return UNSET
+    return created_at
+
+
+def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
+    """Return the value and what the schema says of it; ``UNSET`` if there is none."""
+    found: JSON = UNSET
+    for name in CREATED_AT:
+        if name in call.body:
+            found = call.body[name]
+            if found is not None and found != "":
+                return found, call.dates.get(name)
+            found = None
+    if not call.flat and "createdAt" in call.fields:
+        dates = call.field_dates
+        typed = dates.get(CREATED_AT[0]) or dates.get(CREATED_AT[1])
+        return call.fields["createdAt"], typed
+    return found, None
+
+
+def _open_preferences(attributes: Attributes, call: Call, stream: Stream) -> None:
+    """Make an object of subscription preferences in JSON text or in flattened fields.
+
+    Dotted keys, which Customer.io reads itself, stay as they are.
+    """
+    flattened = _flattened(tuple(attributes), stream.settings.flattening_separator)
+    value = call.body.get(PREFERENCES)
+    is_text = isinstance(value, str) or (
+        isinstance(value, Mapping) and isinstance(value.get(TOPICS), str)
+    )
+    if not flattened and not is_text:
+        return
+    whole = as_object(value)
+    if whole is None and not flattened:
+        return
+    preferences = merged(whole, call.body, flattened)
+    topics = as_object(preferences.get(TOPICS))
+    if topics is not None:
+        preferences[TOPICS] = topics
+    for name, _ in flattened:
+        del attributes[name]
+    attributes[PREFERENCES] = stream.cleaner.value(preferences, NO_DATES, PREFERENCES)
+
+
+@lru_cache(maxsize=1024)
+def _flattened(
+    names: tuple[str, ...], separator: str
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the flattened preferences among some names, and the way to each."""
+    separators = {DEFAULT_SEPARATOR, separator, "_"} - {"."}
+    joined = "|".join(map(re.escape, sorted(separators, key=len, reverse=True)))
+    flattened = re.compile(rf"{PREFERENCES}({joined}){TOPICS}(?:\1(.+))?")
+    return tuple(
+        (name, (TOPICS,) if found[2] is None else (TOPICS, found[2]))
+        for name in names
+        if (found := flattened.fullmatch(name))
+    )
 
 
 def _relationships(call: Call, stream: Stream) -> list[ObjectRelationship] | UnsetType:

@@ -33,5 +33,5 @@ def convert(call: Call, stream: Stream) -> PersonPage:
         or name_of(lookup_in_context(call.context, "page", "url"), "context.page.url")
     )
     if name is None:
-        raise RejectedRecord("required", "name", "a page view has a name or a URL")
+        raise RejectedRecord("required", "name", "missing name or URL of the page view")
     return happening(PersonPage, name, call, stream, f"page:{name}")

@@ -43,5 +43,5 @@ def convert(call: Call, stream: Stream) -> PersonScreen | PersonEvent:
         viewed = VIEWED_EVENT.format(name or NAMELESS)
         return happening(PersonEvent, viewed, call, stream, known_as)
     if name is None:
-        raise RejectedRecord("required", "name", "a screen view has a name")
+        raise RejectedRecord("required", "name", "missing name of the screen view")
     return happening(PersonScreen, name, call, stream, known_as)

@@ -35,7 +35,7 @@ def convert(
         The change of the segment.
 
     Raises:
-        RejectedRecord: It names no segment, nobody, or an unknown action.
+        RejectedRecord: The segment or the person is missing, or the action is unknown.
     """
     action = call.fields.get("action", "add")
     if stream.deletes(call):
@@ -43,15 +43,19 @@ def convert(
     change = CHANGES.get(action) if isinstance(action, str) else None
     if change is None:
         raise RejectedRecord(
-            "unknown_action", "action", "the action is one of " + ", ".join(CHANGES)
+            "unknown_action",
+            "action",
+            "the action must be one of " + ", ".join(CHANGES),
         )
-    return change(segment_id=_segment(call), identifiers=_member.require(call))
+    return change(segment_id=_segment(call), identifiers=_member.require(call, stream))
 
 
 def _segment(call: Call) -> str:
     segment_id = identifier(call.fields.get("segmentId"), "segmentId")
     if segment_id is None:
-        raise RejectedRecord("required", "segmentId", "the row names no segment")
+        raise RejectedRecord("required", "segmentId", "missing id of the segment")
     if not (segment_id.isascii() and segment_id.isdecimal()):
-        raise RejectedRecord("invalid_type", "segmentId", "a segment's id is a number")
+        raise RejectedRecord(
+            "invalid_type", "segmentId", "the id of a segment must be a number"
+        )
     return segment_id

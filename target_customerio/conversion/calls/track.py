@@ -31,7 +31,7 @@ def convert(call: Call, stream: Stream) -> Operation | Skipped:
         RejectedRecord: The call cannot become an operation.
     """
     name = _name(call)
-    action = stream.settings.action_events.get(name)
+    action = stream.settings.action_events.get(name.strip())
     if action is not None:
         operation = ACTIONS[action].act(call, stream)
         if operation is not None:
@@ -44,4 +44,4 @@ def _name(call: Call) -> str:
         value = call.fields.get(field)
         if value is not None and (name := name_of(value, field)) is not None:
             return name
-    raise RejectedRecord("required", "event", "a track call names its event")
+    raise RejectedRecord("required", "event", "missing event name")
