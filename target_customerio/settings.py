@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ class Settings:
         errors += [
             *_credential_errors(config),
             *_url_errors(config.get("api_url")),
-            *_path_errors(config["rejected_records_path"]),
+            *_path_errors(config),
         ]
         try:
             shard = Shard.of(config.get("shard") or "1/1")
@@ -188,7 +189,27 @@ def _url_errors(url: str | None) -> Iterator[str]:
         yield "api_url: expected https, since http is for loopback addresses only"
 
 
-def _path_errors(path: str) -> Iterator[str]:
+def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    paths = {name: config.get(name) for name in ("sandbox", "rejected_records_path")}
+    unusable = [name for name, path in paths.items() if path and not _is_a_name(path)]
+    for name in unusable:
+        yield (
+            f"{name}: the locale has no bytes for this path; set PYTHONUTF8=1, or use "
+            "ASCII letters alone"
+        )
+    if "rejected_records_path" not in unusable:
+        yield from _rejected_path_errors(config["rejected_records_path"])
+
+
+def _is_a_name(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _rejected_path_errors(path: str) -> Iterator[str]:
     if not Path(path).parent.is_dir():
         yield f"rejected_records_path: there is no folder for {path}; make it first"
         return

@@ -275,6 +275,18 @@ def test_white_space_alone_is_no_credential(terminal: Terminal) -> None:
     assert [line.partition(":")[0] for line in outcome.errors] == ["site_id", "api_key"]
 
 
+@pytest.mark.parametrize("setting", ["sandbox", "rejected_records_path"])
+@pytest.mark.parametrize("path", ["w\u00f6rk.db"])
+def test_a_path_that_the_locale_cannot_name_ends_the_run(
+    setting: str, path: str, terminal: Terminal
+) -> None:
+    terminal.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    terminal.environment["PYTHONCOERCECLOCALE"] = "0"
+    error = terminal.run(**{setting: path}).error
+    assert error.startswith(f"{setting}: ")
+    assert "PYTHONUTF8=1" in error
+
+
 class TestTheRejectedRecordsPath:
     @pytest.fixture
     def run(self, terminal: Terminal, singer: Singer) -> Callable[[str], Outcome]:
