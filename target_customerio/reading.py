@@ -88,6 +88,11 @@ class MessageReader(GenericSingerReader[bytes]):
         self._counts: dict[str, int] = {}
 
     @property
+    def line_number(self) -> int:
+        """The number of the line that is being handed on."""
+        return self._line_number
+
+    @property
     def default_input(self) -> IO[bytes]:
         """Standard input, as bytes.
 

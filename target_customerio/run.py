@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from target_customerio.accounts import Accounts
+from target_customerio.address_book import AddressBook, Conflict
 from target_customerio.delivery import (
     Client,
     Delivery,
@@ -17,8 +18,8 @@ from target_customerio.delivery import (
     enqueueable,
 )
 from target_customerio.errors import RejectedRecord
-from target_customerio.operations import PersonHappening
-from target_customerio.summary import RECENT_SECONDS
+from target_customerio.operations import PersonHappening, PersonIdentify
+from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
 
 if TYPE_CHECKING:
     import logging
@@ -38,6 +39,17 @@ OPERATIONS_TOGETHER: Final = 32
 """Most operations that are handed over at once, which takes less time than one by one.
 
 Where there is no room for so many, it is fewer, lest more be read than is taken."""
+
+CONFLICTS: Final = {
+    Conflict.MOVED_ADDRESS: "Stream '%s': the e-mail address in %s came with another "
+    "id before; Customer.io keeps one person for each address, so that either the two "
+    "ids become one person or the address stays with the other id",
+    Conflict.CHANGED_ADDRESS: "Stream '%s': the id in %s came with another e-mail "
+    "address before; Customer.io keeps the first one, unless the workspace allows "
+    "updates to email using ID",
+}
+CONFLICTS_TOLD: Final = 3
+"""How many conflicts of each kind are logged; the summary counts them all."""
 
 
 class Run:
@@ -66,6 +78,10 @@ class Run:
         self._taken: list[tuple[Operation, SourceStream, Line]] = []
         self._together = 1  # nobody waits to hear whether the credentials are right
         self._timeless: set[str] = set()
+        self._address_book = AddressBook()
+        self._old_before = time.time() - OLD_SECONDS
+        self.place: Callable[[], str] = _nowhere
+        """Says where in the input the record stands that is being taken."""
         self._ended = Event()
 
     def meet(self) -> None:
@@ -105,6 +121,8 @@ class Run:
         if self._shard is not None and not self._shard.holds(operation.leader()):
             self.accounts.leave_to_another_shard(stream.title)
             return
+        if type(operation) is PersonIdentify:
+            self._look_at(operation, stream)
         taken = self._taken
         taken.append((operation, stream, line))
         if len(taken) >= self._together:
@@ -143,6 +161,17 @@ class Run:
         finally:
             self._delivery.put(*queued)
             self._together = min(OPERATIONS_TOGETHER, self._delivery.room)
+
+    def _look_at(self, identify: PersonIdentify, stream: SourceStream) -> None:
+        """Count what Customer.io may accept and not apply."""
+        figures = self.accounts.summary.figures
+        moment = identify.timestamp
+        if moment is not UNSET and moment < self._old_before:
+            figures[OLD_IDENTIFIES] += 1
+        for conflict in self._address_book.add(identify):
+            figures[conflict.value] += 1
+            if figures[conflict.value] <= CONFLICTS_TOLD:
+                self._logger.warning(CONFLICTS[conflict], stream.title, self.place())
 
     def _warn_of_no_time(self, stream: SourceStream) -> None:
         if stream.title not in self._timeless:
@@ -223,6 +252,10 @@ class Run:
 
     def _tell(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
+
+
+def _nowhere() -> str:
+    return "the input"
 
 
 def _sender(settings: Settings) -> Sender:

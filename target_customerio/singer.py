@@ -100,6 +100,7 @@ class SingerTarget(Target):
         self._checks: dict[str, _Check | None] = {}
         self._left_out: dict[str, set[str]] = {}
         self._versions_ignored = False
+        self._file_and_row = (0, 0)
         super().__init__(**options)
         # Nothing is left for the SDK to drain in parallel.
         self.max_parallelism = 1
@@ -336,12 +337,27 @@ class SingerTarget(Target):
         manifest, encoding = message_dict.get("manifest"), message_dict.get("encoding")
         if not isinstance(manifest, list) or not isinstance(encoding, dict):
             raise InputError("A BATCH message is malformed; mend the tap")
-        for path in manifest:
-            for record, line, from_json in rows_of(str(path), encoding):
+        for file, path in enumerate(manifest, 1):
+            for row, (record, line, from_json) in enumerate(
+                rows_of(str(path), encoding), 1
+            ):
                 if self.message_reader.stopped:
                     return
+                self._file_and_row = file, row
                 line_of_record = b'{"record":%b}' % line
                 self._take(stream, record, line_of_record, from_json=from_json)
+        self._file_and_row = 0, 0
+
+    def place(self) -> str:
+        """Say where in the input the record stands that is being taken.
+
+        Returns:
+            The number of its line; of a row of a BATCH that of the message, and the
+            numbers of the file and of the row in it.
+        """
+        line = f"line {self.message_reader.line_number} of the input"
+        file, row = self._file_and_row
+        return f"row {row} of file {file} ({line})" if row else line
 
     def _handle_termination(
         self,

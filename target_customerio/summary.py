@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from target_customerio.address_book import Conflict
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,6 +39,9 @@ class Figure(NamedTuple):
 
 
 RECENT_EVENTS: Final = "recent_events"
+OLD_IDENTIFIES: Final = "old_identifies"
+OLD_SECONDS: Final = 24 * 3600
+"""Age from which an identify is likely to be older than the profile's last change."""
 
 FIGURES: Final = (
     Figure(
@@ -44,6 +49,27 @@ FIGURES: Final = (
         "event is younger than 72 hours and can trigger campaigns",
         "events are younger than 72 hours and can trigger campaigns",
         always=True,
+    ),
+    Figure(
+        Conflict.MOVED_ADDRESS.value,
+        "e-mail address moved from one id to another: Customer.io keeps one person for "
+        "each address",
+        "e-mail addresses moved from one id to another: Customer.io keeps one person "
+        "for each address",
+    ),
+    Figure(
+        Conflict.CHANGED_ADDRESS.value,
+        'id changed its e-mail address: Customer.io keeps the first unless "Allow '
+        'updates to email using ID" is on',
+        'ids changed their e-mail addresses: Customer.io keeps the first unless "Allow '
+        'updates to email using ID" is on',
+    ),
+    Figure(
+        OLD_IDENTIFIES,
+        "identify is older than a day and may be ignored by Customer.io; "
+        "identify_timestamp: omit sends identifies without their time",
+        "identifies are older than a day and may be ignored by Customer.io; "
+        "identify_timestamp: omit sends identifies without their time",
     ),
 )
 """The lines between the table and the cost of the run, in their order."""

@@ -81,6 +81,7 @@ class TargetCustomerIO(SingerTarget):
         self.settings = Settings.of(self.config)
         self.run = Run(self.settings, self.logger)
         self.message_reader.before_waiting = self.run.hand_over
+        self.run.place = self.place
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Choose the sink of a stream by its call.

@@ -68,6 +68,20 @@ def test_recent_events_are_told(summary: Summary) -> None:
     assert any(line.startswith("1,500 ") and "72 hours" in line for line in lines)
 
 
+def test_figures_that_are_0_are_left_out_unless_they_matter(summary: Summary) -> None:
+    before = texts(summary)
+    summary.figures.update(moved_addresses=1, changed_addresses=2, old_identifies=3_000)
+    lines = [line for line in texts(summary) if line not in before][:3]
+    assert [line.split(":")[0] for line in lines] == [
+        "1 e-mail address moved from one id to another",
+        "2 ids changed their e-mail addresses",
+        (
+            "3,000 identifies are older than a day and may be ignored by Customer.io; "
+            "identify_timestamp"
+        ),
+    ]
+
+
 def test_a_run_of_nothing_has_a_summary_too() -> None:
     lines = texts(Summary())
     assert lines[0].split()[0] == "stream"
@@ -131,6 +145,9 @@ def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
         "event_type": "run_summary",
         **summary.totals,
         "recent_events": 5,
+        "moved_addresses": 0,
+        "changed_addresses": 0,
+        "old_identifies": 0,
         "requests": 3,
         "retries": 1,
         "bytes_sent": 1_000,

@@ -1,0 +1,127 @@
+"""Conflicts between ids and e-mail addresses within a run."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_customerio.address_book import MOST_BYTES, AddressBook, Conflict
+from target_customerio.operations import Attributes, PersonIdentifiers, PersonIdentify
+
+ANN, BEA, CEM = "ann@example.com", "bea@example.com", "cem@example.com"
+MOVED, CHANGED = [Conflict.MOVED_ADDRESS], [Conflict.CHANGED_ADDRESS]
+
+
+def add(
+    book: AddressBook,
+    identifiers: PersonIdentifiers,
+    attributes: Attributes | None = None,
+) -> list[Conflict]:
+    identify = PersonIdentify(identifiers=identifiers, attributes=attributes or {})
+    return [*book.add(identify)]
+
+
+def pairs(book: AddressBook, *pairs: tuple[str, str]) -> list[list[Conflict]]:
+    return [add(book, {"id": id_}, {"email": email}) for id_, email in pairs]
+
+
+def test_an_address_that_comes_with_another_id_has_moved() -> None:
+    assert pairs(AddressBook(), ("2", ANN), ("3", ANN)) == [[], MOVED]
+
+
+def test_an_id_that_comes_with_another_address_has_changed_it() -> None:
+    assert pairs(AddressBook(), ("1", ANN), ("1", BEA)) == [[], CHANGED]
+
+
+def test_an_address_and_an_id_that_know_others_do_both() -> None:
+    found = pairs(AddressBook(), ("1", ANN), ("2", BEA), ("1", BEA))
+    assert found == [[], [], MOVED + CHANGED]
+
+
+def test_each_address_and_each_id_is_told_once() -> None:
+    found = pairs(
+        AddressBook(), ("2", ANN), ("3", ANN), ("2", ANN), ("3", ANN), ("4", ANN)
+    )
+    assert found == [[], MOVED, [], [], []]
+    found = pairs(AddressBook(), ("1", ANN), ("1", BEA), ("1", ANN), ("1", CEM))
+    assert found == [[], CHANGED, [], []]
+
+
+def test_the_same_pair_again_is_no_conflict_in_any_case_of_letters() -> None:
+    assert pairs(AddressBook(), ("1", ANN), ("1", ANN.upper()), ("1", ANN)) == [[]] * 3
+
+
+def test_two_ids_with_addresses_of_their_own_are_no_conflict() -> None:
+    assert pairs(AddressBook(), ("1", ANN), ("2", BEA)) == [[], []]
+
+
+@pytest.mark.parametrize("id_", ["2", 2])
+def test_a_person_may_be_named_by_address(id_: str | int) -> None:
+    book = AddressBook()
+    assert add(book, {"email": ANN}) == []
+    assert add(book, {"email": ANN}, {"id": id_}) == []
+    assert add(book, {"id": "2"}, {"email": ANN}) == []
+    assert add(book, {"email": ANN}, {"id": "3"}) == MOVED
+
+
+@pytest.mark.parametrize("email", [None, "", 7, {"a": 1}])
+def test_what_is_no_address_is_left_alone(email: object) -> None:
+    book = AddressBook()
+    assert add(book, {"id": "2"}, {"email": email}) == []
+    assert add(book, {"id": "3"}, {"email": email}) == []
+
+
+@pytest.mark.parametrize("kind", ["cio_id", "phone"])
+def test_a_person_named_otherwise_is_left_alone(kind: str) -> None:
+    book = AddressBook()
+    assert add(book, {"id": "2"}, {"email": ANN}) == []
+    assert add(book, {kind: "3"}, {"email": ANN}) == []
+
+
+def test_an_id_that_looks_like_the_address_of_another_is_told_from_it() -> None:
+    assert pairs(AddressBook(), (ANN, BEA), ("1", ANN)) == [[], []]
+    assert pairs(AddressBook(), (ANN, ANN), (ANN, BEA)) == [[], CHANGED]
+
+
+@given(st.lists(st.tuples(st.sampled_from("1234"), st.sampled_from([ANN, BEA, CEM]))))
+def test_it_counts_what_came_with_more_than_one_other(
+    seen: list[tuple[str, str]],
+) -> None:
+    found = [*chain.from_iterable(pairs(AddressBook(), *seen))]
+    ids_of = {
+        email: {id_ for id_, other in seen if other == email} for _, email in seen
+    }
+    emails_of = {
+        id_: {email for other, email in seen if other == id_} for id_, _ in seen
+    }
+    assert found.count(Conflict.MOVED_ADDRESS) == sum(
+        len(ids) > 1 for ids in ids_of.values()
+    )
+    assert found.count(Conflict.CHANGED_ADDRESS) == sum(
+        len(emails) > 1 for emails in emails_of.values()
+    )
+
+
+def test_the_latest_pairs_are_remembered_and_memory_is_bounded() -> None:
+    book = AddressBook()
+    tracemalloc.start()
+    try:
+        for number in range(300_000):
+            pairs(book, (f"{number}", f"{number}@example.com"))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < MOST_BYTES
+    latest = [("other", f"{number}@example.com") for number in range(260_000, 300_000)]
+    assert [each[:1] for each in pairs(book, *latest)] == [MOVED] * 40_000
+
+
+def test_a_pair_that_keeps_coming_is_not_forgotten() -> None:
+    book = AddressBook(most_bytes=2_000)
+    for number in range(1_000):
+        assert pairs(book, ("1", ANN), (f"{number}", f"{number}@example.com"))[0] == []
+    assert pairs(book, ("2", ANN)) == [MOVED]
