@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -15,6 +15,7 @@ from target_customerio.errors import (
     StateError,
 )
 from target_customerio.exact_json import encode_anything
+from target_customerio.misfit import FirstRecords
 from target_customerio.output import write_line
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
 REFUSED: Final = "Customer.io refuses it"
+
+LOGGED: Final = 10
+"""Most rejections of a stream for one reason that are logged one by one."""
+
 _WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
 _FIELD: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,99}", re.ASCII)
 _stream_and_label: Final = attrgetter("stream", "label")
@@ -52,6 +57,8 @@ class Accounts:
             logger: Takes what the user should know.
         """
         self.summary = Summary()
+        self.first_records: defaultdict[str, FirstRecords] = defaultdict(FirstRecords)
+        """Of each stream, by the name that it has in the summary."""
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
@@ -110,16 +117,11 @@ class Accounts:
         shown = shown or error
         with self._rejecting:
             line = self._rejected_records.add(stream.source(record), error)
-            self.summary.streams[stream.title].rejected[shown.reason] += 1
+            rejected = self.summary.streams[stream.title].rejected
+            rejected[shown.reason] += 1
+            number = rejected[shown.reason]
         where = f"line {line} of {self._rejected_records.path}"
-        self._logger.warning(
-            "A record of stream '%s' is rejected, see %s: %s (%s%s)",
-            stream.title,
-            where,
-            shown.message,
-            shown.reason,
-            f", {shown.field}" if shown.field else "",
-        )
+        self._log_rejection(stream.title, where, shown, number)
         if self._on_rejected == "abort":
             kind = (
                 MissingKeyPropertyError
@@ -130,6 +132,57 @@ class Accounts:
                 f"A record of stream {stream.title!r} was rejected, and on_rejected is "
                 f"abort; correct it in {where}"
             )
+
+    def _log_rejection(
+        self, stream: str, where: str, error: RejectedRecord, number: int
+    ) -> None:
+        """Log the first rejections for each reason, and once that there are more."""
+        fields = {
+            "event_type": "rejection",
+            "stream_name": stream,
+            "reason": error.reason,
+            "field": error.field,
+        }
+        if number <= LOGGED:
+            self._logger.warning(
+                "A record of stream '%s' is rejected, see %s: %s (%s%s)",
+                stream,
+                where,
+                error.message,
+                error.reason,
+                f", {error.field}" if error.field else "",
+                extra=fields,
+            )
+        elif number == LOGGED + 1:
+            self._logger.warning(
+                "More than %d records of stream '%s' are rejected (%s); all of them "
+                "are in %s, and further ones are counted but not logged",
+                LOGGED,
+                stream,
+                error.reason,
+                self._rejected_records.path,
+                extra=fields,
+            )
+
+    def advise(self, stream: str, record: Line, error: RejectedRecord) -> None:
+        """Say what to do if a stream does not fit: all its first records are rejected.
+
+        Args:
+            stream: The name of the stream in the summary.
+            record: The record as it arrived.
+            error: What is wrong with it.
+        """
+        advice = self.first_records[stream].reject(stream, record, error)
+        self._log_advice(stream, advice)
+
+    def end_streams(self) -> None:
+        """Say what to do about short streams that do not fit."""
+        for stream, first_records in self.first_records.items():
+            self._log_advice(stream, first_records.end(stream))
+
+    def _log_advice(self, stream: str, advice: str | None) -> None:
+        if advice is not None:
+            self._logger.warning("Stream '%s': %s", stream, advice)
 
     def judge(self) -> None:
         """Fail the run if records were rejected and the settings say so.

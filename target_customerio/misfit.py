@@ -1,88 +1,135 @@
-"""Help for a stream that does not fit: said once, when nothing of it gets through."""
+"""Advice for a stream that does not fit: given once, if all records are rejected."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import msgspec
 
+from target_customerio.exact_json import decode_leniently
+
+if TYPE_CHECKING:
     from target_customerio.errors import RejectedRecord
+    from target_customerio.reading import Line
 
 FIRST_RECORDS: Final = 100
 """How many records of a stream are watched."""
 
+SHORT_STREAM: Final = 10
+"""How many records a stream has at least whose end is waited for."""
+
 MOST_COLUMNS: Final = 60
 """How many names of columns are shown."""
 
-ADVICE: Final[dict[str, tuple[str, str]]] = {
+MAP_IT: Final = 'To map them, set stream_maps: {{"{stream}": {{"{column}": '
+
+ADVICE: Final = {
     "no_identifier": (
-        "userId or user_id, an e-mail address in email, for events anonymousId too",
-        'stream_maps: {{"{stream}": {{"userId": "YOUR_COLUMN"}}}}',
+        "Looked for: userId or user_id, an e-mail address in email, for events "
+        'anonymousId too. To map them, set stream_maps: {{"{stream}": '
+        '{{"userId": "YOUR_COLUMN"}}}}'
     ),
     "required": (
-        "{field}, under this name or in snake_case, in lower or upper case",
-        'stream_maps: {{"{stream}": {{"{column}": "YOUR_COLUMN"}}}}',
+        "Looked for: {field}, under this name or in snake_case, in lower or "
+        "upper case. "
+        + MAP_IT
+        + '"YOUR_COLUMN"}}}}'
     ),
     "schema": (
-        "records that fit the stream's own schema",
-        "validate_records: false, or better a mended catalog of the tap",
+        "They do not fit the stream's own schema. Correct the tap's catalog, or set "
+        "validate_records to false"
     ),
     "wrong_call": (
         "records whose type is the stream's call",
         'stream_calls: {{"{stream}": "by_type"}}',
     ),
     "missing_key": (
-        "the stream's key property {field}",
-        "the primary key of the stream in the tap's settings or catalog",
+        "Looked for: the stream's key property {field}. Correct the primary key of the "
+        "stream in the tap's settings or catalog"
     ),
+    "stream_map": "For the first of them, {message}",
 }
-"""What was looked for, and which setting would help, by the reason of a rejection."""
+"""What to do, by the reason of the rejections."""
 
 OTHERWISE: Final = (
-    "a usable {field}",
-    'stream_maps: {{"{stream}": {{"{column}": "AN_EXPRESSION"}}}}, or stream_calls',
+    "Looked for: a usable {field}. " + MAP_IT + '"AN_EXPRESSION"}}}}, or stream_calls'
 )
 
 
+class _Columns(msgspec.Struct):
+    record: dict[str, msgspec.Raw]
+
+
 class FirstRecords:
-    """Watches whether the first records of a stream all fail for the same reason."""
+    """Watches whether the first records of a stream are all rejected for one reason.
 
-    def __init__(self, stream: str) -> None:
-        """Watch a stream until ``done``, which a record that gets through is too.
+    Attributes:
+        done: Whether there is nothing more to watch: set it for a record that is not
+            rejected.
+    """
 
-        Args:
-            stream: The stream's name.
-        """
-        self._stream = stream
-        self._reasons: set[str] = set()
-        self._seen = 0
+    def __init__(self) -> None:
+        """Watch a stream from its first record on."""
         self.done = False
+        self._seen = 0
+        self._error: RejectedRecord | None = None
+        self._columns = ""
 
-    def reject(self, record: Mapping[str, object], error: RejectedRecord) -> str | None:
+    def reject(self, stream: str, line: Line, error: RejectedRecord) -> str | None:
         """Take note of a rejected record.
 
         Args:
-            record: The record; only the names of its columns are used.
+            stream: The stream's name.
+            line: The record as it arrived; only the names of its columns are used.
             error: What is wrong with it.
 
         Returns:
             What to tell the user, once.
         """
-        self._seen += 1
-        self._reasons.add(error.reason)
-        self.done = self._seen == FIRST_RECORDS or len(self._reasons) > 1
-        if not self.done or len(self._reasons) > 1:
+        if self.done:
             return None
-        looked_for, setting = ADVICE.get(error.reason, OTHERWISE)
-        column = error.field.rpartition(".")[2] or "userId"
-        words = {"stream": self._stream, "field": error.field, "column": column}
-        names = sorted(record)
-        rest = len(names) - MOST_COLUMNS
-        more = f" and {rest} more" if rest > 0 else ""
-        return (
-            f"the first {FIRST_RECORDS} records were all rejected ({error.reason}). "
-            f"Their columns: {', '.join(names[:MOST_COLUMNS])}{more}. "
-            f"Looked for: {looked_for.format(**words)}. "
-            f"To map them, set {setting.format(**words)}"
+        if self._error is None:
+            self._error, self._columns = error, _columns_of(line)
+        self._seen += 1
+        if error.reason != self._error.reason:
+            self.done = True
+        elif self._seen == FIRST_RECORDS:
+            return self._advice(stream, f"the first {FIRST_RECORDS}")
+        return None
+
+    def end(self, stream: str) -> str | None:
+        """Take note that the stream has no more records.
+
+        Args:
+            stream: The stream's name.
+
+        Returns:
+            What to tell the user, once.
+        """
+        if self.done or self._seen < SHORT_STREAM:
+            return None
+        return self._advice(stream, f"all {self._seen}")
+
+    def _advice(self, stream: str, which: str) -> str:
+        self.done = True
+        error = self._error
+        assert error is not None  # noqa: S101 - a record has been rejected
+        advice = ADVICE.get(error.reason, OTHERWISE).format(
+            stream=stream,
+            field=error.field,
+            column=error.field.rpartition(".")[2] or "userId",
+            message=error.message,
         )
+        rejected = f"{which} records were {'' if which[0] == 'a' else 'all '}rejected"
+        return f"{rejected} ({error.reason}). Their columns: {self._columns}. {advice}"
+
+
+def _columns_of(line: Line) -> str:
+    """Name the columns of a record."""
+    try:
+        record = msgspec.json.decode(line, type=_Columns).record
+    except (msgspec.DecodeError, UnicodeError):
+        record = decode_leniently(line, str, beyond=str)["record"]
+    names = sorted(record)
+    rest = len(names) - MOST_COLUMNS
+    return ", ".join(names[:MOST_COLUMNS]) + (f" and {rest} more" if rest > 0 else "")

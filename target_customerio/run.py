@@ -19,6 +19,7 @@ from target_customerio.delivery import (
 )
 from target_customerio.errors import RejectedRecord
 from target_customerio.operations import PersonHappening, PersonIdentify
+from target_customerio.record_metrics import RecordMetrics
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Run:
         self._old_before = time.time() - OLD_SECONDS
         self.place: Callable[[], str] = _nowhere
         """Says where in the input the record stands that is being taken."""
+        self._metrics = RecordMetrics()
         self._ended = Event()
 
     def meet(self) -> None:
@@ -198,6 +200,7 @@ class Run:
         self.hand_over()  # what is rejected stands in the file in the order of arrival
         if self.settings.shard.holds(line):
             self.accounts.put_aside(stream, line, error)
+            self.accounts.advise(stream.title, line, error)
         else:
             self.accounts.leave_to_another_shard(stream.title)
 
@@ -232,6 +235,8 @@ class Run:
         if self._ended.is_set():
             return
         self.close(patience_seconds)
+        self.accounts.end_streams()
+        self._metrics.tell(self.accounts.summary.streams, is_final=True)
         for entry in self.accounts.summary.entries(self._delivery.statistics):
             self._tell(entry)
 
@@ -249,6 +254,7 @@ class Run:
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
             self._tell(self.accounts.summary.progress(self._delivery.statistics))
+            self._metrics.tell(self.accounts.summary.streams, is_final=False)
 
     def _tell(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)

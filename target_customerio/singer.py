@@ -34,6 +34,7 @@ from target_customerio.errors import (
     SettingsError,
 )
 from target_customerio.lookalikes import lookalike
+from target_customerio.map_errors import unmappable
 from target_customerio.reading import LONGEST_NAME, Line, MessageReader
 from target_customerio.rejected import SourceStream
 from target_customerio.sinks import (
@@ -294,8 +295,7 @@ class SingerTarget(Target):
             mapped = transform(record)
         except Exception as error:  # noqa: BLE001 - expressions raise anything
             assert isinstance(sink, CallSink)  # noqa: S101 - others are given no map
-            why = _unmappable(error)
-            sink.reject(record, inflow, context[LINE], why, advise=False)
+            sink.reject(record, inflow, context[LINE], unmappable(error))
             return
         if mapped is None:
             self.run.accounts.skip(inflow.stream.title, FILTERED)
@@ -446,19 +446,3 @@ def _number(text: str, schema: Mapping[str, Any]) -> object:
             except ValueError:
                 return text
     return text
-
-
-def _unmappable(error: Exception) -> RejectedRecord:
-    name = getattr(error.__cause__, "name", None)  # of simpleeval's NameNotDefined
-    if isinstance(name, str):
-        return RejectedRecord(
-            "stream_map",
-            name[:LONGEST_NAME],
-            "stream_maps has an expression with a name that the record does not have; "
-            "put text into quotes, or let the tap send nulls too",
-        )
-    return RejectedRecord(
-        "stream_map",
-        "",
-        f"an expression of stream_maps fails on the record ({type(error).__name__})",
-    )

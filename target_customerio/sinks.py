@@ -19,7 +19,6 @@ from target_customerio.conversion.by_type import converter_of
 from target_customerio.conversion.converter import TURNED_OFF
 from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
-from target_customerio.misfit import FirstRecords
 from target_customerio.run import Run
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ class CallSink(StreamSink):
             key_properties: Its primary key.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        self._first_records = FirstRecords(stream_name)
+        self._first_records = self._run.accounts.first_records[stream_name]
         self._told: set[str] = set()
         self._has_drawn = False
 
@@ -245,8 +244,6 @@ class CallSink(StreamSink):
         inflow: Inflow,
         line: Line,
         error: RejectedRecord,
-        *,
-        advise: bool = True,
     ) -> None:
         """Put aside a record that did not come as far as its conversion.
 
@@ -255,10 +252,9 @@ class CallSink(StreamSink):
             inflow: Where it comes from.
             line: Its line.
             error: What is wrong with it.
-            advise: Whether advice about its columns can help.
         """
         self._counts.read += 1
-        self._put_aside(record, inflow, line, error, advise=advise)
+        self._put_aside(record, inflow, line, error)
 
     def _put_aside(
         self,
@@ -266,8 +262,6 @@ class CallSink(StreamSink):
         inflow: Inflow,
         line: Line,
         error: RejectedRecord,
-        *,
-        advise: bool = True,
     ) -> None:
         """Reject a record, unless it is not meant for Customer.io."""
         converter = inflow.converter
@@ -275,8 +269,6 @@ class CallSink(StreamSink):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
         self._run.reject(inflow.stream, line, error)
-        if advise:
-            self._help(record, error)
 
     def _draw(self, why: str) -> str:
         """Draw the id of an event that will have another one when it is read again."""
@@ -284,12 +276,6 @@ class CallSink(StreamSink):
             self._has_drawn = True
             self._warn(DOUBLES.format(why=why, stream=self.stream_name))
         return draw_ulid()
-
-    def _help(self, record: Mapping[str, Any], error: RejectedRecord) -> None:
-        if not self._first_records.done:
-            advice = self._first_records.reject(record, error)
-            if advice is not None:
-                self._warn(advice)
 
     def _warn(self, notice: str) -> None:
         """Tell the user something about the stream, once."""

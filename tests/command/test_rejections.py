@@ -318,6 +318,109 @@ def test_a_byte_order_mark_in_a_batch_file_is_no_part_of_its_first_record(
     assert [each["record"] for each in outcome.rejected] == [{"userId": True}]
 
 
+@pytest.fixture(scope="module")
+def many(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
+    nobody = singer.record("identifies", traits={"plan": SECRET})
+    boolean = singer.record("identifies", userId=True)
+    return new_terminal().run(
+        singer.schema("identifies"),
+        singer.schema("tracks"),
+        singer.record("identifies", userId="ada"),
+        *[nobody] * 25,
+        *[boolean] * 10,
+        *[singer.record("tracks", event=SECRET)] * 11,
+        singer.record("tracks", userId="ada", event="Cheered"),
+    )
+
+
+def rejections(outcome: Outcome) -> list[str]:
+    return [line for line in outcome.lines("WARNING") if "rejected" in line]
+
+
+def test_the_first_ten_of_a_stream_and_a_reason_are_logged(many: Outcome) -> None:
+    logged = [
+        (line.split("'")[1], line.rpartition("(")[2].split(",")[0])
+        for line in rejections(many)
+        if line.startswith("A record of")
+    ]
+    assert logged == [
+        *[("identifies", "no_identifier")] * 10,
+        *[("identifies", "invalid_type")] * 10,
+        *[("tracks", "no_identifier")] * 10,
+    ]
+    assert SECRET not in many.stderr
+
+
+def test_further_ones_are_announced_once_and_counted(many: Outcome) -> None:
+    further = [line for line in rejections(many) if line.startswith("More than 10")]
+    assert len(rejections(many)) == 32
+    assert [line.split("'")[1] for line in further] == ["identifies", "tracks"]
+    assert all("(no_identifier)" in line for line in further)
+    assert all("rejected.singer.jsonl" in line for line in further)
+    assert many.table["identifies"]["reasons"] == {
+        "invalid_type": 10,
+        "no_identifier": 25,
+    }
+    assert many.table["tracks"]["reasons"] == {"no_identifier": 11}
+    assert len(many.rejected) == 46
+    assert "46 records" in many.rejection_error
+
+
+def test_refusals_of_customerio_are_counted_after_the_first_ten_too(
+    terminal: Terminal, singer: Singer, stand_in: Any
+) -> None:
+    errors = [
+        {"batch_index": n, "reason": "invalid", "field": "id", "message": SECRET}
+        for n in range(30)
+    ]
+    errors[7]["reason"] = f"{SECRET}!"
+    server = stand_in(200, {"region": "us", "errors": errors})
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        *(singer.record("identifies", userId=f"p-{n}") for n in range(30)),
+        sandbox=None,
+        api_url=server.url,
+        site_id="site",
+        api_key="key",
+        max_concurrent_requests=1,
+    )
+    assert len(rejections(outcome)) == 10 + 1 + 1
+    assert outcome.table["identifies"]["reasons"] == {"invalid": 29, "refused": 1}
+    assert SECRET not in outcome.stderr
+
+
+EXPRESSIONS = {
+    "half": ("int(amount) / 2", "half", "ValueError"),
+    "a sum": ("amount + 1", "sum", "TypeError: can only concatenate str"),
+    "a function": ("twice(amount)", "n", "Function 'twice' not defined"),
+    "a key": ("record['nothing']", "n", "there is no 'nothing'"),
+    "a key that is a value": ("record[amount]", "n", "KeyError"),
+    "an attribute": ("amount.unit", "n", "Attribute 'unit' does not exist"),
+    "JSON": ("json.loads(amount)", "n", "JSONDecodeError"),
+    "a power": ("len(amount) ** 9999999999", "n", "NumberTooHigh"),
+    "a filter": ("int(amount) > 2", "__filter__", "ValueError"),
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_that_fails_is_named_without_a_value(
+    name: str, terminal: Terminal, singer: Singer
+) -> None:
+    expression, key, why = EXPRESSIONS[name]
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId", "amount"]),
+        singer.record("identifies", userId="ada", amount=SECRET),
+        stream_maps={"identifies": {key: expression}},
+    )
+    assert outcome.reasons == [("stream_map", key)]
+    (warning,) = rejections(outcome)
+    assert repr(expression) in warning
+    assert repr(key) in warning
+    assert f"fails: {why}" in warning or f": {why}" in warning
+    (rejected,) = outcome.rejected
+    assert SECRET not in outcome.stderr + json.dumps(rejected["rejection"])
+
+
 def test_a_name_that_a_stream_map_does_not_find_is_told(
     terminal: Terminal, singer: Singer
 ) -> None:

@@ -187,6 +187,119 @@ def test_ninety_nine_records_are_not_yet_a_hundred(terminal: Any, singer: Any) -
     assert helped(run(terminal, singer, "identifies", [NOBODY] * 99)) == []
 
 
+def helped_at_the_end(outcome: Any) -> list[str]:
+    return [
+        line
+        for line in outcome.lines("WARNING")
+        if "records were rejected" in line and "Stream '" in line
+    ]
+
+
+@pytest.mark.parametrize("rows", [10, 11, 99])
+def test_a_short_stream_that_does_not_fit_is_explained_at_its_end(
+    rows: int, terminal: Any, singer: Any
+) -> None:
+    outcome = run(terminal, singer, "identifies", [NOBODY] * rows)
+
+    (line,) = helped_at_the_end(outcome)
+    assert f"all {rows} records were rejected (no_identifier)" in line
+    assert "Their columns: customer_no, signup, surname." in line
+    assert '{"identifies": {"userId": "YOUR_COLUMN"}}' in line
+    assert "Hidden-Value" not in outcome.stderr
+
+
+@pytest.mark.parametrize("reader", ["no Singer", '{"type":"RECORD","stream":"x"}'])
+def test_a_short_stream_is_explained_too_if_the_input_ends_badly(
+    reader: str, terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        *[singer.record("identifies", **NOBODY)] * 10,
+        reader,
+        on_rejected="continue",
+    )
+
+    assert outcome.code == 1
+    assert len(helped_at_the_end(outcome)) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [NOBODY] * 9,
+        [GOOD, *[NOBODY] * 20],
+        [*[NOBODY] * 20, GOOD],
+        [*[NOBODY] * 20, {"user_id": True}],
+        [GOOD] * 10,
+    ],
+    ids=["too few", "first fits", "last fits", "two reasons", "all fit"],
+)
+def test_a_short_stream_is_explained_only_if_all_of_it_is_rejected_for_one_reason(
+    rows: list[dict[str, Any]], terminal: Any, singer: Any
+) -> None:
+    assert helped_at_the_end(run(terminal, singer, "identifies", rows)) == []
+
+
+def test_a_stream_that_has_been_explained_is_not_explained_at_its_end(
+    terminal: Any, singer: Any
+) -> None:
+    outcome = run(terminal, singer, "identifies", [NOBODY] * PLENTY)
+    assert len(helped(outcome)) == 1
+    assert helped_at_the_end(outcome) == []
+
+
+def test_a_schema_that_changes_does_not_start_a_stream_anew(
+    terminal: Any, singer: Any
+) -> None:
+    messages = [
+        message
+        for number in range(10)
+        for message in (
+            singer.schema("identifies", {f"column_{number}": {}}),
+            singer.record("identifies", **NOBODY),
+        )
+    ]
+    outcome = terminal.run(*messages, on_rejected="continue")
+    assert len(helped_at_the_end(outcome)) == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "word"),
+    [("idd", "'idd'"), ("int(surname)", "ValueError"), ("customer_no + surname", "+")],
+)
+@pytest.mark.parametrize("rows", [10, PLENTY])
+def test_a_stream_map_that_fails_is_explained(
+    rows: int, expression: str, word: str, terminal: Any, singer: Any
+) -> None:
+    outcome = run(
+        terminal,
+        singer,
+        "identifies",
+        [NOBODY] * rows,
+        stream_maps={"identifies": {"userId": expression}},
+    )
+
+    (line,) = helped(outcome) + helped_at_the_end(outcome)
+    assert "(stream_map)" in line
+    assert "Their columns: customer_no, signup, surname." in line
+    assert f"the expression '{expression}' for 'userId'" in line
+    assert word in line
+    assert "Hidden-Value" not in outcome.stderr
+    assert "4711" not in outcome.stderr
+
+
+def test_columns_are_named_where_a_number_is_not_finite(
+    terminal: Any, singer: Any
+) -> None:
+    record = '{"type":"RECORD","stream":"tracks","record":{"at":NaN,"user_id":"a"}}'
+    outcome = terminal.run(
+        singer.schema("tracks"), *[record] * 10, on_rejected="continue"
+    )
+
+    (line,) = helped_at_the_end(outcome)
+    assert "Their columns: at, user_id." in line
+
+
 def test_each_stream_is_explained_for_itself(terminal: Any, singer: Any) -> None:
     outcome = terminal.run(
         singer.schema("identifies"),
