@@ -288,8 +288,29 @@ def test_the_log_can_be_json(project: Copy) -> None:
     said = [line["event"] for line in ours]
     assert any(text.startswith("stream ") for text in said)
     assert {line["level"] for line in ours} == {"info"}
-    (metric,) = [line["metric_info"] for line in ours if "metric_info" in line]
-    assert (metric["metric"], metric["value"]) == ("record_count", 1)
+    metrics = [line["metric_info"] for line in ours if "metric_info" in line]
+    assert {each["metric"]: each["value"] for each in metrics} == {
+        "record_count": 1,
+        "delivered_count": 1,
+        "skipped_count": 0,
+        "rejected_count": 0,
+    }
+    assert {each["tags"]["stream"] for each in metrics} == {"identifies"}
+
+
+def test_the_figures_of_the_summary_are_fields_of_the_json_log(project: Copy) -> None:
+    project.people(1, 2)
+
+    done = project.run("--log-format=json", *RUN)
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    (stream,) = [each for each in lines if each.get("event_type") == "stream_summary"]
+    assert stream["stream_name"] == "identifies"
+    assert (stream["read"], stream["delivered"], stream["undelivered"]) == (2, 2, 0)
+    assert stream["delivered_by_operation"] == {"person identify": 2}
+    (run,) = [each for each in lines if each.get("event_type") == "run_summary"]
+    assert (run["read"], run["rejected"], run["recent_events"]) == (2, 0, 0)
+    assert run["requests"] >= 2
 
 
 def test_a_rejected_record_is_a_warning_in_the_log(project: Copy) -> None:
