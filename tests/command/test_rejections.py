@@ -397,7 +397,7 @@ EXPRESSIONS = {
     "a key that is a value": ("record[amount]", "n", "KeyError"),
     "an attribute": ("amount.unit", "n", "Attribute 'unit' does not exist"),
     "JSON": ("json.loads(amount)", "n", "JSONDecodeError"),
-    "a power": ("len(amount) ** 9999999999", "n", "NumberTooHigh"),
+    "a power": ("int(amount[-4:]) ** 9999999999", "n", "NumberTooHigh"),
     "a filter": ("int(amount) > 2", "__filter__", "ValueError"),
 }
 
@@ -416,9 +416,11 @@ def test_an_expression_that_fails_is_named_without_a_value(
     (warning,) = rejections(outcome)
     assert repr(expression) in warning
     assert repr(key) in warning
-    assert f"fails: {why}" in warning or f": {why}" in warning
+    assert f": {why}" in warning
     (rejected,) = outcome.rejected
-    assert SECRET not in outcome.stderr + json.dumps(rejected["rejection"])
+    told = outcome.stderr + json.dumps(rejected["rejection"])
+    assert SECRET not in told
+    assert "4711" not in told
 
 
 def test_a_name_that_a_stream_map_does_not_find_is_told(
