@@ -31,17 +31,15 @@ ADVICE: Final = {
     ),
     "required": (
         "Looked for: {field}, under this name or in snake_case, in lower or "
-        "upper case. "
-        + MAP_IT
-        + '"YOUR_COLUMN"}}}}'
+        "upper case. " + MAP_IT + '"YOUR_COLUMN"}}}}'
     ),
     "schema": (
         "They do not fit the stream's own schema. Correct the tap's catalog, or set "
         "validate_records to false"
     ),
     "wrong_call": (
-        "records whose type is the stream's call",
-        'stream_calls: {{"{stream}": "by_type"}}',
+        "Their type names another call than the stream's. To take each record for the "
+        'call that its type names, set stream_calls: {{"{stream}": "by_type"}}'
     ),
     "missing_key": (
         "Looked for: the stream's key property {field}. Correct the primary key of the "
