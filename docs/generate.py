@@ -464,7 +464,13 @@ def _lines(name: str, schema: dict[str, Any]) -> Iterator[str]:
         if key in described:
             yield f"      {key}: {_scalar(described[key])}\n"
     yield "      description: >-\n"
-    for line in textwrap.wrap(described["description"], 76, break_long_words=False):
+    lines = textwrap.wrap(
+        described["description"],
+        76,
+        break_long_words=False,
+        break_on_hyphens=False,  # a folded line is joined by a space
+    )
+    for line in lines:
         yield f"        {line}\n"
     if "sensitive" in described:
         yield "      sensitive: true\n"

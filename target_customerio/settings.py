@@ -132,6 +132,7 @@ def _conversion(
     config: Mapping[str, Any], action_events: Mapping[str, str]
 ) -> ConversionSettings:
     return ConversionSettings(
+        user_id_type=config["user_id_type"],
         screen_events=config["screen_events"],
         anonymous_identify=config["anonymous_identify"],
         convert_timestamps=config["convert_timestamps"],

@@ -7,6 +7,7 @@ from typing import Any, Final
 from singer_sdk import typing as th
 
 from target_customerio.conversion.actions import ACTIONS
+from target_customerio.conversion.identifiers import USER_ID_TYPES
 from target_customerio.delivery.limits import Limits
 from target_customerio.delivery.regions import URLS as REGION_URLS
 from target_customerio.dotted_names import CALL
@@ -92,6 +93,15 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         title="Action events",
         description="The names of the track events that are actions, by action. A "
         "list replaces the action's own, an empty one switches the action off.",
+    ),
+    th.Property(
+        "user_id_type",
+        th.StringType,
+        default="auto",
+        allowed_values=list(USER_ID_TYPES),
+        title="User ID type",
+        description="What `userId` is: an `id`, an `email` or a `cio_id`. `auto` tells "
+        "by its form: `cio_` before a cio_id, else an e-mail address, else an id.",
     ),
     th.Property(
         "screen_events",
@@ -229,6 +239,7 @@ SETTINGS_OF_STREAMS: Final = (
     "anonymous_identify",
     "convert_timestamps",
     "screen_events",
+    "user_id_type",
     "hard_delete",
 )
 """The settings that can be given for one stream alone, beside its call."""

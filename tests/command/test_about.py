@@ -21,6 +21,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "stream_calls": ("object", {}),
     "unmapped_streams": ("string", "fail"),
     "action_events": ("object", {}),
+    "user_id_type": ("string", "auto"),
     "screen_events": ("string", "screen"),
     "anonymous_identify": ("string", "skip"),
     "convert_timestamps": ("boolean", True),
@@ -41,6 +42,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
 CHOICES = {
     "region": ["us", "eu"],
     "unmapped_streams": ["fail", "ignore"],
+    "user_id_type": ["auto", "id", "email", "cio_id"],
     "screen_events": ["screen", "viewed_event"],
     "anonymous_identify": ["skip", "use_as_id"],
     "null_attributes": ["send", "omit"],

@@ -26,6 +26,8 @@ OWN: dict[str, Any] = {
     "views": {"call": "screen", "screen_events": "viewed_event"},
     "sights": "screen",
     "people": {"call": "identify", "null_attributes": "omit"},
+    "ids": {"call": "identify", "user_id_type": "id"},
+    "logins": "identify",
 }
 TIME = "2026-01-02T03:04:05Z"
 
@@ -51,6 +53,8 @@ def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
         ("views", {"userId": "r", "name": "Home", "timestamp": TIME}),
         ("sights", {"userId": "r", "name": "Home", "timestamp": TIME}),
         ("source", {"userId": "aliased", "plan": None}),
+        ("ids", {"userId": "ann@example.com"}),
+        ("logins", {"userId": "bob@example.com"}),
     ]
     streams = dict.fromkeys(stream for stream, _ in rows)
     return new_terminal().run(
@@ -103,6 +107,12 @@ def test_times_stay_text_in_one_stream_alone(outcome: Outcome) -> None:
 def test_screens_become_events_in_one_stream_alone(outcome: Outcome) -> None:
     seen = {(event["type"], event["name"]) for event in outcome.workspace["events"]}
     assert {("event", "Viewed Home Screen"), ("screen", "Home")} <= seen
+
+
+def test_user_ids_are_ids_in_one_stream_alone(outcome: Outcome) -> None:
+    people = outcome.workspace["people"]
+    assert "id:ann@example.com" in people
+    assert "email:bob@example.com" in people
 
 
 def test_the_name_is_that_after_stream_maps(outcome: Outcome) -> None:

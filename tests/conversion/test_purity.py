@@ -208,6 +208,7 @@ CALLS = st.sampled_from(
 )
 SETTINGS = st.builds(
     ConversionSettings,
+    user_id_type=st.sampled_from(["auto", "id", "email", "cio_id"]),
     screen_events=st.sampled_from(["screen", "viewed_event"]),
     anonymous_identify=st.sampled_from(["skip", "use_as_id"]),
     convert_timestamps=st.booleans(),
@@ -225,6 +226,19 @@ SCHEMAS = st.sampled_from(
         {"properties": {"at": DATED, "created_at": DATED, "plan": DATED}},
         {"properties": {"traits": {"properties": {"at": DATED, "plan": DATED}}}},
         {"properties": {"tags": {"type": "array", "items": DATED}, "at": {}}},
+        {"additionalProperties": {"anyOf": [DATED, {}]}},
+        {
+            "properties": {"traits": {"$ref": "#/definitions/any"}},
+            "definitions": {
+                "any": {
+                    "additionalProperties": {"$ref": "#/definitions/any"},
+                    "properties": {
+                        "at": DATED,
+                        "plan": {"format": "singer.decimal"},
+                    },
+                }
+            },
+        },
     ]
 )
 KEYS = st.sampled_from([(), ("id",), ("userId", "event"), ("at",)])
