@@ -175,7 +175,7 @@ def _parsed(expression: object) -> ast.expr | None:
     if not isinstance(expression, str):
         return None
     try:
-        return ast.parse(expression.strip(), mode="eval").body
+        return ast.parse(expression, mode="eval").body
     except SyntaxError:
         return None
 

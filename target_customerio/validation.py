@@ -5,6 +5,7 @@ Neither ever quotes a value: a setting may be a secret, a record is somebody's d
 
 from __future__ import annotations
 
+from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
@@ -12,6 +13,7 @@ from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
 from target_customerio.errors import RejectedRecord
+from target_customerio.exact_json import MOST_DIGITS
 from target_customerio.readable_schemas import Understood, of_draft_7, with_metadata
 
 if TYPE_CHECKING:
@@ -122,14 +124,27 @@ def _compiled(schema: Any) -> jsonschema_rs.Draft7Validator | None:  # noqa: ANN
         return None
 
 
-def _rejection(errors: Iterator[jsonschema_rs.ValidationError]) -> RejectedRecord:
+def _rejection(
+    errors: Iterator[jsonschema_rs.ValidationError],
+) -> RejectedRecord | None:
     for error in errors:
         field = ".".join(str(step) for step in error.instance_path)
         rule = error.kind.name
+        if rule == "multipleOf" and _is_multiple(error.instance, error.kind.value):
+            continue
         missing = getattr(error.kind, "property", None)
         if rule == "required" and missing is not None:
             field = f"{field}.{missing}" if field else str(missing)
         return RejectedRecord(
             "schema", field, f"does not fit the stream's schema ({rule})"
         )
-    return RejectedRecord("schema", "", "does not fit the stream's schema")
+    return None
+
+
+def _is_multiple(value: object, step: object) -> bool:
+    """Tell exactly, beyond the digits of a float, whether a number is a multiple."""
+    with localcontext(Context(prec=MOST_DIGITS)):
+        try:
+            return Decimal(str(value)) % Decimal(str(step)) == 0
+        except ArithmeticError:  # more digits than anybody has
+            return False

@@ -1,0 +1,308 @@
+"""Schemas in the forms that taps write: older drafts, and parts that do not compile."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from target_customerio.validation import RecordValidator
+
+NUMERIC = {
+    "type": ["null", "number"],
+    "exclusiveMaximum": True,
+    "maximum": 10000000000,
+    "multipleOf": Decimal("0.01"),
+    "exclusiveMinimum": True,
+    "minimum": -10000000000,
+}
+"""How pipelinewise-tap-postgres types ``numeric``."""
+
+
+def validator(schema: Any = None, **properties: Any) -> RecordValidator:
+    return RecordValidator(
+        {"type": "object", "properties": properties, **(schema or {})}
+    )
+
+
+def fits(checker: RecordValidator, **record: Any) -> bool:
+    return checker.rejection_of(record) is None
+
+
+@pytest.mark.parametrize("value", [None, Decimal("0.07"), 1, Decimal("-9999999999.99")])
+def test_the_bounds_of_draft_4_let_what_is_within_them_pass(value: Any) -> None:
+    checker = validator(a=NUMERIC)
+    assert checker.left_out == []
+    assert fits(checker, a=value)
+
+
+@pytest.mark.parametrize("value", ["1", 10**10, -(10**10), Decimal("0.001"), 10**11])
+def test_the_bounds_of_draft_4_are_exclusive(value: Any) -> None:
+    assert not fits(validator(a=NUMERIC), a=value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "passes"),
+    [
+        ({"maximum": 5, "exclusiveMaximum": False}, True),
+        ({"maximum": 5, "exclusiveMaximum": True}, False),
+        ({"maximum": 5}, True),
+        ({"exclusiveMaximum": 5}, False),
+        ({"exclusiveMaximum": True}, True),
+        ({"exclusiveMinimum": True, "minimum": 5}, False),
+        ({"exclusiveMinimum": False, "minimum": 5}, True),
+        ({"exclusiveMinimum": 5}, False),
+    ],
+)
+@pytest.mark.parametrize("place", ["property", "item", "branch", "definition"])
+def test_a_bound_means_what_its_draft_says_wherever_it_stands(
+    rule: dict[str, Any],
+    passes: bool,  # noqa: FBT001 - a parameter of the test
+    place: str,
+) -> None:
+    column, value = {
+        "property": (rule, 5),
+        "item": ({"items": rule}, [5]),
+        "branch": ({"anyOf": [{"type": "null"}, rule]}, 5),
+        "definition": ({"$ref": "#/definitions/amount"}, 5),
+    }[place]
+    checker = validator({"definitions": {"amount": rule}}, a=column)
+    assert checker.left_out == []
+    assert fits(checker, a=value) is passes
+
+
+@given(
+    count=st.integers(-(10**26), 10**26),
+    step=st.integers(1, 99),
+    digits=st.integers(0, 12),
+)
+@example(count=78_000_000_000_000_000_001, step=3, digits=1)
+def test_an_exact_multiple_is_never_taken_for_none(
+    count: int, step: int, digits: int
+) -> None:
+    rule = {"type": "number", "multipleOf": Decimal(step).scaleb(-digits)}
+    assert fits(validator(a=rule), a=Decimal(count * step).scaleb(-digits))
+
+
+@given(count=st.integers(-(10**9), 10**9), digits=st.integers(0, 5))
+def test_what_lies_between_two_multiples_is_none(count: int, digits: int) -> None:
+    rule = {"type": "number", "multipleOf": Decimal(1).scaleb(-digits)}
+    between = Decimal(count * 10 + 5).scaleb(-digits - 1)
+    assert not fits(validator(a=rule), a=between)
+
+
+def test_a_column_may_say_itself_that_it_is_required() -> None:
+    inner = {"type": "object", "properties": {"city": {"required": True}}}
+    checker = validator(
+        {"required": ["b"]}, a={"type": "string", "required": True}, b=inner, c={}
+    )
+    assert checker.left_out == []
+    assert fits(checker, a="x", b={"city": "Ghent"})
+    missing = [
+        checker.rejection_of(record)
+        for record in ({"b": {"city": 1}}, {"a": "x"}, {"a": "x", "b": {}})
+    ]
+    assert [each and each.field for each in missing] == ["a", "b", "b.city"]
+
+
+def test_a_column_may_say_itself_that_it_is_not_required() -> None:
+    checker = validator({"required": True}, a={"type": "string", "required": False})
+    assert checker.left_out == []
+    assert fits(checker)
+
+
+@pytest.mark.parametrize(
+    ("column", "path"),
+    [
+        ({"type": "any"}, "a.type"),
+        ({"type": 5}, "a.type"),
+        ({"$ref": "#/definitions/missing"}, "a.$ref"),
+        ({"$ref": "https://example.com/a.json"}, "a.$ref"),
+        ({"$ref": "other.json#/a"}, "a.$ref"),
+        ({"$ref": 5}, "a.$ref"),
+        ({"pattern": "("}, "a.pattern"),
+        ({"pattern": "(?P<x>a)"}, "a.pattern"),
+        ({"pattern": r"a\Z"}, "a.pattern"),
+        ({"pattern": "(?i)a"}, "a.pattern"),
+        ({"items": {"pattern": "("}}, "a.items.pattern"),
+        ({"items": [{}, {"pattern": "("}]}, "a.items.1.pattern"),
+        ({"anyOf": [{"type": "null"}, {"pattern": "("}]}, "a.anyOf.1.pattern"),
+        ({"oneOf": [{"type": "null"}, {"pattern": "("}, {}]}, "a.oneOf.1.pattern"),
+        ({"anyOf": []}, "a.anyOf"),
+        ({"enum": 5}, "a.enum"),
+        ({"multipleOf": 0}, "a.multipleOf"),
+        ({"minLength": "1"}, "a.minLength"),
+        ({"properties": {"b": {"type": "any"}}}, "a.properties.b.type"),
+        ({"patternProperties": {"(": {}}}, "a.patternProperties.("),
+        ({"additionalProperties": {"type": "any"}}, "a.additionalProperties.type"),
+        ({"properties": 5}, "a.properties"),
+        (5, "a"),
+    ],
+)
+def test_a_part_that_does_not_compile_is_left_out_and_nothing_else(
+    column: Any, path: str
+) -> None:
+    checker = validator(
+        {"definitions": {"ok": {"type": "integer"}}},
+        a=column,
+        b={"type": "integer", "maximum": 9, "exclusiveMaximum": True},
+        c={"$ref": "#/definitions/ok"},
+    )
+    assert checker.left_out == [f"properties.{path}"]
+    for value in ("x", 5, None, {"b": 1, "(": 2}, ["x", "y"]):
+        assert fits(checker, a=value, b=8, c=1), value
+    assert not fits(checker, b=9)
+    assert not fits(checker, c="x")
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ({"type": "all"}, "type"),
+        ({"required": "id"}, "required"),
+        ({"required": ["id", 5]}, "required"),
+        ({"additionalProperties": 5}, "additionalProperties"),
+        ({"patternProperties": {"(?P<x>a)": {}}}, "patternProperties.(?P<x>a)"),
+        ({"definitions": {"a": 5}}, "definitions.a"),
+        ({"allOf": 5}, "allOf"),
+    ],
+)
+def test_parts_of_the_whole_are_left_out_too(schema: Any, path: str) -> None:
+    checker = validator(schema, b={"type": "integer"})
+    assert checker.left_out == [path]
+    assert fits(checker, a="x", b=1)
+    assert not fits(checker, b="x")
+
+
+def test_what_a_pattern_that_is_left_out_allows_is_not_refused_for_it() -> None:
+    checker = validator(
+        {"patternProperties": {"(?P<x>a)": {}}, "additionalProperties": False}, b={}
+    )
+    assert fits(checker, a=1, b=1)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"not": {"pattern": r"a\Z"}},
+        {"if": {"pattern": r"a\Z"}, "then": False},
+        {"oneOf": [{"pattern": r"a\Z"}, {"type": "string"}]},
+    ],
+)
+def test_to_check_less_never_refuses_more(rule: dict[str, Any]) -> None:
+    checker = validator(a=rule)
+    assert checker.left_out
+    assert fits(checker, a="b")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["orders", "", "#orders", 5, "my orders %", "http://[x", "https://a.example/"],
+)
+def test_an_odd_id_changes_nothing(name: Any) -> None:
+    checker = validator(
+        {"$id": name, "definitions": {"ok": {"type": "integer"}}},
+        a={"$ref": "#/definitions/ok"},
+        b={"$id": name, "properties": {"c": {"$ref": "#/definitions/ok"}}},
+    )
+    assert checker.left_out == []
+    assert fits(checker, a=1, b={"c": 1})
+    assert not fits(checker, a="x")
+    assert not fits(checker, b={"c": "x"})
+
+
+def test_columns_named_like_keywords_are_columns() -> None:
+    names = (
+        "$id",
+        "format",
+        "required",
+        "title",
+        "properties",
+        "$ref",
+        "not",
+        "default",
+    )
+    checker = validator(**{name: {"type": "integer"} for name in names})
+    assert checker.left_out == []
+    for name in names:
+        assert fits(checker, **{name: 1})
+        assert not fits(checker, **{name: "x"})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"contentEncoding": "base64"},
+        {"contentMediaType": "application/json"},
+        {"format": "date-time"},
+        {"format": 5},
+        {"title": 5},
+        {"description": None},
+        {"default": "x", "examples": 5, "readOnly": "x"},
+    ],
+)
+def test_what_only_describes_a_column_checks_nothing(rule: dict[str, Any]) -> None:
+    checker = validator(a={"type": "string", **rule})
+    assert checker.left_out == []
+    assert fits(checker, a="no base64 and no JSON!")
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": None}])
+def test_a_schema_without_properties_lets_every_record_pass(schema: Any) -> None:
+    checker = RecordValidator(schema)
+    assert checker.left_out == []
+    assert fits(checker, a=1)
+
+
+@pytest.mark.parametrize("name", ["_sdc_deleted_at", "_SDC_BATCHED_AT"])
+def test_columns_of_bookkeeping_may_always_be_there(name: str) -> None:
+    checker = validator(
+        {"additionalProperties": False}, a={}, **{name: {"type": "null"}}
+    )
+    assert fits(checker, **{name: "anything"})
+    assert not fits(checker, b=1)
+
+
+NAMES = st.sampled_from(["a", "b"])
+LEAVES = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "any"},
+        {"pattern": "("},
+        {"pattern": "^a"},
+        {"$ref": "#/definitions/a"},
+        {"$ref": "#/definitions/none"},
+        {"$ref": "#"},
+        {"maximum": 5, "exclusiveMaximum": True},
+        {"required": True},
+        {"required": 5},
+        {"enum": ["a", 5]},
+        5,
+        True,
+    ]
+)
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(lambda each: {"properties": each}, st.dictionaries(NAMES, inner)),
+        st.builds(lambda each: {"items": each}, inner),
+        st.builds(
+            lambda keyword, each: {keyword: each},
+            st.sampled_from(["anyOf", "oneOf", "allOf"]),
+            st.lists(inner, max_size=2),
+        ),
+        st.builds(lambda each: {"not": each}, inner),
+        st.builds(lambda each: {"patternProperties": {"(": each}}, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(properties=st.dictionaries(NAMES, SCHEMAS), a=SCHEMAS, value=st.integers(0, 9))
+def test_no_schema_ends_the_run(properties: dict[str, Any], a: Any, value: int) -> None:
+    checker = RecordValidator({"properties": properties, "definitions": {"a": a}})
+    checker.rejection_of({"a": value})
+    assert len(set(checker.left_out)) == len(checker.left_out)
