@@ -169,13 +169,12 @@ class Understood:
             self.left_out.append(path)
             return True
         found = {}
-        for keyword, value in schema.items():
+        for keyword, value in self._without_patterns(path, schema).items():
             way = f"{path}.{keyword}" if path else keyword
             if keyword in REVERSED or not self._is_understood(keyword, value):
                 self.left_out.append(way)
                 continue
             found[keyword] = _below(keyword, value, way, self._part)
-        self._leave_out_patterns(path, found)
         if "oneOf" in found:
             # More than one may match where less is checked.
             one_of = {"anyOf": found.pop("oneOf")}
@@ -197,18 +196,26 @@ class Understood:
             return bool(value) or keyword == "items"
         return self._compiles({keyword: value})
 
-    def _leave_out_patterns(self, path: str, found: dict[str, Schema]) -> None:
+    def _without_patterns(
+        self, path: str, schema: dict[str, Schema]
+    ) -> dict[str, Schema]:
         """Leave out patterns of names that do not compile."""
-        patterns = found.get("patternProperties", {})
+        patterns = schema.get("patternProperties")
+        if not isinstance(patterns, dict):
+            return schema
         unknown = [
             pattern for pattern in patterns if not self._compiles({"pattern": pattern})
         ]
-        for pattern in unknown:
-            del patterns[pattern]
-            self.left_out.append(f"{path}.patternProperties.{pattern}".lstrip("."))
-        if unknown:
-            # What the pattern allows would be among the others.
-            found.pop("additionalProperties", None)
+        if not unknown:
+            return schema
+        self.left_out += [
+            f"{path}.patternProperties.{pattern}".lstrip(".") for pattern in unknown
+        ]
+        known = {name: patterns[name] for name in patterns if name not in unknown}
+        found = {**schema, "patternProperties": known}
+        # What the pattern allows would be among the others.
+        found.pop("additionalProperties", None)
+        return found
 
 
 def _below(
