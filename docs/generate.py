@@ -133,6 +133,7 @@ ACTIVITY_NOTES: Final = {
     "unknown segment member": "The person does not exist, and the segment does not "
     "change",
     "update_only without a person": "No person is created",
+    "invalid e-mail address": "The value, such as `n/a`, is ignored",
     "merge without both people": "Nothing is merged",
     "merge of one person": "Nothing is merged",
 }

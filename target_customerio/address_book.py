@@ -61,7 +61,7 @@ class AddressBook:
         identifiers, attributes = identify.identifiers, identify.attributes
         email = attributes.get("email") or identifiers.get("email")
         name = identifiers.get("id") or attributes.get("id")
-        if not (email and name) or type(email) is not str:
+        if not (email and name) or type(email) is not str or "@" not in email:
             return ()
         pairs = self._pairs
         if len(pairs) >= self._most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .attributes import merge, removes
 from .identity import comparable, create, find, name, name_of
 from .relationships import relate_person
 from .transaction import (
+    NO_ADDRESS,
     NOBODY_TO_UPDATE,
     OUTDATED,
     belongs_to_another,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from target_customerio.operations import JSON, Attributes, PersonIdentifiers
 
     from .transaction import Activity, Transaction
+
+_ADDRESS = re.compile(r".+@.+", re.DOTALL)
 
 UNIQUE = ("id", "email")
 """Attributes that find a person whom the identifier does not."""
@@ -114,6 +118,8 @@ def _find_or_adopt(
         return person
     for attribute in UNIQUE:
         other = attributes.get(attribute)
+        if attribute == "email" and not _is_address(other):
+            continue
         person = find(transaction, attribute, str(other)) if other else None
         if person:
             _rename(transaction, person, identifiers, (attribute, str(other)))
@@ -217,6 +223,25 @@ def _set_identifier(
     return False
 
 
+def _set_email(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
+    """Give an e-mail address to a person, unless the value cannot be one.
+
+    What Customer.io does with such a value is not documented. Two people with the same
+    one, such as "n/a", are certainly not the same person.
+    """
+    if removes(value) or _is_address(value):
+        return _set_identifier(transaction, person, kind, value)
+    _note(transaction, NO_ADDRESS, person, kind, str(value))
+    return False
+
+
+def _is_address(value: JSON) -> bool:
+    """Tell whether a value has the form that every e-mail address has."""
+    return isinstance(value, str) and bool(_ADDRESS.fullmatch(value))
+
+
 def _may_change(
     transaction: Transaction, person: Person, kind: str, new: str | None
 ) -> bool:
@@ -297,7 +322,7 @@ def _nameless(person: Person, new: str | None) -> bool:
 
 _IDENTIFYING: dict[str, Callable[[Transaction, Person, str, JSON], bool]] = {
     "id": _set_identifier,
-    "email": _set_identifier,
+    "email": _set_email,
     "phone": _set_phone,
     "anonymous_id": _set_anonymous_id,
 }

@@ -37,6 +37,7 @@ UNKNOWN_MEMBER: Final = Activity("Skipped Update", "unknown segment member")
 NOBODY_TO_UPDATE: Final = Activity(
     "Failed Attribute Change", "update_only without a person"
 )
+NO_ADDRESS: Final = Activity("Failed Attribute Change", "invalid e-mail address")
 HALF_A_MERGE: Final = Activity("Failed Merge", "merge without both people")
 SAME_PERSON: Final = Activity("Failed Merge", "merge of one person")
 
@@ -91,6 +92,7 @@ REASONS: Final = (
             UNKNOWN_CIO_ID,
             UNKNOWN_MEMBER,
             NOBODY_TO_UPDATE,
+            NO_ADDRESS,
             HALF_A_MERGE,
             SAME_PERSON,
         )

@@ -35,6 +35,23 @@ def test_two_ids_with_one_address_are_seen_in_the_sandbox(
     assert activity(outcome) == [("id:3", "e-mail conflict", ANN)]
 
 
+def test_text_that_is_no_address_makes_nobody_the_same_person(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", user_id="2", email="n/a"),
+        singer.record("identifies", userId="3", traits={"email": "n/a"}),
+    )
+
+    assert outcome.code == 0
+    assert sorted(outcome.workspace["people"]) == ["id:2", "id:3"]
+    assert activity(outcome) == [
+        (person, "invalid e-mail address", "n/a") for person in ("id:2", "id:3")
+    ]
+    assert "moved from one id" not in outcome.stderr
+
+
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("email_updates", [None, False, True])
 def test_a_changed_address_of_an_id_arrives_where_the_workspace_allows_it(

@@ -180,6 +180,37 @@ def test_an_address_moves_between_ids_once_its_holder_has_another(
     assert customerio.not_applied() == []
 
 
+@pytest.mark.parametrize("text", ["n/a", "@", "ann@", "@example.com", 7])
+def test_two_ids_with_the_same_text_that_is_no_address_stay_two_people(
+    customerio: CustomerIO, text: str | int
+) -> None:
+    customerio.accept(
+        op.identify({"email": text, "plan": "basic"}, id="2"),
+        op.identify({"email": text, "plan": "pro"}, id="3"),
+        op.identify({"email": text}, email=ANN),
+    )
+    assert customerio.people() == [f"email:{ANN}", "id:2", "id:3"]
+    assert customerio.person("id:2")["email"] is None
+    assert customerio.attributes("id:3") == {"plan": "pro"}
+    assert customerio.not_applied() == [
+        (person, "invalid e-mail address", "email", str(text))
+        for person in ("id:2", "id:3", f"email:{ANN}")
+    ]
+
+
+@pytest.mark.parametrize(
+    "address", ['"ann b"@example.com', "ann@[192.0.2.1]", "ann..b@example.com"]
+)
+def test_an_unusual_address_identifies_a_person(
+    customerio: CustomerIO, address: str
+) -> None:
+    customerio.accept(
+        op.identify({"email": address}, id="1"), op.identify({"a": 1}, email=address)
+    )
+    assert customerio.attributes("id:1") == {"a": 1}
+    assert customerio.not_applied() == []
+
+
 def test_a_merged_persons_address_is_free_again(customerio: CustomerIO) -> None:
     customerio.accept(
         op.identify({"email": ANN}, id="1"),

@@ -68,7 +68,7 @@ def test_a_person_may_be_named_by_address(id_: str | int) -> None:
     assert add(book, {"email": ANN}, {"id": "3"}) == MOVED
 
 
-@pytest.mark.parametrize("email", [None, "", 7, {"a": 1}])
+@pytest.mark.parametrize("email", [None, "", "n/a", 7, {"a": 1}])
 def test_what_is_no_address_is_left_alone(email: object) -> None:
     book = AddressBook()
     assert add(book, {"id": "2"}, {"email": email}) == []
