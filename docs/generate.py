@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from target_customerio.conversion.actions import ACTIONS
-from target_customerio.conversion.fields import CALL_KINDS
+from target_customerio.conversion.fields import (
+    BOOKKEEPING,
+    CALL_KINDS,
+    DELETED_AT,
+    INTEGRATIONS,
+    MESSAGE_OVERRIDES,
+    METADATA_PREFIX,
+    SPEC_FIELDS,
+    WAREHOUSE_COLUMNS,
+)
 from target_customerio.errors import REASONS
 from target_customerio.sandbox.transaction import REASONS as ACTIVITY
 from target_customerio.streams import CALLS_OF_STREAMS
@@ -274,6 +283,39 @@ def actions_table(_: str) -> str:
     )
 
 
+def columns_table(_: str) -> str:
+    """Return the columns of flat rows that become no attribute."""
+    return table(
+        "Columns|Left out of",
+        [
+            [_codes(each for each in SPEC_FIELDS if each != DELETED_AT), "every row"],
+            [_codes(["context", "context_*", "context__*"]), "every row"],
+            [_codes([f"{METADATA_PREFIX}*"]), "every row"],
+            [_codes([INTEGRATIONS]), "every row, if it is an object or its JSON text"],
+            [_codes(["type"]), "every row, if it names the stream's call"],
+            *(
+                [_codes(call.fields), f"{call.name} rows"]
+                for call in CALL_KINDS.values()
+                if call.fields
+            ),
+            [
+                _codes(MESSAGE_OVERRIDES),
+                "event rows, with a warning; inside `properties` they are sent",
+            ],
+            [_codes(BOOKKEEPING), "rows of an event warehouse"],
+        ],
+    )
+
+
+def warehouse_list(_: str) -> str:
+    """Return the columns by which a row of an event warehouse is known."""
+    return "".join(f"- {_codes(columns)}\n" for columns in WAREHOUSE_COLUMNS)
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def reasons_table(_: str) -> str:
     """Return the reasons for which records are rejected."""
     return table(
@@ -360,6 +402,8 @@ BLOCKS: Final[dict[str, Callable[[str], str]]] = {
     "settings": settings_table,
     "calls": calls_table,
     "actions": actions_table,
+    "columns": columns_table,
+    "warehouse": warehouse_list,
     "reasons": reasons_table,
     "activity": activity_table,
     "file": file_block,

@@ -135,9 +135,14 @@ class Shell:
         self, config: str, stream: str, records: list[dict[str, Any]]
     ) -> subprocess.CompletedProcess[str]:
         """Load records of one stream into a sandbox, by a configuration of a page."""
-        schema = {"type": "SCHEMA", "stream": stream, "schema": {"properties": {}}}
+        schema = {"properties": {name: {} for name in records[0]}}
         messages = [
-            {**schema, "key_properties": []},
+            {
+                "type": "SCHEMA",
+                "stream": stream,
+                "schema": schema,
+                "key_properties": [],
+            },
             *({"type": "RECORD", "stream": stream, "record": each} for each in records),
         ]
         self.write("config.json", config)
@@ -282,6 +287,73 @@ def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Readme) -> N
 
     found = shell.rows("SELECT name, value FROM person_attributes ORDER BY name")
     assert found == [("active", 1), ("signed_up", 1783123200), ("visits", 7)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "sent"),
+    [
+        ("record['Column Name']", "pro", "pro"),
+        ("_['Column Name']", "pro", "pro"),
+        ("bool(record['Column Name'])", 1, 1),
+        ("int(record['Column Name'])", "7", 7),
+        ("float(record['Column Name'])", "1.5", 1.5),
+        ("str(record['Column Name'])", 7, "7"),
+        ("md5(record['Column Name'])", "a", "0cc175b9c0f1b6a831c399e269772661"),
+    ],
+)
+def test_an_expression_of_a_stream_map_gives_what_the_page_says(
+    expression: str, value: Any, sent: Any, shell: Shell
+) -> None:
+    stream_map = {"userId": "id", "plan": expression, "__else__": "__NULL__"}
+    config = {
+        "stream_calls": {"users": "identify"},
+        "stream_maps": {"users": stream_map},
+    }
+
+    shell.load(json.dumps(config), "users", [{"id": 1, "Column Name": value}])
+
+    assert shell.rows("SELECT name, value FROM person_attributes") == [("plan", sent)]
+
+
+@pytest.mark.parametrize(
+    ("definition", "records", "names"),
+    [
+        ({"__filter__": "plan == 'pro'"}, [("a", "pro"), ("b", "free")], ["a"]),
+        ({"__key_properties__": ["name"]}, [("a", "pro"), ("a", "pro")], ["a"]),
+        ({"__alias__": "eu-tracks"}, [("a", "pro")], ["a"]),
+        ({"event": "self.upper()"}, [("a", "pro")], ["A"]),
+    ],
+)
+def test_a_key_of_a_stream_map_does_what_the_page_says(
+    definition: dict[str, Any],
+    records: list[tuple[str, str]],
+    names: list[str],
+    shell: Shell,
+) -> None:
+    stream_map = {"event": "name", **definition}
+    rows = [
+        {"userId": 1, "event": name, "name": name, "plan": plan}
+        for name, plan in records
+    ]
+    config = {"stream_maps": {"tracks": stream_map}, "validate_records": False}
+
+    shell.load(json.dumps(config), "tracks", rows)
+
+    assert shell.rows("SELECT name FROM person_events") == [(name,) for name in names]
+
+
+def test_one_stream_can_be_made_two(shell: Shell) -> None:
+    config = {
+        "stream_maps": {
+            "tracks": {"event": "'Order Placed'"},
+            "shipped-tracks": {"__source__": "tracks", "event": "'Order Shipped'"},
+        }
+    }
+
+    shell.load(json.dumps(config), "tracks", [{"userId": 1, "messageId": "m-1"}])
+
+    found = shell.rows("SELECT name FROM person_events ORDER BY name")
+    assert found == [("Order Placed",), ("Order Shipped",)]
 
 
 def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Readme) -> None:

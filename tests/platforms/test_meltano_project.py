@@ -130,6 +130,8 @@ def test_rejected_records_stop_the_pipeline_until_they_are_replayed(
     rejected = project.folder / "rejected.singer.jsonl"
     assert '"no_identifier"' in rejected.read_text(encoding="utf-8")
     project.run("meltano_guard", code=1)
+    # The tap did not read them again.
+    assert rejected.read_text(encoding="utf-8").count('"RECORD"') == 1
 
     corrected = [
         json.loads(line) for line in rejected.read_text(encoding="utf-8").splitlines()
