@@ -124,23 +124,45 @@ def test_json_text_is_read_with_its_numbers_exact(terminal: Any, singer: Any) ->
     assert device["attributes"] == {"app_version": "1.2", "device_model": "X"}
 
 
-@pytest.mark.parametrize("column", ["traits", "properties", "context"])
+NO_OBJECTS = ["[1]", '"text"', "7", "{", "plain text"]
+
+
+@pytest.mark.parametrize("column", ["traits", "properties"])
 def test_a_container_that_is_none_is_rejected(
     column: str, terminal: Any, singer: Any
 ) -> None:
-    texts = ["[1]", '"text"', "7", "{", "plain text"]
-
     outcome = terminal.run(
         singer.schema("tracks"),
         *(
             singer.record("tracks", userId="ann", event="E", **{column: text})
-            for text in texts
+            for text in NO_OBJECTS
         ),
         on_rejected="continue",
     )
 
     reasons = ["invalid_type"] * 3 + ["invalid_json"] * 2
     assert outcome.reasons == [(reason, column) for reason in reasons]
+
+
+def test_a_context_that_is_none_is_ignored_with_one_warning(
+    terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.schema("tracks"),
+        *(
+            singer.record(
+                "tracks", messageId=text, userId="ann", event="E", context=text
+            )
+            for text in NO_OBJECTS
+        ),
+    )
+
+    assert outcome.code == 0
+    assert len(outcome.workspace["events"]) == len(NO_OBJECTS)
+    assert (
+        sum("context is not an object" in line for line in outcome.lines("WARNING"))
+        == 1
+    )
 
 
 DEVICE_COLUMNS = [
