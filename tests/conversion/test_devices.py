@@ -82,6 +82,25 @@ def test_a_device_id_stands_in_for_an_empty_token(convert: Convert) -> None:
         }
 
 
+@pytest.mark.parametrize("spelling", ["device_id", "deviceId", "DEVICE_ID"])
+def test_a_device_id_is_found_in_every_spelling(
+    convert: Convert, spelling: str
+) -> None:
+    record = opened(properties={spelling: "t:APA91"})
+    assert convert("track", record)["device"] == {
+        "token": "t:APA91",
+        "platform": "android",
+        "attributes": {},
+    }
+
+
+def test_the_documented_spelling_of_a_device_id_wins(convert: Convert) -> None:
+    others = {"DEVICE_ID": "u:APA91", "deviceId": "v:APA91", "device_id": "t:APA91"}
+    device = convert("track", opened(properties=others))["device"]
+    assert device["token"] == "t:APA91"
+    assert device["attributes"] == {"DEVICE_ID": "u:APA91", "deviceId": "v:APA91"}
+
+
 def test_a_flat_row_registers_its_device(convert: Convert) -> None:
     row = {
         "user_id": 1,

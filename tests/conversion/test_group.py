@@ -259,3 +259,13 @@ def test_hard_delete_deletes_the_object_of_a_row_marked_deleted(
 def test_a_group_carries_no_time(convert: Convert) -> None:
     record = {"groupId": "acme", "timestamp": 1679407797, "traits": {}}
     assert "timestamp" not in convert("group", record)
+
+
+@pytest.mark.parametrize("columns", [{"action": "identify"}, {"ACTION": "identify"}])
+@pytest.mark.parametrize("form", ["row", "traits"])
+def test_the_action_of_a_group_is_no_attribute_in_any_spelling(
+    attributes_of: Callable[..., dict[str, Any]], columns: dict[str, str], form: str
+) -> None:
+    attributes = {**columns, "plan": "pro"}
+    record = attributes if form == "row" else {"traits": attributes}
+    assert attributes_of("group", {"GROUP_ID": "g", **record}) == {"plan": "pro"}

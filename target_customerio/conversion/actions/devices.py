@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 from target_customerio.conversion.containers import lookup_in_context
-from target_customerio.conversion.fields import spellings
 from target_customerio.conversion.happenings import NOTHING, time_of
 from target_customerio.conversion.identifiers import PersonFinder, identifier
 from target_customerio.conversion.schema_types import NO_DATES
@@ -70,6 +69,9 @@ CONTEXT_ATTRIBUTES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] =
 
 SCALARS: Final = (str, int, Decimal)
 """What a device's attribute can be made of; it is text in the end."""
+
+DEVICE_ID: Final = ("device_id", "deviceId", "DEVICE_ID")
+"""The property that may be the token; the documented spelling wins."""
 
 _person: Final = PersonFinder(property_email=True)
 
@@ -135,7 +137,7 @@ def _token(call: Call) -> tuple[str | None, frozenset[str]]:
     if token is not None:
         return token, NOTHING
     field = "properties.device_id"
-    for spelling in reversed(spellings("deviceId")):
+    for spelling in DEVICE_ID:
         token = identifier(call.body.get(spelling), field)
         if token is not None:
             return token, frozenset({spelling})

@@ -37,7 +37,7 @@ RELATIONSHIP_ACTIONS: Final[
     "add_relationships": ObjectAddRelationships,
     "delete_relationships": ObjectDeleteRelationships,
 }
-USED_KEYS: Final = RELATION_KEYS | {"action", *spellings("groupId")}
+USED_KEYS: Final = RELATION_KEYS | {*spellings("action"), *spellings("groupId")}
 
 _member: Final = PersonFinder(phone=False, own_traits=False)
 
