@@ -62,6 +62,7 @@ class Accounts:
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
+        self._reads_rejected = False
         # The thread that reads rejects records, and so do those that send.
         self._rejecting = Lock()
 
@@ -93,6 +94,12 @@ class Accounts:
         Returns:
             Whether it does, and has been dealt with.
         """
+        if not self._reads_rejected:
+            self._reads_rejected = True
+            self._logger.warning(
+                "The input has records that an earlier run rejected: their values may "
+                "be older than what was sent since"
+            )
         return self._rejected_records.holds_already(message.get("rejection"))
 
     def put_aside(

@@ -21,17 +21,18 @@ SHORT_STREAM: Final = 10
 MOST_COLUMNS: Final = 60
 """How many names of columns are shown."""
 
-MAP_IT: Final = 'To map them, set stream_maps: {{"{stream}": {{"{column}": '
+MAP_COLUMN: Final = (
+    'To map them, set stream_maps: {{"{stream}": {{"{column}": "YOUR_COLUMN"}}}}'
+)
 
 ADVICE: Final = {
     "no_identifier": (
         "Looked for: userId or user_id, an e-mail address in email, for events "
-        'anonymousId too. To map them, set stream_maps: {{"{stream}": '
-        '{{"userId": "YOUR_COLUMN"}}}}'
+        "anonymousId too. " + MAP_COLUMN
     ),
     "required": (
         "Looked for: {field}, under this name or in snake_case, in lower or "
-        "upper case. " + MAP_IT + '"YOUR_COLUMN"}}}}'
+        "upper case. " + MAP_COLUMN
     ),
     "schema": (
         "They do not fit the stream's own schema. Correct the tap's catalog, or set "
@@ -50,7 +51,8 @@ ADVICE: Final = {
 """What to do, by the reason of the rejections."""
 
 OTHERWISE: Final = (
-    "Looked for: a usable {field}. " + MAP_IT + '"AN_EXPRESSION"}}}}, or stream_calls'
+    'Looked for: a usable {field}. To map them, set stream_maps: {{"{stream}": '
+    '{{"{column}": "AN_EXPRESSION"}}}}, or stream_calls'
 )
 
 
@@ -92,7 +94,9 @@ class FirstRecords:
         if error.reason != self._error.reason:
             self.done = True
         elif self._seen == FIRST_RECORDS:
-            return self._advice(stream, f"the first {FIRST_RECORDS}")
+            return self._advice(
+                stream, f"the first {FIRST_RECORDS} records were all rejected"
+            )
         return None
 
     def end(self, stream: str) -> str | None:
@@ -106,9 +110,9 @@ class FirstRecords:
         """
         if self.done or self._seen < SHORT_STREAM:
             return None
-        return self._advice(stream, f"all {self._seen}")
+        return self._advice(stream, f"all {self._seen} records were rejected")
 
-    def _advice(self, stream: str, which: str) -> str:
+    def _advice(self, stream: str, finding: str) -> str:
         self.done = True
         error = self._error
         assert error is not None  # noqa: S101 - a record has been rejected
@@ -118,8 +122,7 @@ class FirstRecords:
             column=error.field.rpartition(".")[2] or "userId",
             message=error.message,
         )
-        rejected = f"{which} records were {'' if which[0] == 'a' else 'all '}rejected"
-        return f"{rejected} ({error.reason}). Their columns: {self._columns}. {advice}"
+        return f"{finding} ({error.reason}). Their columns: {self._columns}. {advice}"
 
 
 def _columns_of(line: Line) -> str:

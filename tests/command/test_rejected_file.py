@@ -121,6 +121,19 @@ def test_piped_in_as_it_stands_it_ends_and_rejects_each_record_once_more(
     assert again.table["tracks"]["rejected"] == 3
 
 
+def test_a_run_that_reads_rejected_records_says_once_that_they_may_be_old(
+    terminal: Terminal, singer: Singer
+) -> None:
+    first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
+    assert "older" not in first.stderr
+    mended = first.rejected_path.rename(terminal.folder / "mended.singer.jsonl")
+
+    again = terminal.run(feed=mended)
+
+    warnings = [line for line in again.lines("WARNING") if "may be older" in line]
+    assert len(warnings) == 1
+
+
 def test_piped_in_twice_as_it_stands_it_ends_again(
     terminal: Terminal, singer: Singer
 ) -> None:
