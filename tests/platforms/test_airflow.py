@@ -322,14 +322,6 @@ def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
     assert len(customerio.people) == 59
 
 
-def test_shards_treat_state_and_rejected_records_as_the_pipe_does() -> None:
-    pipe, shards = (
-        (HERE / f"dags/{name}.py").read_text().split("> states.jsonl", 1)[1]
-        for name in ("shop_pipe", "shop_shards")
-    )
-    assert shards.split('"""')[0] == pipe.split('"""')[0]
-
-
 def test_rejected_records_keep_a_job_of_meltano_failing_until_their_file_is_gone(
     airflow: Airflow, project: Copy
 ) -> None:

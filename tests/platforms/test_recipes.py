@@ -1,0 +1,176 @@
+"""The shell commands of the DAGs, with a tap and a target that do as they are told."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAGS = Path(__file__).parent / "dags"
+REJECTED = "rejected.singer.jsonl"
+
+
+def commands(dag: str) -> str:
+    """Return the text of commands in the file of a DAG, which only Airflow imports."""
+    tree = ast.parse((DAGS / f"{dag}.py").read_text(encoding="utf-8"))
+    (text,) = [
+        node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and "\n" in str(node.value.value)
+    ]
+    return str(text)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """Return what starts the commands of a DAG, as Airflow does."""
+
+    def start(dag: str, *, target: str = "", tap: str = "") -> subprocess.Popen[bytes]:
+        programs = tmp_path / "programs"
+        programs.mkdir(exist_ok=True)
+        for name, does in (
+            ("tap-jsonl", tap),
+            ("target-customerio", f"cat > /dev/null\n{target}"),
+            ("meltano", target),
+        ):
+            (programs / name).write_text(f"#!/bin/bash\n{does}\n")
+            (programs / name).chmod(0o755)
+        with (tmp_path / "log").open("w") as log:
+            return subprocess.Popen(
+                ["bash", "-c", commands(dag)],
+                cwd=tmp_path,
+                env={
+                    "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+                    "TARGET_CUSTOMERIO_REJECTED_RECORDS_PATH": str(tmp_path / REJECTED),
+                    "TARGET_CUSTOMERIO_SHARD": "1/1",
+                },
+                stderr=log,
+                start_new_session=True,
+            )
+
+    return start
+
+
+def state_in(folder: Path) -> str:
+    return (folder / "state.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_the_exit_code_is_passed_on(
+    dag: str, code: int, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    assert start(dag, target=f"exit {code}").wait(timeout=30) == code
+
+
+@pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
+@pytest.mark.parametrize(("code", "then"), [(0, 3), (1, 1), (3, 3)])
+def test_a_file_of_rejected_records_fails_a_run_that_went_well(
+    dag: str,
+    code: int,
+    then: int,
+    start: Callable[..., subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / REJECTED).write_text("of an earlier run\n")
+    assert start(dag, target=f"exit {code}").wait(timeout=30) == then
+    assert str(tmp_path / REJECTED) in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
+def test_an_empty_file_of_rejected_records_fails_nothing(
+    dag: str, start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    (tmp_path / REJECTED).touch()
+    assert start(dag).wait(timeout=30) == 0
+
+
+def test_a_tap_that_fails_fails_the_run(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    assert start("shop_pipe", tap="exit 5").wait(timeout=30) == 5
+
+
+@pytest.mark.parametrize(
+    ("states", "kept"),
+    [
+        ("", "before\n"),
+        ("{}", "before\n"),
+        ("{}\\n", "{}\n"),
+        ('{}\\n{"a":1}\\n{"b"', '{"a":1}\n'),
+    ],
+    ids=["none", "half a line", "one", "half a line behind others"],
+)
+def test_the_last_complete_line_of_state_is_kept(
+    states: str,
+    kept: str,
+    start: Callable[..., subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "state.json").write_text("before\n")
+    start("shop_pipe", target=f"printf '{states}'; exit 1").wait(timeout=30)
+    assert state_in(tmp_path) == kept
+
+
+def test_a_run_that_is_stopped_keeps_the_state_that_it_ends_with(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    target = (
+        "trap 'sleep 0.5; echo {\\\"delivered\\\":1}; exit 0' TERM\n"
+        "touch started\nwhile true; do sleep 0.05; done"
+    )
+    process = start("shop_pipe", target=target)
+    until = time.monotonic() + 20
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+    os.killpg(process.pid, signal.SIGTERM)
+
+    process.wait(timeout=30)
+    assert state_in(tmp_path) == '{"delivered":1}\n'
+
+
+def test_meltano_is_waited_for_when_the_run_is_stopped(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    target = (
+        "trap 'sleep 0.5; touch ended; exit 0' TERM\n"
+        "touch started\nwhile true; do sleep 0.05; done"
+    )
+    process = start("shop_meltano", target=target)
+    until = time.monotonic() + 20
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+    os.killpg(process.pid, signal.SIGTERM)
+
+    process.wait(timeout=30)
+    assert (tmp_path / "ended").exists()
+
+
+def test_state_that_cannot_be_kept_fails_the_run(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    (tmp_path / "state.json.new").mkdir()
+    assert start("shop_pipe", target="echo {}").wait(timeout=30) == 1
+
+
+def test_shards_treat_state_and_rejected_records_as_the_pipe_does() -> None:
+    pipe, shards = (
+        commands(dag).split("> states.jsonl", 1)[1]
+        for dag in ("shop_pipe", "shop_shards")
+    )
+    assert shards == pipe
