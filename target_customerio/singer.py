@@ -171,25 +171,29 @@ class SingerTarget(Target):
         line = self.message_reader.line
         if self._schemas.get(stream) == line:
             return
+        definitions = definitions_of(stream, self.mapper.stream_maps_dict)
         try:
             self.mapper.register_raw_stream_schema(
-                stream, outline(schema, keys or ()), keys
+                stream, outline(schema, keys or (), definitions), keys
             )
         except (MappingError, ValueError) as error:
             raise SettingsError(
                 f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
                 f"({type(error).__name__})"
             ) from error
-        self._mappings[stream] = self._mappings_of(stream, schema, line)
+        self._mappings[stream] = self._mappings_of(stream, schema, line, definitions)
         self._checks[stream] = self._check_of(stream, schema)
         self._schemas[stream] = line
 
     def _mappings_of(
-        self, stream: str, schema: dict[str, Any], line: Line
+        self,
+        stream: str,
+        schema: dict[str, Any],
+        line: Line,
+        definitions: list[Definition],
     ) -> list[_Mapping]:
         """Connect a stream with the sinks of the streams that it is mapped to."""
         stream_maps = self.mapper.stream_maps[stream]
-        definitions = definitions_of(stream, self.mapper.stream_maps_dict)
         kept = [
             (stream_map, definition, self._sink_of(stream_map.stream_alias))
             for stream_map, definition in zip(stream_maps, definitions, strict=True)

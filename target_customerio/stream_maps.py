@@ -56,18 +56,24 @@ WHOLE_RECORD: Final = frozenset({"record", "_"})
 """What an expression calls the record as it arrived."""
 
 
-def outline(schema: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+def outline(
+    schema: Mapping[str, Any], keys: Iterable[str], definitions: Iterable[Definition]
+) -> dict[str, Any]:
     """Say of a schema only what the SDK needs to apply stream maps and flattening.
 
     Args:
         schema: The stream's schema, which may be anything that taps write.
         keys: The stream's primary key.
+        definitions: What the setting says of the stream.
 
     Returns:
         A schema that knows the columns, and which of them are objects with columns.
     """
     found = _outline(schema, schema, depth=0)
     columns = found.setdefault("properties", {})
+    if not columns:  # any column may come, also one that stream maps make the key
+        for definition in definitions:
+            keys = [*keys, *(definition.get(MAPPER_KEY_PROPERTIES_OPTION) or ())]
     for key in keys:
         columns.setdefault(key, {"type": "string"})
     return found
