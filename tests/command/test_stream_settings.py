@@ -26,6 +26,7 @@ OWN: dict[str, Any] = {
     "views": {"call": "screen", "screen_events": "viewed_event"},
     "sights": "screen",
     "people": {"call": "identify", "null_attributes": "omit"},
+    "archive": {"call": "by_type", "update_only": True, "convert_timestamps": False},
     "ids": {"call": "identify", "user_id_type": "id"},
     "logins": "identify",
 }
@@ -53,6 +54,17 @@ def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
         ("views", {"userId": "r", "name": "Home", "timestamp": TIME}),
         ("sights", {"userId": "r", "name": "Home", "timestamp": TIME}),
         ("source", {"userId": "aliased", "plan": None}),
+        ("archive", {"type": "identify", "userId": "foreign", "traits": {}}),
+        (
+            "archive",
+            {
+                "type": "track",
+                "userId": "r",
+                "event": "Old",
+                "timestamp": TIME,
+                "properties": {"at": TIME},
+            },
+        ),
         ("ids", {"userId": "ann@example.com"}),
         ("logins", {"userId": "bob@example.com"}),
     ]
@@ -102,6 +114,12 @@ def test_times_stay_text_in_one_stream_alone(outcome: Outcome) -> None:
     events = {event["name"]: event for event in outcome.workspace["events"]}
     assert events["Raw"]["attributes"] == {"at": TIME}
     assert events["Read"]["attributes"] == {"at": 1767323045}
+
+
+def test_a_stream_of_several_calls_has_settings_of_its_own(outcome: Outcome) -> None:
+    assert "id:foreign" not in outcome.workspace["people"]
+    events = {event["name"]: event for event in outcome.workspace["events"]}
+    assert events["Old"]["attributes"] == {"at": TIME}
 
 
 def test_screens_become_events_in_one_stream_alone(outcome: Outcome) -> None:
