@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from target_customerio.conversion.containers import lookup, lookup_in_context
 from target_customerio.errors import RejectedRecord
+from target_customerio.operations.base import IN_PHONE_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,11 +55,6 @@ _PART: Final = rf'(?:[^\s@,<>"{ZERO_WIDTH}]|{_QUOTED})+'
 _ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
 """An e-mail address, as far as it is judged here: RFC 5322 allows more than most
 validators, and Customer.io judges the rest."""
-
-_IN_PHONE_NUMBERS: Final = dict.fromkeys(
-    map(ord, " .-()\u00a0\u2007\u2009\u2010\u2011\u202f")
-)
-"""What is written between the digits of a phone number."""
 
 
 def identifier(value: JSON, field: str) -> str | None:
@@ -197,7 +193,7 @@ def phone_number(value: JSON) -> str | None:
     """Return a phone number in E.164, without what is written between its digits."""
     if not isinstance(value, str):
         return None
-    number = value.translate(_IN_PHONE_NUMBERS)
+    number = value.translate(IN_PHONE_NUMBERS)
     return number if _E164.fullmatch(number) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -24,11 +24,17 @@ SHARED_BY_MANY = ("phone",)
 """Identifiers that several people may bear, so that bearing one ties nobody."""
 
 
+IN_PHONE_NUMBERS: Final = dict.fromkeys(
+    map(ord, " .-()\u00a0\u2007\u2009\u2010\u2011\u202f")
+)
+"""What is written between the digits of a phone number, for ``str.translate``."""
+
+
 def person_identity(identifiers: PersonIdentifiers) -> str:
     """Name a person in one string that is the same for every spelling.
 
     E-mail addresses are compared without case (API description,
-    ``PUT /api/v1/customers/{identifier}``).
+    ``PUT /api/v1/customers/{identifier}``), phone numbers by their digits.
 
     Args:
         identifiers: The one identifier of a person.
@@ -37,7 +43,11 @@ def person_identity(identifiers: PersonIdentifiers) -> str:
         The kind of identifier and its value, such as ``email:ann@example.com``.
     """
     ((kind, value),) = identifiers.items()
-    return f"{kind}:{value.lower() if kind == 'email' else value}"
+    if kind == "email":
+        value = value.lower()
+    elif kind == "phone":
+        value = value.translate(IN_PHONE_NUMBERS)
+    return f"{kind}:{value}"
 
 
 def object_identity(identifiers: ObjectIdentifiers) -> str:

@@ -49,6 +49,32 @@ def test_a_phone_number_names_but_ties_nobody(converter: Make) -> None:
     assert not operation.ties()
 
 
+@pytest.mark.parametrize("phone", ["+1 (415) 555-2671", "+1.415.555.2671"])
+def test_a_phone_number_is_the_same_however_it_is_written(
+    converter: Make, phone: str
+) -> None:
+    for record in ({"userId": "1", "phone": phone}, {"phone": phone}):
+        assert PHONE in converter("identify").convert(record).identities()
+    record = {"event": "x", "traits": {"phone": phone}}
+    assert converter("track").convert(record).identities() == (PHONE,)
+
+
+def test_an_address_is_the_same_with_white_space_around_it(converter: Make) -> None:
+    record = {"userId": "1", "email": " Ann@example.com\u00a0"}
+    operation = converter("identify").convert(record)
+    assert set(operation.ties()) == {ONE, EMAIL}
+
+
+def test_joined_anonymous_events_name_the_person_and_tie_the_anonymous_id(
+    converter: Make,
+) -> None:
+    record = {"userId": "1", "previousId": "v1", "anonymousId": "v1"}
+    operation = converter("alias").convert(record)
+    visitor = person_identity({"anonymous_id": "v1"})
+    assert set(operation.identities()) == {ONE, visitor}
+    assert set(operation.ties()) == {ONE, visitor}
+
+
 def test_an_update_by_cio_id_ties_the_new_id_and_email(converter: Make) -> None:
     traits = {"id": "1", "email": "ann@example.com"}
     operation = converter("identify").convert({"userId": "cio_9", "traits": traits})
