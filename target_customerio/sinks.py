@@ -253,6 +253,7 @@ class CallSink(StreamSink):
             line: Its line.
             error: What is wrong with it.
         """
+        self._unmetered += 1
         self._counts.read += 1
         self._put_aside(record, inflow, line, error)
 
