@@ -102,29 +102,22 @@ def _attributes(call: Call, stream: Stream) -> Attributes:
             attributes["email"] = cleaner.value(email, NO_DATES, "email")
     if isinstance(email, str):
         attributes["email"] = trimmed(email)
-    _open_preferences(attributes, call, stream)
-    created_at = _created_at(call, stream)
+    flattened = _flattened(tuple(attributes), stream.settings.flattening_separator)
+    if flattened or PREFERENCES in attributes:
+        _open_preferences(attributes, call, stream, flattened)
+    created_at, typed = _found_created_at(call)
     if created_at is not UNSET:
-        attributes["created_at"] = created_at
+        created_at = cleaner.moment(created_at, typed, "created_at")
+        if created_at is not None or stream.settings.null_attributes == "send":
+            attributes["created_at"] = created_at
     return attributes
 
 
-def _created_at(call: Call, stream: Stream) -> JSON:
-    """Return Unix seconds if it is a time, else the value; ``UNSET`` if left out.
+def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
+    """Return the value and what the schema says of it; ``UNSET`` if there is none.
 
     Source: the property ``created_at`` of ``PUT /api/v1/customers/{identifier}``.
     """
-    value, typed = _found_created_at(call)
-    if value is UNSET:
-        return UNSET
-    created_at = stream.cleaner.moment(value, typed, "created_at")
-    if created_at is None and stream.settings.null_attributes == "omit":
-        return UNSET
-    return created_at
-
-
-def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
-    """Return the value and what the schema says of it; ``UNSET`` if there is none."""
     found: JSON = UNSET
     for name in CREATED_AT:
         if name in call.body:
@@ -139,12 +132,16 @@ def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
     return found, None
 
 
-def _open_preferences(attributes: Attributes, call: Call, stream: Stream) -> None:
+def _open_preferences(
+    attributes: Attributes,
+    call: Call,
+    stream: Stream,
+    flattened: tuple[tuple[str, tuple[str, ...]], ...],
+) -> None:
     """Make an object of subscription preferences in JSON text or in flattened fields.
 
     Dotted keys, which Customer.io reads itself, stay as they are.
     """
-    flattened = _flattened(tuple(attributes), stream.settings.flattening_separator)
     value = call.body.get(PREFERENCES)
     is_text = isinstance(value, str) or (
         isinstance(value, Mapping) and isinstance(value.get(TOPICS), str)
