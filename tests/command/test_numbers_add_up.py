@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
@@ -172,6 +172,12 @@ def expected(
 
 @pytest.mark.usefixtures("signals")
 @settings(max_examples=40)
+@example(fates=[("identifies", "delivered")] * 10, fails_at=1, on_rejected="fail")
+@example(
+    fates=[(stream, fate) for fate in FATES for stream in STREAMS] * 4,
+    fails_at=3,
+    on_rejected="continue",
+)
 @given(
     fates=st.lists(st.tuples(st.sampled_from(STREAMS), st.sampled_from(FATES))),
     fails_at=st.none() | st.integers(1, 8),
