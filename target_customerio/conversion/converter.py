@@ -122,7 +122,8 @@ class Converter:
             call = self._layout.read(record)
             if call is None:
                 return TURNED_OFF
-            call.arrived = arrived
+            if arrived is not None:
+                call.arrived = arrived
             stream = self._json_stream if from_json else self._stream
             operation = self._convert(call, stream)
         except RecursionError:

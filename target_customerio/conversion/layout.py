@@ -226,10 +226,12 @@ class Layout:
         if shape.may_be_call and fields.get("type") != self._call.name:
             self._check_type(record, shape, fields.get("type"))
         body = record.get(self._body)
-        if type(body) is not dict or not shape.is_simple:
+        if shape.has_body and (type(body) is not dict or not shape.is_simple):
             body = _container(record, shape, self._body)
-        containers = self._containers(record, shape)
-        flat = body is None and not self._is_call(record, shape, fields.get("type"))
+        containers = self._containers(record, shape) if shape.others else {}
+        flat = body is None and not (
+            shape.may_be_call and self._is_call(record, shape, fields.get("type"))
+        )
         if body is None:
             body = self._row(record, shape) if flat else {}
         containers[self._body] = body
@@ -282,11 +284,7 @@ class Layout:
 
     def _is_call(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> bool:
         """Tell whether a record without a body is a call rather than a row."""
-        return (
-            shape.may_be_call
-            and _call_name(kind) == self._call.name
-            and _is_nested(record, shape)
-        )
+        return _call_name(kind) == self._call.name and _is_nested(record, shape)
 
     def _row(self, record: Mapping[str, JSON], shape: Shape) -> Attributes:
         """Return the columns that are the body of a flat row."""

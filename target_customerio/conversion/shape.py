@@ -45,6 +45,7 @@ class Shape(Struct):
             its body nor the context.
         may_be_call: Whether there are a ``type`` and a container, so that a record may
             be a call rather than a row.
+        has_body: Whether there are columns for the body, whole or flattened.
         is_simple: Whether the body is under its own name, and nothing of it flattened.
         is_of_warehouse: Whether a flat row of this shape comes from an event warehouse.
         is_quiet: Whether nothing is left to be said about records of this shape.
@@ -61,6 +62,7 @@ class Shape(Struct):
     switches: list[tuple[str, tuple[str, ...]]]
     left_out: list[str]
     may_be_call: bool
+    has_body: bool
     is_simple: bool
     is_of_warehouse: bool
     is_quiet: bool = False
@@ -123,6 +125,7 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
         ],
         left_out=_left_out(known, body),
         may_be_call=bool(wholes) and any(column.name == "type" for _, column in fields),
+        has_body=body in wholes or body in parts,
         is_simple=body not in parts and wholes.get(body, [body]) == [body],
         is_of_warehouse=is_of_warehouse,
     )
