@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from target_customerio.conversion.actions import ACTIONS
-from target_customerio.conversion.fields import (
+from target_customerio.errors import REASONS
+from target_customerio.mapping.actions import ACTIONS
+from target_customerio.mapping.fields import (
     BOOKKEEPING,
     CALL_KINDS,
     DELETED_AT,
@@ -36,8 +37,7 @@ from target_customerio.conversion.fields import (
     SPEC_FIELDS,
     WAREHOUSE_COLUMNS,
 )
-from target_customerio.errors import REASONS
-from target_customerio.sandbox.transaction import REASONS as ACTIVITY
+from target_customerio.sandbox.store import REASONS as ACTIVITY
 from target_customerio.streams import CALLS_OF_STREAMS
 
 if TYPE_CHECKING:

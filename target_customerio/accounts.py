@@ -8,14 +8,14 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from target_customerio.advice import FirstRecords
 from target_customerio.errors import (
     MissingKeyPropertyError,
     RecordsRejectedError,
     RejectedRecord,
     StateError,
 )
-from target_customerio.exact_json import encode_anything
-from target_customerio.misfit import FirstRecords
+from target_customerio.json_codec import encode_anything
 from target_customerio.output import write_line
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.reading import Line
+    from target_customerio.reader import Line
     from target_customerio.rejected import SourceStream
     from target_customerio.settings import Settings
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_customerio.operations import PersonIdentify
+    from target_customerio.track_api.operations import PersonIdentify
 
 MOST_BYTES: Final = 16 << 20
 """Most memory that is taken, about."""

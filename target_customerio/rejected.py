@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.exact_json import decode_leniently, encode, encode_anything
+from target_customerio.json_codec import decode_leniently, encode, encode_anything
 
 if TYPE_CHECKING:
-    from target_customerio.reading import Line
+    from target_customerio.reader import Line
 
 OWNER_ONLY: Final = 0o600
 _MESSAGES_START: Final = (

@@ -18,20 +18,20 @@ from target_customerio.delivery import (
     enqueueable,
 )
 from target_customerio.errors import RejectedRecord
-from target_customerio.operations import PersonHappening, PersonIdentify
 from target_customerio.record_metrics import RecordMetrics
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
+from target_customerio.track_api.operations import PersonHappening, PersonIdentify
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.operations import Operation
-    from target_customerio.reading import Line
+    from target_customerio.reader import Line
     from target_customerio.rejected import SourceStream
     from target_customerio.settings import Settings
     from target_customerio.summary import Entry
+    from target_customerio.track_api.operations import Operation
 
 PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = 8_192

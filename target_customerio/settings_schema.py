@@ -6,12 +6,11 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
-from target_customerio.conversion.actions import ACTIONS
-from target_customerio.conversion.identifiers import USER_ID_TYPES
-from target_customerio.delivery.limits import Limits
-from target_customerio.delivery.regions import URLS as REGION_URLS
-from target_customerio.dotted_names import CALL
-from target_customerio.streams import CALLS_OF_STREAMS
+from target_customerio.mapping.actions import ACTIONS
+from target_customerio.mapping.identity import USER_ID_TYPES
+from target_customerio.streams import CALL, CALLS_OF_STREAMS
+from target_customerio.track_api.endpoints import URLS as REGION_URLS
+from target_customerio.track_api.endpoints import Limits
 
 DEFAULT_REJECTED_PATH: Final = "rejected.singer.jsonl"
 

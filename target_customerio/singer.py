@@ -25,17 +25,14 @@ from singer_sdk.mapper import (
 from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
-from target_customerio.batches import rows_of
-from target_customerio.dotted_names import joined_calls, joined_maps
+from target_customerio.batch_files import rows_of
 from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
     RejectedRecord,
     SettingsError,
 )
-from target_customerio.lookalikes import lookalike
-from target_customerio.map_errors import unmappable
-from target_customerio.reading import LONGEST_NAME, Line, MessageReader
+from target_customerio.reader import LONGEST_NAME, Line, MessageReader
 from target_customerio.rejected import SourceStream
 from target_customerio.sinks import (
     ARRIVED,
@@ -47,7 +44,9 @@ from target_customerio.sinks import (
     Origin,
     StreamSink,
 )
-from target_customerio.stream_maps import DateMap, definitions_of, outline
+from target_customerio.stream_maps import DateMap, definitions_of, outline, unmappable
+from target_customerio.streams import joined_calls, joined_maps
+from target_customerio.suggestions import lookalike
 from target_customerio.validation import RecordValidator, explained
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from singer_sdk.sinks import BatchSink
 from ulid import ULID
 
 from target_customerio.accounts import MISSING_KEY
-from target_customerio.conversion.by_type import converter_of
-from target_customerio.conversion.converter import TURNED_OFF
-from target_customerio.conversion.stream import Skipped
 from target_customerio.errors import RejectedRecord
+from target_customerio.mapping.converter import TURNED_OFF, converter_of
+from target_customerio.mapping.settings import Skipped
 from target_customerio.run import Run
 
 if TYPE_CHECKING:
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.target_base import Target
 
-    from target_customerio.conversion.by_type import ConverterByType
-    from target_customerio.conversion.converter import Converter
-    from target_customerio.conversion.fields import StreamCall
-    from target_customerio.conversion.schema_types import DateTree
-    from target_customerio.reading import Line
+    from target_customerio.mapping.converter import Converter, ConverterByType
+    from target_customerio.mapping.fields import StreamCall
+    from target_customerio.mapping.schema_types import DateTree
+    from target_customerio.reader import Line
     from target_customerio.rejected import SourceStream
 
 INFLOW, LINE, FROM_JSON, ARRIVED = "inflow", "line", "from_json", "arrived"

@@ -19,20 +19,23 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
-from target_customerio.environment import settings_in
 from target_customerio.errors import (
     TargetError,
     UnmappedStreamError,
 )
-from target_customerio.lookalikes import lookalike
-from target_customerio.reading import LONGEST_NAME
+from target_customerio.reader import LONGEST_NAME
 from target_customerio.run import Run
-from target_customerio.settings import Settings
+from target_customerio.settings import Settings, settings_in
 from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.streams import CALLS_OF_STREAMS
-from target_customerio.unmatched import ALIKE, unmatched_calls, unmatched_maps
+from target_customerio.suggestions import (
+    ALIKE,
+    lookalike,
+    unmatched_calls,
+    unmatched_maps,
+)
 
 if TYPE_CHECKING:
     import logging

@@ -13,8 +13,8 @@ from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.exact_json import MOST_DIGITS
-from target_customerio.readable_schemas import Understood, of_draft_7, with_metadata
+from target_customerio.json_codec import MOST_DIGITS
+from target_customerio.schemas import Understood, of_draft_7, with_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,14 +5,12 @@ becomes ready for :meth:`Delivery.put` by :func:`enqueueable`, and a :class:`Lis
 is told what becomes of it.
 """
 
-from target_customerio.delivery.client import Client, build_session
-from target_customerio.delivery.delivery import Delivery
-from target_customerio.delivery.ledger import Listener
-from target_customerio.delivery.limits import Limits
-from target_customerio.delivery.queued import QueuedOperation, enqueueable
-from target_customerio.delivery.regions import URLS as REGION_URLS
-from target_customerio.delivery.sender import Sender
-from target_customerio.delivery.statistics import Statistics
+from target_customerio.delivery.lane import QueuedOperation, enqueueable
+from target_customerio.delivery.sender import Sender, Statistics
+from target_customerio.delivery.worker import Delivery, Listener
+from target_customerio.track_api.client import Client, build_session
+from target_customerio.track_api.endpoints import URLS as REGION_URLS
+from target_customerio.track_api.endpoints import Limits
 
 __all__ = [
     "REGION_URLS",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
-from target_customerio.delivery import account
-from target_customerio.delivery.client import Unanswered
-from target_customerio.delivery.patience import Patience
-from target_customerio.delivery.response import (
+import backoff
+
+from target_customerio.delivery.throttle import Throttle
+from target_customerio.errors import DeliveryError
+from target_customerio.track_api import client
+from target_customerio.track_api.client import Unanswered
+from target_customerio.track_api.responses import (
     Delivered,
     Fatal,
     NotThere,
@@ -20,19 +24,15 @@ from target_customerio.delivery.response import (
     WholeRequestRefused,
     classify,
 )
-from target_customerio.delivery.statistics import Statistics
-from target_customerio.delivery.throttle import Throttle
-from target_customerio.errors import DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from target_customerio.delivery.client import Client
-    from target_customerio.delivery.ledger import Ledger
-    from target_customerio.delivery.limits import Limits
-    from target_customerio.delivery.queued import QueuedOperation
-    from target_customerio.delivery.response import Answer, Outcome
-    from target_customerio.delivery.routes import Route
+    from target_customerio.delivery.lane import QueuedOperation
+    from target_customerio.delivery.worker import Ledger
+    from target_customerio.track_api.client import Client
+    from target_customerio.track_api.endpoints import Limits, Route
+    from target_customerio.track_api.responses import Answer, Outcome
 
     Decision: TypeAlias = Delivered | PartlyRejected | WholeRequestRefused
 
@@ -101,10 +101,10 @@ class Sender:
 
         def judge(answer: Answer, _operations: int) -> Outcome:
             answers.append(answer)
-            return account.judge(answer, region)
+            return client.judge(answer, region)
 
-        self._decide(_Request("GET", account.PATH), judge)
-        return account.workspace_of(answers[-1])
+        self._decide(_Request("GET", client.PATH), judge)
+        return client.workspace_of(answers[-1])
 
     def deliver(self, operations: Sequence[QueuedOperation], ledger: Ledger) -> None:
         """Send operations of one route until each is delivered or rejected.
@@ -240,3 +240,71 @@ def _undelivered(
         f"{request.size} operations could not be delivered {tried} No STATE was"
         " written for them."
     )
+
+
+_FIRST_SECONDS = 1.0
+_LONGEST_SECONDS = 60.0
+
+
+class Patience:
+    """The waits between the tries of one request.
+
+    They grow exponentially, with full jitter, and are never shorter than Customer.io
+    asks for. All waits together end with the deadline, which is set at the first
+    failure: a wait that would pass it is cut short for one last try.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Start with all patience.
+
+        Args:
+            seconds: How long after its first failure a request is tried again.
+        """
+        self._seconds = seconds
+        self._ceilings = backoff.expo(factor=_FIRST_SECONDS, max_value=_LONGEST_SECONDS)
+        next(self._ceilings)  # what a generator of backoff's yields before the first
+        self.deadline: float | None = None
+        self.failures = 0
+
+    def wait(self, asked_for: float | None) -> float | None:
+        """Tell how long to wait after a failure.
+
+        Args:
+            asked_for: How long Customer.io wants at least, if it says.
+
+        Returns:
+            Seconds, or ``None`` when it is time to give up.
+        """
+        now = time.monotonic()
+        self.failures += 1
+        if self.deadline is None:
+            self.deadline = now + self._seconds
+        if now >= self.deadline:
+            return None
+        wanted = max(backoff.full_jitter(next(self._ceilings)), asked_for or 0.0)
+        return min(wanted, self.deadline - now)
+
+    @property
+    def seconds_spent(self) -> float:
+        """The time since the first failure."""
+        if self.deadline is None:
+            return 0.0
+        return time.monotonic() - (self.deadline - self._seconds)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts over all connections.
+
+    Attributes:
+        requests: Requests sent, tries again included.
+        retries: How many of them had been sent before.
+        bytes_sent: Bytes of their bodies.
+        seconds_throttled: Time during which at least one connection was held back by
+            the rate limit or at Customer.io's request.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    bytes_sent: int = 0
+    seconds_throttled: float = 0.0

@@ -2,12 +2,12 @@
 
 A request comes in at :mod:`.adapter`, is routed by :mod:`.api`, and each operation in
 it is looked up in :mod:`.catalogue`, which says how it is checked and what applies it.
-The tables stand in :mod:`.schema`. What the sandbox knows of Customer.io comes from the
+The tables stand in :mod:`.store`. What the sandbox knows of Customer.io comes from the
 published description of the Track API; every fact names its place there, and what
 that description leaves open is decided, and said, where it is decided.
 """
 
-from .adapter import SandboxAdapter
-from .workspace import Workspace
+from target_customerio.sandbox.adapter import SandboxAdapter
+from target_customerio.sandbox.workspace import Workspace
 
 __all__ = ["SandboxAdapter", "Workspace"]

@@ -12,17 +12,16 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from target_customerio.errors import SandboxError
-
-from . import exact_json
-from .api import URLS, Answer, Api, Request, is_authorized
-from .workspace import Workspace
+from target_customerio.sandbox import values
+from target_customerio.sandbox.api import URLS, Answer, Api, Request, is_authorized
+from target_customerio.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from requests import PreparedRequest
 
-    from target_customerio.operations import JSON
+    from target_customerio.track_api.operations import JSON
 
 
 class SandboxAdapter(BaseAdapter):
@@ -94,7 +93,7 @@ def _read(body: JSON) -> bytes:
 
 
 def _respond(request: PreparedRequest, answer: Answer) -> Response:
-    content = exact_json.encode(answer.body)
+    content = values.encode(answer.body)
     response = Response()
     response.status_code = answer.status.value
     response.reason = answer.status.phrase

@@ -15,14 +15,24 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
-from . import deliveries, exact_json, segments
-from .validation import Fault, fault, integer, one_of, optional, required, shape, text
-from .workspace import LARGEST_OPERATION, Workspace
+from target_customerio.sandbox import events, objects, values
+from target_customerio.sandbox.rules import (
+    Fault,
+    fault,
+    integer,
+    one_of,
+    optional,
+    required,
+    shape,
+    text,
+)
+from target_customerio.sandbox.workspace import LARGEST_OPERATION, Workspace
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from target_customerio.operations import JSON
+    from target_customerio.track_api.operations import JSON
+
 
 LARGEST_BATCH = 500_000
 """Bytes; "500kb or smaller" (``POST /api/v2/batch``)."""
@@ -175,7 +185,7 @@ def _metrics(api: Api, request: Request) -> Answer:
     if faults := list(_REPORT(report, "")):
         return _bad_request(faults)
     with api.workspace.transaction(request.received_at) as change:
-        deliveries.report(change, report)
+        events.report_delivery(change, report)
     return Answer(operations=1)
 
 
@@ -184,12 +194,12 @@ def _segment(api: Api, request: Request, segment: str, change: str) -> Answer:
     id_type = parse_qs(request.query).get("id_type", ["id"])[-1]
     body = _decode(request.body)
     ids = body.get("ids") if isinstance(body, dict) else None
-    if id_type not in segments.ID_TYPES:
+    if id_type not in objects.ID_TYPES:
         return _bad_request([fault("invalid", "id_type", "Must be a documented one.")])
-    if not isinstance(ids, list) or not 1 <= len(ids) <= segments.MOST_IDS:
-        message = f"Must be an array of 1 to {segments.MOST_IDS} items."
+    if not isinstance(ids, list) or not 1 <= len(ids) <= objects.MOST_IDS:
+        message = f"Must be an array of 1 to {objects.MOST_IDS} items."
         return _bad_request([fault("invalid", "ids", message)])
-    apply = segments.add if change == "add" else segments.remove
+    apply = objects.add_to_segment if change == "add" else objects.remove_from_segment
     with api.workspace.transaction(request.received_at) as transaction:
         apply(transaction, int(segment), id_type, ids)
     return Answer(operations=1)
@@ -198,8 +208,8 @@ def _segment(api: Api, request: Request, segment: str, change: str) -> Answer:
 def _decode(body: bytes) -> JSON:
     """Return the body's value, or None where there is none to work with."""
     try:
-        return exact_json.decode(body)
-    except exact_json.NotJSONError:
+        return values.decode(body)
+    except values.NotJSONError:
         return None
 
 
@@ -221,7 +231,7 @@ def _refusal(error: str, status: HTTPStatus) -> Answer:
 
 _REPORT = shape(
     required("delivery_id", text()),
-    required("metric", one_of(deliveries.METRICS)),
+    required("metric", one_of(events.METRICS)),
     optional("timestamp", integer),
     optional("metadata", shape()),
 )

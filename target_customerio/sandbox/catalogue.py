@@ -9,19 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from . import (
-    deliveries,
-    devices,
-    events,
-    merging,
-    objects,
-    people,
-    relationships,
-    suppression,
-)
-from .identity import comparable
-from .limits import limited, naming_attribute
-from .validation import (
+from target_customerio.sandbox import events, identity, objects, people
+from target_customerio.sandbox.identity import comparable
+from target_customerio.sandbox.rules import (
     OBJECT,
     ULID,
     Fault,
@@ -32,6 +22,8 @@ from .validation import (
     fault,
     identifiers,
     integer,
+    limited,
+    naming_attribute,
     one_of,
     optional,
     required,
@@ -42,9 +34,9 @@ from .validation import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from target_customerio.operations import JSON
+    from target_customerio.sandbox.store import Transaction
+    from target_customerio.track_api.operations import JSON
 
-    from .transaction import Transaction
 
 Names: TypeAlias = "Iterable[tuple[str, str]]"
 """Kinds and values of identifiers."""
@@ -166,9 +158,9 @@ _RELATED_STRANGERS = each(
 
 _HAPPENING = shape(_ANYBODY, _ID, _TIMESTAMP, _ANY_ATTRIBUTES)
 _CONTENT = Kind(
-    every(_HAPPENING, shape(optional("name", text()))), events.record, _person
+    every(_HAPPENING, shape(optional("name", text()))), events.record_event, _person
 )
-_EVENT = Kind(every(_HAPPENING, _event_name), events.record, _person)
+_EVENT = Kind(every(_HAPPENING, _event_name), events.record_event, _person)
 
 KINDS: dict[tuple[str, str], Kind] = {
     ("person", "identify"): Kind(
@@ -189,20 +181,20 @@ KINDS: dict[tuple[str, str], Kind] = {
     ("person", "clicked_content"): _CONTENT,
     ("person", "add_relationships"): Kind(
         shape(_PERSON, required("cio_relationships", _RELATED_OBJECTS)),
-        relationships.add_to_person,
+        objects.add_to_person,
         _person,
     ),
     ("person", "delete_relationships"): Kind(
         shape(_PERSON, required("cio_relationships", _RELATED_OBJECTS)),
-        relationships.delete_from_person,
+        objects.delete_from_person,
         _person,
     ),
     ("person", "add_device"): Kind(
-        shape(_PERSON, required("device", _DEVICE)), devices.add, _person
+        shape(_PERSON, required("device", _DEVICE)), events.add, _person
     ),
     ("person", "delete_device"): Kind(
         shape(_PERSON, required("device", shape(required("token", text())))),
-        devices.delete,
+        events.delete,
         _person,
     ),
     ("person", "merge"): Kind(
@@ -210,11 +202,11 @@ KINDS: dict[tuple[str, str], Kind] = {
             shape(required("primary", _MERGEABLE), required("secondary", _MERGEABLE)),
             _two_people,
         ),
-        merging.merge_people,
+        people.merge_people,
         _both,
     ),
-    ("person", "suppress"): Kind(shape(_PERSON), suppression.suppress, _nobody),
-    ("person", "unsuppress"): Kind(shape(_PERSON), suppression.unsuppress, _nobody),
+    ("person", "suppress"): Kind(shape(_PERSON), identity.suppress, _nobody),
+    ("person", "unsuppress"): Kind(shape(_PERSON), identity.unsuppress, _nobody),
     ("object", "identify"): Kind(
         shape(
             _OBJECT,
@@ -237,22 +229,22 @@ KINDS: dict[tuple[str, str], Kind] = {
     ("object", "delete"): Kind(shape(_OBJECT), objects.delete, _nobody),
     ("object", "add_relationships"): Kind(
         shape(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
-        relationships.add_to_object,
+        objects.add_to_object,
         _nobody,
     ),
     ("object", "delete_relationships"): Kind(
         shape(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
-        relationships.delete_from_object,
+        objects.delete_from_object,
         _nobody,
     ),
     ("delivery", "event"): Kind(
         shape(
             required("identifiers", shape(required("id", text()))),
-            required("name", one_of(deliveries.BATCHED_METRICS)),
+            required("name", one_of(events.BATCHED_METRICS)),
             required("attributes", shape(required("device_token", text()))),
             _TIMESTAMP,
         ),
-        deliveries.record,
+        events.record_delivery,
         _nobody,
     ),
 }

@@ -1,4 +1,4 @@
-"""Identifying people: their attributes, and the identifiers among these."""
+"""What was done without a name, and who it turns out to have been."""
 
 from __future__ import annotations
 
@@ -6,28 +6,60 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from target_customerio.operations import person_identity
-
-from . import exact_json
-from .anonymity import join
-from .attributes import merge, removes
-from .identity import comparable, create, find, name, name_of
-from .relationships import relate_person
-from .transaction import (
+from target_customerio.sandbox import values
+from target_customerio.sandbox.identity import comparable, create, find, name, name_of
+from target_customerio.sandbox.objects import Party, carry_over, relate_person, unnamed
+from target_customerio.sandbox.store import (
+    HALF_A_MERGE,
     NO_ADDRESS,
     NOBODY_TO_UPDATE,
     OUTDATED,
+    SAME_PERSON,
     belongs_to_another,
     is_set_already,
     renames,
 )
+from target_customerio.sandbox.values import merge, removes
+from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from target_customerio.operations import JSON, Attributes, PersonIdentifiers
+    from target_customerio.sandbox.store import Activity, Transaction
+    from target_customerio.track_api.operations import (
+        JSON,
+        Attributes,
+        PersonIdentifiers,
+    )
 
-    from .transaction import Activity, Transaction
+
+def join(transaction: Transaction, anonymous_id: str, person: str) -> bool:
+    """Give a person an ``anonymous_id`` and all that was done under it.
+
+    Source: schema ``anonymous_id`` for events, ``object_identify_anonymous`` for
+    relationships. How long ago an event happened does not matter here.
+
+    Args:
+        transaction: The open transaction.
+        anonymous_id: The id, such as a cookie's.
+        person: The person's ``cio_id``.
+
+    Returns:
+        False when the id is somebody else's.
+    """
+    owner = find(transaction, "anonymous_id", anonymous_id)
+    if owner:
+        return owner == person
+    transaction.database.execute(
+        "INSERT INTO anonymous_ids VALUES (?, ?)", (anonymous_id, person)
+    )
+    transaction.database.execute(
+        "UPDATE events SET cio_id = ? WHERE anonymous_id = ?",
+        (person, anonymous_id),
+    )
+    carry_over(transaction, unnamed(anonymous_id), person)
+    return True
+
 
 _ADDRESS = re.compile(r".+@.+", re.DOTALL)
 
@@ -160,7 +192,7 @@ def _read(transaction: Transaction, cio_id: str, named: PersonIdentifiers) -> Pe
         " WHERE cio_id = ?",
         (cio_id,),
     ).fetchone()
-    present = exact_json.decode(attributes)
+    present = values.decode(attributes)
     return Person(cio_id, named, id_, email, phone, present, updated_at)
 
 
@@ -191,7 +223,7 @@ def _update(
     transaction.database.execute(
         "UPDATE people SET attributes = ?, attributes_updated_at = ? WHERE cio_id = ?",
         (
-            exact_json.text(merge(person.attributes, plain)),
+            values.text(merge(person.attributes, plain)),
             person.updated_at if timestamp is None else timestamp,
             person.cio_id,
         ),
@@ -327,3 +359,61 @@ _IDENTIFYING: dict[str, Callable[[Transaction, Person, str, JSON], bool]] = {
     "anonymous_id": _set_anonymous_id,
 }
 """What each attribute that identifies does; True when it is kept among the others."""
+
+
+_ROLES = ("primary", "secondary")
+
+_MOVES = (
+    "UPDATE events SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE devices SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE anonymous_ids SET cio_id = ? WHERE cio_id = ?",
+    "UPDATE OR IGNORE segment_members SET cio_id = ? WHERE cio_id = ?",
+)
+
+
+def merge_people(transaction: Transaction, operation: JSON) -> None:
+    """Merge ``secondary`` into ``primary``, then delete it (``person_merge``).
+
+    Source: ``POST /api/v1/merge_customers``. The primary gains the attributes that it
+    lacks, events, segments, devices and relationships; "If the primary profile doesn't
+    exist, your request won't do anything". The secondary's ``id`` and ``email`` are
+    not inherited: they are free again. A merge that does nothing is noted, also when
+    two names turn out to be the same person's.
+
+    Args:
+        transaction: The open transaction.
+        operation: The operation.
+    """
+    found = {
+        role: find(transaction, *next(iter(operation[role].items()))) for role in _ROLES
+    }
+    for role, person in found.items():
+        if person is None:
+            transaction.note(HALF_A_MERGE, operation[role], role, operation)
+    primary, secondary = found.values()
+    if primary is None or secondary is None:
+        return
+    if primary == secondary:
+        named = operation["secondary"]
+        transaction.note(SAME_PERSON, named, "secondary", operation, cio_id=primary)
+        return
+    _inherit_attributes(transaction, primary, secondary)
+    carry_over(transaction, Party(secondary), primary)
+    for move in _MOVES:
+        transaction.database.execute(move, (primary, secondary))
+    transaction.database.execute("DELETE FROM people WHERE cio_id = ?", (secondary,))
+
+
+def _inherit_attributes(transaction: Transaction, primary: str, secondary: str) -> None:
+    """Fill in "attributes that are not set, or are empty, on the primary"."""
+    (own, phone), (inherited, other_phone) = (
+        transaction.database.execute(
+            "SELECT attributes, phone FROM people WHERE cio_id = ?", (person,)
+        ).fetchone()
+        for person in (primary, secondary)
+    )
+    attributes = values.decode(inherited) | values.decode(own)
+    transaction.database.execute(
+        "UPDATE people SET attributes = ?, phone = ? WHERE cio_id = ?",
+        (values.text(attributes), phone or other_phone, primary),
+    )

@@ -15,7 +15,7 @@ from target_customerio.delivery import (
     build_session,
     enqueueable,
 )
-from target_customerio.operations import (
+from target_customerio.track_api.operations import (
     DeliveryReport,
     Operation,
     PersonEvent,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_customerio.delivery import Client, build_session
-from target_customerio.delivery.client import Unanswered
 from target_customerio.errors import CredentialsError, DeliveryError, RegionError
+from target_customerio.track_api.client import Unanswered
 
 from .server import Reply
 

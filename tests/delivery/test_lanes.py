@@ -7,12 +7,10 @@ from typing import Any
 from hypothesis import event, given, settings, target
 from hypothesis import strategies as st
 
-from target_customerio.delivery.checkpoints import Checkpoints
-from target_customerio.delivery.lanes import Lanes
-from target_customerio.delivery.limits import Limits
-from target_customerio.delivery.queued import QueuedOperation
-from target_customerio.delivery.routes import BATCH, METRICS, Route
-from target_customerio.delivery.ties import TieMemory
+from target_customerio.delivery.lane import QueuedOperation
+from target_customerio.delivery.lanes import Lanes, TieMemory
+from target_customerio.delivery.worker import Checkpoints
+from target_customerio.track_api.endpoints import BATCH, METRICS, Limits, Route
 
 SEGMENT = Route("/segment", b'{"ids":[', b"]}", 3)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
 from target_customerio.delivery import QueuedOperation
-from target_customerio.delivery.routes import BATCH, METRICS
+from target_customerio.track_api.endpoints import BATCH, METRICS
 
 from .run import Run
 

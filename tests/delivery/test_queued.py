@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from target_customerio.delivery import enqueueable
-from target_customerio.delivery.routes import BATCH, METRICS
 from target_customerio.errors import RejectedRecord
-from target_customerio.operations import PersonEvent, PersonIdentify
+from target_customerio.track_api.endpoints import BATCH, METRICS
+from target_customerio.track_api.operations import PersonEvent, PersonIdentify
 
 from .run import event, report
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from target_customerio import operations
-from target_customerio.conversion.actions import ACTIONS
-from target_customerio.conversion.fields import (
+from target_customerio.errors import REASONS
+from target_customerio.mapping.actions import ACTIONS
+from target_customerio.mapping.fields import (
     BOOKKEEPING,
     CALL_KINDS,
     DELETED_AT,
@@ -17,10 +17,10 @@ from target_customerio.conversion.fields import (
     SPEC_FIELDS,
     WAREHOUSE_COLUMNS,
 )
-from target_customerio.errors import REASONS
-from target_customerio.sandbox.transaction import REASONS as ACTIVITY_REASONS
+from target_customerio.sandbox.store import REASONS as ACTIVITY_REASONS
 from target_customerio.settings_schema import SETTINGS_OF_STREAMS
 from target_customerio.streams import CALL_OF_NAME, CALLS_OF_STREAMS
+from target_customerio.track_api import operations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from target_customerio.batches import EXTRAS, rows_of
+from target_customerio.batch_files import EXTRAS, rows_of
 from target_customerio.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_customerio.address_book import MOST_BYTES, AddressBook, Conflict
-from target_customerio.operations import Attributes, PersonIdentifiers, PersonIdentify
+from target_customerio.track_api.operations import (
+    Attributes,
+    PersonIdentifiers,
+    PersonIdentify,
+)
 
 ANN, BEA, CEM = "ann@example.com", "bea@example.com", "cem@example.com"
 MOVED, CHANGED = [Conflict.MOVED_ADDRESS], [Conflict.CHANGED_ADDRESS]

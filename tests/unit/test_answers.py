@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from target_customerio.delivery.response import (
+from target_customerio.track_api.responses import (
     Answer,
     Delivered,
     PartlyRejected,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_customerio.errors import InputError
-from target_customerio.reading import MessageReader, StopReading, decoded
+from target_customerio.reader import MessageReader, StopReading, decoded
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from singer_sdk import Target
 from singer_sdk.sinks import BatchSink
 
-from target_customerio.reading import MessageReader
+from target_customerio.reader import MessageReader
 from target_customerio.validation import RecordValidator
 
 

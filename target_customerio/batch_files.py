@@ -1,0 +1,285 @@
+"""BATCH messages: records that come in files instead of lines.
+
+The files are read as streams, one row after the other, and each row takes the same
+road as a RECORD message. Source: the SDK's BATCH specification.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from contextlib import nullcontext
+from decimal import Decimal
+from functools import partial
+from math import isfinite
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+from target_customerio.errors import InputError
+from target_customerio.json_codec import encode
+from target_customerio.reader import decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date, time
+
+    from target_customerio.track_api.operations import JSON
+
+    Row = tuple[dict[str, Any], bytes, bool]
+
+ROWS_AT_ONCE: Final = 1_000
+"""Rows of a Parquet file that are held at a time."""
+
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    NotImplementedError,  # of pyarrow, for what it does not read
+)
+COMPRESSIONS: Final = (None, "", "none", "gzip")
+"""How lines may be compressed (the SDK's ``JSONLinesEncoding``)."""
+
+
+EXTRAS: Final = {
+    "abfs": "azure",
+    "abfss": "azure",
+    "az": "azure",
+    "gcs": "gcs",
+    "gs": "gcs",
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "s3a": "s3",
+    "sftp": "sftp",
+    "ssh": "sftp",
+}
+"""The extra of this package that a kind of storage needs, by the scheme of its URLs."""
+
+
+def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
+    """Read the rows of a batch file.
+
+    Args:
+        path: Path or URL of the file.
+        encoding: Its ``format``, and its ``compression`` if it has one.
+
+    Yields:
+        Each row, the JSON text of it, and whether it is just what that text says.
+
+    Raises:
+        InputError: The file is missing or broken, or its format is unknown.
+    """
+    name = encoding.get("format")
+    read = _READERS.get(name) if isinstance(name, str) else None
+    shown = _without_secrets(path)
+    if read is None:
+        raise InputError(
+            f"The batch file {shown} has a format that is none of "
+            f"{', '.join(_READERS)}; change batch_config in the tap's settings"
+        )
+    if name == "jsonl" and encoding.get("compression") not in COMPRESSIONS:
+        raise InputError(
+            f"The batch file {shown} is compressed in a way that is neither gzip nor "
+            "none; change batch_config in the tap's settings"
+        )
+    # Opening files of object stores takes libraries that no other run needs.
+    from upath import UPath  # noqa: PLC0415
+
+    # A row that is no record ends the run too, and has its own words for it.
+    fail = partial(_broken, shown)
+    try:
+        with UPath(path).open("rb") as file:
+            yield from read(cast("IO[bytes]", file), encoding.get("compression"), fail)
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            f"The batch file {shown} cannot be opened: {_missing(path, error)}"
+        ) from error
+    except _UNREADABLE as error:
+        raise fail(type(error).__name__) from error
+
+
+def _without_secrets(path: str) -> str:
+    """Leave out of a URL what may be a password, a token or a signature."""
+    if "://" not in path:
+        return path
+    scheme, _, rest = path.partition("://")
+    host, slash, place = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{place}"
+
+
+def _missing(path: str, error: ImportError) -> str:
+    scheme = path.partition("://")[0].lower()
+    if scheme in EXTRAS:
+        return f"install target-customerio[{EXTRAS[scheme]}]"
+    return f"install what {scheme}:// needs beside the target ({error})"
+
+
+def _broken(path: str, why: str) -> InputError:
+    return InputError(
+        f"The batch file {path} cannot be read ({why}); what came before it has been "
+        "delivered. Run the tap again"
+    )
+
+
+def _json_rows(
+    file: IO[bytes], compression: str | None, fail: Callable[[str], InputError]
+) -> Iterator[Row]:
+    with gzip.open(file) if compression == "gzip" else nullcontext(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - mended
+            if not line or line.isspace():
+                continue
+            try:
+                row, is_valid = decoded(line)
+            except ValueError:
+                raise fail(f"row {number} is no JSON") from None
+            if not isinstance(row, dict):
+                raise fail(f"row {number} is no record")
+            yield row, line, is_valid
+
+
+def _parquet_rows(
+    file: IO[bytes],
+    compression: str | None,  # noqa: ARG001 - Parquet has its own
+    fail: Callable[[str], InputError],
+) -> Iterator[Row]:
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - comes with the extra
+    except ImportError:
+        raise fail(
+            "Parquet files need an extra: install target-customerio[parquet]"
+        ) from None
+    for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
+        for record in _records_in(batch):
+            yield record, encode(record), False
+
+
+def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types
+    """Put the rows of a Parquet file as JSON would have them."""
+    try:
+        yield from _converted(batch)
+    except (OverflowError, ValueError):
+        # Some row has a time that Python's calendar lacks. It stays a number.
+        for index in range(batch.num_rows):
+            row = batch.slice(index, 1)
+            try:
+                yield from _converted(row)
+            except (OverflowError, ValueError):
+                yield from _converted(row, numbers=True)
+
+
+def _converted(batch: Any, *, numbers: bool = False) -> list[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    schema = pa.schema(
+        [field.with_type(_held(field.type, numbers=numbers)) for field in batch.schema]
+    )
+    if schema != batch.schema:
+        batch = batch.cast(schema, safe=False)
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    for field in schema:
+        convert = _conversion(field.type)
+        if convert is not None:
+            for row in rows:
+                row[field.name] = convert(row[field.name])
+    return rows
+
+
+def _held(kind: Any, *, numbers: bool) -> Any:  # noqa: ANN401, PLR0911 - pyarrow has no types
+    """Return the type, as near as can be, whose values Python can hold.
+
+    Args:
+        kind: The type of a column.
+        numbers: Take times as the numbers that they are in the file.
+
+    Returns:
+        The type; of nanoseconds microseconds are kept, and of time zones the instant.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_held(kind.value_type, numbers=numbers))
+    if pa.types.is_struct(kind):
+        return pa.struct(
+            [field.with_type(_held(field.type, numbers=numbers)) for field in kind]
+        )
+    if pa.types.is_map(kind):
+        return pa.map_(kind.key_type, _held(kind.item_type, numbers=numbers))
+    if numbers and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return pa.int32() if pa.types.is_date32(kind) else pa.int64()
+    if pa.types.is_timestamp(kind):
+        unit = "us" if kind.unit == "ns" else kind.unit
+        return pa.timestamp(unit, None if kind.tz is None else "UTC")
+    if pa.types.is_time64(kind):
+        return pa.time64("us")
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    return kind
+
+
+def _conversion(kind: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - pyarrow has no types
+    """Return what makes JSON of a type's values, or ``None`` where they are it."""
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    convert: Callable[[Any], Any] | None = None
+    if pa.types.is_floating(kind):
+        convert = _finite
+    elif (
+        pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_timestamp(kind)
+    ):
+        convert = _iso_format
+    elif isinstance(kind, pa.BaseExtensionType):
+        convert = _uuid_text
+    elif pa.types.is_map(kind):
+        convert = partial(_object, _conversion(kind.item_type) or _same)
+    elif pa.types.is_list(kind):
+        inner = _conversion(kind.value_type)
+        convert = inner and partial(_list, inner)
+    elif pa.types.is_struct(kind):
+        inners = {field.name: _conversion(field.type) for field in kind}
+        known = {name: inner for name, inner in inners.items() if inner is not None}
+        convert = partial(_struct, known) if known else None
+    return convert and partial(_unless_null, convert)
+
+
+def _unless_null(convert: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    return None if value is None else convert(value)
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
+    return value
+
+
+def _finite(value: float) -> float | Decimal:
+    """Put what is no number as JSON text does, where it is told from a null."""
+    return value if isfinite(value) else Decimal(value)
+
+
+def _iso_format(value: date | time) -> str:
+    return value.isoformat()
+
+
+def _uuid_text(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _list(convert: Callable[[Any], Any], value: list[Any]) -> list[Any]:
+    return [convert(item) for item in value]
+
+
+def _object(convert: Callable[[Any], Any], value: list[tuple[Any, Any]]) -> JSON:
+    return {str(name): convert(inner) for name, inner in value}
+
+
+def _struct(conversions: dict[str, Callable[[Any], Any]], value: JSON) -> JSON:
+    for name, convert in conversions.items():
+        value[name] = convert(value[name])
+    return value
+
+
+_READERS: Final = {"jsonl": _json_rows, "parquet": _parquet_rows}

@@ -1,0 +1,454 @@
+"""Track: a person's event, or the action that its name stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET, UnsetType
+
+from target_customerio.errors import RejectedRecord
+from target_customerio.mapping import events
+from target_customerio.mapping.actions import ACTIONS
+from target_customerio.mapping.columns import DEFAULT_SEPARATOR
+from target_customerio.mapping.containers import as_object, lookup, merged
+from target_customerio.mapping.events import happening, name_of, time_of
+from target_customerio.mapping.fields import spellings
+from target_customerio.mapping.identity import (
+    PersonFinder,
+    identifier,
+    merged_person,
+    object_identifiers,
+    trimmed,
+)
+from target_customerio.mapping.relationships import (
+    RELATION_KEYS,
+    found_in,
+    relationship_attributes,
+)
+from target_customerio.mapping.schema_types import NO_DATES
+from target_customerio.mapping.settings import Skipped
+from target_customerio.track_api.operations import (
+    ObjectAddRelationships,
+    ObjectDelete,
+    ObjectDeleteRelationships,
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    ObjectRelationship,
+    PersonDelete,
+    PersonEvent,
+    PersonIdentify,
+    PersonMerge,
+    PersonRelationship,
+    SegmentAdd,
+    SegmentRemove,
+    person_identity,
+)
+
+if TYPE_CHECKING:
+    from target_customerio.mapping.fields import CallName
+    from target_customerio.mapping.record import Call
+    from target_customerio.mapping.schema_types import DateTree, Typed
+    from target_customerio.mapping.settings import Convert, Stream
+    from target_customerio.track_api.operations import (
+        JSON,
+        Attributes,
+        ObjectIdentifiers,
+        Operation,
+        PersonIdentifiers,
+        SegmentChange,
+    )
+
+
+NAME_FIELDS = ("event_text", "event")
+
+
+def track(call: Call, stream: Stream) -> Operation | Skipped:
+    """Convert a track call.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The event, or the operation of its action.
+
+    Raises:
+        RejectedRecord: The call cannot become an operation.
+    """
+    name = _name(call)
+    action = stream.settings.action_events.get(name.strip())
+    if action is not None:
+        operation = ACTIONS[action].act(call, stream)
+        if operation is not None:
+            return operation
+    return happening(PersonEvent, name, call, stream, f"track:{name}")
+
+
+def _name(call: Call) -> str:
+    for field in NAME_FIELDS:
+        value = call.fields.get(field)
+        if value is not None and (name := name_of(value, field)) is not None:
+            return name
+    raise RejectedRecord("required", "event", "missing event name")
+
+
+ANONYMOUS: Final = Skipped("anonymous identify")
+"""Customer.io ignores them (the destination's documentation)."""
+
+CREATED_AT: Final = ("created_at", "createdAt")
+NO_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
+
+UPDATE_ONLY: Final[Attributes] = {"_update": True}
+"""Has Customer.io ignore people who do not exist (schema ``identify_person``)."""
+
+PREFERENCES: Final = "cio_subscription_preferences"
+TOPICS: Final = "topics"
+
+_somebody: Final = PersonFinder()
+
+
+def identify(
+    call: Call,
+    stream: Stream,
+) -> PersonIdentify | PersonDelete | Skipped:
+    """Convert an identify call.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation on the person, or why there is none.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    settings = stream.settings
+    anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+    person = _somebody.find(call, stream)
+    if person is None and anonymous_id is not None:
+        if settings.anonymous_identify == "skip":
+            return ANONYMOUS
+        person, anonymous_id = {"id": anonymous_id}, None
+    if person is None:
+        person = _somebody.require(call, stream)
+    if stream.deletes(call):
+        return PersonDelete(identifiers=person)
+    attributes = _attributes(call, stream)
+    if anonymous_id is not None:
+        attributes["anonymous_id"] = anonymous_id
+    if settings.update_only:
+        attributes |= UPDATE_ONLY
+    return PersonIdentify(
+        identifiers=person,
+        attributes=attributes,
+        timestamp=UNSET if settings.identify_timestamp == "omit" else time_of(call),
+        cio_relationships=_relationships(call, stream),
+    )
+
+
+def _attributes(call: Call, stream: Stream) -> Attributes:
+    cleaner = stream.cleaner
+    attributes = cleaner.attributes(call.body, call.dates, NO_ATTRIBUTES)
+    email = attributes.get("email")
+    if not call.flat and email is None:
+        email = call.fields.get("email")
+        if email is not None:
+            attributes["email"] = cleaner.value(email, NO_DATES, "email")
+    if isinstance(email, str):
+        attributes["email"] = trimmed(email)
+    flattened = _flattened(tuple(attributes), stream.settings.flattening_separator)
+    if flattened or PREFERENCES in attributes:
+        _open_preferences(attributes, call, stream, flattened)
+    created_at, typed = _found_created_at(call)
+    if created_at is not UNSET:
+        created_at = cleaner.moment(created_at, typed, "created_at")
+        if created_at is not None or stream.settings.null_attributes == "send":
+            attributes["created_at"] = created_at
+    return attributes
+
+
+def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
+    """Return the value and what the schema says of it; ``UNSET`` if there is none.
+
+    Source: the property ``created_at`` of ``PUT /api/v1/customers/{identifier}``.
+    """
+    found: JSON = UNSET
+    for name in CREATED_AT:
+        if name in call.body:
+            found = call.body[name]
+            if found is not None and found != "":
+                return found, call.dates.get(name)
+            found = None
+    if not call.flat and "createdAt" in call.fields:
+        dates = call.field_dates
+        typed = dates.get(CREATED_AT[0]) or dates.get(CREATED_AT[1])
+        return call.fields["createdAt"], typed
+    return found, None
+
+
+def _open_preferences(
+    attributes: Attributes,
+    call: Call,
+    stream: Stream,
+    flattened: tuple[tuple[str, tuple[str, ...]], ...],
+) -> None:
+    """Make an object of subscription preferences in JSON text or in flattened fields.
+
+    Dotted keys, which Customer.io reads itself, stay as they are.
+    """
+    value = call.body.get(PREFERENCES)
+    is_text = isinstance(value, str) or (
+        isinstance(value, Mapping) and isinstance(value.get(TOPICS), str)
+    )
+    if not flattened and not is_text:
+        return
+    whole = as_object(value)
+    if whole is None and not flattened:
+        return
+    preferences = merged(whole, call.body, flattened)
+    topics = as_object(preferences.get(TOPICS))
+    if topics is not None:
+        preferences[TOPICS] = topics
+    for name, _ in flattened:
+        del attributes[name]
+    attributes[PREFERENCES] = stream.cleaner.value(preferences, NO_DATES, PREFERENCES)
+
+
+@lru_cache(maxsize=1024)
+def _flattened(
+    names: tuple[str, ...], separator: str
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the flattened preferences among some names, and the way to each."""
+    separators = {DEFAULT_SEPARATOR, separator, "_"} - {"."}
+    joined = "|".join(map(re.escape, sorted(separators, key=len, reverse=True)))
+    flattened = re.compile(rf"{PREFERENCES}({joined}){TOPICS}(?:\1(.+))?")
+    return tuple(
+        (name, (TOPICS,) if found[2] is None else (TOPICS, found[2]))
+        for name in names
+        if (found := flattened.fullmatch(name))
+    )
+
+
+def _relationships(call: Call, stream: Stream) -> list[ObjectRelationship] | UnsetType:
+    object_id, field = found_in(call, "objectId"), "objectId"
+    if object_id is None and call.context:
+        object_id, field = lookup(call.context, "groupId"), "context.groupId"
+    related = object_identifiers(call, object_id, field)
+    if related is None:
+        return UNSET
+    return [
+        ObjectRelationship(
+            identifiers=related,
+            relationship_attributes=relationship_attributes(call, stream.cleaner),
+        )
+    ]
+
+
+RELATIONSHIP_ACTIONS: Final[
+    dict[str, type[ObjectAddRelationships | ObjectDeleteRelationships]]
+] = {
+    "add_relationships": ObjectAddRelationships,
+    "delete_relationships": ObjectDeleteRelationships,
+}
+USED_KEYS: Final = RELATION_KEYS | {*spellings("action"), *spellings("groupId")}
+
+_group_member: Final = PersonFinder(phone=False, own_traits=False)
+
+
+def group(call: Call, stream: Stream) -> Operation:
+    """Convert a group call.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The operation on the object.
+
+    Raises:
+        RejectedRecord: The call cannot become one.
+    """
+    company = _object(call)
+    if stream.deletes(call):
+        return ObjectDelete(identifiers=company)
+    action = _action(call)
+    if action == "delete":
+        return ObjectDelete(identifiers=company)
+    if isinstance(action, str) and action in RELATIONSHIP_ACTIONS:
+        return RELATIONSHIP_ACTIONS[action](
+            identifiers=company,
+            cio_relationships=[
+                PersonRelationship(
+                    identifiers=_group_member.require(call, stream),
+                    relationship_attributes=relationship_attributes(
+                        call, stream.cleaner
+                    ),
+                )
+            ],
+        )
+    if action == "identify":
+        return _identify(call, company, stream)
+    raise RejectedRecord(
+        "unknown_action",
+        "action",
+        "the action of a group call must be one of identify, delete, "
+        + ", ".join(RELATIONSHIP_ACTIONS),
+    )
+
+
+def _object(call: Call) -> ObjectIdentifiers:
+    object_id, field = call.fields.get("groupId"), "groupId"
+    if object_id is None:
+        object_id, field = found_in(call, "objectId"), "objectId"
+    company = object_identifiers(call, object_id, field)
+    if company is None:
+        raise RejectedRecord("required", "groupId", "missing id of the object")
+    return company
+
+
+def _action(call: Call) -> JSON:
+    for action in (
+        call.fields.get("action"),
+        lookup(call.traits, "action"),
+        lookup(call.properties, "action"),
+    ):
+        if action is not None:
+            return action
+    return "identify"
+
+
+def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operation:
+    attributes = stream.cleaner.attributes(call.body, call.dates, USED_KEYS)
+    person = _group_member.find(call, stream)
+    operation: type[ObjectIdentify | ObjectIdentifyAnonymous] = ObjectIdentify
+    if person is None:
+        anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+        if anonymous_id is None:
+            return ObjectIdentify(identifiers=company, attributes=attributes)
+        person = {"anonymous_id": anonymous_id}
+        operation = ObjectIdentifyAnonymous
+    return operation(
+        identifiers=company,
+        attributes=attributes,
+        cio_relationships=[
+            PersonRelationship(
+                identifiers=person,
+                relationship_attributes=relationship_attributes(call, stream.cleaner),
+            )
+        ],
+    )
+
+
+def alias(call: Call, stream: Stream) -> PersonMerge | PersonIdentify:
+    """Convert an alias call.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The merge of ``previousId`` into ``userId``. Where ``previousId`` is only an
+        anonymous id, the identify that gives the anonymous events to ``userId``.
+
+    Raises:
+        RejectedRecord: It does not name two people.
+    """
+    primary = merged_person(call, stream, "userId", "id")
+    anonymous_id = _anonymous_id(call, stream)
+    if anonymous_id is not None:
+        if anonymous_id in primary.values():
+            raise _same_person()
+        return _joined(primary, anonymous_id, stream)
+    secondary = merged_person(call, stream, "previousId")
+    if person_identity(primary) == person_identity(secondary):
+        raise _same_person()
+    return PersonMerge(primary=primary, secondary=secondary)
+
+
+def _joined(
+    person: PersonIdentifiers, anonymous_id: str, stream: Stream
+) -> PersonIdentify:
+    attributes: Attributes = {"anonymous_id": anonymous_id}
+    if stream.settings.update_only:
+        attributes |= UPDATE_ONLY
+    return PersonIdentify(identifiers=person, attributes=attributes)
+
+
+def _same_person() -> RejectedRecord:
+    return RejectedRecord(
+        "same_person", "previousId", "a person cannot be merged with themselves"
+    )
+
+
+def _anonymous_id(call: Call, stream: Stream) -> str | None:
+    """Return the anonymous id that ``previousId`` is, unless people go by it."""
+    if stream.settings.anonymous_identify == "use_as_id":
+        return None
+    anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+    previous_id = identifier(call.fields.get("previousId"), "previousId")
+    return anonymous_id if anonymous_id == previous_id else None
+
+
+CHANGES: Final[dict[JSON, type[SegmentChange]]] = {
+    "add": SegmentAdd,
+    "remove": SegmentRemove,
+}
+
+_segment_member: Final = PersonFinder(phone=False)
+
+
+def segment(
+    call: Call,
+    stream: Stream,
+) -> SegmentChange:
+    """Convert a row of segment membership.
+
+    Args:
+        call: The row.
+        stream: The stream that the record belongs to.
+
+    Returns:
+        The change of the segment.
+
+    Raises:
+        RejectedRecord: The segment or the person is missing, or the action is unknown.
+    """
+    action = call.fields.get("action", "add")
+    if stream.deletes(call):
+        action = "remove"
+    change = CHANGES.get(action) if isinstance(action, str) else None
+    if change is None:
+        raise RejectedRecord(
+            "unknown_action",
+            "action",
+            "the action must be one of " + ", ".join(CHANGES),
+        )
+    return change(
+        segment_id=_segment(call), identifiers=_segment_member.require(call, stream)
+    )
+
+
+def _segment(call: Call) -> str:
+    segment_id = identifier(call.fields.get("segmentId"), "segmentId")
+    if segment_id is None:
+        raise RejectedRecord("required", "segmentId", "missing id of the segment")
+    if not (segment_id.isascii() and segment_id.isdecimal()):
+        raise RejectedRecord(
+            "invalid_type", "segmentId", "the id of a segment must be a number"
+        )
+    return segment_id
+
+
+CALLS: dict[CallName, Convert] = {
+    "identify": identify,
+    "track": track,
+    "page": events.page,
+    "screen": events.screen,
+    "group": group,
+    "alias": alias,
+    "segment": segment,
+}

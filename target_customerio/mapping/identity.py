@@ -1,0 +1,342 @@
+"""Who and what: the one identifier of a person, and the two of an object.
+
+Sources: "Add and update people by ID or email" in the destination's documentation, the
+``cio_`` prefix in "Updating people" of Segment's, and the ``identifiers`` of the
+schemas ``person_common`` (E.164 phone numbers) and ``person_merge`` (none).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from target_customerio.errors import RejectedRecord
+from target_customerio.mapping.containers import lookup, lookup_in_context
+from target_customerio.track_api.operations import IN_PHONE_NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from target_customerio.mapping.record import Call
+    from target_customerio.mapping.settings import Stream
+    from target_customerio.track_api.operations import (
+        JSON,
+        Attributes,
+        ObjectIdentifiers,
+        PersonIdentifiers,
+    )
+
+
+Resolve: TypeAlias = "Callable[[JSON, str], PersonIdentifiers | None]"
+"""Tells what kind of identifier a user id is; takes the value and its field."""
+
+CIO_PREFIX: Final = "cio_"
+DEFAULT_OBJECT_TYPE: Final = "1"
+_E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
+
+WHITE_SPACE: Final = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space as Unicode has it."""
+
+ZERO_WIDTH: Final = "\u180e\u200b\u2060\ufeff"
+"""Spaces that nobody sees, a byte order mark among them."""
+
+_INVISIBLE: Final = (
+    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""Joiners and marks of direction, which copied text often has at its ends."""
+
+_AROUND: Final = WHITE_SPACE + ZERO_WIDTH + _INVISIBLE
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_PART: Final = rf'(?:[^\s@,<>"{ZERO_WIDTH}]|{_QUOTED})+'
+_ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
+"""An e-mail address, as far as it is judged here: RFC 5322 allows more than most
+validators, and Customer.io judges the rest."""
+
+
+def identifier(value: JSON, field: str) -> str | None:
+    """Read an identifier.
+
+    Args:
+        value: Text, or an integer, which is sent as text.
+        field: Its name, for the rejection.
+
+    Returns:
+        The identifier, or ``None`` where there is none.
+
+    Raises:
+        RejectedRecord: It is blank, or neither text nor an integer.
+    """
+    if isinstance(value, str):
+        if value.isspace():
+            raise RejectedRecord("blank", field, "the identifier is blank")
+        return value or None
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise RejectedRecord(
+        "invalid_type", field, "an identifier must be text or an integer"
+    )
+
+
+def trimmed(text: str) -> str:
+    """Remove white space of any kind around a text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text without it.
+    """
+    return text.strip() if text.isascii() else text.strip(_AROUND)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether text in a field of e-mail addresses is taken as one.
+
+    Args:
+        text: The text, trimmed.
+
+    Returns:
+        Whether it has something on both sides of an ``@`` and, outside quotes, no
+        second ``@``, comma, angle bracket or white space.
+    """
+    return "@" in text and _ADDRESS.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=16_384)
+def is_email(text: str) -> bool:
+    """Tell whether a user id is an e-mail address, by a strict check of its syntax."""
+    rules = _rules_of_addresses()
+    try:
+        rules.validate_email(text, check_deliverability=False)
+    except rules.EmailNotValidError:
+        return False
+    return True
+
+
+@cache
+def _rules_of_addresses() -> ModuleType:
+    # Takes a while to set up, which is only spent where there is an address.
+    import email_validator  # noqa: PLC0415
+
+    # A domain that no mail can reach, such as one in .local, makes an address none the
+    # less; the library's documentation has its list changed in this way.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
+
+
+def resolved(value: JSON, field: str) -> PersonIdentifiers | None:
+    """Tell what kind of identifier a user id is.
+
+    Args:
+        value: What stands under ``userId``, ``id`` or ``previousId``.
+        field: Which of them, for the rejection.
+
+    Returns:
+        A ``cio_id``, an ``email`` or an ``id``, or ``None`` where there is none.
+
+    Raises:
+        RejectedRecord: It is no identifier.
+    """
+    text = value
+    # Nearly all are text, for which one call less a record is worth the line.
+    if type(text) is not str or not text or text.isspace():
+        text = identifier(value, field)
+        if text is None:
+            return None
+    if text.startswith(CIO_PREFIX):
+        return _cio_id(text, field)
+    if "@" in text and is_email(address := trimmed(text)):
+        return {"email": address}
+    return {"id": text}
+
+
+def _cio_id(text: str, field: str) -> PersonIdentifiers:
+    cio_id = text.removeprefix(CIO_PREFIX)
+    if not cio_id:
+        raise RejectedRecord("blank", field, "nothing follows the prefix cio_")
+    return {"cio_id": cio_id}
+
+
+def _email(text: str, field: str) -> PersonIdentifiers:
+    address = trimmed(text)
+    if not is_address(address):
+        raise RejectedRecord("invalid_email", field, "not an e-mail address")
+    return {"email": address}
+
+
+def _always(read: Callable[[str, str], PersonIdentifiers]) -> Resolve:
+    """Resolve every user id as one kind of identifier."""
+
+    def resolve(value: JSON, field: str) -> PersonIdentifiers | None:
+        text = identifier(value, field)
+        return None if text is None else read(text, field)
+
+    return resolve
+
+
+USER_ID_TYPES: Final[dict[str, Resolve]] = {
+    "auto": resolved,
+    "id": _always(lambda text, _field: {"id": text}),
+    "email": _always(_email),
+    "cio_id": _always(_cio_id),
+}
+"""How a user id is read, by the setting ``user_id_type``."""
+
+
+def phone_number(value: JSON) -> str | None:
+    """Return a phone number in E.164, without what is written between its digits."""
+    if not isinstance(value, str):
+        return None
+    number = value.translate(IN_PHONE_NUMBERS)
+    return number if _E164.fullmatch(number) else None
+
+
+class PersonFinder:
+    """Finds who a call is about, in the one order of precedence."""
+
+    def __init__(
+        self,
+        *,
+        phone: bool = True,
+        anonymous: bool = False,
+        own_traits: bool = True,
+        property_email: bool = False,
+    ) -> None:
+        """Fix what the operation at hand can name.
+
+        Args:
+            phone: Whether the operation takes a phone number.
+            anonymous: Whether the operation takes an ``anonymous_id``.
+            own_traits: Whether the record's traits are the person's own.
+            property_email: Whether ``properties.email`` names the person too.
+        """
+        self._phone = phone
+        self._anonymous = anonymous
+        self._own_traits = own_traits
+        self._property_email = property_email
+
+    def find(self, call: Call, stream: Stream) -> PersonIdentifiers | None:
+        """Find the person.
+
+        Args:
+            call: The call.
+            stream: The stream that the record belongs to.
+
+        Returns:
+            The one identifier, or ``None`` where the call has none.
+
+        Raises:
+            RejectedRecord: An identifier that would be used cannot be.
+        """
+        user_id = call.fields.get("userId")
+        if user_id is not None:
+            return stream.resolve(user_id, "userId")
+        for value, field in self._addresses(call):
+            if isinstance(value, str) and trimmed(value):
+                return _email(value, field)
+        if self._phone:
+            phone = phone_number(lookup(self._traits(call), "phone"))
+            if phone is not None:
+                return {"phone": phone}
+        if self._anonymous:
+            anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
+            if anonymous_id is not None:
+                return {"anonymous_id": anonymous_id}
+        return None
+
+    def require(self, call: Call, stream: Stream) -> PersonIdentifiers:
+        """Find the person, or reject the record.
+
+        Args:
+            call: The call.
+            stream: The stream that the record belongs to.
+
+        Returns:
+            The one identifier.
+
+        Raises:
+            RejectedRecord: The call has no identifier that the operation can take.
+        """
+        person = self.find(call, stream)
+        if person is None:
+            raise RejectedRecord(
+                "no_identifier",
+                "userId",
+                "no usable identifier: no userId and no e-mail address",
+            )
+        return person
+
+    def _traits(self, call: Call) -> Attributes:
+        """Return the person's traits; a flat identify row is made of them."""
+        return call.traits if self._own_traits else {}
+
+    def _addresses(self, call: Call) -> Iterator[tuple[JSON, str]]:
+        """Yield what may be the person's e-mail address, with the field's name."""
+        if self._own_traits or not call.flat:
+            yield call.fields.get("email"), "email"
+            yield lookup(self._traits(call), "email"), "traits.email"
+        if call.context:
+            yield (
+                lookup_in_context(call.context, "traits", "email"),
+                "context.traits.email",
+            )
+        if self._property_email:
+            yield lookup(call.properties, "email"), "properties.email"
+
+
+def merged_person(call: Call, stream: Stream, *fields: str) -> PersonIdentifiers:
+    """Read one side of a merge.
+
+    Args:
+        call: The call.
+        stream: The stream that the record belongs to.
+        fields: Where it may stand, in the order of precedence.
+
+    Returns:
+        The one identifier.
+
+    Raises:
+        RejectedRecord: It is missing, or no identifier.
+    """
+    for field in fields:
+        person = stream.resolve(call.fields.get(field), field)
+        if person is not None:
+            return person
+    raise RejectedRecord(
+        "required", fields[0], f"missing {fields[0]}: a merge needs two people"
+    )
+
+
+def object_identifiers(
+    call: Call, object_id: JSON, field: str = "objectId"
+) -> ObjectIdentifiers | None:
+    """Read an object's identifiers.
+
+    Args:
+        call: The call; its own ``objectTypeId`` is looked for first.
+        object_id: What was found as the object's id.
+        field: Where that was found, for the rejection.
+
+    Returns:
+        Type and id, or ``None`` where there is no id.
+
+    Raises:
+        RejectedRecord: The id or the type is no identifier.
+    """
+    text = identifier(object_id, field)
+    if text is None:
+        return None
+    types = [call.fields.get("objectTypeId")] if not call.flat else []
+    types += [lookup(each, "objectTypeId") for each in (call.body, call.context)]
+    for found in types:
+        object_type_id = identifier(found, "objectTypeId")
+        if object_type_id is not None:
+            return {"object_type_id": object_type_id, "object_id": text}
+    return {"object_type_id": DEFAULT_OBJECT_TYPE, "object_id": text}

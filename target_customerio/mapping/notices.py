@@ -1,0 +1,120 @@
+"""What the user should know about a stream, each notice once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.mapping.fields import CALL_KINDS
+from target_customerio.track_api.operations import (
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    PersonHappening,
+    PersonIdentify,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from target_customerio.mapping.columns import Shape
+    from target_customerio.mapping.fields import CallName
+    from target_customerio.mapping.record import Call
+    from target_customerio.mapping.settings import Skipped
+    from target_customerio.track_api.operations import Operation
+
+
+BAD_CONTEXT: Final = "context is not an object and is ignored"
+OVERRIDES_LEFT_OUT: Final = (
+    "the columns {} are left out of event properties, where they would redirect a "
+    "campaign's messages; put them into an object named properties to send them"
+)
+ID_LEFT_OUT: Final = (
+    "the column id is left out: people are identified by userId or user_id, or else by "
+    'their email; if id identifies them, set stream_maps to {"userId": "id"}'
+)
+CONTAINER_LEFT_OUT: Final = (
+    "the columns {} are left out: a row of this call has its attributes in columns of "
+    "its own or in {}; rename them in stream_maps to send them"
+)
+
+WITH_ATTRIBUTES: Final = (
+    PersonHappening,
+    PersonIdentify,
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+)
+WITHOUT_ATTRIBUTES: Final = frozenset({"alias", "segment"})
+
+
+class Notices:
+    """Passes on each notice of one stream once."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        """Begin with nothing said.
+
+        Args:
+            notify: Is told what the user should know.
+        """
+        self._notify = notify
+        self._said: set[str] = set()
+
+    def say(self, kind: str, notice: str) -> None:
+        """Pass on a notice, unless one of its kind was said.
+
+        Args:
+            kind: What the notice is about.
+            notice: One sentence, without a value of a record.
+        """
+        if kind not in self._said:
+            self._said.add(kind)
+            self._notify(notice)
+
+    def bad_context(self) -> None:
+        """Say that a ``context`` is no object."""
+        self.say("context", BAD_CONTEXT)
+
+    def about(self, name: CallName, row: Call, operation: Operation | Skipped) -> None:
+        """Say what of a flat row is left out.
+
+        Args:
+            name: The stream's call.
+            row: The row.
+            operation: What it became.
+        """
+        for kind, notice in _left_out(name, row, operation):
+            self.say(kind, notice)
+        row.shape.is_quiet = self._said.issuperset(_possible(name, row.shape))
+
+
+def _left_out(
+    name: CallName, row: Call, operation: Operation | Skipped
+) -> Iterator[tuple[str, str]]:
+    if isinstance(operation, PersonHappening) and row.overrides:
+        yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
+    if isinstance(operation, PersonIdentify) and _leaves_an_id(row):
+        yield "id", ID_LEFT_OUT
+    if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
+        body = CALL_KINDS[name].body
+        yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
+
+
+def _possible(name: CallName, shape: Shape) -> Iterator[str]:
+    """Name the kinds of notices that rows of this shape may cause."""
+    if shape.overrides:
+        yield "overrides"
+    if name == "identify" and _is_known_by_id(shape):
+        yield "id"
+    if shape.left_out and name not in WITHOUT_ATTRIBUTES:
+        yield "containers"
+
+
+def _leaves_an_id(row: Call) -> bool:
+    return "id" in row.fields and _is_known_by_id(row.shape)
+
+
+def _is_known_by_id(shape: Shape) -> bool:
+    """Tell whether a table of people has no column that identifies them but an id."""
+    return shape.has("id") and not shape.has("userId", "anonymousId")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,1 @@
+"""Customer.io's Track API: operations, endpoints, requests and responses."""
