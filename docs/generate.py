@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-RECIPES: Final = ROOT / "tests/taps/recipes"
-HUB: Final = ROOT / "tests/platforms/hub/target-customerio.yml"
+RECIPES: Final = ROOT / "docs/examples/recipes"
+HUB: Final = ROOT / "docs/examples/hub/target-customerio.yml"
 PREFIX: Final = "TARGET_CUSTOMERIO_"
 LOADER: Final = "target-customerio"
 

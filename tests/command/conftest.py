@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "target-customerio")
-SHOP = Path(__file__).parents[1] / "shop"
+SHOP = Path(__file__).parents[2] / "docs/examples/shop"
 NOT_INHERITED = ("LOGLEVEL", "PYTHON", "TARGET_CUSTOMERIO")
 """What the names of variables begin with that would change how the command runs."""
 LOG_LINE = re.compile(

@@ -24,7 +24,7 @@ WITH_FEWER_RECORDS = {"benchmark"}  # in tests/benchmark
 
 TAP = """#!/bin/sh
 sed -e 's/"identifies"/"public-users"/' -e 's/"tracks"/"shop-orders"/' \\
-  tests/shop/shop.singer.jsonl
+  docs/examples/shop/shop.singer.jsonl
 """
 
 
@@ -54,8 +54,7 @@ class Clone:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
-        (folder / "tests").mkdir()
-        shutil.copytree(root / "tests/shop", folder / "tests/shop")
+        shutil.copytree(root / "docs/examples/shop", folder / "docs/examples/shop")
         (folder / ".venv").symlink_to(sys.prefix)
 
     def run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -65,16 +64,6 @@ def page(request: pytest.FixtureRequest) -> Readme:
 def pages() -> Readme:
     """Return all pages as one."""
     return Readme("\n".join(file.read_text(encoding="utf-8") for file in PAGES))
-
-
-@pytest.fixture(scope="module")
-def generate() -> Any:
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Region(BaseHTTPRequestHandler):

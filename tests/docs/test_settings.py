@@ -120,11 +120,12 @@ def test_meltano_loads_every_stream_of_the_sample_shop(
     assert sorted(taps) == sorted(extractors)
     assert files == {
         file
-        for file in (root / "tests/shop").glob("*.jsonl")
+        for file in (root / "docs/examples/shop").glob("*.jsonl")
         if not file.name.endswith(".singer.jsonl")
     }
     assert {
-        root / f"tests/shop/{tap['stream_name']}.jsonl" for tap in extractors.values()
+        root / "docs/examples/shop" / f"{tap['stream_name']}.jsonl"
+        for tap in extractors.values()
     } == files
 
 

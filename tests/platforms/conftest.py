@@ -65,7 +65,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, meltano: str) -> Copy:
     copy = Copy(tmp_path_factory.mktemp("checkout"), meltano)
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, copy.folder)
-    for name in ("target_customerio", "tests/shop"):
+    for name in ("target_customerio", "docs/examples/shop"):
         shutil.copytree(
             ROOT / name,
             copy.folder / name,

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
 
 HERE = Path(__file__).parent
-DAGS = {file.stem for file in (HERE / "dags").glob("*.py")}
+EXAMPLES = ROOT / "docs/examples/dags"
+DAGS = {file.stem for file in EXAMPLES.glob("*.py")}
 ACCOUNT = {"conn_type": "generic", "login": "made-up-site", "password": "made-up-key"}
 
 
@@ -92,7 +93,7 @@ def airflow(
     commands = install("airflow", "apache-airflow>=3,<4")
     home = tmp_path_factory.mktemp("airflow")
     (home / "taps").mkdir()
-    shutil.copytree(HERE / "dags", home / "dags")
+    shutil.copytree(EXAMPLES, home / "dags")
     airflow = Airflow(commands, home, home / "taps")
     code, _, stderr = airflow.run("db", "migrate")
     assert code == 0, stderr
@@ -104,7 +105,7 @@ def folder(airflow: Airflow, tap_jsonl: Path, tmp_path: Path) -> Path:
     """Return the folder of a pipeline from a file into a sandbox."""
     put(airflow.taps, tap_jsonl / "tap-jsonl")
     tap = {
-        "path": str(ROOT / "tests/shop/identifies.jsonl"),
+        "path": str(ROOT / "docs/examples/shop/identifies.jsonl"),
         "stream_name": "identifies",
         "primary_keys": ["messageId"],
     }
@@ -178,7 +179,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[st
     """Return the workspace after the same pipe without Airflow."""
     folder = tmp_path_factory.mktemp("direct")
     tap = {
-        "path": str(ROOT / "tests/shop/identifies.jsonl"),
+        "path": str(ROOT / "docs/examples/shop/identifies.jsonl"),
         "stream_name": "identifies",
         "primary_keys": ["messageId"],
     }
@@ -205,8 +206,7 @@ def test_the_dags_are_those_that_the_readme_shows() -> None:
     )
 
     assert shown == {
-        file.stem: file.read_text(encoding="utf-8")
-        for file in (HERE / "dags").glob("*.py")
+        file.stem: file.read_text(encoding="utf-8") for file in EXAMPLES.glob("*.py")
     }
 
 

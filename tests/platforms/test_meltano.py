@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from . import hub
 from .project import ACCOUNT, ROOT, Copy, Customerio, Done, clean_environment
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def test_the_shop_lands_in_the_sandbox_as_it_does_without_meltano(
 ) -> None:
     config = {"sandbox": str(tmp_path / "workspace.db"), "on_rejected": "continue"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    input_file = ROOT / "tests/shop/shop.singer.jsonl"
+    input_file = ROOT / "docs/examples/shop/shop.singer.jsonl"
     subprocess.run(
         [
             Copy.command("target-customerio"),
@@ -124,11 +123,14 @@ def test_the_shop_loaded_again_changes_nothing(checkout: Copy) -> None:
 
 
 def test_meltano_describes_each_setting_as_the_target_does(
-    about: dict[str, Any], file: dict[str, Any]
+    about: dict[str, Any], file: dict[str, Any], generate: Any
 ) -> None:
     (loader,) = file["plugins"]["loaders"]
 
-    assert loader["settings"] == hub.settings(about)
+    assert loader["settings"] == [
+        generate.meltano_setting(name, schema)
+        for name, schema in about["settings"]["properties"].items()
+    ]
     assert loader["capabilities"] == about["capabilities"]
     assert loader["name"] == about["name"]
 

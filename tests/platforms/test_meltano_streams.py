@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
 
 RECIPES = {
     recipe.stem: json.loads(recipe.read_text(encoding="utf-8"))
-    for recipe in sorted((ROOT / "tests/taps/recipes").glob("*.json"))
+    for recipe in sorted((ROOT / "docs/examples/recipes").glob("*.json"))
 }
 CALLS = {
     "analytics.users": {"call": "identify", "null_attributes": "omit"},

@@ -29,7 +29,7 @@ def wheel(
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source)
-    for name in ("target_customerio", "tests/shop"):
+    for name in ("target_customerio", "docs/examples/shop"):
         shutil.copytree(ROOT / name, source / name)
     subprocess.run(
         [str(python), "-m", "build", "--wheel", "--outdir", "dist"],
@@ -72,7 +72,7 @@ def test_the_wheel_works_where_nothing_else_is_installed(
 ) -> None:
     name = f"wheel-{wheel.stat().st_mtime_ns}"
     command = str(install(name, str(wheel)) / "target-customerio")
-    shop = ROOT / "tests/shop"
+    shop = ROOT / "docs/examples/shop"
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

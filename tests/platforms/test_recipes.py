@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DAGS = Path(__file__).parent / "dags"
+DAGS = Path(__file__).parents[2] / "docs/examples/dags"
 REJECTED = "rejected.singer.jsonl"
 
 

@@ -38,7 +38,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Return what writes an input of the shop's records that are to be kept."""
 
     def write(keep: Callable[[dict[str, Any]], bool]) -> Path:
-        shop = ROOT / "tests/shop/shop.singer.jsonl"
+        shop = ROOT / "docs/examples/shop/shop.singer.jsonl"
         messages = map(json.loads, shop.read_text(encoding="utf-8").splitlines())
         kept = [
             json.dumps(message)

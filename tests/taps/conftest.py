@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TAP = "meltanolabs-tap-postgres==0.10.0"
 REQUIRED = "CI_REQUIRES_POSTGRES"
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[2] / "docs/examples/recipes"
 
 
 def _prompt() -> Any:

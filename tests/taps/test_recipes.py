@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
-RECIPES = sorted((Path(__file__).parent / "recipes").glob("*.json"))
+RECIPES = sorted((Path(__file__).parents[2] / "docs/examples/recipes").glob("*.json"))
 
 
 def section() -> str:

@@ -1,8 +1,8 @@
 """Make the sample data: half a year of a made-up shop, the same at every run.
 
-``python tests/shop/make.py`` writes, beside itself, one JSONL file for each stream, as
-a source would hold them, and ``shop.singer.jsonl``, all of it in the order in which it
-happened, as a tap would send it. A test makes sure that the files are what this makes.
+``python docs/examples/shop/make.py`` writes one JSONL file for each stream into its own
+folder, as a source would hold them, and ``shop.singer.jsonl``, which holds all records
+in the order of their times. A test compares the files with what this script makes.
 """
 
 from __future__ import annotations
