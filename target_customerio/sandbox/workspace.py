@@ -143,15 +143,6 @@ class Workspace:
                 kind.apply(change, operation)
         return []
 
-    def snapshot(self) -> dict[str, JSON]:
-        """Return all that two workspaces can be compared by.
-
-        Returns:
-            See :func:`.snapshot.snapshot`.
-        """
-        with self._turn:
-            return snapshot(self._database)
-
 
 def _is_ignored(change: Transaction, kind: Kind, operation: JSON) -> bool:
     """Tell whether an operation names somebody who is suppressed or never existed."""
@@ -165,86 +156,3 @@ def _is_ignored(change: Transaction, kind: Kind, operation: JSON) -> bool:
             change.note(UNKNOWN_CIO_ID, person, identifier, operation)
             return True
     return False
-
-
-_ROWS = {
-    "people": """
-      SELECT person, id, email, phone, attributes, attributes_updated_at
-      FROM people JOIN person_names USING (cio_id) ORDER BY person
-    """,
-    "anonymous_ids": """
-      SELECT anonymous_id, person
-      FROM anonymous_ids JOIN person_names USING (cio_id) ORDER BY anonymous_id
-    """,
-    "objects": """
-      SELECT object_type_id || ':' || object_id AS object, attributes
-      FROM objects ORDER BY object
-    """,
-    "relationships": """
-      SELECT object_type_id || ':' || object_id AS object, person, attributes
-      FROM relationships JOIN person_names USING (cio_id)
-      UNION ALL
-      SELECT object_type_id || ':' || object_id, 'anonymous_id:' || anonymous_id,
-             attributes
-      FROM anonymous_relationships
-      ORDER BY object, person
-    """,
-    "devices": """
-      SELECT token, person, platform, last_used, attributes
-      FROM devices JOIN person_names USING (cio_id) ORDER BY token
-    """,
-    "events": """
-      SELECT id, type, name, timestamp, person, anonymous_id, attributes
-      FROM events LEFT JOIN person_names USING (cio_id)
-      ORDER BY id, type, name, timestamp, person, anonymous_id, attributes
-    """,
-    "suppressions": """
-      SELECT kind || ':' || value AS identifier FROM suppressions ORDER BY identifier
-    """,
-    "segment_members": """
-      SELECT segment_id, person
-      FROM segment_members JOIN person_names USING (cio_id)
-      ORDER BY segment_id, person
-    """,
-    "deliveries": """
-      SELECT delivery_id, metric, timestamp, recipient, reason, href, attributes
-      FROM deliveries
-      ORDER BY delivery_id, metric, timestamp, recipient, reason, href, attributes
-    """,
-}
-
-_KEYED = {
-    "people": "person",
-    "anonymous_ids": "anonymous_id",
-    "objects": "object",
-    "devices": "token",
-}
-
-
-def snapshot(database: sqlite3.Connection) -> dict[str, JSON]:
-    """Return the comparable content of a workspace.
-
-    A person goes by ``id:...``, else ``email:...``, else ``phone:...``, and an object
-    by its type and id. ``cio_id``, sequence numbers and times of receipt are left out.
-
-    Args:
-        database: The open workspace.
-
-    Returns:
-        ``people``, ``anonymous_ids``, ``objects`` and ``devices`` by name;
-        ``relationships``, ``events``, ``suppressions``, ``segment_members`` and
-        ``deliveries`` as sorted lists.
-    """
-    return {part: _read(database, part) for part in _ROWS}
-
-
-def _read(database: sqlite3.Connection, part: str) -> JSON:
-    cursor = database.execute(_ROWS[part])
-    columns = [column for column, *_ in cursor.description]
-    rows = [dict(zip(columns, row, strict=True)) for row in cursor]
-    for row in rows:
-        if "attributes" in row:
-            row["attributes"] = values.decode(row["attributes"])
-    if key := _KEYED.get(part):
-        return {row.pop(key): row for row in rows}
-    return rows

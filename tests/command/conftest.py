@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_customerio.sandbox import Workspace
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,8 +75,7 @@ class Outcome:
 
     @property
     def workspace(self) -> dict[str, Any]:
-        with Workspace(self.folder / "workspace.db") as workspace:
-            return workspace.snapshot()
+        return snapshot(self.folder / "workspace.db")
 
     @property
     def rejected_path(self) -> Path:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_customerio.sandbox import Workspace
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -296,8 +294,7 @@ def test_an_integer_of_thousands_of_digits_is_delivered_with_all_of_them(
         singer.state(reached="the end"),
     )
     assert (outcome.code, outcome.states) == (0, [{"reached": "the end"}])
-    with Workspace(outcome.folder / "workspace.db") as workspace:
-        assert digits in str(workspace.snapshot())
+    assert digits in str(outcome.workspace)
 
 
 def test_a_byte_order_mark_in_a_batch_file_is_no_part_of_its_first_record(

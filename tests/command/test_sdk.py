@@ -17,10 +17,10 @@ from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
 
-from target_customerio.sandbox import Workspace
 from target_customerio.singer import REPLACED, USED
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.target import TargetCustomerIO
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,8 +140,7 @@ def test_every_record_of_a_standard_test_lands_in_the_workspace(
     (target,) = sdk_runner.targets
     records = [each for each in messages if each["type"] == "RECORD"]
     assert target.run.accounts.summary.delivered == len(records)
-    with Workspace(tmp_path / "workspace.db") as workspace:
-        assert len(workspace.snapshot()["people"]) == PEOPLE[name]
+    assert len(snapshot(tmp_path / "workspace.db")["people"]) == PEOPLE[name]
 
 
 def names_of_its_own(*kinds: type) -> set[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from target_customerio.sandbox import Workspace
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +38,6 @@ def clean_environment(**more: str) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(OURS)
     }
     return {**kept, **more}
-
-
-def snapshot(path: Path) -> dict[str, Any]:
-    with Workspace(path) as workspace:
-        return workspace.snapshot()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .project import ROOT, Copy, Customerio, clean_environment, snapshot
+from tests.support.workspace import snapshot
+
+from .project import ROOT, Copy, Customerio, clean_environment
 from .shards import union
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from tests.docs.conftest import Readme
+from tests.support.workspace import snapshot
 from tests.taps.database import DATABASE, PASSWORD, USER, Database, programs
 
-from .project import ROOT, Copy, clean_environment, snapshot
+from .project import ROOT, Copy, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

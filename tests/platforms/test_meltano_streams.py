@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .project import ROOT, STATES, Copy, clean_environment, snapshot
+from tests.support.workspace import snapshot
+
+from .project import ROOT, STATES, Copy, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from .project import ROOT, clean_environment, snapshot
+from tests.support.workspace import snapshot
+
+from .project import ROOT, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

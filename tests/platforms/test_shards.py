@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .project import ROOT, Copy, clean_environment, snapshot
+from tests.support.workspace import snapshot
+
+from .project import ROOT, Copy, clean_environment
 from .shards import ordered, union
 
 if TYPE_CHECKING:

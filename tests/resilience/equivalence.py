@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from target_customerio.sandbox import Workspace
+from tests.support.workspace import snapshot
 
 from .child import Child, wait_until
 
@@ -123,8 +123,7 @@ def undisturbed(story: Story, folder: Path) -> Snapshot:
         assert child.wait(120) == 0, child.stderr[-2000:]
     finally:
         child.kill()
-    with Workspace(folder / "workspace.db") as workspace:
-        return workspace.snapshot()
+    return snapshot(folder / "workspace.db")
 
 
 def differences(expected: Snapshot, found: Snapshot, most: int = 5) -> list[str]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import requests
 
 from target_customerio.sandbox import SandboxAdapter
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,6 +239,7 @@ class Upstream:
     """A workspace behind HTTP: what a request says is applied, and answered."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.adapter = SandboxAdapter(path)
         self.lock = threading.Lock()
         self.applied = 0
@@ -263,7 +265,7 @@ class Upstream:
             self.adapter.workspace.apply(each)
 
     def snapshot(self) -> dict[str, Any]:
-        return self.adapter.workspace.snapshot()
+        return snapshot(self.path)
 
     def close(self) -> None:
         self.adapter.close()

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from target_customerio.sandbox import SandboxAdapter
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ class CustomerIO:
             return database.execute(query, values).fetchall()
 
     def snapshot(self) -> dict[str, Any]:
-        return self.adapter.workspace.snapshot()
+        return snapshot(self.path)
 
     def person(self, name: str) -> dict[str, Any]:
         return self.snapshot()["people"][name]

@@ -16,6 +16,7 @@ import pytest
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import SandboxAdapter, Workspace, people
+from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,11 +91,11 @@ def test_a_workspace_of_version_1_is_upgraded(
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
         workspace.apply(op.identify({"plan": "pro"}, id="1"))
-        before = workspace.snapshot()
+        before = snapshot(path)
     write_sqlite(path, *VERSION_1.split(";"))
     for _ in range(2):
         with Workspace(path) as workspace:
-            assert workspace.snapshot() == before
+            assert snapshot(path) == before
             workspace.apply(op.merge({"id": "1"}, {"id": "nobody"}))
     with contextlib.closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
@@ -129,8 +130,8 @@ def test_a_short_file_is_not_overwritten(tmp_path: Path) -> None:
 def test_an_empty_file_becomes_a_workspace(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     path.touch()
-    with Workspace(path) as workspace:
-        assert workspace.snapshot()["people"] == {}
+    Workspace(path).close()
+    assert snapshot(path)["people"] == {}
 
 
 @ON_POSIX
@@ -146,9 +147,8 @@ def test_a_workspace_is_found_again_as_it_was_left(
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
         assert workspace.apply(op.identify({"plan": "pro"}, id="1")) == []
-        before = workspace.snapshot()
-    with Workspace(path) as workspace:
-        assert workspace.snapshot() == before
+        before = snapshot(path)
+    assert snapshot(path) == before
 
 
 def test_a_workspace_can_be_used_without_http(
@@ -219,13 +219,14 @@ def test_two_workspaces_of_the_same_records_compare_equal(
         op.merge({"id": "1"}, {"id": "2"}),
         op.person("suppress", id="3"),
     ]
-    with Workspace(tmp_path / "a") as once, Workspace(tmp_path / "b") as replayed:
+    a, b = tmp_path / "a", tmp_path / "b"
+    with Workspace(a) as once, Workspace(b) as replayed:
         for record in records:
             once.apply(record)
         for record in (*records[:4], *records, *records):
             replayed.apply(record)
-        assert once.snapshot() == replayed.snapshot()
-        assert once.snapshot()["events"][0]["person"] == "id:1"
+    assert snapshot(a) == snapshot(b)
+    assert snapshot(a)["events"][0]["person"] == "id:1"
 
 
 def test_a_killed_process_leaves_whole_requests(tmp_path: Path) -> None:
