@@ -38,6 +38,7 @@ from target_customerio.mapping.fields import (
     WAREHOUSE_COLUMNS,
 )
 from target_customerio.sandbox.store import REASONS as ACTIVITY
+from target_customerio.settings_schema import SETTINGS_OF_STREAMS
 from target_customerio.streams import CALLS_OF_STREAMS
 
 if TYPE_CHECKING:
@@ -124,8 +125,9 @@ ACTION_NOTES: Final = {
     "delete_object": "`object delete`",
     "suppress_person": "`person suppress`",
     "unsuppress_person": "`person unsuppress`",
-    "report_delivery_event": "A delivery metric (`POST /api/v1/metrics`)",
-    "report_content_event": "`person viewed_content` or `person clicked_content`",
+    "report_delivery_event": "`delivery report` (`POST /api/v1/metrics`)",
+    "report_content_event": "`person content report` "
+    "(`viewed_content` or `clicked_content`)",
 }
 
 ACTIVITY_NOTES: Final = {
@@ -238,6 +240,11 @@ def table(head: str, rows: Iterable[Iterable[str]]) -> str:
 def fence(language: str, text: str) -> str:
     """Write a fenced block."""
     return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+def stream_settings(_: str) -> str:
+    """Return the settings that can be given for one stream."""
+    return f"These settings can be given per stream: {_codes(SETTINGS_OF_STREAMS)}.\n"
 
 
 def settings_table(name: str) -> str:
@@ -400,6 +407,7 @@ def _as_list(text: str) -> str:
 
 BLOCKS: Final[dict[str, Callable[[str], str]]] = {
     "settings": settings_table,
+    "stream_settings": stream_settings,
     "calls": calls_table,
     "actions": actions_table,
     "columns": columns_table,
@@ -551,7 +559,7 @@ def derived() -> dict[Path, str]:
     """Return every file that is derived, or partly so, as it has to be."""
     project = ROOT / "meltano.yml"
     chart = ROOT / "tests/benchmark/chart.svg"
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return {
         **{file: page(file.read_text(encoding="utf-8")) for file in pages},
         ROOT / ".env.example": environment_example(),

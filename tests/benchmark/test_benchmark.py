@@ -20,7 +20,7 @@ import requests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 RECORDS = 60
 CONTENDERS = {
     "target-customerio",
@@ -49,12 +49,6 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]
     return results, chart, output_of(HERE, *extent, *kept, "--without-instructions")
 
 
-def test_the_readme_shows_the_figures_that_are_kept_here() -> None:
-    _, _, rest = README.partition("<!-- benchmark: start -->\n\n")
-    shown, _, _ = rest.partition("\n<!-- benchmark: end -->")
-    assert output_of(HERE, "--show", HERE / "results.json") == shown
-
-
 def test_the_chart_shows_the_figures_that_are_kept_here(tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
     output_of(HERE, "--show", HERE / "results.json", "--chart", drawn)
@@ -67,10 +61,10 @@ def numbers_in(picture: str) -> list[str]:
     return re.findall(r'class="value">([\d,]+)<', picture)
 
 
-def test_the_command_in_the_readme_is_this_one(
+def test_the_command_on_the_page_is_this_one(
     measured: tuple[Path, Path, str],
 ) -> None:
-    _, _, rest = README.partition("<!-- run: benchmark -->\n```bash\n")
+    _, _, rest = PAGE.partition("<!-- run: benchmark -->\n```bash\n")
     command, *arguments = shlex.split(rest.partition("\n```")[0])
     assert (command, ROOT / arguments[0]) == ("python", HERE)
     kept = [str(HERE / "results.json"), str(HERE / "chart.svg")]

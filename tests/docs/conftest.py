@@ -1,48 +1,71 @@
-"""What the README says, in a form that tests can compare."""
+"""The pages, and a server that answers the region check."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from target_customerio.target import TargetCustomerIO
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).parents[2]
 
 
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
 @dataclass
-class Readme:
+class Page:
+    """The text of a Markdown page, or of several."""
+
     text: str
 
     def block(self, kind: str, name: str) -> str:
-        """Return the fenced block that stands below a mark."""
+        """Return the fenced block below a mark."""
         mark = re.escape(f"<!-- {kind}: {name} -->")
         found = re.search(
             rf"^{mark}\n```\w*\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL
         )
-        assert found, f"README.md has no {kind} named {name}"
+        assert found, f"no {kind} named {name}"
         return found[1]
 
     def names(self, kind: str) -> list[str]:
-        return re.findall(rf"^<!-- {kind}: ([\w.]+) -->$", self.text, re.MULTILINE)
-
-    def table(self, name: str) -> list[list[str]]:
-        """Return the rows of the table that stands below a mark, without its head."""
-        mark = re.escape(f"<!-- table: {name} -->")
-        found = re.search(rf"^{mark}\n((?:\|.*\n)+)", self.text, re.MULTILINE)
-        assert found, f"README.md has no table named {name}"
-        rows = found[1].splitlines()[2:]
-        return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+        return re.findall(rf"^<!-- {kind}: ([\w.-]+) -->$", self.text, re.MULTILINE)
 
 
-def code_in(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
+class Region(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent."""
+
+
+@pytest.fixture(scope="session")
+def api_url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Region) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +74,9 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def readme() -> Readme:
-    return Readme((ROOT / "README.md").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="session")
-def codes() -> Any:
-    return code_in
+def pages() -> Page:
+    """Return README, CONTRIBUTING and the pages in docs/ as one text."""
+    return Page("\n".join(file.read_text(encoding="utf-8") for file in PAGES))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The README's commands run, and print what it says."""
+"""Commands of the README, and of pages that use its sample shop."""
 
 from __future__ import annotations
 
@@ -8,45 +8,18 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-HERE = {"activate", "look", "person", "check", "pipe", "rejected", "again"}
-BY_CI = {"first", "tests", "datasette", "meltano", "lint"}
-WITH_FEWER_RECORDS = {"benchmark"}  # in tests/benchmark
-
 TAP = """#!/bin/sh
-sed -e 's/"identifies"/"public-users"/' -e 's/"tracks"/"shop-orders"/' \\
+sed -e '/"identifies"/s/"userId"/"id"/g' -e 's/"identifies"/"public-users"/' \\
+  -e 's/"tracks"/"shop-orders"/' \\
   docs/examples/shop/shop.singer.jsonl
 """
-
-
-class Region(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
-
-
-@pytest.fixture(scope="module")
-def api_url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Region) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 class Clone:
@@ -84,9 +57,9 @@ def clone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def first(clone: Clone, readme: Any) -> subprocess.CompletedProcess[str]:
+def first(clone: Clone, pages: Any) -> subprocess.CompletedProcess[str]:
     """Run the first command without the installation before it."""
-    return clone.run(readme.block("run", "first").split(" && ")[-1])
+    return clone.run(pages.block("run", "first").split(" && ")[-1])
 
 
 def messages(log: str) -> list[str]:
@@ -105,78 +78,64 @@ def normalised(text: str) -> list[str]:
     ]
 
 
-def test_every_command_of_the_readme_is_run(readme: Any) -> None:
-    fences = re.findall(r"^(.*)\n```bash$", readme.text, re.MULTILINE)
-
-    assert [f"<!-- run: {name} -->" for name in readme.names("run")] == fences
-    assert set(readme.names("run")) == HERE | BY_CI | WITH_FEWER_RECORDS
-
-
-def test_ci_runs_the_commands_that_need_a_registry(root: Path, readme: Any) -> None:
-    script = (root / ".ci/run").read_text(encoding="utf-8")
-
-    for name in BY_CI - {"lint"}:
-        assert f"readme {name})" in script
-    for command in readme.block("run", "lint").strip().split(" && "):
-        assert f".venv/bin/{command}\n" in script
-
-
-def test_the_first_command_ends_with_the_summary_shown(first: Any, readme: Any) -> None:
-    shown = normalised(readme.block("output", "first"))
+def test_the_first_command_ends_with_the_summary_shown(first: Any, pages: Any) -> None:
+    shown = normalised(pages.block("output", "first"))
 
     printed = normalised("\n".join(messages(first.stderr)))
 
     assert printed[-len(shown) :] == shown
 
 
-def test_the_environment_can_be_activated(clone: Any, readme: Any) -> None:
-    clone.run(readme.block("run", "activate"))
+def test_the_environment_can_be_activated(clone: Any, pages: Any) -> None:
+    clone.run(pages.block("run", "activate"))
 
 
 @pytest.mark.usefixtures("first")
 @pytest.mark.parametrize("name", ["look", "person", "rejected"])
 def test_what_the_first_command_left_is_what_is_shown(
-    name: str, clone: Any, readme: Any
+    name: str, clone: Any, pages: Any
 ) -> None:
-    done = clone.run(readme.block("run", name))
+    done = clone.run(pages.block("run", name))
 
-    assert normalised(done.stdout) == normalised(readme.block("output", name))
+    assert normalised(done.stdout) == normalised(pages.block("output", name))
 
 
 def test_a_workspace_is_checked_with_three_settings(
-    clone: Any, readme: Any, api_url: str
+    clone: Any, pages: Any, api_url: str
 ) -> None:
-    done = clone.run(readme.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
+    done = clone.run(pages.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
 
-    assert messages(done.stderr)[-1] == readme.block("output", "check").strip()
+    assert messages(done.stderr)[-1] == pages.block("output", "check").strip()
 
 
 def test_the_target_runs_behind_a_tap_and_keeps_the_last_state(
-    clone: Any, readme: Any
+    clone: Any, pages: Any
 ) -> None:
     tap = clone.folder / "tap-shop"
     tap.write_text(TAP)
     tap.chmod(0o755)
-    config = readme.block("file", "target.json")
+    config = pages.block("file", "target.json")
     (clone.folder / "target.json").write_text(
         config.replace("rejected.singer", "piped.singer")
     )
 
-    clone.run(readme.block("run", "pipe"), code=3, TARGET_CUSTOMERIO_SANDBOX="piped.db")
+    clone.run(
+        pages.block("run", "pipe_state"), code=3, TARGET_CUSTOMERIO_SANDBOX="piped.db"
+    )
 
     state = (clone.folder / "state.json").read_text()
     assert state == '{"calls_sent":1429}\n'
 
 
-def test_a_failed_run_leaves_the_last_state_as_it_is(clone: Any, readme: Any) -> None:
+def test_a_failed_run_leaves_the_last_state_as_it_is(clone: Any, pages: Any) -> None:
     (clone.folder / "state.json").write_text('{"calls_sent":7}\n')
     tap = clone.folder / "tap-shop"
     tap.write_text("#!/bin/sh\necho no Singer\n")
     tap.chmod(0o755)
-    (clone.folder / "target.json").write_text(readme.block("file", "target.json"))
+    (clone.folder / "target.json").write_text(pages.block("file", "target.json"))
 
     clone.run(
-        readme.block("run", "pipe"), code=1, TARGET_CUSTOMERIO_SANDBOX="failed.db"
+        pages.block("run", "pipe_state"), code=1, TARGET_CUSTOMERIO_SANDBOX="failed.db"
     )
 
     assert (clone.folder / "state.json").read_text() == '{"calls_sent":7}\n'
@@ -189,13 +148,13 @@ exit 1
 """
 
 
-def test_half_a_line_of_state_is_not_kept(clone: Any, readme: Any) -> None:
+def test_half_a_line_of_state_is_not_kept(clone: Any, pages: Any) -> None:
     target = clone.folder / "target-customerio"
     target.write_text(HALF_A_LINE)
     target.chmod(0o755)
     (clone.folder / "tap-shop").write_text("#!/bin/sh\n")
     (clone.folder / "tap-shop").chmod(0o755)
-    command = f'PATH="$PWD:$PATH"\n{readme.block("run", "pipe")}'
+    command = f'PATH="$PWD:$PATH"\n{pages.block("run", "pipe_state")}'
 
     clone.run(command, code=1)
 
@@ -205,44 +164,14 @@ def test_half_a_line_of_state_is_not_kept(clone: Any, readme: Any) -> None:
 
 @pytest.mark.parametrize(("rejected", "code"), [("", 0), ("of an earlier run\n", 3)])
 def test_a_run_behind_rejected_records_fails_until_their_file_is_gone(
-    root: Path, readme: Any, tmp_path: Path, rejected: str, code: int
+    root: Path, pages: Any, tmp_path: Path, rejected: str, code: int
 ) -> None:
     clone = Clone(tmp_path, root)
     (tmp_path / "tap-shop").write_text("#!/bin/sh\n")
     (tmp_path / "tap-shop").chmod(0o755)
-    (tmp_path / "target.json").write_text(readme.block("file", "target.json"))
+    (tmp_path / "target.json").write_text(pages.block("file", "target.json"))
     (tmp_path / "rejected.singer.jsonl").write_text(rejected)
 
-    clone.run(readme.block("run", "pipe"), code=code, TARGET_CUSTOMERIO_SANDBOX="w.db")
-
-
-def test_rejected_records_can_be_piped_in_again(
-    root: Path, readme: Any, tmp_path: Path
-) -> None:
-    clone = Clone(tmp_path, root)
-    clone.run(readme.block("run", "first").split(" && ")[-1])
-
-    clone.run(readme.block("run", "again"))
-
-    again = (tmp_path / "rejected.singer.jsonl").read_text().splitlines()
-    assert sum('"rejection"' in line for line in again) == 3
-
-
-def test_every_option_that_is_named_exists(root: Path, readme: Any) -> None:
-    config = (root / ".env.example").read_text(encoding="utf-8")
-    named = {
-        option
-        for line in (readme.text + config).replace("\\\n", "").splitlines()
-        for command in re.findall(r"target-customerio( -[^|`>]*)", line)
-        for option in re.findall(r"(?<=\s)--[a-z-]+", command)
-    }
-
-    known = subprocess.run(
-        [sys.executable, "-m", "target_customerio", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-    assert named >= {"--check", "--config", "--input"}
-    assert named <= set(re.findall(r"--[a-z-]+", known))
+    clone.run(
+        pages.block("run", "pipe_state"), code=code, TARGET_CUSTOMERIO_SANDBOX="w.db"
+    )

@@ -10,36 +10,44 @@ import subprocess
 import sys
 import sysconfig
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from .conftest import ROOT, Readme
+from .conftest import PAGES, ROOT, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
-
-HERE = {"people", "people_look", "check", "pipe", "replay"}
+HERE = {"people", "people_look", "pipe", "replay"}
 IN_OTHER_TESTS = {
+    **dict.fromkeys(
+        ("first", "look", "person", "rejected", "check", "pipe_state", "activate"),
+        "tests/docs/test_commands.py",
+    ),
+    "generate": "tests/docs/test_pages.py",
     "benchmark": "tests/benchmark/test_benchmark.py",
     "crash": "tests/resilience/test_crash_equivalence.py",
     "meltano_check": "tests/platforms/test_meltano_project.py",
     "meltano_run": "tests/platforms/test_meltano_project.py",
     "meltano_replay": "tests/platforms/test_meltano_project.py",
     "meltano_guard": "tests/platforms/test_meltano_project.py",
+    "meltano_short": "tests/platforms/test_meltano_project.py",
     "meltano_add": "tests/platforms/test_hub.py",
 }
+BY_CI = {
+    "first": "README.md",
+    "tests": "README.md",
+    "docs": "CONTRIBUTING.md",
+    "datasette": "docs/sandbox.md",
+    "meltano": "docs/meltano.md",
+}
+"""The commands that need a package registry, and the pages that show them."""
+
 ELSEWHERE = {
-    "install": "the README's first command does the same",
+    "lint": "run by CI, part by part",
     "install_tool": "needs uv, pipx and an address of one's own",
-    "datasette": "needs uv; CI runs it",
     "meltano_init": "writes a sample project, which the next step replaces",
     "meltano_install": "needs an address of the package",
     "meltano_production": "needs an account",
@@ -48,7 +56,7 @@ ELSEWHERE = {
 TAP = """#!/bin/sh
 cat <<'EOF'
 {"type": "SCHEMA", "stream": "public-users", "schema": {"properties": {}}, "key_properties": []}
-{"type": "RECORD", "stream": "public-users", "record": {"userId": "p-1", "plan": "pro"}}
+{"type": "RECORD", "stream": "public-users", "record": {"id": "p-1", "plan": "pro"}}
 {"type": "SCHEMA", "stream": "shop-orders", "schema": {"properties": {}}, "key_properties": ["messageId"]}
 {"type": "RECORD", "stream": "shop-orders", "record": {"userId": "p-1", "messageId": "m-1", "event": "Order"}}
 EOF
@@ -56,35 +64,13 @@ EOF
 
 
 @pytest.fixture(scope="module", params=PAGES, ids=lambda file: file.stem)
-def page(request: pytest.FixtureRequest) -> Readme:
-    return Readme(request.param.read_text(encoding="utf-8"))
+def file(request: pytest.FixtureRequest) -> Path:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def pages() -> Readme:
-    """Return all pages as one."""
-    return Readme("\n".join(file.read_text(encoding="utf-8") for file in PAGES))
-
-
-class Region(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay silent."""
-
-
-@pytest.fixture(scope="module")
-def api_url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Region) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def page(file: Path) -> Page:
+    return Page(file.read_text(encoding="utf-8"))
 
 
 class Shell:
@@ -174,28 +160,55 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     named = [next(iter(entry.values())) for entry in yaml.safe_load(text)["nav"]]
 
-    assert sorted(named) == [file.name for file in PAGES]
+    assert sorted(named) == sorted(file.name for file in (ROOT / "docs").glob("*.md"))
 
 
-def test_every_command_has_a_name(page: Readme) -> None:
+def test_every_command_has_a_name(page: Page) -> None:
     fences = re.findall(r"^(.*)\n```bash$", page.text, re.MULTILINE)
 
     assert [f"<!-- run: {name} -->" for name in page.names("run")] == fences
 
 
-def test_every_command_is_run_somewhere(pages: Readme) -> None:
-    names = pages.names("run")
+def test_every_command_is_run_somewhere(pages: Page) -> None:
+    run = HERE | IN_OTHER_TESTS.keys() | BY_CI.keys() | ELSEWHERE.keys()
 
-    assert len(names) == len(set(names))
-    assert set(names) == HERE | IN_OTHER_TESTS.keys() | ELSEWHERE.keys()
+    assert set(pages.names("run")) == run
     for file in IN_OTHER_TESTS.values():
         assert (ROOT / file).exists()
 
 
-def test_every_option_exists(pages: Readme) -> None:
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_what_two_pages_show_under_one_name_is_the_same(kind: str) -> None:
+    shown: dict[str, set[str]] = {}
+    for file in PAGES:
+        page = Page(file.read_text(encoding="utf-8"))
+        for name in page.names(kind):
+            shown.setdefault(name, set()).add(page.block(kind, name))
+
+    assert [name for name, texts in shown.items() if len(texts) > 1] == []
+
+
+def test_ci_runs_the_commands_that_need_a_registry(pages: Page) -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+    for name, file in BY_CI.items():
+        assert f"$(command_of {file} {name})" in script
+        Page((ROOT / file).read_text(encoding="utf-8")).block("run", name)
+    for command in pages.block("run", "lint").strip().split(" && "):
+        assert f".venv/bin/{command}\n" in script
+
+
+def test_the_readme_is_a_front_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) <= 200
+
+
+def test_every_option_exists(pages: Page) -> None:
+    variables = (ROOT / ".env.example").read_text(encoding="utf-8")
     named = {
         option
-        for line in pages.text.replace("\\\n", "").splitlines()
+        for line in (pages.text + variables).replace("\\\n", "").splitlines()
         for command in re.findall(r"^(?!.*meltano).*target-customerio( -[^|`>]*)", line)
         for option in re.findall(r"(?<=\s)--[a-z-]+", command)
     }
@@ -210,7 +223,7 @@ def test_every_option_exists(pages: Readme) -> None:
     assert named <= set(re.findall(r"--[a-z-]+", known))
 
 
-def test_the_first_page_loads_two_records(shell: Shell, pages: Readme) -> None:
+def test_the_first_page_loads_two_records(shell: Shell, pages: Page) -> None:
     for name in ("people.json", "people.singer.jsonl"):
         shell.write(name, pages.block("file", name))
 
@@ -220,11 +233,7 @@ def test_the_first_page_loads_two_records(shell: Shell, pages: Readme) -> None:
     assert shown == pages.block("output", "people_look")
 
 
-def test_a_workspace_is_checked(shell: Shell, pages: Readme, api_url: str) -> None:
-    shell.run(pages.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
-
-
-def test_the_target_runs_behind_a_tap(shell: Shell, pages: Readme) -> None:
+def test_the_target_runs_behind_a_tap(shell: Shell, pages: Page) -> None:
     shell.write("tap-shop", TAP)
     (shell.folder / "tap-shop").chmod(0o755)
     shell.write("target.json", pages.block("file", "target.json"))
@@ -237,7 +246,7 @@ def test_the_target_runs_behind_a_tap(shell: Shell, pages: Readme) -> None:
     assert shell.rows("SELECT person, name FROM person_events") == [("id:p-1", "Order")]
 
 
-def test_rejected_records_are_sent_again(shell: Shell, pages: Readme) -> None:
+def test_rejected_records_are_sent_again(shell: Shell, pages: Page) -> None:
     shell.write("target.json", "{}")
     record = {"type": "RECORD", "stream": "tracks"}
     schema = {"type": "SCHEMA", "stream": "tracks", "schema": {"properties": {}}}
@@ -257,13 +266,13 @@ def test_rejected_records_are_sent_again(shell: Shell, pages: Readme) -> None:
 
 
 @pytest.mark.parametrize("name", ["per-stream.json", "sandbox.json"])
-def test_a_configuration_is_accepted(name: str, shell: Shell, pages: Readme) -> None:
+def test_a_configuration_is_accepted(name: str, shell: Shell, pages: Page) -> None:
     done = shell.load(pages.block("file", name), "public-users", [{"userId": "p-1"}])
 
     assert "WARNING" not in done.stderr
 
 
-def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Readme) -> None:
+def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Page) -> None:
     row = {
         "Email Address": "ann@example.com",
         "Signed Up": "07/04/2026",
@@ -345,7 +354,7 @@ def test_one_stream_can_be_made_two(shell: Shell) -> None:
     assert found == [("Order Placed",), ("Order Shipped",)]
 
 
-def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Readme) -> None:
+def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Page) -> None:
     rows = [{"id": number, "unsubscribed": number == 1} for number in (1, 2)]
 
     shell.load(pages.block("file", "unsubscribed.json"), "public-users", rows)
@@ -354,8 +363,16 @@ def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Readme) -> None:
     assert found == [("id:1", "unsubscribed", 1)]
 
 
-def test_every_link_of_a_page_leads_somewhere(page: Readme) -> None:
+def test_every_link_of_a_page_leads_somewhere(file: Path, page: Page) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.text)
 
     for link in links:
-        assert link.startswith("https://") or (DOCS / link).exists(), link
+        assert link.startswith("https://") or (file.parent / link).exists(), link
+
+
+def test_links_of_the_readme_name_headings_that_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    for link, anchor in re.findall(r"\]\(([\w/.-]+)#([\w-]+)\)", text):
+        heads = re.findall(r"(?m)^#+ (.+)$", (ROOT / link).read_text(encoding="utf-8"))
+        assert anchor in {head.lower().replace(" ", "-") for head in heads}

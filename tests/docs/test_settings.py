@@ -32,28 +32,6 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def type_cell(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{choice}`" for choice in schema["enum"])
-    return type_of(schema) + (", secret" if schema.get("secret") else "")
-
-
-def test_the_readme_lists_every_setting_with_its_type_default_and_meaning(
-    readme: Any, settings: dict[str, Any]
-) -> None:
-    expected = [
-        [
-            f"`{name}`",
-            type_cell(schema),
-            f"`{text_of(schema['default'])}`" if "default" in schema else "",
-            schema["description"],
-        ]
-        for name, schema in settings.items()
-    ]
-
-    assert readme.table("settings") == expected
-
-
 def test_meltano_knows_every_setting_and_no_other(
     loader: dict[str, Any], settings: dict[str, Any]
 ) -> None:

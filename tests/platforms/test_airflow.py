@@ -1,4 +1,4 @@
-"""The DAGs of the README, run by Airflow itself."""
+"""The DAGs of the documentation, run by Airflow itself."""
 
 from __future__ import annotations
 
@@ -201,18 +201,12 @@ def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[st
     return snapshot(folder / "workspace.db")
 
 
-def test_the_dags_are_those_that_the_readme_shows() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = dict(
-        re.findall(r"^<!-- file: (\w+)\.py -->\n```python\n(.*?)^```$", readme, FENCED)
-    )
+def test_the_page_shows_every_dag() -> None:
+    page = (ROOT / "docs/airflow.md").read_text(encoding="utf-8")
 
-    assert shown == {
-        file.stem: file.read_text(encoding="utf-8") for file in EXAMPLES.glob("*.py")
-    }
+    shown = re.findall(r"<!-- generated: file docs/examples/dags/(\w+)\.py -->", page)
 
-
-FENCED = re.MULTILINE | re.DOTALL
+    assert set(shown) == DAGS
 
 
 def test_airflow_takes_the_dags_without_a_complaint(airflow: Airflow) -> None:

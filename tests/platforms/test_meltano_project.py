@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.docs.conftest import Readme
+from tests.docs.conftest import Page
 from tests.support.workspace import snapshot
 from tests.taps.database import DATABASE, PASSWORD, USER, Database, programs
 
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)  # the tap is installed first
 
 EXAMPLE = ROOT / "docs/examples/meltano"
-PAGE = Readme((ROOT / "docs/meltano.md").read_text(encoding="utf-8"))
+PAGE = Page(
+    "".join(
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("docs/meltano.md", "README.md")
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +76,14 @@ class Project:
         return snapshot(self.folder / "workspace.db")
 
 
-@pytest.fixture(scope="module")
-def project(
-    database: Database,
-    install: Callable[..., Path],
-    meltano: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Project:
-    tap = install("tap-postgres", "meltanolabs-tap-postgres==0.10.0") / "tap-postgres"
-    content = yaml.safe_load((EXAMPLE / "meltano.yml").read_text(encoding="utf-8"))
+def write_project(folder: Path, file: Path, database: Database, tap: Path) -> None:
+    """Write a project with the addresses of this machine."""
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     (extractor,) = content["plugins"]["extractors"]
     (loader,) = content["plugins"]["loaders"]
     extractor |= {"executable": str(tap)}
+    if {"name": "port", "kind": "integer"} not in extractor["settings"]:
+        extractor["settings"].append({"name": "port", "kind": "integer"})
     extractor["config"] |= {
         "host": "127.0.0.1",
         "port": database.port,
@@ -91,8 +92,19 @@ def project(
     }
     loader |= {"executable": Copy.command("target-customerio")}
     del extractor["pip_url"], loader["pip_url"]
-    folder = tmp_path_factory.mktemp("project")
     (folder / "meltano.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(
+    database: Database,
+    install: Callable[..., Path],
+    meltano: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    tap = install("tap-postgres", "meltanolabs-tap-postgres==0.10.0") / "tap-postgres"
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder, EXAMPLE / "meltano.yml", database, tap)
     return Project(folder, meltano)
 
 
@@ -151,3 +163,19 @@ def test_rejected_records_stop_the_pipeline_until_they_are_replayed(
     before = project.workspace
     project.run("meltano_guard")
     assert project.workspace == before
+
+
+def test_the_short_project_of_the_readme_loads_people_and_orders(
+    database: Database, install: Callable[..., Path], meltano: str, tmp_path: Path
+) -> None:
+    tap = install("tap-postgres", "meltanolabs-tap-postgres==0.10.0") / "tap-postgres"
+    write_project(tmp_path, EXAMPLE / "short.yml", database, tap)
+    project = Project(tmp_path, meltano)
+
+    log = project.run("meltano_short", code=1)  # the order of a guest is rejected
+
+    assert "no_identifier" in log
+    assert project.workspace["people"].keys() == {"id:1", "id:2"}
+    assert "password_hash" not in project.workspace["people"]["id:1"]["attributes"]
+    (event,) = project.workspace["events"]
+    assert (event["person"], event["name"]) == ("id:1", "Order placed")
