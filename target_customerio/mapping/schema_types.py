@@ -255,6 +255,8 @@ def _own_texts(schema: Mapping[str, Any]) -> frozenset[str]:
         return frozenset({of_format})
     types = schema.get("type", "string")
     values = schema.get("enum", [schema["const"]] if "const" in schema else [""])
+    if not isinstance(values, list):
+        values = [""]
     allows_text = types == "string" or (isinstance(types, list) and "string" in types)
     if allows_text and any(isinstance(value, str) for value in values):
         return _FREE

@@ -458,6 +458,8 @@ def test_a_tree_of_nodes_is_converted_at_any_depth(attributes: Convert) -> None:
         {"properties": [], "patternProperties": None, "additionalProperties": True},
         {"properties": {"a": None, "b": True, "c": "text"}},
         {"properties": {"a": {"type": 5, "format": ["date"], "enum": []}}},
+        {"properties": {"a": {"type": "string", "enum": None}}},
+        {"properties": {"a": {"enum": 5}, "b": {"enum": {"x": 1}}}},
     ],
 )
 def test_a_schema_that_types_nothing_gives_an_empty_tree(schema: Any) -> None:
