@@ -229,7 +229,7 @@ class Accounts:
             RejectedFileError: It cannot be put aside.
         """
         stream = cast("SourceStream", operation.stream)
-        line = cast("Line", operation.origin)
+        line = cast("Line", operation.record)
         self.put_aside(stream, line, error, shown=_without_quotes(error))
 
     def write_state(self, state: Mapping[str, Any]) -> None:

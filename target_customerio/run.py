@@ -15,12 +15,12 @@ from target_customerio.delivery import (
     Delivery,
     Sender,
     build_session,
-    enqueueable,
+    encode_operation,
 )
 from target_customerio.errors import RejectedRecord
 from target_customerio.record_metrics import RecordMetrics
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
-from target_customerio.track_api.operations import PersonHappening, PersonIdentify
+from target_customerio.track_api.operations import PersonActivity, PersonIdentify
 
 if TYPE_CHECKING:
     import logging
@@ -56,12 +56,18 @@ CONFLICTS_TOLD: Final = 3
 class Run:
     """What the sinks of a run share."""
 
-    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        logger: logging.Logger,
+        on_failure: Callable[[], None],
+    ) -> None:
         """Contact nobody yet.
 
         Args:
             settings: The settings.
             logger: Takes what the user should know.
+            on_failure: Called as soon as the delivery has failed, by any thread.
 
         Raises:
             SandboxError: The sandbox's file cannot be used.
@@ -70,7 +76,9 @@ class Run:
         self.accounts = Accounts(settings, logger)
         self._logger = logger
         self._sender = _sender(settings)
-        self._delivery = Delivery(self._sender, settings.limits, self.accounts)
+        self._delivery = Delivery(
+            self._sender, settings.limits, self.accounts, on_failure
+        )
         self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
@@ -97,13 +105,8 @@ class Run:
             self.workspace = self._sender.check_account(region)
             self._met = True
 
-    def begin(self, on_failure: Callable[[], None]) -> None:
-        """Say from now on, now and then, how far the run is.
-
-        Args:
-            on_failure: Called as soon as the delivery has ended, by any thread.
-        """
-        self._delivery.on_failure = on_failure
+    def begin(self) -> None:
+        """Log progress from now on."""
         Thread(target=self._show_progress, daemon=True).start()
 
     def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:
@@ -120,7 +123,9 @@ class Run:
         Raises:
             TargetError: The delivery has ended.
         """
-        if self._shard is not None and not self._shard.holds(operation.leader()):
+        if self._shard is not None and not self._shard.holds(
+            operation.primary_identity()
+        ):
             self.accounts.leave_to_another_shard(stream.title)
             return
         if type(operation) is PersonIdentify:
@@ -146,11 +151,11 @@ class Run:
         try:
             for operation, stream, line in taken:
                 try:
-                    each = enqueueable(operation, stream, line)
+                    each = encode_operation(operation, stream, line)
                 except RejectedRecord as error:
                     self.accounts.put_aside(stream, line, error)
                     continue
-                if isinstance(operation, PersonHappening):
+                if isinstance(operation, PersonActivity):
                     moment = operation.timestamp
                     if moment is UNSET:
                         self._warn_of_no_time(stream)
@@ -158,7 +163,7 @@ class Run:
                     elif moment > recent_since:
                         each.is_recent = True
                 if len(line) > LONG_LINE:
-                    each.origin_bytes = len(line)
+                    each.record_bytes = len(line)
                 queued.append(each)
         finally:
             self._delivery.put(*queued)

@@ -20,7 +20,7 @@ from target_customerio.address_book import Conflict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_customerio.delivery.sender import Statistics
+    from target_customerio.delivery.sender import RequestStatistics
 
 
 RECENT_SECONDS: Final = 72 * 3600
@@ -179,7 +179,7 @@ class Summary:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def progress(self, statistics: Statistics) -> Entry:
+    def progress(self, statistics: RequestStatistics) -> Entry:
         """Say in one line how far the run is.
 
         Args:
@@ -204,7 +204,7 @@ class Summary:
             },
         )
 
-    def entries(self, statistics: Statistics) -> Iterator[Entry]:
+    def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
         """Draw up the summary.
 
         Args:
@@ -234,7 +234,7 @@ class Summary:
             },
         )
 
-    def _cost(self, statistics: Statistics) -> dict[str, float]:
+    def _cost(self, statistics: RequestStatistics) -> dict[str, float]:
         return {
             "requests": statistics.requests,
             "retries": statistics.retries,

@@ -82,7 +82,7 @@ class TargetCustomerIO(SingerTarget):
         """
         super().__init__(**options)
         self.settings = Settings.of(self.config)
-        self.run = Run(self.settings, self.logger)
+        self.run = Run(self.settings, self.logger, self.message_reader.wake)
         self.message_reader.before_waiting = self.run.hand_over
         self.run.place = self.place
 
@@ -268,7 +268,7 @@ class TargetCustomerIO(SingerTarget):
             TargetError: The run has failed.
         """
         self.logger.info("Records go to %s", self.settings.connection.destination)
-        self.run.begin(on_failure=self.message_reader.wake)
+        self.run.begin()
         try:
             self.listen(file_input)
         except Exception as error:

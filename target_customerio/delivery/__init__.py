@@ -1,13 +1,13 @@
-"""Delivery of operations to Customer.io: in order, within the limits, all of them.
+"""Delivers operations to Customer.io: in order, within its limits, with retries.
 
-``build_session`` → :class:`Client` → :class:`Sender` → :class:`Delivery`; an operation
-becomes ready for :meth:`Delivery.put` by :func:`enqueueable`, and a :class:`Listener`
-is told what becomes of it.
+:func:`build_session` → :class:`Client` → :class:`Sender` → :class:`Delivery`.
+:func:`encode_operation` prepares an operation for :meth:`Delivery.put`; a
+:class:`Recorder` receives the results.
 """
 
-from target_customerio.delivery.lane import QueuedOperation, enqueueable
-from target_customerio.delivery.sender import Sender, Statistics
-from target_customerio.delivery.worker import Delivery, Listener
+from target_customerio.delivery.request import QueuedOperation, encode_operation
+from target_customerio.delivery.sender import RequestStatistics, Sender
+from target_customerio.delivery.worker import Delivery, Recorder
 from target_customerio.track_api.client import Client, build_session
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits
@@ -17,10 +17,10 @@ __all__ = [
     "Client",
     "Delivery",
     "Limits",
-    "Listener",
     "QueuedOperation",
+    "Recorder",
+    "RequestStatistics",
     "Sender",
-    "Statistics",
     "build_session",
-    "enqueueable",
+    "encode_operation",
 ]

@@ -1,4 +1,4 @@
-"""Requests tried until Customer.io has decided on every operation in them."""
+"""Sends requests and retries them until Customer.io decides on every operation."""
 
 from __future__ import annotations
 
@@ -14,29 +14,55 @@ import backoff
 from target_customerio.delivery.throttle import Throttle
 from target_customerio.errors import DeliveryError
 from target_customerio.track_api import client
-from target_customerio.track_api.client import Unanswered
+from target_customerio.track_api.client import NoResponse
 from target_customerio.track_api.responses import (
     Delivered,
     Fatal,
-    NotThere,
     PartlyRejected,
-    RetryAfter,
-    WholeRequestRefused,
+    RequestRefused,
+    Retry,
+    UnknownPath,
     classify,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from target_customerio.delivery.lane import QueuedOperation
-    from target_customerio.delivery.worker import Ledger
+    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.errors import RejectedRecord
     from target_customerio.track_api.client import Client
-    from target_customerio.track_api.endpoints import Limits, Route
-    from target_customerio.track_api.responses import Answer, Outcome
+    from target_customerio.track_api.endpoints import Endpoint, Limits
+    from target_customerio.track_api.responses import Outcome, Response
 
-    Decision: TypeAlias = Delivered | PartlyRejected | WholeRequestRefused
+    Decision: TypeAlias = Delivered | PartlyRejected | RequestRefused
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Operations whose outcome is known."""
+
+    delivered: Sequence[QueuedOperation] = ()
+    rejected: Sequence[tuple[QueuedOperation, RejectedRecord]] = ()
+
+
+@dataclass(frozen=True)
+class RequestStatistics:
+    """Totals over all connections.
+
+    Attributes:
+        requests: Requests sent, retries included.
+        retries: Requests that had been sent before.
+        bytes_sent: Bytes of request bodies.
+        seconds_throttled: Seconds during which at least one connection waited for the
+            rate limit or for a pause that Customer.io asked for.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    bytes_sent: int = 0
+    seconds_throttled: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,40 +71,35 @@ class _Request:
     path: str
     body: bytes | None = None
     size: int = 0
-    """The number of operations in it."""
+    """Number of operations."""
 
     @classmethod
     def of(cls, operations: Sequence[QueuedOperation]) -> _Request:
-        route = operations[0].route
-        body = route.body([operation.body for operation in operations])
-        return cls("POST", route.path, body, len(operations))
+        endpoint = operations[0].endpoint
+        body = endpoint.body([operation.body for operation in operations])
+        return cls("POST", endpoint.path, body, len(operations))
 
 
 class Sender:
-    """Sends requests for any number of threads, within the limits."""
+    """Sends requests within the limits; may be used by several threads."""
 
     def __init__(self, client: Client, limits: Limits) -> None:
-        """Send nothing yet.
-
-        Args:
-            client: Carries single requests.
-            limits: How often, and for how long.
-        """
+        """Send nothing yet."""
         self._client = client
         self._limits = limits
         self._throttle = Throttle(limits.requests_per_second)
-        self._counting = Lock()
+        self._statistics_lock = Lock()
         self._requests = 0
         self._retries = 0
         self._bytes_sent = 0
         self._has_accepted = False
-        """Whether Customer.io has accepted an operation, so that `api_url` is right."""
+        """Whether Customer.io has accepted an operation, so `api_url` is correct."""
 
     @property
-    def statistics(self) -> Statistics:
-        """What has been sent so far."""
-        with self._counting:
-            return Statistics(
+    def statistics(self) -> RequestStatistics:
+        """Totals so far."""
+        with self._statistics_lock:
+            return RequestStatistics(
                 self._requests,
                 self._retries,
                 self._bytes_sent,
@@ -86,69 +107,71 @@ class Sender:
             )
 
     def check_account(self, region: str) -> int | None:
-        """Ask Customer.io whether the credentials and the region are right.
+        """Check the credentials and the region before the first record is sent.
 
         Args:
-            region: The region that the settings name.
+            region: The configured region, ``us`` or ``eu``.
 
         Returns:
-            The number of the workspace, if Customer.io tells it.
+            The workspace's ``environment_id``; None if the response lacks it.
 
         Raises:
-            TargetError: When they are not, or there is no telling.
+            TargetError: The credentials or the region are wrong, or Customer.io did not
+                respond in time.
         """
-        answers: list[Answer] = []
+        responses: list[Response] = []
 
-        def judge(answer: Answer, _operations: int) -> Outcome:
-            answers.append(answer)
-            return client.judge(answer, region)
+        def classify_region(response: Response, _size: int) -> Outcome:
+            responses.append(response)
+            return client.classify_region(response, region)
 
-        self._decide(_Request("GET", client.PATH), judge)
-        return client.workspace_of(answers[-1])
+        self._decide(_Request("GET", client.REGION_PATH), classify_region)
+        return client.environment_id(responses[-1])
 
-    def deliver(self, operations: Sequence[QueuedOperation], ledger: Ledger) -> None:
-        """Send operations of one route until each is delivered or rejected.
+    def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
+        """Send operations of one endpoint and yield results, in order.
 
-        When Customer.io refuses them all because of some, they are halved, and the
-        first half is decided on before the second one is sent. Changes of a segment
-        that does not exist are all rejected.
+        A request that Customer.io refuses as a whole is split in halves; the first half
+        is decided before the second is sent.
 
         Args:
-            operations: What to send, in order.
-            ledger: Told what becomes of each.
+            operations: Operations of one endpoint, in order.
+
+        Yields:
+            The result of some of the operations; each operation is in one result.
 
         Raises:
-            TargetError: When nothing more can be delivered.
-            Stopped: When nothing more is to be sent.
+            TargetError: Nothing more can be delivered.
+            Stopped: The delivery has ended.
         """
-        judge = partial(self._judge, operations[0].route)
+        classify_response = partial(self._classify, operations[0].endpoint)
         parts = [operations]
         while parts:
             part = parts.pop()
-            outcome = self._decide(_Request.of(part), judge)
-            if not isinstance(outcome, WholeRequestRefused):
-                _account_for(part, outcome, ledger)
+            outcome = self._decide(_Request.of(part), classify_response)
+            if not isinstance(outcome, RequestRefused):
+                yield _result(part, outcome)
             elif len(part) == 1:
-                ledger.rejected(part[0], outcome.error)
+                yield Result(rejected=[(part[0], outcome.error)])
             else:
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
 
     def stop(self) -> None:
-        """Send nothing more; requests that are under way come to their end."""
+        """Send nothing more; requests in flight finish."""
         self._throttle.stop()
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def _judge(self, route: Route, answer: Answer, size: int) -> Outcome:
-        """Tell what an answer means, given its route and what came before it."""
-        outcome = classify(answer, size)
-        if isinstance(outcome, NotThere):
-            if route.names_segment:
+    def _classify(self, endpoint: Endpoint, response: Response, size: int) -> Outcome:
+        """Classify a response, given its endpoint and what was accepted before."""
+        outcome = classify(response, size)
+        if isinstance(outcome, UnknownPath):
+            if endpoint.has_segment:
                 return outcome.rejection(size)
-            return outcome.failure() if self._has_accepted else outcome.end()
+            return outcome.retry() if self._has_accepted else outcome.fatal()
         if isinstance(outcome, Delivered) or (
             isinstance(outcome, PartlyRejected) and len(outcome.errors) < size
         ):
@@ -156,155 +179,125 @@ class Sender:
         return outcome
 
     def _decide(
-        self, request: _Request, judge: Callable[[Answer, int], Outcome]
+        self, request: _Request, classify_response: Callable[[Response, int], Outcome]
     ) -> Decision:
-        """Send one request until Customer.io has decided on it."""
-        patience = Patience(self._limits.max_retry_seconds)
+        """Send one request, with retries, until Customer.io has decided on it."""
+        retries = RetrySchedule(self._limits.max_retry_seconds)
         while True:
-            outcome = self._try(request, judge, patience)
+            outcome = self._send(request, classify_response, retries)
             if isinstance(outcome, Fatal):
                 raise outcome.error
-            if not isinstance(outcome, RetryAfter):
+            if not isinstance(outcome, Retry):
                 return outcome
-            self._wait(request, outcome, patience)
+            self._wait(request, outcome, retries)
 
-    def _try(
+    def _send(
         self,
         request: _Request,
-        judge: Callable[[Answer, int], Outcome],
-        patience: Patience,
+        classify_response: Callable[[Response, int], Outcome],
+        retries: RetrySchedule,
     ) -> Outcome:
-        with self._throttle.place(patience.deadline):
-            self._count(request, again=patience.failures > 0)
+        with self._throttle.slot(retries.deadline):
+            self._count(request, is_retry=retries.failures > 0)
             try:
-                answer = self._client.exchange(
-                    request.method, request.path, request.body
-                )
-            except Unanswered as unanswered:
-                return RetryAfter(None, shared=False, why=str(unanswered))
-        return judge(answer, request.size)
+                response = self._client.send(request.method, request.path, request.body)
+            except NoResponse as error:
+                return Retry(None, shared=False, reason=str(error))
+        return classify_response(response, request.size)
 
-    def _wait(self, request: _Request, failure: RetryAfter, patience: Patience) -> None:
-        seconds = patience.wait(failure.seconds)
+    def _wait(self, request: _Request, outcome: Retry, retries: RetrySchedule) -> None:
+        """Wait before the next retry; raises DeliveryError after the last one."""
+        seconds = retries.wait_seconds(outcome.seconds)
         if seconds is None:
-            raise _undelivered(request, failure, patience)
+            raise _undelivered(request, outcome, retries)
         logger.warning(
-            "A request to Customer.io %s; trying again in %.1f seconds (failure %d)",
-            failure.why,
+            "Request to Customer.io %s; retrying in %.1f s (failure %d)",
+            outcome.reason,
             seconds,
-            patience.failures,
+            retries.failures,
         )
-        if failure.shared:
-            self._throttle.pause(seconds)  # this one too waits for its turn there
+        if outcome.shared:
+            self._throttle.pause(seconds)  # applies to this request's retry as well
         else:
-            self._throttle.rest(seconds)
+            self._throttle.sleep(seconds)
 
-    def _count(self, request: _Request, *, again: bool) -> None:
-        with self._counting:
+    def _count(self, request: _Request, *, is_retry: bool) -> None:
+        with self._statistics_lock:
             self._requests += 1
-            self._retries += again
+            self._retries += is_retry
             self._bytes_sent += len(request.body or b"")
 
 
-def _account_for(
-    operations: Sequence[QueuedOperation],
-    outcome: Delivered | PartlyRejected,
-    ledger: Ledger,
-) -> None:
+def _result(
+    operations: Sequence[QueuedOperation], outcome: Delivered | PartlyRejected
+) -> Result:
     if isinstance(outcome, Delivered):
-        ledger.delivered(operations)
-        return
-    if outcome.strays:
+        return Result(delivered=operations)
+    if outcome.unassigned:
         logger.warning(
-            "Customer.io reported %d errors that name no operation of the request",
-            outcome.strays,
+            "Ignoring %d errors that name no operation of the request",
+            outcome.unassigned,
         )
     errors = outcome.errors
-    ledger.delivered(
-        [each for index, each in enumerate(operations) if index not in errors]
+    return Result(
+        [each for index, each in enumerate(operations) if index not in errors],
+        [(operations[index], errors[index]) for index in sorted(errors)],
     )
-    for index in sorted(errors):
-        ledger.rejected(operations[index], errors[index])
 
 
 def _undelivered(
-    request: _Request, failure: RetryAfter, patience: Patience
+    request: _Request, outcome: Retry, retries: RetrySchedule
 ) -> DeliveryError:
-    tried = (
-        f"after {patience.failures} tries in {patience.seconds_spent:.0f} seconds; the"
-        f" last one {failure.why}."
+    attempts = (
+        f"after {retries.failures} attempts in {retries.seconds_spent:.0f} s (the last "
+        f"request {outcome.reason})"
     )
     if not request.size:
-        return DeliveryError(f"Customer.io could not be asked for the region {tried}")
+        return DeliveryError(
+            f"Region check failed {attempts}: check the network, and `api_url` if set"
+        )
     return DeliveryError(
-        f"{request.size} operations could not be delivered {tried} No STATE was"
-        " written for them."
+        f"{request.size} operations could not be delivered {attempts}; no STATE was"
+        " written for them, so the tap sends them again in the next run"
     )
 
 
-_FIRST_SECONDS = 1.0
-_LONGEST_SECONDS = 60.0
+_FIRST_WAIT_SECONDS = 1.0
+_MAX_WAIT_SECONDS = 60.0
 
 
-class Patience:
-    """The waits between the tries of one request.
+class RetrySchedule:
+    """Wait times between the attempts of one request.
 
-    They grow exponentially, with full jitter, and are never shorter than Customer.io
-    asks for. All waits together end with the deadline, which is set at the first
-    failure: a wait that would pass it is cut short for one last try.
+    Exponential backoff with full jitter, never shorter than ``Retry-After``. The
+    deadline is set at the first failure; a wait that would pass it is shortened, for
+    one last attempt.
     """
 
-    def __init__(self, seconds: float) -> None:
-        """Start with all patience.
-
-        Args:
-            seconds: How long after its first failure a request is tried again.
-        """
-        self._seconds = seconds
-        self._ceilings = backoff.expo(factor=_FIRST_SECONDS, max_value=_LONGEST_SECONDS)
-        next(self._ceilings)  # what a generator of backoff's yields before the first
+    def __init__(self, max_seconds: float) -> None:
+        """Allow retries for ``max_seconds`` after the first failure."""
+        self._max_seconds = max_seconds
+        self._backoff = backoff.expo(
+            factor=_FIRST_WAIT_SECONDS, max_value=_MAX_WAIT_SECONDS
+        )
+        next(self._backoff)  # backoff's generators yield None first
         self.deadline: float | None = None
         self.failures = 0
 
-    def wait(self, asked_for: float | None) -> float | None:
-        """Tell how long to wait after a failure.
-
-        Args:
-            asked_for: How long Customer.io wants at least, if it says.
-
-        Returns:
-            Seconds, or ``None`` when it is time to give up.
-        """
+    def wait_seconds(self, retry_after: float | None) -> float | None:
+        """Count a failure and return the seconds to wait; None to give up."""
         now = time.monotonic()
         self.failures += 1
         if self.deadline is None:
-            self.deadline = now + self._seconds
+            self.deadline = now + self._max_seconds
         if now >= self.deadline:
             return None
-        wanted = max(backoff.full_jitter(next(self._ceilings)), asked_for or 0.0)
-        return min(wanted, self.deadline - now)
+        seconds = max(backoff.full_jitter(next(self._backoff)), retry_after or 0.0)
+        return min(seconds, self.deadline - now)
 
     @property
     def seconds_spent(self) -> float:
-        """The time since the first failure."""
+        """Seconds since the first failure."""
         if self.deadline is None:
             return 0.0
-        return time.monotonic() - (self.deadline - self._seconds)
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Counts over all connections.
-
-    Attributes:
-        requests: Requests sent, tries again included.
-        retries: How many of them had been sent before.
-        bytes_sent: Bytes of their bodies.
-        seconds_throttled: Time during which at least one connection was held back by
-            the rate limit or at Customer.io's request.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    bytes_sent: int = 0
-    seconds_throttled: float = 0.0
+        return time.monotonic() - (self.deadline - self._max_seconds)

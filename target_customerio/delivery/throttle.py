@@ -1,4 +1,4 @@
-"""How often requests are sent, over all connections."""
+"""Rate limit over all connections."""
 
 from __future__ import annotations
 
@@ -12,36 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Nothing more is to be sent."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The delivery has ended; no more requests are sent."""
 
 
 class Throttle:
-    """Lets requests through one by one.
+    """Limits requests per second as they arrive at the server.
 
-    The limit holds for the arrival of requests at the server, in any window of one
-    second. When a request arrives is not known here, only that it is between its
-    start and its answer. So a request takes one of the second's places when it starts,
-    and gives it back one second after its answer. Take the last-started request of any
-    window at the server: the others that arrived in it were, when it started, under
-    way or answered less than a second before, so that there was a place for it besides
-    theirs. (A limiter that counts from the start of a request, as those of
-    pyrate-limiter do, lets too many arrive together when some were held up on their
-    way, as by a TLS handshake.)
+    The limit holds in any window of one second. The arrival time of a request is
+    unknown; it is between the start of the request and its response. So a request takes
+    one of the slots when it starts and returns it one second after its response. Proof:
+    take the request of a window that started last; every other request that arrived in
+    the window was in flight or had been answered less than a second before, so each
+    held a slot of its own. (Limiters that count from the start of a request, such as
+    pyrate-limiter, let too many arrive together when some were delayed on the way, for
+    example by a TLS handshake.)
 
-    A rate below one request a second allows one request in its inverse.
+    A rate below 1 allows one request per 1/rate seconds.
     """
 
     def __init__(self, requests_per_second: float) -> None:
-        """Allow the first requests at once.
-
-        Args:
-            requests_per_second: The rate; it need not be whole.
-        """
-        self._places = max(1, int(requests_per_second))
+        """Start with all slots free; the rate may be fractional."""
+        self._slots = max(1, int(requests_per_second))
         self._window = 1 / min(1.0, requests_per_second)
         self._changed = Condition()
-        self._under_way = 0
+        self._in_flight = 0
         self._answered: deque[float] = deque()
         self._paused_until = 0.0
         self._stopped = False
@@ -51,65 +46,47 @@ class Throttle:
 
     @property
     def seconds_throttled(self) -> float:
-        """The time during which at least one connection was held back."""
+        """Seconds during which at least one connection waited for a slot."""
         with self._changed:
             current = time.monotonic() - self._waiting_since if self._waiting else 0.0
             return self._seconds_waited + current
 
     @contextmanager
-    def place(self, deadline: float | None = None) -> Iterator[None]:
-        """Wait for one's turn, and hold a place while the block runs.
+    def slot(self, deadline: float | None = None) -> Iterator[None]:
+        """Wait for a slot and hold it during the block.
 
-        Args:
-            deadline: A monotonic time at which a pause no longer counts.
-
-        Yields:
-            When the request may be sent.
-
-        Raises:
-            Stopped: When nothing more is to be sent.
+        A pause is ignored after ``deadline``, a monotonic time. Raises ``Stopped``.
         """
         with self._changed:
-            self._wait_for_place(deadline)
-            self._under_way += 1
+            self._wait_for_slot(deadline)
+            self._in_flight += 1
         try:
             yield
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._in_flight -= 1
                 self._answered.append(time.monotonic())
                 self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody start a request for a while.
-
-        Args:
-            seconds: How long from now.
-        """
+        """Start no request on any connection for some seconds."""
         with self._changed:
             until = time.monotonic() + seconds
             self._paused_until = max(self._paused_until, until)
 
-    def rest(self, seconds: float) -> None:
-        """Wait, as long as requests are sent at all.
-
-        Args:
-            seconds: How long.
-
-        Raises:
-            Stopped: When nothing more is to be sent.
-        """
+    def sleep(self, seconds: float) -> None:
+        """Sleep; raises ``Stopped`` as soon as the delivery ends."""
         with self._changed:
             if self._changed.wait_for(lambda: self._stopped, seconds):
                 raise Stopped
 
     def stop(self) -> None:
-        """Let no more requests through, and wake whoever waits."""
+        """Start no more requests and wake all waiting threads."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
-    def _wait_for_place(self, deadline: float | None) -> None:
+    def _wait_for_slot(self, deadline: float | None) -> None:
         if self._delay(deadline) == 0:
             return
         self._waiting += 1
@@ -124,7 +101,7 @@ class Throttle:
                 self._seconds_waited += time.monotonic() - self._waiting_since
 
     def _delay(self, deadline: float | None) -> float | None:
-        """Tell how long to wait: 0 for not at all, ``None`` for until an answer."""
+        """Seconds to wait for a slot; None means until the next response."""
         if self._stopped:
             raise Stopped
         now = time.monotonic()
@@ -135,9 +112,9 @@ class Throttle:
             return paused_until - now
         while self._answered and self._answered[0] + self._window < now:
             self._answered.popleft()
-        if self._under_way + len(self._answered) < self._places:
+        if self._in_flight + len(self._answered) < self._slots:
             return 0
         if not self._answered:
             return None
-        # Never 0, which would mean to go at once.
+        # Never 0, which means that a slot is free.
         return max(self._answered[0] + self._window - now, 0.0005)

@@ -11,8 +11,8 @@ from target_customerio.mapping.containers import lookup, lookup_in_context
 from target_customerio.mapping.identity import PersonFinder
 from target_customerio.mapping.times import call_time
 from target_customerio.track_api.operations import (
+    PersonActivity,
     PersonEvent,
-    PersonHappening,
     PersonPage,
     PersonScreen,
 )
@@ -31,7 +31,7 @@ TIME_FIELDS: Final = ("timestamp", "originalTimestamp")
 
 _anybody: Final = PersonFinder(anonymous=True)
 
-_Happening = TypeVar("_Happening", bound=PersonHappening)
+_Happening = TypeVar("_Happening", bound=PersonActivity)
 
 
 def time_of(call: Call) -> int | UnsetType:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.containers import lookup, lookup_in_context
-from target_customerio.track_api.operations import IN_PHONE_NUMBERS
+from target_customerio.track_api.operations import PHONE_SEPARATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,7 +194,7 @@ def phone_number(value: JSON) -> str | None:
     """Return a phone number in E.164, without what is written between its digits."""
     if not isinstance(value, str):
         return None
-    number = value.translate(IN_PHONE_NUMBERS)
+    number = value.translate(PHONE_SEPARATORS)
     return number if _E164.fullmatch(number) else None
 
 

@@ -8,7 +8,7 @@ from target_customerio.mapping.fields import CALL_KINDS
 from target_customerio.track_api.operations import (
     ObjectIdentify,
     ObjectIdentifyAnonymous,
-    PersonHappening,
+    PersonActivity,
     PersonIdentify,
 )
 
@@ -37,7 +37,7 @@ CONTAINER_LEFT_OUT: Final = (
 )
 
 WITH_ATTRIBUTES: Final = (
-    PersonHappening,
+    PersonActivity,
     PersonIdentify,
     ObjectIdentify,
     ObjectIdentifyAnonymous,
@@ -88,7 +88,7 @@ class Notices:
 def _left_out(
     name: CallName, row: Call, operation: Operation | Skipped
 ) -> Iterator[tuple[str, str]]:
-    if isinstance(operation, PersonHappening) and row.overrides:
+    if isinstance(operation, PersonActivity) and row.overrides:
         yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
     if isinstance(operation, PersonIdentify) and _leaves_an_id(row):
         yield "id", ID_LEFT_OUT

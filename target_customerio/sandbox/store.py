@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import values
 from target_customerio.track_api.operations import (
-    PERSON_ATTRIBUTES_THAT_IDENTIFY,
+    IDENTIFYING_ATTRIBUTES,
     person_identity,
 )
 
@@ -389,7 +389,7 @@ def _conflict(attribute: str) -> str:
 
 
 REASONS: Final = (
-    *(_conflict(attribute) for attribute in PERSON_ATTRIBUTES_THAT_IDENTIFY),
+    *(_conflict(attribute) for attribute in IDENTIFYING_ATTRIBUTES),
     *(
         activity.reason
         for activity in (

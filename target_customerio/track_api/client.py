@@ -1,4 +1,4 @@
-"""One request to Customer.io, and its answer or why there is none."""
+"""HTTP requests to Customer.io."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,15 +17,15 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from target_customerio.errors import DeliveryError
-from target_customerio.track_api.endpoints import URLS, wrong_region
+from target_customerio.track_api.endpoints import URLS, wrong_region_error
 from target_customerio.track_api.responses import (
-    Answer,
     Delivered,
     Fatal,
     Outcome,
-    RetryAfter,
+    Response,
+    Retry,
     classify,
-    decoded,
+    decode_body,
 )
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager, ProxyManager
 
 
-LONGEST_ANSWER = 4_000_000
-"""Most bytes read of an answer; the longest one, a thousand errors, has fewer."""
+MAX_RESPONSE_BYTES: Final = 4_000_000
+"""Maximum bytes read of a response; a thousand errors have fewer."""
 
-_CHUNK = 65_536
+_CHUNK_BYTES: Final = 65_536
 
-_RETRYABLE = (
+_RETRYABLE: Final = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -48,23 +48,22 @@ _RETRYABLE = (
 )
 
 
-class Unanswered(Exception):  # noqa: N818 - nothing is wrong with the request
-    """No answer came; the request may or may not have arrived."""
+class NoResponse(Exception):  # noqa: N818 - the request itself may be correct
+    """No response was received; the request may or may not have arrived."""
 
 
 def build_session(site_id: str, api_key: str, connections: int) -> requests.Session:
-    """Make the session that carries every request.
+    """Create the session for all requests.
 
-    Proxies are taken from the environment; credentials never are, since the session
-    has its own.
+    Proxies come from the environment; credentials never do.
 
     Args:
-        site_id: The user name of Track API credentials.
-        api_key: Their password.
-        connections: How many requests are in flight at most.
+        site_id: User name of the Track API credentials.
+        api_key: Password of the Track API credentials.
+        connections: Maximum concurrent requests.
 
     Returns:
-        The session; other transports can be mounted on it.
+        The session; another transport can be mounted on it.
     """
     session = requests.Session()
     session.auth = HTTPBasicAuth(site_id.encode(), api_key.encode())
@@ -77,7 +76,7 @@ def build_session(site_id: str, api_key: str, connections: int) -> requests.Sess
     )
     for scheme in ("https://", "http://"):
         session.mount(
-            scheme, TimedAdapter(pool_connections=1, pool_maxsize=connections)
+            scheme, DeadlineAdapter(pool_connections=1, pool_maxsize=connections)
         )
     return session
 
@@ -91,47 +90,47 @@ class Client:
         """Send nothing yet.
 
         Args:
-            session: What carries the requests, credentials included.
-            url: The base URL of the Track API.
-            timeout_seconds: Longest wait for a connection, and for an answer.
+            session: The session, with the credentials.
+            url: Base URL of the Track API.
+            timeout_seconds: Timeout of a connection, and of a whole response, in
+                seconds.
         """
         self._session = session
         self._url = url.rstrip("/")
-        # Which proxy and certificates are meant is not looked up for every request.
+        # Looks up proxies and certificates once, not for every request.
         settings = session.merge_environment_settings(
             self._url, proxies={}, stream=True, verify=None, cert=None
         )
         timeouts = (timeout_seconds, timeout_seconds)
         self._settings: dict[str, Any] = {**settings, "timeout": timeouts}
-        self._blank = lru_cache(maxsize=64)(self._prepare)
+        self._prepared = lru_cache(maxsize=64)(self._prepare)
 
-    def exchange(self, method: str, path: str, body: bytes | None) -> Answer:
-        """Send one request and read the answer.
+    def send(self, method: str, path: str, body: bytes | None) -> Response:
+        """Send one request.
 
         Args:
             method: The HTTP method.
-            path: The path of the endpoint.
-            body: The JSON to send, if any.
+            path: The path, with the query.
+            body: JSON to send, if any.
 
         Returns:
-            The answer, whatever its status.
+            The response, whatever its status.
 
         Raises:
-            Unanswered: When there is none.
-            DeliveryError: When the request cannot even be sent.
+            NoResponse: No response was received.
+            DeliveryError: The request cannot be sent.
         """
         try:
-            # Straight to the transport: the session would follow redirects, or try to,
-            # and keep cookies.
+            # Bypasses the session, which would follow redirects and keep cookies.
             transport = self._session.get_adapter(self._url)
             request = self._request(method, path, body)
             with transport.send(request, **self._settings) as response:
                 return _read(response)
         except _RETRYABLE as error:
-            raise Unanswered(_why(error)) from error
+            raise NoResponse(_describe(error)) from error
         except requests.RequestException as error:
             message = (
-                f"Requests cannot be sent ({type(error).__name__}): check `api_url`."
+                f"Requests cannot be sent ({type(error).__name__}): check `api_url`"
             )
             raise DeliveryError(message) from error
 
@@ -142,8 +141,8 @@ class Client:
     def _request(
         self, method: str, path: str, body: bytes | None
     ) -> requests.PreparedRequest:
-        """Fill in a request that is prepared once for each path, but for its body."""
-        request = self._blank(method, path).copy()
+        """Copy the request prepared for the path and add the body."""
+        request = self._prepared(method, path).copy()
         if body is not None:
             request.body = body
             request.headers["Content-Type"] = "application/json"
@@ -154,30 +153,30 @@ class Client:
         return self._session.prepare_request(requests.Request(method, self._url + path))
 
 
-def _read(response: requests.Response) -> Answer:
+def _read(response: requests.Response) -> Response:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in response.iter_content(_CHUNK_BYTES):
         body += chunk
-        if len(body) > LONGEST_ANSWER:
+        if len(body) > MAX_RESPONSE_BYTES:
             break
-    return Answer(response.status_code, response.headers, bytes(body))
+    return Response(response.status_code, response.headers, bytes(body))
 
 
-def _why(error: BaseException) -> str:
-    """Name the cause in a few words; the full text would quote URLs of proxies."""
+def _describe(error: BaseException) -> str:
+    """Return the cause in a few words; the full text would contain proxy URLs."""
     causes = list(_causes(error))
     if any(isinstance(cause, (requests.Timeout, TimeoutError)) for cause in causes):
-        return "took too long"
-    words = [
+        return "timed out"
+    texts = [
         cause.strerror
         for cause in causes
         if isinstance(cause, OSError) and cause.strerror
     ]
-    return f"failed: {words[-1] if words else type(error).__name__}"
+    return f"failed: {texts[-1] if texts else type(error).__name__}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to what lies behind it, wrapped in whichever way."""
+    """Yield an error and its causes, however the libraries wrapped them."""
     cause: object = error
     seen: list[object] = []
     while isinstance(cause, BaseException) and not any(cause is each for each in seen):
@@ -185,13 +184,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.append(cause)
         wrapped = [each for each in cause.args if isinstance(each, BaseException)]
         reason = getattr(cause, "reason", None)
-        following = [reason, *wrapped, cause.__cause__, cause.__context__]
+        candidates = [reason, *wrapped, cause.__cause__, cause.__context__]
         cause = next(
-            (each for each in following if isinstance(each, BaseException)), None
+            (each for each in candidates if isinstance(each, BaseException)), None
         )
 
 
-class _TimedReader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until a deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -199,20 +198,20 @@ class _TimedReader(io.RawIOBase):
         self._file = sock.makefile("rb", buffering=0)
         timeout = sock.gettimeout()
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._has_waited = False
+        self._has_read = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        # The first time, the socket's own time-out is the time that is left.
-        if self._deadline is not None and self._has_waited:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                message = "the answer took too long"
+        # For the first read, the socket's own timeout is the remaining time.
+        if self._deadline is not None and self._has_read:
+            remaining = self._deadline - time.monotonic()
+            if remaining <= 0:
+                message = "the response timed out"
                 raise TimeoutError(message)
-            self._sock.settimeout(left)
-        self._has_waited = True
+            self._sock.settimeout(remaining)
+        self._has_read = True
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -221,37 +220,37 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
-class _WholeLines(io.BufferedReader):
-    """Reads lines that have an end.
+class _CompleteLines(io.BufferedReader):
+    """Reads lines and raises if the connection ends within one.
 
-    The standard library takes the end of the connection for the end of the headers, and
-    so a cut answer for one without a body, which would look like a success.
+    http.client takes the end of the connection for the end of the headers, so it would
+    take a truncated response for a success without a body.
     """
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(-1 if size is None else size)
-        is_whole = line.endswith(b"\n") or len(line) == size
-        if not is_whole:
-            message = "the answer was cut"
+        is_complete = line.endswith(b"\n") or len(line) == size
+        if not is_complete:
+            message = "the response was truncated"
             raise ConnectionResetError(message)
         return line
 
 
-class _TimedResponse(http.client.HTTPResponse):
-    """An answer that is read until a deadline."""
+class _DeadlineResponse(http.client.HTTPResponse):
+    """A response that is read until a deadline."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http.client's
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = _WholeLines(_TimedReader(sock))
+        self.fp = _CompleteLines(_DeadlineReader(sock))
 
 
 class _Connection(HTTPConnection):
-    response_class = _TimedResponse
+    response_class = _DeadlineResponse
 
 
 class _SecureConnection(HTTPSConnection):
-    response_class = _TimedResponse
+    response_class = _DeadlineResponse
 
 
 class _Pool(HTTPConnectionPool):
@@ -265,16 +264,11 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
-class TimedAdapter(HTTPAdapter):
-    """The transport of `requests`, with the read time-out for the whole answer."""
+class DeadlineAdapter(HTTPAdapter):
+    """The transport of `requests`, with the read timeout for the whole response."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests'
-        """Make the pools of direct connections.
-
-        Args:
-            args: What `requests` gives.
-            kwargs: What `requests` gives.
-        """
+        """Create the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -283,70 +277,47 @@ class TimedAdapter(HTTPAdapter):
         proxy: str,
         **kwargs: Any,  # noqa: ANN401 - requests'
     ) -> PoolManager | ProxyManager:
-        """Make the pools of connections through a proxy.
-
-        Args:
-            proxy: The proxy's URL.
-            kwargs: What `requests` gives.
-
-        Returns:
-            The manager of the pools.
-        """
+        """Create the pools of connections through a proxy."""
         manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
-PATH = "/api/v1/accounts/region"
+REGION_PATH: Final = "/api/v1/accounts/region"
 
 
-def judge(answer: Answer, region: str) -> Outcome:
-    """Tell what the answer to the question for the region means.
-
-    Args:
-        answer: The answer.
-        region: The region that the settings name.
-
-    Returns:
-        ``Delivered`` when everything is in order, else what to do about it.
-    """
-    if answer.status == HTTPStatus.OK:
-        return _compared(answer, region)
-    outcome = classify(answer, 0)
-    if isinstance(outcome, (RetryAfter, Fatal)):
+def classify_region(response: Response, region: str) -> Outcome:
+    """Return what a response to the region check means."""
+    if response.status == HTTPStatus.OK:
+        return _compare_region(response, region)
+    outcome = classify(response, 0)
+    if isinstance(outcome, (Retry, Fatal)):
         return outcome
-    return Fatal(_not_customerio(f"HTTP {answer.status}"))
+    return Fatal(_not_customerio(f"HTTP {response.status}"))
 
 
-def workspace_of(answer: Answer) -> int | None:
-    """Tell which workspace the credentials belong to.
-
-    Args:
-        answer: The answer to the question for the region.
-
-    Returns:
-        The workspace's number, or ``None`` where the answer does not have it.
-    """
-    content = decoded(answer.body)
-    told = content.get("environment_id") if isinstance(content, dict) else None
-    return told if type(told) is int else None
+def environment_id(response: Response) -> int | None:
+    """Return the workspace's id in the response to the region check, if any."""
+    content = decode_body(response.body)
+    value = content.get("environment_id") if isinstance(content, dict) else None
+    return value if type(value) is int else None
 
 
-def _compared(answer: Answer, region: str) -> Outcome:
+def _compare_region(response: Response, region: str) -> Outcome:
     try:
-        content = decoded(answer.body)
+        content = decode_body(response.body)
     except ValueError:
-        return Fatal(_not_customerio("no JSON"))
-    told = content.get("region") if isinstance(content, dict) else None
-    if told == region:
+        return Fatal(_not_customerio("a response that is not JSON"))
+    actual = content.get("region") if isinstance(content, dict) else None
+    if actual == region:
         return Delivered()
-    if isinstance(told, str) and told in URLS:
-        return Fatal(wrong_region(told))
-    return Fatal(_not_customerio("no region"))
+    if isinstance(actual, str) and actual in URLS:
+        return Fatal(wrong_region_error(actual))
+    return Fatal(_not_customerio("a response without a region"))
 
 
-def _not_customerio(what: str) -> DeliveryError:
+def _not_customerio(received: str) -> DeliveryError:
     return DeliveryError(
-        f"The server answered the question for the workspace's region with {what},"
-        " which Customer.io's Track API does not: check `api_url`."
+        f"The server is not Customer.io's Track API (region check got {received}):"
+        " check `api_url`"
     )

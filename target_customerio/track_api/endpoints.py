@@ -1,11 +1,11 @@
-"""Customer.io's regions, and what to say when a workspace lives in another one."""
+"""Customer.io's regions, endpoints and limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -26,43 +26,28 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import Operation
 
 
-URLS = MappingProxyType(
+URLS: Final = MappingProxyType(
     {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 )
 """The Track API of each region (API description, "Server addresses")."""
 
 
-def wrong_region(region: str) -> RegionError:
-    """Say that the workspace lives in another region than the configured one.
-
-    Args:
-        region: Where it lives.
-
-    Returns:
-        The error that ends the run.
-    """
+def wrong_region_error(region: str) -> RegionError:
+    """Return the error for a workspace in another region than the configured one."""
     return RegionError(
-        f"The workspace lives in Customer.io's {region.upper()} region: set"
-        f" `region: {region}`."
+        f"The workspace is in Customer.io's {region.upper()} region: set"
+        f" `region: {region}`"
     )
 
 
-def redirected(status: int, location: str) -> RegionError:
-    """Say what a redirect means, which is never followed.
-
-    Args:
-        status: The status of the answer.
-        location: The URL that it points to.
-
-    Returns:
-        The error that ends the run.
-    """
+def redirect_error(status: int, location: str) -> RegionError:
+    """Return the error for a redirect; redirects are not followed."""
     for region, url in URLS.items():
         if _host(location) == _host(url):
-            return wrong_region(region)
+            return wrong_region_error(region)
     return RegionError(
-        f"The server redirects elsewhere (HTTP {status}), as Customer.io does for a"
-        " workspace of another region: check `region`, and `api_url` if it is set."
+        f"Customer.io redirected the request (HTTP {status}), as it does for a"
+        " workspace in another region: check `region`, and `api_url` if set"
     )
 
 
@@ -73,121 +58,96 @@ def _host(url: str) -> str | None:
         return None
 
 
-class Route(Struct, frozen=True, cache_hash=True):
+class Endpoint(Struct, frozen=True, cache_hash=True):
     """An endpoint of the Track API that takes operations.
 
-    Routes are values: two that are equal are the same endpoint, and their operations
-    may share a request.
+    Operations of equal endpoints may share a request.
 
     Attributes:
-        path: The endpoint's path.
-        prefix: What comes before the first operation of a body.
-        suffix: What comes after the last one.
-        capacity: Most operations in one request; ``None`` leaves it to the limits.
-        names_segment: Whether the path names a segment, which may not exist.
+        path: The path, with the query.
+        prefix: JSON before the first operation of a body.
+        suffix: JSON after the last operation.
+        max_operations: Maximum operations per request; None means no limit of its own.
+        has_segment: Whether the path contains the id of a segment, which may not exist.
     """
 
     path: str
     prefix: bytes = b""
     suffix: bytes = b""
-    capacity: int | None = None
-    names_segment: bool = False
+    max_operations: int | None = None
+    has_segment: bool = False
 
     @property
     def envelope_bytes(self) -> int:
-        """The bytes of a body without its operations."""
+        """Bytes of a body without its operations."""
         return len(self.prefix) + len(self.suffix)
 
     def body(self, operations: Iterable[bytes]) -> bytes:
-        """Put encoded operations into one body.
-
-        Args:
-            operations: The encoded operations, in the order in which they apply.
-
-        Returns:
-            The body of the request.
-        """
+        """Join encoded operations to the body of a request."""
         parts = [*operations]
         parts[0] = self.prefix + parts[0]
         parts[-1] += self.suffix
-        return b",".join(parts)  # half a megabyte, put together only once
+        return b",".join(parts)  # copies up to 500 kB only once
 
 
-BATCH = Route("/api/v2/batch", b'{"batch":[', b"]}")
+BATCH: Final = Endpoint("/api/v2/batch", b'{"batch":[', b"]}")
 """Operations on people and objects, mixed."""
 
-METRICS = Route("/api/v1/metrics", capacity=1)
-"""Delivery reports, one at a time and without an envelope."""
+METRICS: Final = Endpoint("/api/v1/metrics", max_operations=1)
+"""Delivery reports, one per request and without an envelope."""
 
-BATCHED = (PersonOperation, ObjectOperation)
-"""Nearly all operations; what else there is has a route by its kind."""
+BATCHED: Final = (PersonOperation, ObjectOperation)
+"""Types of operations that are always sent to :data:`BATCH`."""
 
-SEGMENT_CAPACITY = 1_000
-"""Most people in one request (``add_to_segment``: ``maxItems``)."""
+SEGMENT_MAX_PEOPLE: Final = 1_000
+"""Maximum people per request (``add_to_segment``: ``maxItems``)."""
 
-SEGMENT_ENDPOINTS: dict[type[SegmentChange], str] = {
+SEGMENT_ACTIONS: Final[dict[type[SegmentChange], str]] = {
     SegmentAdd: "add_customers",
     SegmentRemove: "remove_customers",
 }
 
 
 @lru_cache(maxsize=1024)
-def segment_route(change: type[SegmentChange], segment_id: str, kind: str) -> Route:
-    """Tell where the members of a segment are posted.
-
-    Args:
-        change: Whether they join or leave.
-        segment_id: The segment.
-        kind: The one kind of identifier that a request may hold.
-
-    Returns:
-        The route.
-    """
-    endpoint = SEGMENT_ENDPOINTS[change]
-    return Route(
-        f"/api/v1/segments/{segment_id}/{endpoint}?id_type={kind}",
+def segment_endpoint(
+    change: type[SegmentChange], segment_id: str, id_type: str
+) -> Endpoint:
+    """Return the endpoint for people who join or leave a segment."""
+    return Endpoint(
+        f"/api/v1/segments/{segment_id}/{SEGMENT_ACTIONS[change]}?id_type={id_type}",
         b'{"ids":[',
         b"]}",
-        SEGMENT_CAPACITY,
-        names_segment=True,
+        SEGMENT_MAX_PEOPLE,
+        has_segment=True,
     )
 
 
-def route_of(operation: Operation) -> Route:
-    """Tell where an operation is posted.
-
-    Args:
-        operation: Any operation.
-
-    Returns:
-        Its route: the batch endpoint unless it has one of its own.
-    """
+def endpoint_of(operation: Operation) -> Endpoint:
+    """Return the endpoint that an operation is sent to."""
     if isinstance(operation, DeliveryReport):
         return METRICS
     if isinstance(operation, SegmentChange):
-        (kind,) = operation.identifiers
-        return segment_route(type(operation), operation.segment_id, kind)
+        (id_type,) = operation.identifiers
+        return segment_endpoint(type(operation), operation.segment_id, id_type)
     return BATCH
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds that every request keeps to.
+    """Limits of requests and of the queue.
 
-    Sizes are those of Customer.io's Track API (API description, "v2 API Limits"); the
-    rest are settings of the target, under their own names.
+    Sizes are Customer.io's (API description, "v2 API Limits"); the rest are settings.
 
     Attributes:
-        batch_bytes: Most bytes in the body of one request.
-        operation_bytes: Most bytes of one operation.
-        batch_operations: Most operations in one request (``batch_size_rows``).
-        concurrency: Most requests in flight (``max_concurrent_requests``).
-        requests_per_second: Most requests in any second, over all connections; below
-            one, the longest time without a request is its inverse.
-        request_timeout_seconds: Longest wait for a connection, and for an answer.
-        max_retry_seconds: Longest time for which one request is tried again.
-        linger_seconds: Longest time that an operation waits for others to share a
-            request with.
+        batch_bytes: Maximum bytes in the body of a request.
+        operation_bytes: Maximum bytes of an operation.
+        batch_operations: Maximum operations in a request (``batch_size_rows``).
+        concurrency: Maximum concurrent requests (``max_concurrent_requests``).
+        requests_per_second: Maximum requests in any second, over all connections;
+            below 1, one request per 1/rate seconds.
+        request_timeout_seconds: Timeout of a connection, and of a response.
+        max_retry_seconds: How long a request is retried.
+        linger_seconds: How long an operation waits for others to share a request with.
     """
 
     batch_bytes: int = 500_000
@@ -201,19 +161,18 @@ class Limits:
 
     @property
     def held_bytes(self) -> int:
-        """Most bytes taken in and not yet delivered: two requests a lane."""
+        """Maximum bytes of undelivered operations: two requests per lane."""
         return 2 * self.concurrency * self.batch_bytes
 
     @property
-    def held_origin_bytes(self) -> int:
-        """Most bytes of the records that they come from.
+    def held_record_bytes(self) -> int:
+        """Maximum bytes of the large records behind undelivered operations.
 
-        Those that take much: as a rule a record is as large as its operation, but much
-        of it may not be sent.
+        A record is usually as large as its operation, but parts of it may not be sent.
         """
         return 8 * self.held_bytes
 
     @property
     def held_operations(self) -> int:
-        """Most operations taken in and not yet delivered: two requests a lane."""
+        """Maximum number of undelivered operations: two requests per lane."""
         return 2 * self.concurrency * self.batch_operations

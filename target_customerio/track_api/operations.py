@@ -1,4 +1,4 @@
-"""What all operations have in common, and how people and objects are named."""
+"""Operations of the Track API, as the API description defines them."""
 
 from __future__ import annotations
 
@@ -21,70 +21,57 @@ PersonIdentifiers: TypeAlias = dict[str, str]
 ObjectIdentifiers: TypeAlias = dict[str, str]
 """``object_type_id`` and ``object_id``."""
 
-PERSON_ATTRIBUTES_THAT_IDENTIFY = ("id", "email", "phone", "anonymous_id")
-"""Attributes of a person that Customer.io reads as identifiers too."""
+IDENTIFYING_ATTRIBUTES: Final = ("id", "email", "phone", "anonymous_id")
+"""Attributes of a person that Customer.io also reads as identifiers."""
 
-SHARED_BY_MANY = ("phone",)
-"""Identifiers that several people may bear, so that bearing one ties nobody."""
+UNIQUE_IDENTIFIERS: Final = ("id", "email", "anonymous_id")
+"""Those of :data:`IDENTIFYING_ATTRIBUTES` that only one person can have."""
 
-
-IN_PHONE_NUMBERS: Final = dict.fromkeys(
+PHONE_SEPARATORS: Final = dict.fromkeys(
     map(ord, " .-()\u00a0\u2007\u2009\u2010\u2011\u202f")
 )
-"""What is written between the digits of a phone number, for ``str.translate``."""
+"""Characters between the digits of a phone number, for ``str.translate``."""
 
 
 def person_identity(identifiers: PersonIdentifiers) -> str:
-    """Name a person in one string that is the same for every spelling.
+    """Return a key for a person, such as ``email:ann@example.com``.
 
     E-mail addresses are compared without case (API description,
     ``PUT /api/v1/customers/{identifier}``), phone numbers by their digits.
-
-    Args:
-        identifiers: The one identifier of a person.
-
-    Returns:
-        The kind of identifier and its value, such as ``email:ann@example.com``.
     """
     ((kind, value),) = identifiers.items()
     if kind == "email":
         value = value.lower()
     elif kind == "phone":
-        value = value.translate(IN_PHONE_NUMBERS)
+        value = value.translate(PHONE_SEPARATORS)
     return f"{kind}:{value}"
 
 
 def object_identity(identifiers: ObjectIdentifiers) -> str:
-    """Name an object in one string.
-
-    Args:
-        identifiers: The object's type and id.
-
-    Returns:
-        For instance ``object:1:acme``.
-    """
+    """Return a key for an object, such as ``object:1:acme``."""
     return f"object:{identifiers['object_type_id']}:{identifiers['object_id']}"
 
 
 class Operation(Struct, kw_only=True, gc=False):
-    """One operation of any kind."""
+    """Base class of all operations."""
 
     label: ClassVar[str]
+    """Name in the summary."""
 
     def identities(self) -> tuple[str, ...]:
-        """Return every person and object that the operation names."""
+        """Return the keys of every person and object that the operation names."""
         raise NotImplementedError
 
-    def leader(self) -> str:
-        """Return whose operation it is: the person if one is named, else the object."""
+    def primary_identity(self) -> str:
+        """Return the key of the person, or of the object if no person is named."""
         return self.identities()[0]
 
     def payload(self) -> JSON:
-        """Return what stands in a request for the operation."""
+        """Return what is encoded as JSON in the request."""
         return self
 
-    def ties(self) -> tuple[str, ...]:
-        """Return the identities that the operation makes one and the same person."""
+    def linked_identities(self) -> tuple[str, ...]:
+        """Return the keys that belong to the same person after the operation."""
         return ()
 
 
@@ -104,7 +91,7 @@ class DeviceToken(Struct, kw_only=True):
 
 
 class ObjectRelationship(Struct, kw_only=True):
-    """A relationship as a person sees it (``object_relationships``)."""
+    """A person's relationship with an object (``object_relationships``)."""
 
     identifiers: ObjectIdentifiers
     relationship_attributes: Attributes | UnsetType = UNSET
@@ -117,7 +104,7 @@ class PersonOperation(Operation, kw_only=True):
     identifiers: PersonIdentifiers
 
     def identities(self) -> tuple[str, ...]:
-        """Return the person."""
+        """Return the person's key."""
         return (person_identity(self.identifiers),)
 
 
@@ -131,29 +118,25 @@ class PersonIdentify(PersonOperation, kw_only=True):
     cio_relationships: list[ObjectRelationship] | UnsetType = UNSET
 
     def identities(self) -> tuple[str, ...]:
-        """Return the person under every name given, and the related objects."""
+        """Return a key for each identifier of the person and for each object."""
         related = () if self.cio_relationships is UNSET else self.cio_relationships
         return (
-            *self._names(PERSON_ATTRIBUTES_THAT_IDENTIFY),
+            *self._person_keys(IDENTIFYING_ATTRIBUTES),
             *(object_identity(relationship.identifiers) for relationship in related),
         )
 
-    def ties(self) -> tuple[str, ...]:
-        """Return the names that now belong to the same person."""
-        names = self._names(
-            kind
-            for kind in PERSON_ATTRIBUTES_THAT_IDENTIFY
-            if kind not in SHARED_BY_MANY
-        )
-        return tuple(names) if len(names) > 1 else ()
+    def linked_identities(self) -> tuple[str, ...]:
+        """Return the keys of the unique identifiers if there are several."""
+        keys = self._person_keys(UNIQUE_IDENTIFIERS)
+        return tuple(keys) if len(keys) > 1 else ()
 
-    def _names(self, kinds: Iterable[str]) -> dict[str, None]:
-        names = {person_identity(self.identifiers): None}
+    def _person_keys(self, kinds: Iterable[str]) -> dict[str, None]:
+        keys = {person_identity(self.identifiers): None}
         for kind in kinds:
             value = self.attributes.get(kind)
             if isinstance(value, (str, int)) and value and value is not True:
-                names[person_identity({kind: str(value)})] = None
-        return names
+                keys[person_identity({kind: str(value)})] = None
+        return keys
 
 
 class PersonDelete(PersonOperation, kw_only=True):
@@ -163,8 +146,8 @@ class PersonDelete(PersonOperation, kw_only=True):
     action: Literal["delete"] = "delete"
 
 
-class PersonHappening(PersonOperation, kw_only=True):
-    """What event, page and screen view have in common."""
+class PersonActivity(PersonOperation, kw_only=True):
+    """Base class of events, page views and screen views."""
 
     id: str | UnsetType = UNSET
     name: str
@@ -172,52 +155,25 @@ class PersonHappening(PersonOperation, kw_only=True):
     attributes: Attributes | Raw
 
 
-class PersonEvent(PersonHappening, kw_only=True):
+class PersonEvent(PersonActivity, kw_only=True):
     """A custom event (``person_event``); ``id`` is a ULID."""
 
     label = "person event"
     action: Literal["event"] = "event"
 
 
-class PersonPage(PersonHappening, kw_only=True):
+class PersonPage(PersonActivity, kw_only=True):
     """A page view (``person_page``); ``id`` is a ULID."""
 
     label = "person page"
     action: Literal["page"] = "page"
 
 
-class PersonScreen(PersonHappening, kw_only=True):
+class PersonScreen(PersonActivity, kw_only=True):
     """A screen view (``person_screen``); ``id`` is a ULID."""
 
     label = "person screen"
     action: Literal["screen"] = "screen"
-
-
-class PersonRelationshipsOperation(PersonOperation, kw_only=True):
-    """An operation on a person's relationships."""
-
-    cio_relationships: list[ObjectRelationship]
-
-    def identities(self) -> tuple[str, ...]:
-        """Return the person and the objects."""
-        return (
-            person_identity(self.identifiers),
-            *(object_identity(each.identifiers) for each in self.cio_relationships),
-        )
-
-
-class PersonAddRelationships(PersonRelationshipsOperation, kw_only=True):
-    """Relate a person to objects (``person_add_relationships``)."""
-
-    label = "person add_relationships"
-    action: Literal["add_relationships"] = "add_relationships"
-
-
-class PersonDeleteRelationships(PersonRelationshipsOperation, kw_only=True):
-    """Part a person from objects (``person_delete_relationships``)."""
-
-    label = "person delete_relationships"
-    action: Literal["delete_relationships"] = "delete_relationships"
 
 
 class PersonAddDevice(PersonOperation, kw_only=True):
@@ -246,30 +202,30 @@ class PersonMerge(Operation, kw_only=True):
     secondary: PersonIdentifiers
 
     def identities(self) -> tuple[str, ...]:
-        """Return both people."""
+        """Return the keys of both people."""
         return (person_identity(self.primary), person_identity(self.secondary))
 
-    def ties(self) -> tuple[str, ...]:
-        """Return both people: they are one from now on."""
+    def linked_identities(self) -> tuple[str, ...]:
+        """Return the keys of both people."""
         return self.identities()
 
 
 class PersonSuppress(PersonOperation, kw_only=True):
-    """Delete a person and refuse the identifiers from now on (``person_suppress``)."""
+    """Delete a person and ignore the identifiers afterwards (``person_suppress``)."""
 
     label = "person suppress"
     action: Literal["suppress"] = "suppress"
 
 
 class PersonUnsuppress(PersonOperation, kw_only=True):
-    """Accept a suppressed person's identifiers again (``person_unsuppress``)."""
+    """Stop ignoring a suppressed person's identifiers (``person_unsuppress``)."""
 
     label = "person unsuppress"
     action: Literal["unsuppress"] = "unsuppress"
 
 
-class PersonContentReport(PersonHappening, kw_only=True):
-    """A view of, or a click on, an anonymous in-app message.
+class PersonContentReport(PersonActivity, kw_only=True):
+    """A view of an anonymous in-app message, or a click on it.
 
     Source: "Report content event" of the Customer.io destination's documentation.
     """
@@ -279,7 +235,7 @@ class PersonContentReport(PersonHappening, kw_only=True):
 
 
 class PersonRelationship(Struct, kw_only=True):
-    """A relationship as an object sees it (``v2_cio_relationships``)."""
+    """An object's relationship with a person (``v2_cio_relationships``)."""
 
     identifiers: PersonIdentifiers
     relationship_attributes: Attributes | UnsetType = UNSET
@@ -292,25 +248,25 @@ class ObjectOperation(Operation, kw_only=True):
     identifiers: ObjectIdentifiers
 
     def identities(self) -> tuple[str, ...]:
-        """Return the object."""
+        """Return the object's key."""
         return (object_identity(self.identifiers),)
 
 
 class RelatedObjectOperation(ObjectOperation, kw_only=True):
-    """An operation on one object that may name people too."""
+    """An operation on one object that may also name people."""
 
     cio_relationships: list[PersonRelationship] | UnsetType = UNSET
 
     def identities(self) -> tuple[str, ...]:
-        """Return the object and the people."""
+        """Return the keys of the object and the people."""
         related = () if self.cio_relationships is UNSET else self.cio_relationships
         return (
             object_identity(self.identifiers),
             *(person_identity(each.identifiers) for each in related),
         )
 
-    def leader(self) -> str:
-        """Return the first person that the object is related to, else the object."""
+    def primary_identity(self) -> str:
+        """Return the key of the first person, or of the object without people."""
         identities = self.identities()
         return identities[1] if len(identities) > 1 else identities[0]
 
@@ -324,7 +280,7 @@ class ObjectIdentify(RelatedObjectOperation, kw_only=True):
 
 
 class ObjectIdentifyAnonymous(RelatedObjectOperation, kw_only=True):
-    """Add or update an object, related to a nameless person.
+    """Add or update an object, related to an anonymous person.
 
     Source: ``object_identify_anonymous``.
     """
@@ -342,21 +298,21 @@ class ObjectDelete(ObjectOperation, kw_only=True):
 
 
 class ObjectAddRelationships(RelatedObjectOperation, kw_only=True):
-    """Relate an object to people (``object_add_relationships``)."""
+    """Add relationships of an object (``object_add_relationships``)."""
 
     label = "object add_relationships"
     action: Literal["add_relationships"] = "add_relationships"
 
 
 class ObjectDeleteRelationships(RelatedObjectOperation, kw_only=True):
-    """Part an object from people (``object_delete_relationships``)."""
+    """Remove an object's relationships (``object_delete_relationships``)."""
 
     label = "object delete_relationships"
     action: Literal["delete_relationships"] = "delete_relationships"
 
 
 class DeliveryReport(Operation, kw_only=True):
-    """What became of a message (``POST /api/v1/metrics``)."""
+    """A delivery event of a message (``POST /api/v1/metrics``)."""
 
     label = "delivery report"
     delivery_id: str
@@ -368,12 +324,12 @@ class DeliveryReport(Operation, kw_only=True):
     metadata: Attributes | UnsetType = UNSET
 
     def identities(self) -> tuple[str, ...]:
-        """Return the delivery."""
+        """Return the key of the delivery."""
         return (f"delivery:{self.delivery_id}",)
 
 
 class SegmentChange(Operation, kw_only=True):
-    """One person's membership of a manual segment.
+    """A change of one person's membership of a manual segment.
 
     Source: ``POST /api/v1/segments/{segment_id}/add_customers`` and
     ``remove_customers``, which take many people of one kind of identifier.
@@ -383,11 +339,11 @@ class SegmentChange(Operation, kw_only=True):
     identifiers: PersonIdentifiers
 
     def identities(self) -> tuple[str, ...]:
-        """Return the person."""
+        """Return the person's key."""
         return (person_identity(self.identifiers),)
 
     def payload(self) -> JSON:
-        """Return the identifier alone; its kind and the segment are in the address."""
+        """Return the identifier alone; its type and the segment are in the path."""
         (value,) = self.identifiers.values()
         return value
 
@@ -402,47 +358,3 @@ class SegmentRemove(SegmentChange, kw_only=True):
     """Remove a person from a manual segment."""
 
     label = "segment remove"
-
-
-__all__ = [
-    "JSON",
-    "PERSON_ATTRIBUTES_THAT_IDENTIFY",
-    "SHARED_BY_MANY",
-    "Attributes",
-    "DeliveryReport",
-    "Device",
-    "DeviceToken",
-    "ObjectAddRelationships",
-    "ObjectDelete",
-    "ObjectDeleteRelationships",
-    "ObjectIdentifiers",
-    "ObjectIdentify",
-    "ObjectIdentifyAnonymous",
-    "ObjectOperation",
-    "ObjectRelationship",
-    "Operation",
-    "PersonAddDevice",
-    "PersonAddRelationships",
-    "PersonContentReport",
-    "PersonDelete",
-    "PersonDeleteDevice",
-    "PersonDeleteRelationships",
-    "PersonEvent",
-    "PersonHappening",
-    "PersonIdentifiers",
-    "PersonIdentify",
-    "PersonMerge",
-    "PersonOperation",
-    "PersonPage",
-    "PersonRelationship",
-    "PersonRelationshipsOperation",
-    "PersonScreen",
-    "PersonSuppress",
-    "PersonUnsuppress",
-    "RelatedObjectOperation",
-    "SegmentAdd",
-    "SegmentChange",
-    "SegmentRemove",
-    "object_identity",
-    "person_identity",
-]

@@ -1,4 +1,4 @@
-"""What an answer of Customer.io means for the operations of its request."""
+"""Meaning of Customer.io's responses for the operations of a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from target_customerio.errors import (
     CredentialsError,
@@ -16,46 +16,40 @@ from target_customerio.errors import (
     TargetError,
 )
 from target_customerio.json_codec import decode_leniently
-from target_customerio.track_api.endpoints import redirected
+from target_customerio.track_api.endpoints import redirect_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-REFUSED = frozenset(
+REFUSED: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-"""Statuses that blame the content of the request."""
+"""The content of the request is wrong."""
 
-NO_ENTRY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""Statuses that blame the credentials."""
+BAD_CREDENTIALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""The credentials are wrong."""
 
-CLOSED = frozenset(
+ACCOUNT_CLOSED: Final = frozenset(
     {HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS}
 )
-"""Statuses that blame the account."""
+"""The account may not use the API."""
 
-NOT_THERE = frozenset(
+UNKNOWN_PATH: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
 )
-"""Statuses that blame the address of the request."""
+"""The URL is wrong."""
 
-_LONGEST_TEXT = 200
+_MAX_TEXT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP response.
-
-    Attributes:
-        status: Its status.
-        headers: Its headers, found in any case.
-        body: Its body; of an absurdly long one, the beginning.
-    """
+class Response:
+    """An HTTP response; ``headers`` ignores case, ``body`` may be cut if very long."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,78 +58,59 @@ class Answer:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Customer.io took all operations."""
+    """Customer.io accepted all operations."""
 
 
 @dataclass(frozen=True)
 class PartlyRejected:
-    """Customer.io took all operations but some.
+    """Customer.io accepted all operations except some.
 
     Attributes:
-        errors: What is wrong, by the operation's place in the request.
-        strays: How many errors name no operation of the request.
+        errors: The errors by index of the operation in the request.
+        unassigned: Number of errors that name no operation of the request.
     """
 
     errors: Mapping[int, RejectedRecord]
-    strays: int = 0
+    unassigned: int = 0
 
 
 @dataclass(frozen=True)
-class WholeRequestRefused:
-    """Customer.io took none of the operations, because of one or more of them.
-
-    Attributes:
-        error: What is wrong, as far as Customer.io says.
-    """
+class RequestRefused:
+    """Customer.io refused the whole request because of one or more operations."""
 
     error: RejectedRecord
 
 
 @dataclass(frozen=True)
-class RetryAfter:
+class Retry:
     """The same request may succeed later.
 
     Attributes:
-        seconds: How long to wait at least, if Customer.io says.
-        shared: Whether this concerns every connection.
-        why: What happened, as the predicate of a sentence about the request.
+        seconds: Minimum wait in seconds, if the response says so.
+        shared: Whether all connections have to wait.
+        reason: What happened, to follow "request" in a message.
     """
 
     seconds: float | None
     shared: bool
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Fatal:
-    """Nothing can be delivered.
-
-    Attributes:
-        error: What ends the run.
-    """
+    """Nothing can be delivered; ``error`` ends the run."""
 
     error: TargetError
 
 
 @dataclass(frozen=True)
-class NotThere:
-    """The server knows no such address; what that means depends on the address.
-
-    Attributes:
-        status: The status that says so.
-    """
+class UnknownPath:
+    """The server does not know the path; the sender decides what follows."""
 
     status: int
 
     def rejection(self, size: int) -> PartlyRejected:
-        """Blame the segment in the address, which all operations have in common.
-
-        Args:
-            size: The number of operations in the request.
-
-        Returns:
-            The rejection of every operation.
-        """
+        """Reject all operations: the segment in the path does not exist."""
         error = RejectedRecord(
             "unknown_segment",
             "segmentId",
@@ -144,92 +119,77 @@ class NotThere:
         )
         return PartlyRejected(dict.fromkeys(range(size), error))
 
-    def failure(self) -> RetryAfter:
-        """Blame the server, which has accepted requests before."""
-        return RetryAfter(None, shared=False, why=_answered(self.status))
+    def retry(self) -> Retry:
+        """Retry: the server has accepted requests before."""
+        return Retry(None, shared=False, reason=_failed_with(self.status))
 
-    def end(self) -> Fatal:
-        """Blame the setting."""
-        return Fatal(_not_of_the_api(self.status))
+    def fatal(self) -> Fatal:
+        """End the run: `api_url` is wrong."""
+        return Fatal(
+            DeliveryError(
+                f"HTTP {self.status} is not a response of Customer.io's Track API: "
+                "check `api_url`"
+            )
+        )
 
 
-Outcome: TypeAlias = (
-    Delivered | PartlyRejected | WholeRequestRefused | RetryAfter | Fatal
-)
+Outcome: TypeAlias = Delivered | PartlyRejected | RequestRefused | Retry | Fatal
 
 
-def classify(answer: Answer, size: int) -> Outcome | NotThere:
-    """Tell what an answer means.
-
-    Args:
-        answer: The answer.
-        size: The number of operations in the request.
-
-    Returns:
-        What it means. An answer that makes no sense never raises.
-    """
-    status = answer.status
+def classify(response: Response, size: int) -> Outcome | UnknownPath:
+    """Return what a response means for a request of ``size`` operations."""
+    status = response.status
     if 200 <= status < 300:  # noqa: PLR2004 - the class of statuses
-        return _successful(answer, size)
+        return _classify_success(response, size)
     if status in REFUSED:
-        return WholeRequestRefused(_refusal(answer))
-    if status in NOT_THERE:
-        return NotThere(status)
-    error = _fatal(answer)
-    return Fatal(error) if error else _again(answer, _answered(status))
+        return RequestRefused(_refusal(response))
+    if status in UNKNOWN_PATH:
+        return UnknownPath(status)
+    error = _fatal_error(response)
+    return Fatal(error) if error else _retry(response, _failed_with(status))
 
 
-def decoded(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON that may be none.
-
-    Args:
-        body: The body of an answer.
-
-    Returns:
-        Its value.
-
-    Raises:
-        ValueError: When it is no JSON.
-    """
+def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode the JSON body of a response; raises ``ValueError`` if it is not JSON."""
     # There may be a byte order mark, or half a surrogate pair in a message.
     text = body.decode("utf-8-sig", "replace")
     return decode_leniently(text, not_finite=float, beyond=float)
 
 
-def _again(answer: Answer, why: str) -> RetryAfter:
-    seconds = wanted_seconds(answer.headers)
-    crowded = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-    return RetryAfter(seconds, shared=crowded or seconds is not None, why=why)
+def _retry(response: Response, reason: str) -> Retry:
+    seconds = retry_after(response.headers)
+    rate_limited = response.status == HTTPStatus.TOO_MANY_REQUESTS
+    return Retry(seconds, shared=rate_limited or seconds is not None, reason=reason)
 
 
-def _successful(answer: Answer, size: int) -> Outcome:
-    if not answer.body.strip():
-        if answer.status == HTTPStatus.MULTI_STATUS:
-            return _again(answer, "was answered with HTTP 207 but no errors in it")
+def _classify_success(response: Response, size: int) -> Outcome:
+    if not response.body.strip():
+        if response.status == HTTPStatus.MULTI_STATUS:
+            return _retry(response, "failed with HTTP 207 without errors")
         return Delivered()
     try:
-        content = decoded(answer.body)
+        content = decode_body(response.body)
     except ValueError:
-        # A proxy's page: whether Customer.io ever saw the request is unknown.
-        return _again(answer, f"was answered with HTTP {answer.status} but no JSON")
+        # A proxy's page; Customer.io may not have received the request.
+        return _retry(response, f"failed with HTTP {response.status} without JSON")
     listed = _listed_errors(content)
     if not listed:
         return Delivered()
     errors: dict[int, RejectedRecord] = {}
-    strays = 0
+    unassigned = 0
     for each in listed:
         index = each.get("batch_index") if isinstance(each, dict) else None
         if index is None and size == 1:
-            index = 0  # there is no doubt which operation is meant
+            index = 0  # the only operation
         if type(index) is int and 0 <= index < size:
-            errors.setdefault(index, _rejection(each, answer.status))
+            errors.setdefault(index, _rejection(each, response.status))
         else:
-            strays += 1
-    return PartlyRejected(errors, strays)
+            unassigned += 1
+    return PartlyRejected(errors, unassigned)
 
 
 def _listed_errors(content: object) -> list[object]:
-    """Find the errors where the API description has them: on top, or in ``meta``."""
+    """Return the errors at the top level or in ``meta`` (API description)."""
     if not isinstance(content, dict):
         return []
     errors = content.get("errors")
@@ -241,94 +201,83 @@ def _listed_errors(content: object) -> list[object]:
     return errors if isinstance(errors, list) else [errors]
 
 
-def _refusal(answer: Answer) -> RejectedRecord:
+def _refusal(response: Response) -> RejectedRecord:
     try:
-        listed = _listed_errors(decoded(answer.body))
+        listed = _listed_errors(decode_body(response.body))
     except ValueError:
         listed = []
-    return _rejection(listed[0] if listed else None, answer.status)
+    return _rejection(listed[0] if listed else None, response.status)
 
 
 def _rejection(error: object, status: int) -> RejectedRecord:
     if isinstance(error, str):
         error = {"message": error}
-    told = error if isinstance(error, dict) else {}
+    details = error if isinstance(error, dict) else {}
     too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return RejectedRecord(
-        _line(told.get("reason")) or ("too_large" if too_large else "refused"),
-        _line(told.get("field")),
-        _line(told.get("message"))
-        or f"Customer.io refused the operation with HTTP {status}.",
+        _one_line(details.get("reason")) or ("too_large" if too_large else "refused"),
+        _one_line(details.get("field")),
+        _one_line(details.get("message"))
+        or f"Customer.io refused the operation (HTTP {status})",
     )
 
 
-def _line(text: object) -> str:
-    """Flatten a text of Customer.io's to one short line."""
+def _one_line(text: object) -> str:
+    """Return text of a response as one short line; empty if it is not text."""
     if not isinstance(text, str):
         return ""
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    line = " ".join(shown.split())
-    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+    printable = "".join(each if each.isprintable() else " " for each in text)
+    line = " ".join(printable.split())
+    if len(line) > _MAX_TEXT_LENGTH:
+        line = line[: _MAX_TEXT_LENGTH - 1] + "…"
+    return line
 
 
-def _answered(status: int) -> str:
-    return f"was answered with HTTP {status}"
+def _failed_with(status: int) -> str:
+    return f"failed with HTTP {status}"
 
 
-def _fatal(answer: Answer) -> TargetError | None:
-    """Return what ends the run, or None if the request may succeed later."""
-    status = answer.status
-    if status in NO_ENTRY:
+def _fatal_error(response: Response) -> TargetError | None:
+    """Return the error that ends the run; None if the request can be retried."""
+    status = response.status
+    if status in BAD_CREDENTIALS:
         return CredentialsError(
-            f"Customer.io refuses the credentials (HTTP {status}): check `site_id` and"
-            " `api_key`, which have to be Track API credentials of the workspace, and"
-            " `region`."
+            f"Customer.io refused the credentials (HTTP {status}): check `site_id` and"
+            " `api_key` (Track API credentials of the workspace) and `region`"
         )
     if 300 <= status < 400:  # noqa: PLR2004 - the class of statuses
-        return redirected(status, answer.headers.get("Location", ""))
-    if status in CLOSED:
+        return redirect_error(status, response.headers.get("Location", ""))
+    if status in ACCOUNT_CLOSED:
         return DeliveryError(
-            f"Customer.io refuses all requests of this account (HTTP {status}): check"
-            " the account's plan and state"
+            f"Customer.io refused all requests of this account (HTTP {status}): check"
+            " the account's plan and status"
         )
     return None
 
 
-def _not_of_the_api(status: int) -> DeliveryError:
-    return DeliveryError(
-        f"The server answered with HTTP {status}, which Customer.io's Track API does"
-        " not: check `api_url`."
-    )
+MAX_RETRY_AFTER: Final = 366 * 86_400.0
+"""A year in seconds; longer than any `max_retry_seconds`, and nothing overflows."""
+
+_SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
 
-LONGEST = 366 * 86_400.0
-"""A year: as good as for ever, and nothing overflows."""
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait by ``Retry-After``, at least 0; None without one.
 
-_SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
-
-
-def wanted_seconds(headers: Mapping[str, str]) -> float | None:
-    """Read how long a server wants its clients to wait.
-
-    A date is compared to the server's own clock where the answer tells it.
-
-    Args:
-        headers: The headers of an answer.
-
-    Returns:
-        Seconds, no less than 0, or ``None`` when the server does not say.
+    A date is compared with the response's ``Date``, so a wrong local clock does no harm
+    (urllib3's parser uses the local clock, and refuses fractions of a second).
     """
     value = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), LONGEST)
-    then = _date(value)
+        return min(float(value), MAX_RETRY_AFTER)
+    then = _http_date(value)
     if then is None:
         return None
-    now = _date(headers.get("Date", "")) or datetime.now(timezone.utc)
-    return min(max((then - now).total_seconds(), 0.0), LONGEST)
+    now = _http_date(headers.get("Date", "")) or datetime.now(timezone.utc)
+    return min(max((then - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
 
 
-def _date(value: str) -> datetime | None:
+def _http_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):

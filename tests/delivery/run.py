@@ -13,7 +13,7 @@ from target_customerio.delivery import (
     QueuedOperation,
     Sender,
     build_session,
-    enqueueable,
+    encode_operation,
 )
 from target_customerio.track_api.operations import (
     DeliveryReport,
@@ -24,7 +24,7 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import requests
 
@@ -49,7 +49,7 @@ def member(person: str, segment: int, *, leaves: bool = False) -> Operation:
     return change(segment_id=str(segment), identifiers={"id": person})
 
 
-class Accounts:
+class FakeRecorder:
     """A listener that remembers; origins are the names of operations."""
 
     def __init__(self) -> None:
@@ -64,11 +64,11 @@ class Accounts:
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
         with self.alone():
             time.sleep(self.takes_seconds)
-            self.delivered_names += [each.origin for each in operations]
+            self.delivered_names += [each.record for each in operations]
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         with self.alone():
-            self.rejections[operation.origin] = error
+            self.rejections[operation.record] = error
             if self.raise_on_rejected:
                 raise self.raise_on_rejected
 
@@ -87,7 +87,11 @@ class Run:
     """Everything that delivers, put together as the target does."""
 
     def __init__(
-        self, url: str, session: requests.Session | None = None, **limits: Any
+        self,
+        url: str,
+        session: requests.Session | None = None,
+        on_failure: Callable[[], None] | None = None,
+        **limits: Any,
     ) -> None:
         defaults = {
             "requests_per_second": 10_000,
@@ -100,15 +104,22 @@ class Run:
         self.sender = Sender(
             Client(session, url, self.limits.request_timeout_seconds), self.limits
         )
-        self.accounts = Accounts()
-        self.delivery = Delivery(self.sender, self.limits, self.accounts)
+        self.recorder = FakeRecorder()
+        self.delivery = Delivery(self.sender, self.limits, self.recorder, on_failure)
+
+    @property
+    def holds_a_lock(self) -> bool:
+        """Whether a lock of the delivery is held now."""
+        delivery = self.delivery
+        locks = (delivery._lock, delivery._recording_lock)  # noqa: SLF001
+        return any(each.locked() for each in locks)
 
     def put(self, *operations: Operation) -> None:
         for each in operations:
             origin = getattr(each, "name", None) or getattr(each, "delivery_id", None)
             if isinstance(each, (SegmentAdd, SegmentRemove)):
                 origin = (each.segment_id, each.identifiers["id"])
-            self.delivery.put(enqueueable(each, "stream", origin))
+            self.delivery.put(encode_operation(each, "stream", origin))
 
     def deliver(self, *operations: Operation) -> None:
         """Put, and wait until all is done."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -37,8 +38,8 @@ EVENTS = [event(name) for name in "abc"]
 def assert_delivered_at_the_second_try(customerio: Customerio, run: Run) -> None:
     run.deliver(*EVENTS)
     assert [request.names for request in customerio.requests] == [["a", "b", "c"]] * 2
-    assert run.accounts.delivered_names == ["a", "b", "c"]
-    assert run.accounts.states == [{"after": 3}]
+    assert run.recorder.delivered_names == ["a", "b", "c"]
+    assert run.recorder.states == [{"after": 3}]
     assert run.delivery.statistics.retries == 1
 
 
@@ -65,7 +66,7 @@ def test_a_connection_that_is_reset_at_once_is_tried_again(
     customerio.resets_on_connect = 2
     run.deliver(*EVENTS)
     assert customerio.names == ["a", "b", "c"]
-    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert run.recorder.delivered_names == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("status", [200, 207])
@@ -110,7 +111,7 @@ def test_a_refused_connection_is_tried_again_until_patience_ends(
         run = start_run(url=f"http://127.0.0.1:{port}", max_retry_seconds=0.5)
         with pytest.raises(DeliveryError, match="Connection refused"):
             run.deliver(*EVENTS)
-    assert run.accounts.states == []
+    assert run.recorder.states == []
     assert run.delivery.statistics.retries >= 2
 
 
@@ -131,7 +132,7 @@ def test_a_success_that_is_empty_or_json_is_believed(
     customerio.reply_next(Reply(200, body))
     run.deliver(*EVENTS)
     assert len(customerio.requests) == 1
-    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert run.recorder.delivered_names == ["a", "b", "c"]
 
 
 # Retry-After
@@ -239,7 +240,7 @@ def test_a_last_try_that_succeeds_lets_everybody_go_on(
     started = time.monotonic()
     run.deliver(*(event(f"{number}") for number in range(6)))
     assert time.monotonic() - started < 3
-    assert len(run.accounts.delivered_names) == 6
+    assert len(run.recorder.delivered_names) == 6
 
 
 def test_tries_end_after_max_retry_seconds(
@@ -253,10 +254,10 @@ def test_tries_end_after_max_retry_seconds(
     assert 0.6 <= time.monotonic() - started < 2
     assert "3 operations" in str(caught.value)
     assert "HTTP 503" in str(caught.value)
-    assert "No STATE" in str(caught.value)
+    assert "no STATE" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert run.accounts.states == []
-    assert run.accounts.delivered_names == []
+    assert run.recorder.states == []
+    assert run.recorder.delivered_names == []
 
 
 def test_no_patience_means_one_try(customerio: Customerio, start_run: StartRun) -> None:
@@ -294,9 +295,9 @@ def test_operations_that_the_answer_lists_are_rejected_and_nothing_is_sent_again
     )
     run.deliver(*EVENTS)
     assert len(customerio.requests) == 1
-    assert run.accounts.delivered_names == ["a", "c"]
-    assert run.accounts.states == [{"after": 3}]
-    (error,) = run.accounts.rejections.values()
+    assert run.recorder.delivered_names == ["a", "c"]
+    assert run.recorder.states == [{"after": 3}]
+    (error,) = run.recorder.rejections.values()
     assert (error.reason, error.field) == ("invalid", "name")
     assert error.message.startswith("too long xxx")
     assert len(error.message) == 200
@@ -308,7 +309,7 @@ def test_an_index_that_names_no_operation_harms_nothing(
 ) -> None:
     customerio.reply_next(Reply(207, errors({"batch_index": index}, "what", None)))
     run.deliver(*EVENTS)
-    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert run.recorder.delivered_names == ["a", "b", "c"]
     assert "3 errors that name no operation" in caplog.text
 
 
@@ -318,7 +319,7 @@ def test_errors_of_another_shape_harm_nothing(
 ) -> None:
     customerio.reply_next(Reply(207, body))
     run.deliver(*EVENTS)
-    assert run.accounts.delivered_names == ["a", "b", "c"]
+    assert run.recorder.delivered_names == ["a", "b", "c"]
 
 
 def refusing(status: int, bad: set[str], body: bytes = b"") -> Any:
@@ -338,9 +339,9 @@ def test_a_refused_batch_is_halved_until_those_at_fault_stand_alone(
     names = [str(number) for number in range(10)]
     run.deliver(*(event(name) for name in names))
     good = [name for name in names if name not in bad]
-    assert run.accounts.rejections.keys() == bad
-    assert {each.reason for each in run.accounts.rejections.values()} == {"malformed"}
-    assert run.accounts.delivered_names == good
+    assert run.recorder.rejections.keys() == bad
+    assert {each.reason for each in run.recorder.rejections.values()} == {"malformed"}
+    assert run.recorder.delivered_names == good
     applied = [
         name
         for request in customerio.requests
@@ -348,7 +349,7 @@ def test_a_refused_batch_is_halved_until_those_at_fault_stand_alone(
         for name in request.names
     ]
     assert applied == good
-    assert run.accounts.states == [{"after": 10}]
+    assert run.recorder.states == [{"after": 10}]
 
 
 @pytest.mark.parametrize(
@@ -371,10 +372,10 @@ def test_a_refusal_is_told_as_far_as_it_is_understood(
 ) -> None:
     customerio.script = refusing(status, {"b"}, body)
     run.deliver(*EVENTS)
-    error = run.accounts.rejections["b"]
+    error = run.recorder.rejections["b"]
     assert error.reason == reason
     assert message in error.message
-    assert run.accounts.delivered_names == ["a", "c"]
+    assert run.recorder.delivered_names == ["a", "c"]
 
 
 def test_a_half_that_fails_for_a_while_is_still_sent_before_the_other(
@@ -392,7 +393,7 @@ def test_a_half_that_fails_for_a_while_is_still_sent_before_the_other(
 
     customerio.script = script
     run.deliver(*(event(name) for name in "abcd"))
-    assert run.accounts.delivered_names == ["a", "c", "d"]
+    assert run.recorder.delivered_names == ["a", "c", "d"]
 
 
 def test_a_delivery_report_goes_out_alone_and_can_be_refused(
@@ -404,8 +405,8 @@ def test_a_delivery_report_goes_out_alone_and_can_be_refused(
     assert [json.loads(each.body) for each in reports] == [
         {"delivery_id": name, "metric": "opened"} for name in ("one", "two", "three")
     ]
-    assert sorted(run.accounts.delivered_names) == ["a", "one", "three"]
-    assert list(run.accounts.rejections) == ["two"]
+    assert sorted(run.recorder.delivered_names) == ["a", "one", "three"]
+    assert list(run.recorder.rejections) == ["two"]
 
 
 @pytest.mark.parametrize(
@@ -415,16 +416,16 @@ def test_what_the_listener_raises_ends_the_run_without_state(
     customerio: Customerio, run: Run, error: Exception
 ) -> None:
     customerio.script = refusing(400, {"b"})
-    run.accounts.raise_on_rejected = error
+    run.recorder.raise_on_rejected = error
     with pytest.raises(type(error)):
         run.deliver(*EVENTS)
-    assert run.accounts.states == []
+    assert run.recorder.states == []
     with pytest.raises(type(error)):
         run.put(event("later"))
 
 
 def test_a_state_that_cannot_be_written_ends_the_run(run: Run) -> None:
-    run.accounts.raise_on_state = BrokenPipeError()
+    run.recorder.raise_on_state = BrokenPipeError()
     with pytest.raises(BrokenPipeError):
         run.deliver(*EVENTS)
 
@@ -441,7 +442,7 @@ def test_refused_credentials_end_the_run_at_once(
     with pytest.raises(CredentialsError, match=r"`site_id` and `api_key`"):
         run.deliver(*EVENTS)
     assert len(customerio.requests) == 2
-    assert run.accounts.states == [{"after": 1}]
+    assert run.recorder.states == [{"after": 1}]
 
 
 def test_a_redirect_is_not_followed_and_names_the_region(
@@ -474,7 +475,7 @@ def test_a_closed_account_ends_the_run_at_once(
     with pytest.raises(DeliveryError, match=f"HTTP {status}.*account"):
         run.deliver(*EVENTS)
     assert len(customerio.requests) == 2
-    assert run.accounts.states == [{"after": 1}]
+    assert run.recorder.states == [{"after": 1}]
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
@@ -486,7 +487,7 @@ def test_an_answer_that_is_not_of_the_api_names_api_url(
     with pytest.raises(DeliveryError, match="check `api_url`"):
         run.deliver(operation, *EVENTS)
     assert len(customerio.requests) == 1
-    assert run.accounts.states == []
+    assert run.recorder.states == []
 
 
 @pytest.mark.parametrize("answer", [Reply(400), Reply(207, errors({"batch_index": 0}))])
@@ -511,7 +512,7 @@ def test_an_address_that_was_there_before_is_tried_again(
     run.deliver(event("before"))
     customerio.reply_next(Reply(status), Reply(status))
     run.deliver(operation)
-    assert run.accounts.delivered_names == ["before", "a"]
+    assert run.recorder.delivered_names == ["before", "a"]
     assert run.delivery.statistics.retries == 2
 
 
@@ -523,7 +524,7 @@ def test_an_address_that_does_not_come_back_ends_the_run_when_patience_ends(
     customerio.script = lambda _: Reply(404)
     with pytest.raises(DeliveryError, match="HTTP 404"):
         run.deliver(*EVENTS)
-    assert run.accounts.states == [{"after": 1}]
+    assert run.recorder.states == [{"after": 1}]
 
 
 def segment_of(request: Request) -> str:
@@ -544,15 +545,15 @@ def test_changes_of_a_segment_that_does_not_exist_are_rejected_and_nothing_else_
         *(member(person, 8, leaves=leaves) for person in "abc"),
         event("b"),
     )
-    assert run.accounts.rejections.keys() == {("7", person) for person in "abc"}
-    reasons = {(each.reason, each.field) for each in run.accounts.rejections.values()}
+    assert run.recorder.rejections.keys() == {("7", person) for person in "abc"}
+    reasons = {(each.reason, each.field) for each in run.recorder.rejections.values()}
     assert reasons == {("unknown_segment", "segmentId")}
     assert {"a", "b", *(("8", person) for person in "abc")} == {
-        *run.accounts.delivered_names
+        *run.recorder.delivered_names
     }
     tried = [request for request in customerio.requests if segment_of(request) == "7"]
     assert len(tried) == 1  # there is nothing to find out by halves
-    assert run.accounts.states == [{"after": 8}]
+    assert run.recorder.states == [{"after": 8}]
 
 
 def test_one_segment_that_does_not_exist_among_many_harms_none_of_them(
@@ -566,8 +567,8 @@ def test_one_segment_that_does_not_exist_among_many_harms_none_of_them(
     run.deliver(*changes)
     rejected = {("3", f"{n}") for n in range(200) if n % 20 == 3}
     rejected |= {("11", f"{n}") for n in range(200) if n % 20 == 11}
-    assert run.accounts.rejections.keys() == rejected
-    assert len(run.accounts.delivered_names) == 200 - len(rejected)
+    assert run.recorder.rejections.keys() == rejected
+    assert len(run.recorder.delivered_names) == 200 - len(rejected)
 
 
 def test_a_run_with_nothing_but_an_unknown_segment_delivers_and_rejects_it(
@@ -576,8 +577,8 @@ def test_a_run_with_nothing_but_an_unknown_segment_delivers_and_rejects_it(
     """The address has shown to be right when the region was asked for."""
     customerio.script = lambda _: Reply(404)
     run.deliver(member("a", 7))
-    assert list(run.accounts.rejections) == [("7", "a")]
-    assert run.accounts.states == [{"after": 1}]
+    assert list(run.recorder.rejections) == [("7", "a")]
+    assert run.recorder.states == [{"after": 1}]
 
 
 def test_members_that_were_rejected_do_not_show_that_api_url_is_right(
@@ -597,9 +598,9 @@ def test_members_that_are_refused_are_halved_until_they_stand_alone(
         status if "c" in json.loads(request.body)["ids"] else 200
     )
     run.deliver(*(member(person, 7) for person in "abcd"))
-    assert list(run.accounts.rejections) == [("7", "c")]
-    assert run.accounts.rejections["7", "c"].reason in {"refused", "too_large"}
-    assert run.accounts.delivered_names == [("7", "a"), ("7", "b"), ("7", "d")]
+    assert list(run.recorder.rejections) == [("7", "c")]
+    assert run.recorder.rejections["7", "c"].reason in {"refused", "too_large"}
+    assert run.recorder.delivered_names == [("7", "a"), ("7", "b"), ("7", "d")]
 
 
 def test_a_segment_that_cannot_be_reached_for_a_while_is_tried_again(
@@ -607,13 +608,42 @@ def test_a_segment_that_cannot_be_reached_for_a_while_is_tried_again(
 ) -> None:
     customerio.reply_next(Reply(503), Reply(409), Reply(fault="reset"))
     run.deliver(member("a", 7))
-    assert run.accounts.delivered_names == [("7", "a")]
+    assert run.recorder.delivered_names == [("7", "a")]
 
 
 def test_a_url_that_is_none_names_api_url(start_run: StartRun) -> None:
     run = start_run(url="http://")
     with pytest.raises(DeliveryError, match="check `api_url`"):
         run.deliver(*EVENTS)
+
+
+def test_a_failure_is_reported_once_with_no_lock_held(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = lambda _: Reply(401, delay=0.1)
+    locked: list[bool] = []
+    run = start_run(
+        concurrency=1,
+        batch_operations=1,
+        on_failure=lambda: locked.append(run.holds_a_lock),
+    )
+    with pytest.raises(CredentialsError):
+        run.deliver(*EVENTS)
+    run.delivery.close(5)
+    assert locked == [False]
+
+
+def test_a_recorder_that_fails_in_a_lane_reports_the_failure(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = refusing(400, {"b"})
+    failed = threading.Event()
+    run = start_run(concurrency=1, on_failure=failed.set)
+    run.recorder.raise_on_rejected = RejectedFileError("disk full")
+    run.put(event("b"))
+    assert failed.wait(5)
+    with pytest.raises(RejectedFileError):
+        run.delivery.drain()
 
 
 def test_requests_under_way_are_accounted_for_when_the_run_fails(
@@ -628,7 +658,7 @@ def test_requests_under_way_are_accounted_for_when_the_run_fails(
     with pytest.raises(CredentialsError):
         run.deliver(event("good"), event("bad"), event("late"), event("later"))
     run.delivery.close(5)
-    assert run.accounts.delivered_names == ["good"]
+    assert run.recorder.delivered_names == ["good"]
     assert sorted(customerio.names) == ["bad", "good"]
 
 
@@ -646,7 +676,7 @@ def test_nothing_is_tried_again_once_the_run_has_failed(
     sent = len(customerio.requests)
     time.sleep(0.2)
     assert len(customerio.requests) == sent
-    assert run.accounts.states == []
+    assert run.recorder.states == []
 
 
 def test_no_log_line_holds_a_credential_or_a_record(

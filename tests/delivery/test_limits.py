@@ -68,7 +68,7 @@ def test_a_request_that_arrives_late_takes_the_place_of_a_later_second() -> None
     times: list[float] = []
 
     def send(slow: float) -> None:
-        with throttle.place():
+        with throttle.slot():
             time.sleep(slow)
             times.append(time.monotonic())
 
@@ -84,7 +84,7 @@ def test_a_pause_that_others_asked_for_ends_with_ones_own_patience() -> None:
     throttle = Throttle(100)
     throttle.pause(30)
     started = time.monotonic()
-    with throttle.place(deadline=started + 0.2):
+    with throttle.slot(deadline=started + 0.2):
         assert 0.2 <= time.monotonic() - started < 2
 
 
@@ -138,10 +138,10 @@ def test_reading_waits_when_customerio_is_slow(
     reader = threading.Thread(target=put)
     reader.start()
     time.sleep(0.7)
-    lanes = run.delivery._lanes  # noqa: SLF001 - what it holds is the question
+    queue = run.delivery._queue  # noqa: SLF001 - its size is tested
     assert reader.is_alive(), "put has not waited"
-    assert 0.5 * run.limits.held_bytes < lanes.held_bytes <= run.limits.held_bytes
-    assert lanes.held_operations <= run.limits.held_operations
+    assert 0.5 * run.limits.held_bytes < queue.held_bytes <= run.limits.held_bytes
+    assert queue.held_operations <= run.limits.held_operations
     stalled.set()
     reader.join()
     run.delivery.drain()
@@ -154,7 +154,7 @@ def test_a_put_that_waits_for_room_is_woken_by_the_end_of_the_run(
     customerio.script = lambda _: Reply(401, delay=0.3)
     run = start_run(concurrency=1, batch_operations=1, request_timeout_seconds=5)
     started = time.monotonic()
-    with pytest.raises(Exception, match="refuses the credentials"):
+    with pytest.raises(Exception, match="refused the credentials"):
         run.put(*(event(f"{number}") for number in range(10)))
     assert time.monotonic() - started < 2
 
@@ -170,7 +170,7 @@ def test_a_trickle_of_records_is_sent_after_a_little_while(
     customerio.wait_for(1)
     time.sleep(0.2)
     assert [each.names for each in customerio.requests] == [["a", "b"]]
-    assert run.accounts.states == [{"at": "b"}], "without drain"
+    assert run.recorder.states == [{"at": "b"}], "without drain"
 
 
 def test_drain_does_not_wait_for_company(
@@ -188,7 +188,7 @@ def test_a_state_without_operations_before_it_is_written_at_once(
 ) -> None:
     run = start_run()
     run.delivery.checkpoint({"at": "start"})
-    assert run.accounts.states == [{"at": "start"}]
+    assert run.recorder.states == [{"at": "start"}]
     run.delivery.drain()
 
 
@@ -201,7 +201,7 @@ def test_states_are_written_in_order_while_records_keep_coming(
         run.put(event(f"{number}"))
         run.delivery.checkpoint({"at": number})
     run.delivery.drain()
-    ats = [state["at"] for state in run.accounts.states]
+    ats = [state["at"] for state in run.recorder.states]
     assert ats == sorted(set(ats))
     assert ats[-1] == 299
     assert len(ats) > 5
@@ -209,12 +209,12 @@ def test_states_are_written_in_order_while_records_keep_coming(
 
 def test_the_listener_is_told_one_thing_at_a_time(start_run: StartRun) -> None:
     run = start_run(concurrency=4, batch_operations=1)
-    run.accounts.takes_seconds = 0.005
+    run.recorder.takes_seconds = 0.005
     for number in range(40):
         run.put(event(f"{number}"))
         run.delivery.checkpoint({"at": number})
     run.delivery.drain()
-    assert len(run.accounts.delivered_names) == 40
+    assert len(run.recorder.delivered_names) == 40
 
 
 def test_close_sends_nothing_more_and_wakes_everybody(
@@ -229,7 +229,7 @@ def test_close_sends_nothing_more_and_wakes_everybody(
     sent = len(customerio.requests)
     time.sleep(0.3)
     assert len(customerio.requests) == sent
-    assert run.accounts.states == []
+    assert run.recorder.states == []
     with pytest.raises(Stopped):
         run.put(event("b"))
 

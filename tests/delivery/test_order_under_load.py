@@ -168,9 +168,9 @@ def test_every_person_and_object_sees_its_operations_in_order(
         run.delivery.drain()
         run.close()
     assert workspace.problems == []
-    assert sorted(run.accounts.delivered_names) == sorted(set(range(len(drawn))) - bad)
-    assert set(run.accounts.rejections) == bad
-    assert run.accounts.states[-1] == {"after": "all"}
+    assert sorted(run.recorder.delivered_names) == sorted(set(range(len(drawn))) - bad)
+    assert set(run.recorder.rejections) == bad
+    assert run.recorder.states[-1] == {"after": "all"}
     assert_in_order(drawn, list(dict.fromkeys(workspace.applied)))
     again = list(dict.fromkeys(reversed(workspace.applied)))
     assert_in_order(drawn, again[::-1])

@@ -79,7 +79,7 @@ def convert(
             assert not isinstance(shorter, Skipped)
             assert as_json(shorter) == sent
             assert shorter.identities() == operation.identities()
-            assert shorter.ties() == operation.ties()
+            assert shorter.linked_identities() == operation.linked_identities()
         return sent
 
     return converted

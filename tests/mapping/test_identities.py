@@ -23,7 +23,7 @@ def test_an_identify_by_id_and_email_names_both_and_ties_them(converter: Make) -
     record = {"userId": "1", "traits": {"email": "Ann@Example.com"}}
     operation = converter("identify").convert(record)
     assert set(operation.identities()) == {ONE, EMAIL}
-    assert set(operation.ties()) == {ONE, EMAIL}
+    assert set(operation.linked_identities()) == {ONE, EMAIL}
 
 
 def test_an_identify_by_one_name_ties_nobody(converter: Make) -> None:
@@ -36,17 +36,17 @@ def test_an_identify_by_one_name_ties_nobody(converter: Make) -> None:
     ):
         operation = ours.convert(record)
         assert set(operation.identities()) == {name}
-        assert not operation.ties()
+        assert not operation.linked_identities()
 
 
 def test_a_phone_number_names_but_ties_nobody(converter: Make) -> None:
     traits = {"phone": "+14155552671"}
     operation = converter("identify").convert({"userId": "1", "traits": traits})
     assert set(operation.identities()) == {ONE, PHONE}
-    assert not operation.ties()
+    assert not operation.linked_identities()
     operation = converter("identify").convert({"traits": traits})
     assert set(operation.identities()) == {PHONE}
-    assert not operation.ties()
+    assert not operation.linked_identities()
 
 
 @pytest.mark.parametrize("phone", ["+1 (415) 555-2671", "+1.415.555.2671"])
@@ -62,7 +62,7 @@ def test_a_phone_number_is_the_same_however_it_is_written(
 def test_an_address_is_the_same_with_white_space_around_it(converter: Make) -> None:
     record = {"userId": "1", "email": " Ann@example.com\u00a0"}
     operation = converter("identify").convert(record)
-    assert set(operation.ties()) == {ONE, EMAIL}
+    assert set(operation.linked_identities()) == {ONE, EMAIL}
 
 
 def test_joined_anonymous_events_name_the_person_and_tie_the_anonymous_id(
@@ -72,7 +72,7 @@ def test_joined_anonymous_events_name_the_person_and_tie_the_anonymous_id(
     operation = converter("alias").convert(record)
     visitor = person_identity({"anonymous_id": "v1"})
     assert set(operation.identities()) == {ONE, visitor}
-    assert set(operation.ties()) == {ONE, visitor}
+    assert set(operation.linked_identities()) == {ONE, visitor}
 
 
 def test_an_update_by_cio_id_ties_the_new_id_and_email(converter: Make) -> None:
@@ -80,7 +80,7 @@ def test_an_update_by_cio_id_ties_the_new_id_and_email(converter: Make) -> None:
     operation = converter("identify").convert({"userId": "cio_9", "traits": traits})
     all_names = {person_identity({"cio_id": "9"}), ONE, EMAIL}
     assert set(operation.identities()) == all_names
-    assert set(operation.ties()) == all_names
+    assert set(operation.linked_identities()) == all_names
 
 
 @pytest.mark.parametrize("number", [1, "1"])
@@ -95,7 +95,7 @@ def test_an_identify_related_to_an_object_names_it(converter: Make) -> None:
     record = {"userId": "1", "traits": {"objectId": "acme"}}
     operation = converter("identify").convert(record)
     assert set(operation.identities()) == {ONE, ACME}
-    assert not operation.ties()
+    assert not operation.linked_identities()
 
 
 @pytest.mark.parametrize("action", ["identify", "add_relationships"])
@@ -103,7 +103,7 @@ def test_a_group_names_the_object_and_the_person(converter: Make, action: str) -
     record = {"groupId": "acme", "userId": "ANN@example.com", "action": action}
     operation = converter("group").convert({**record, "traits": {}})
     assert set(operation.identities()) == {ACME, EMAIL}
-    assert not operation.ties()
+    assert not operation.linked_identities()
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_an_event_names_its_person_alone(
     record = {"userId": "1", "email": "ann@example.com", **record}
     operation = converter(call).convert(record)
     assert set(operation.identities()) == {ONE}
-    assert not operation.ties()
+    assert not operation.linked_identities()
 
 
 def test_a_delivery_report_names_no_person(converter: Make) -> None:
     record = {"event": "Report Delivery Event", "delivery_id": "d", "metric": "opened"}
     operation = converter("track").convert({**record, "userId": "1"})
     assert ONE not in operation.identities()
-    assert not operation.ties()
+    assert not operation.linked_identities()

@@ -43,24 +43,14 @@ EXAMPLES: list[tuple[op.Operation, dict[str, Any]]] = [
         for action, (kind, name, attributes) in HAPPENINGS.items()
     ],
     (
-        op.PersonAddRelationships(identifiers=JANE, cio_relationships=[RELATED]),
+        op.PersonIdentify(identifiers=JANE, attributes={}, cio_relationships=[RELATED]),
         {
             **PERSON,
-            "action": "add_relationships",
+            "action": "identify",
+            "attributes": {},
             "cio_relationships": [
                 {"identifiers": ACME, "relationship_attributes": ROLE}
             ],
-        },
-    ),
-    (
-        op.PersonDeleteRelationships(
-            identifiers=JANE,
-            cio_relationships=[op.ObjectRelationship(identifiers=ACME)],
-        ),
-        {
-            **PERSON,
-            "action": "delete_relationships",
-            "cio_relationships": [{"identifiers": ACME}],
         },
     ),
     (
@@ -171,7 +161,7 @@ def test_an_operation_is_written_as_the_description_s_example(
 
 def test_every_kind_of_operation_has_a_label_of_its_own() -> None:
     labels = {type(operation): operation.label for operation, _ in EXAMPLES}
-    assert len(set(labels.values())) == len(labels) == 12 + 5 + 2
+    assert len(set(labels.values())) == len(labels) == 10 + 5 + 2
 
 
 @pytest.mark.parametrize(
@@ -207,7 +197,7 @@ def test_a_relationship_names_both_sides_and_ties_nobody(
         op.person_identity(JANE),
         op.person_identity({"anonymous_id": "anon-abc-123"}),
     }
-    assert not operation.ties()
+    assert not operation.linked_identities()
 
 
 def test_a_merge_names_and_ties_both_people() -> None:
@@ -215,7 +205,7 @@ def test_a_merge_names_and_ties_both_people() -> None:
     merge = op.PersonMerge(primary=primary, secondary=secondary)
     both = {op.person_identity(primary), op.person_identity(secondary)}
     assert set(merge.identities()) == both
-    assert set(merge.ties()) == both
+    assert set(merge.linked_identities()) == both
 
 
 def test_an_email_names_the_same_person_in_any_case() -> None:

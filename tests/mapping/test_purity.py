@@ -266,7 +266,7 @@ def outcome_of(
     if isinstance(outcome, Skipped):
         return f"skipped: {outcome.reason}"
     assert outcome.identities()
-    assert isinstance(outcome.ties(), tuple)
+    assert isinstance(outcome.linked_identities(), tuple)
     return ENCODER.encode(outcome)
 
 

@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from target_customerio.track_api.responses import (
-    Answer,
     Delivered,
     PartlyRejected,
+    Response,
     classify,
 )
 
 
-def answer(*errors: Any) -> Answer:
-    return Answer(207, {}, json.dumps({"errors": errors}).encode())
+def answer(*errors: Any) -> Response:
+    return Response(207, {}, json.dumps({"errors": errors}).encode())
 
 
 def test_an_error_without_a_place_means_the_only_operation() -> None:
     outcome = classify(answer({"reason": "invalid", "message": "no"}), 1)
     assert isinstance(outcome, PartlyRejected)
-    assert [outcome.errors[0].reason, outcome.strays] == ["invalid", 0]
+    assert [outcome.errors[0].reason, outcome.unassigned] == ["invalid", 0]
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def test_an_error_that_names_no_operation_harms_none(
 ) -> None:
     outcome = classify(answer(error), size)
     assert isinstance(outcome, PartlyRejected)
-    assert [dict(outcome.errors), outcome.strays] == [{}, 1]
+    assert [dict(outcome.errors), outcome.unassigned] == [{}, 1]
 
 
 @pytest.mark.parametrize("errors", [[], {}, "", None])
 def test_no_errors_in_whatever_form_reject_nothing(errors: Any) -> None:
     body = json.dumps({"errors": errors}).encode()
-    assert classify(Answer(200, {}, body), 1) == Delivered()
+    assert classify(Response(200, {}, body), 1) == Delivered()

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from target_customerio.delivery import Statistics
+from target_customerio.delivery import RequestStatistics
 from target_customerio.summary import RECENT_EVENTS, Summary
 
 
 def texts(summary: Summary) -> list[str]:
-    return [entry.text for entry in summary.entries(Statistics())]
+    return [entry.text for entry in summary.entries(RequestStatistics())]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_adds_up_over_streams(summary: Summary) -> None:
 
 
 def test_progress_is_one_line_with_everything_in_it(summary: Summary) -> None:
-    line = summary.progress(Statistics()).text
+    line = summary.progress(RequestStatistics()).text
     assert "\n" not in line
     for part in ("1,236 records read", "1,212 operations delivered", "4 rejected"):
         assert part in line
@@ -117,7 +117,7 @@ def test_what_is_not_accounted_for_has_a_column(summary: Summary) -> None:
 
 def test_the_first_line_of_a_stream_bears_its_figures(summary: Summary) -> None:
     summary.streams["users"].read += 1
-    fields = [entry.fields for entry in summary.entries(Statistics())]
+    fields = [entry.fields for entry in summary.entries(RequestStatistics())]
     assert [each.get("stream_name") for each in fields[:5]] == [
         *(None, None, "orders", "users", None)
     ]
@@ -137,7 +137,7 @@ def test_the_first_line_of_a_stream_bears_its_figures(summary: Summary) -> None:
 
 def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
     summary.figures[RECENT_EVENTS] = 5
-    statistics = Statistics(3, 1, 1_000, 0.25)
+    statistics = RequestStatistics(3, 1, 1_000, 0.25)
     *_, last = summary.entries(statistics)
     seconds = last.fields.pop("seconds")
     assert 0 <= seconds < 60
@@ -158,6 +158,7 @@ def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
 def test_no_field_has_a_name_that_a_log_record_has_already(summary: Summary) -> None:
     record = logging.makeLogRecord({})
     taken = {*vars(record), "message", "asctime", "event", "timestamp", "level"}
-    entries = [*summary.entries(Statistics()), summary.progress(Statistics())]
+    statistics = RequestStatistics()
+    entries = [*summary.entries(statistics), summary.progress(statistics)]
     for entry in entries:
         assert not taken & entry.fields.keys()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_customerio.delivery import enqueueable
+from target_customerio.delivery import encode_operation
 from target_customerio.errors import RejectedRecord
 from target_customerio.track_api.endpoints import BATCH, METRICS
 from target_customerio.track_api.operations import PersonEvent, PersonIdentify
@@ -26,23 +26,23 @@ def test_an_operation_keeps_its_numbers_and_its_origin() -> None:
             "huge": 2**80,
         },
     )
-    queued = enqueueable(identify, "users", origin)
+    queued = encode_operation(identify, "users", origin)
     assert b'"balance":10.10' in queued.body
     assert str(2**80).encode() in queued.body
     assert json.loads(queued.body)["action"] == "identify"
-    assert queued.origin is origin
+    assert queued.record is origin
     assert (queued.stream, queued.label) == ("users", "person identify")
-    assert queued.identities == queued.ties == ("id:42", "email:ann@example.com")
-    assert queued.route is BATCH
-    assert enqueueable(report("d"), "metrics", None).route is METRICS
+    assert queued.identities == queued.linked == ("id:42", "email:ann@example.com")
+    assert queued.endpoint is BATCH
+    assert encode_operation(report("d"), "metrics", None).endpoint is METRICS
 
 
 def test_the_largest_operation_that_customerio_takes_passes() -> None:
-    empty = len(enqueueable(event("a", padding=1), "s", None).body) - 1
-    largest = enqueueable(event("a", padding=32_768 - empty), "s", None)
+    empty = len(encode_operation(event("a", padding=1), "s", None).body) - 1
+    largest = encode_operation(event("a", padding=32_768 - empty), "s", None)
     assert len(largest.body) == 32_768
     with pytest.raises(RejectedRecord, match=r"32,769 bytes.*32,768") as caught:
-        enqueueable(event("a", padding=32_769 - empty), "s", None)
+        encode_operation(event("a", padding=32_769 - empty), "s", None)
     assert caught.value.reason == "too_large"
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_json_is_rejected_without_quoting_it(
 ) -> None:
     operation = PersonEvent(identifiers={"id": "1"}, name="n", attributes={"a": value})
     with pytest.raises(RejectedRecord) as caught:
-        enqueueable(operation, "s", None)
+        encode_operation(operation, "s", None)
     assert caught.value.reason == reason
     assert "\ud800" not in str(caught.value)
 
