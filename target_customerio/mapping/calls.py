@@ -107,6 +107,8 @@ UPDATE_ONLY: Final[Attributes] = {"_update": True}
 PREFERENCES: Final = "cio_subscription_preferences"
 TOPICS: Final = "topics"
 
+_ABSENT: Final = (None, "")
+
 _somebody: Final = PersonFinder()
 
 
@@ -154,10 +156,10 @@ def _attributes(call: Call, stream: Stream) -> Attributes:
     cleaner = stream.cleaner
     attributes = cleaner.attributes(call.body, call.dates, NO_ATTRIBUTES)
     email = attributes.get("email")
-    if not call.flat and email is None:
-        email = call.fields.get("email")
-        if email is not None:
-            attributes["email"] = cleaner.value(email, NO_DATES, "email")
+    if not call.flat and email in _ABSENT:
+        own = call.fields.get("email")
+        if not _is_blank(own):
+            email = attributes["email"] = cleaner.value(own, NO_DATES, "email")
     if isinstance(email, str):
         attributes["email"] = trimmed(email)
     flattened = _flattened(tuple(attributes), stream.settings.flattening_separator)
@@ -169,6 +171,11 @@ def _attributes(call: Call, stream: Stream) -> Attributes:
         if created_at is not None or stream.settings.null_attributes == "send":
             attributes["created_at"] = created_at
     return attributes
+
+
+def _is_blank(value: JSON) -> bool:
+    """Tell whether a field holds nothing, or text that is only white space."""
+    return value is None or (isinstance(value, str) and not trimmed(value))
 
 
 def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:

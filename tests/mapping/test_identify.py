@@ -264,3 +264,18 @@ def test_the_email_of_nested_traits_stays_beside_a_record_s_own(
         "traits": {"email": "trait@example.com"},
     }
     assert attributes_of("identify", record) == {"email": "trait@example.com"}
+
+
+@pytest.mark.parametrize("own", [" ", "\u00a0", "\t\n"])
+def test_a_blank_own_email_is_no_attribute(attributes_of: Convert, own: str) -> None:
+    record = {"userId": "1", "email": own, "traits": {"plan": "pro"}}
+    assert attributes_of("identify", record) == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("own", ["ann@example.com", " ann@example.com\n"])
+@pytest.mark.parametrize("lacking", ["", None])
+def test_an_empty_email_in_traits_gives_way_to_a_record_s_own(
+    attributes_of: Convert, own: str, lacking: str | None
+) -> None:
+    record = {"userId": "1", "email": own, "traits": {"email": lacking}}
+    assert attributes_of("identify", record) == {"email": "ann@example.com"}
