@@ -1,8 +1,8 @@
-"""Which ids and e-mail addresses a run has seen together.
+"""Finds conflicts of IDs and e-mail addresses within a run.
 
-Customer.io keeps one person for each address and the first address of each id, and
-answers 200 to an identify that says otherwise. A run can see some of these conflicts in
-its own records, and tells of them.
+Customer.io keeps one person for each address and the first address of each ID, and
+answers 200 to an identify with another one. Conflicts between records of the same run
+are reported.
 """
 
 from __future__ import annotations
@@ -15,72 +15,61 @@ if TYPE_CHECKING:
 
     from target_customerio.track_api.operations import PersonIdentify
 
-MOST_BYTES: Final = 16 << 20
-"""Most memory that is taken, about."""
+MAX_BYTES: Final = 16 << 20
+"""Approximate memory limit in bytes."""
 
 _ENTRY_BYTES: Final = 100
-"""What an entry takes; a pair has two, with the same two hashes in them."""
+"""Memory of an entry; each pair has two entries."""
 
-_TOLD: Final = -1
-"""Stands for what is known to conflict; no hash has this value."""
+_REPORTED: Final = -1
+"""The value of a key whose conflict has been reported; never a hash."""
 
 
 class Conflict(Enum):
-    """What an identify changes that Customer.io may not change."""
+    """How an identify conflicts with earlier ones of the run."""
 
     MOVED_ADDRESS = "moved_addresses"
     CHANGED_ADDRESS = "changed_addresses"
 
 
 class AddressBook:
-    """Remembers the latest pairs of an id and an address, as hashes.
+    """Remembers pairs of ID and e-mail address, as hashes, within a memory limit.
 
-    Each is kept under the other. When there are many, they become the older ones, and
-    those that were the older ones until then are forgotten.
+    Each pair is stored under both hashes. At half of the limit, the entries become the
+    older generation, and the previous older generation is dropped.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        """Remember nothing yet.
-
-        Args:
-            most_bytes: Most memory to take.
-        """
-        self._most = most_bytes // _ENTRY_BYTES // 2
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        """Start without pairs; `max_bytes` is the approximate memory limit."""
+        self._max_pairs = max_bytes // _ENTRY_BYTES // 2
         self._pairs: dict[int, int] = {}
         self._older: dict[int, int] = {}
 
     def add(self, identify: PersonIdentify) -> Sequence[Conflict]:
-        """Remember the id and the address of an identify, if it has both.
-
-        Args:
-            identify: The next identify of the run.
-
-        Returns:
-            How it conflicts with those before it; once for each address and each id.
-        """
+        """Add the ID and address of an identify; return the conflicts, each once."""
         identifiers, attributes = identify.identifiers, identify.attributes
         email = attributes.get("email") or identifiers.get("email")
         name = identifiers.get("id") or attributes.get("id")
         if not (email and name) or type(email) is not str or "@" not in email:
             return ()
         pairs = self._pairs
-        if len(pairs) >= self._most:
+        if len(pairs) >= self._max_pairs:
             self._older, self._pairs = pairs, {}
             pairs = self._pairs
         older = self._older
-        # The mark tells an address from an id that looks like one.
+        # The prefix distinguishes an address from an ID with the same text.
         id_, address = hash(str(name)), hash(f"@{email.lower()}")
         if (
             address in pairs
             or id_ in pairs
             or (older and (address in older or id_ in older))
         ):
-            return self._compared(id_, address)
-        pairs[address], pairs[id_] = id_, address  # as nearly always
+            return self._add_known(id_, address)
+        pairs[address], pairs[id_] = id_, address
         return ()
 
-    def _compared(self, id_: int, address: int) -> list[Conflict]:
-        """Keep a pair of which one is known, and tell how it conflicts."""
+    def _add_known(self, id_: int, address: int) -> list[Conflict]:
+        """Store a pair of which one side is known; return its conflicts."""
         conflicts = []
         if self._differs(address, id_):
             conflicts.append(Conflict.MOVED_ADDRESS)
@@ -89,9 +78,9 @@ class AddressBook:
         return conflicts
 
     def _differs(self, key: int, value: int) -> bool:
-        """Keep a value, and tell whether the key had another one for the first time."""
+        """Store a value; tell whether it is the first change of the key's value."""
         before = self._pairs.get(key)
         if before is None:
             before = self._older.get(key, value)
-        self._pairs[key] = value if before == value else _TOLD
-        return before not in {value, _TOLD}
+        self._pairs[key] = value if before == value else _REPORTED
+        return before not in {value, _REPORTED}

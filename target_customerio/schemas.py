@@ -1,4 +1,4 @@
-"""Finding one's way in a JSON schema: references within it, and alternatives."""
+"""Handles JSON schemas of taps: references, older drafts, parts that do not compile."""
 
 from __future__ import annotations
 
@@ -14,27 +14,16 @@ if TYPE_CHECKING:
 
 ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
 
-MOST_REFERENCES: Final = 20
-"""References that are followed from one place; schemas may refer to themselves."""
+MAX_REFERENCES: Final = 20
+"""Maximum depth of references; schemas may refer to themselves."""
 
 
 class UnresolvableError(LookupError):
-    """A reference does not lead to anything in its schema."""
+    """A reference to a part that its schema does not have."""
 
 
 def target_of(reference: object, root: object) -> object:
-    """Return what a reference points to.
-
-    Args:
-        reference: The value of ``$ref``.
-        root: The whole schema.
-
-    Returns:
-        The part of the schema.
-
-    Raises:
-        UnresolvableError: It points nowhere, or out of the schema.
-    """
+    """Return the part of a schema that a ``$ref`` points to, or raise."""
     if not isinstance(reference, str) or not reference.startswith("#"):
         raise UnresolvableError
     found: Any = root
@@ -49,17 +38,8 @@ def target_of(reference: object, root: object) -> object:
     return found
 
 
-def branches(schema: object, root: object, left: int = MOST_REFERENCES) -> list[Any]:
-    """List a schema and its alternatives, references resolved.
-
-    Args:
-        schema: A part of a schema.
-        root: The whole schema.
-        left: How many more references and alternatives are followed.
-
-    Returns:
-        Those of them that are objects.
-    """
+def branches(schema: object, root: object, left: int = MAX_REFERENCES) -> list[Any]:
+    """Return a schema and its alternatives that are objects, references resolved."""
     if not isinstance(schema, Mapping) or not left:
         return []
     found: list[Any] = [schema]
@@ -77,7 +57,7 @@ def branches(schema: object, root: object, left: int = MOST_REFERENCES) -> list[
 
 
 Schema: TypeAlias = Any
-"""A schema, or something in its place that is none: any JSON."""
+"""A schema of a tap, which may be any JSON."""
 
 NOT_CHECKED: Final = frozenset(
     {
@@ -94,7 +74,7 @@ NOT_CHECKED: Final = frozenset(
         "writeOnly",
     }
 )
-"""Keywords that no record is checked against, whatever stands there."""
+"""Keywords that are not checked."""
 
 BY_NAME: Final = frozenset(
     {"$defs", "definitions", "dependencies", "patternProperties", "properties"}
@@ -102,7 +82,7 @@ BY_NAME: Final = frozenset(
 """Keywords with schemas by name."""
 
 LISTS: Final = frozenset({"allOf", "anyOf", "items", "oneOf"})
-"""Keywords with a list of schemas, or with one."""
+"""Keywords with a list of schemas, or a single one."""
 
 SINGLE: Final = frozenset(
     {
@@ -119,33 +99,25 @@ SINGLE: Final = frozenset(
 """Keywords with one schema."""
 
 REVERSED: Final = ("else", "if", "not", "then")
-"""Keywords under which less to check would let fewer records pass."""
+"""Keywords under which a weaker schema would reject more records."""
 
 BOUNDS: Final = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
-"""Keywords that draft 4 has as a boolean beside a bound."""
+"""Keywords that are booleans in draft 4, and the bounds that they apply to."""
 
 METADATA: Final = "^" + "".join(
     f"[{character}{character.upper()}]" if character.isalpha() else character
     for character in METADATA_PREFIX
 )
-"""The pattern of the columns that taps add as they please; nothing of them is sent."""
+"""The pattern of Singer metadata columns, which are never sent."""
 
 
-def of_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
-    """Put a schema's older forms into those of draft 7.
-
-    Args:
-        schema: The schema.
-        with_ids: Keep what names schemas, to which references may be relative.
-
-    Returns:
-        A new schema.
-    """
+def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
+    """Return a copy of a schema with older forms converted to draft 7."""
     if not isinstance(schema, dict):
         return schema
     found = {
         keyword: _below(
-            keyword, value, "", lambda _, part: of_draft_7(part, with_ids=with_ids)
+            keyword, value, "", lambda _, part: to_draft_7(part, with_ids=with_ids)
         )
         for keyword, value in schema.items()
         if keyword not in NOT_CHECKED and (with_ids or keyword != "$id")
@@ -165,7 +137,7 @@ def of_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
 
 
 def _required_columns(schema: dict[str, Schema]) -> list[str]:
-    """List the columns that draft 3 says to be required, in the columns themselves."""
+    """Return the columns with ``required: true``, as in draft 3."""
     properties, required = schema.get("properties"), schema.get("required", [])
     if not isinstance(properties, dict) or not isinstance(required, (bool, list)):
         return []
@@ -180,14 +152,7 @@ def _required_columns(schema: dict[str, Schema]) -> list[str]:
 
 
 def with_metadata(schema: dict[str, Schema]) -> dict[str, Schema]:
-    """Let the columns of Singer's bookkeeping pass, also where no others may.
-
-    Args:
-        schema: The schema of a stream.
-
-    Returns:
-        A new schema.
-    """
+    """Return a copy of a stream's schema that allows any ``_sdc_`` columns."""
     found = {**schema}
     for keyword, more in (("properties", {}), ("patternProperties", {METADATA: True})):
         columns = schema.get(keyword)
@@ -200,8 +165,8 @@ def with_metadata(schema: dict[str, Schema]) -> dict[str, Schema]:
     return found
 
 
-class Understood:
-    """What of a schema can be compiled.
+class CompilableSchema:
+    """The part of a schema that compiles.
 
     Attributes:
         schema: The schema without the other parts.
@@ -209,12 +174,7 @@ class Understood:
     """
 
     def __init__(self, schema: Schema, compiles: Callable[[Schema], bool]) -> None:
-        """Try the parts of a schema, one after the other.
-
-        Args:
-            schema: The schema, of which some part does not compile.
-            compiles: Tells whether a schema does.
-        """
+        """Test each part of a schema that does not compile as a whole."""
         self._compiles = compiles
         self._root = schema
         self.left_out: list[str] = []
@@ -223,7 +183,7 @@ class Understood:
             self.schema, self.left_out = True, ["the whole schema"]
 
     def _part(self, path: str, schema: Schema) -> Schema:
-        """Return what of a part can be compiled."""
+        """Return what compiles of a part."""
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict):
@@ -231,19 +191,19 @@ class Understood:
             return True
         found = {}
         for keyword, value in self._without_patterns(path, schema).items():
-            way = f"{path}.{keyword}" if path else keyword
-            if keyword in REVERSED or not self._is_understood(keyword, value):
-                self.left_out.append(way)
+            place = f"{path}.{keyword}" if path else keyword
+            if keyword in REVERSED or not self._is_compilable(keyword, value):
+                self.left_out.append(place)
                 continue
-            found[keyword] = _below(keyword, value, way, self._part)
+            found[keyword] = _below(keyword, value, place, self._part)
         if "oneOf" in found:
-            # More than one may match where less is checked.
+            # With weaker schemas, more than one may match.
             one_of = {"anyOf": found.pop("oneOf")}
             found["allOf"] = [*found.get("allOf", ()), one_of]
         return found
 
-    def _is_understood(self, keyword: str, value: Schema) -> bool:
-        """Tell whether a keyword can be kept, whatever becomes of schemas below it."""
+    def _is_compilable(self, keyword: str, value: Schema) -> bool:
+        """Tell whether a keyword can be kept, apart from schemas below it."""
         if keyword == "$ref":
             try:
                 return isinstance(target_of(value, self._root), (dict, bool))
@@ -260,7 +220,7 @@ class Understood:
     def _without_patterns(
         self, path: str, schema: dict[str, Schema]
     ) -> dict[str, Schema]:
-        """Leave out patterns of names that do not compile."""
+        """Remove property patterns that do not compile."""
         patterns = schema.get("patternProperties")
         if not isinstance(patterns, dict):
             return schema
@@ -274,7 +234,7 @@ class Understood:
         ]
         known = {name: patterns[name] for name in patterns if name not in unknown}
         found = {**schema, "patternProperties": known}
-        # What the pattern allows would be among the others.
+        # Fields that match the pattern would be additional ones.
         found.pop("additionalProperties", None)
         return found
 
@@ -282,7 +242,7 @@ class Understood:
 def _below(
     keyword: str, value: Schema, path: str, change: Callable[[str, Schema], Schema]
 ) -> Schema:
-    """Change the schemas below a keyword, and nothing else."""
+    """Apply a function to the schemas below a keyword."""
     if keyword in BY_NAME and isinstance(value, dict):
         return {
             name: part

@@ -1,8 +1,8 @@
-"""What stream maps and flattening mean for a stream's key and dates.
+"""Derives the typed fields of a stream after stream maps and flattening.
 
-The SDK applies both to the records. It also guesses a type for each expression, and
-flattens schemas in a way that fails on many; its guesses are not used. Records are
-validated before stream maps, and their dates are followed through them here.
+The SDK applies both to the records. Its schema handling is not used: it guesses the
+type of each expression and fails to flatten many schemas. Records are validated before
+stream maps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from target_customerio.mapping.schema_types import (
     NO_DATES,
     OTHERS,
     Typed,
-    of_object,
+    resolve_patterns,
 )
 from target_customerio.schemas import branches
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     _Dates: TypeAlias = DateTree | Typed
 
 Definition: TypeAlias = "Mapping[str, Any]"
-"""What the setting says of one stream: an expression for each column, and options."""
+"""One entry of the setting: an expression for each column, and options."""
 
 OPTIONS: Final = frozenset(
     {
@@ -53,28 +53,22 @@ OPTIONS: Final = frozenset(
     }
 )
 UNTYPED: Final[DateTree] = {ITEMS: NO_DATES}
-"""The type of a column of which the schema says nothing, whatever its patterns say."""
+"""The type of a column without a type, which no pattern of the schema applies to."""
 
 WHOLE_RECORD: Final = frozenset({"record", "_"})
-"""What an expression calls the record as it arrived."""
+"""Names of the whole record in an expression."""
 
 
 def outline(
     schema: Mapping[str, Any], keys: Iterable[str], definitions: Iterable[Definition]
 ) -> dict[str, Any]:
-    """Say of a schema only what the SDK needs to apply stream maps and flattening.
+    """Return a minimal schema for the SDK's stream maps and flattening.
 
-    Args:
-        schema: The stream's schema, which may be anything that taps write.
-        keys: The stream's primary key.
-        definitions: What the setting says of the stream.
-
-    Returns:
-        A schema that knows the columns, and which of them are objects with columns.
+    It has the columns, and tells which of them are objects with columns.
     """
     found = _outline(schema, schema, depth=0)
     columns = found.setdefault("properties", {})
-    if not columns:  # any column may come, also one that stream maps make the key
+    if not columns:  # any column is allowed, also a key of stream maps
         for definition in definitions:
             keys = [*keys, *(definition.get(MAPPER_KEY_PROPERTIES_OPTION) or ())]
     for key in keys:
@@ -89,7 +83,7 @@ def _outline(
 ) -> dict[str, Any]:
     columns = {
         name: _outline(column, root, depth + 1)
-        for branch in (branches(schema, root) if depth < DEEPEST else ())
+        for branch in (branches(schema, root) if depth < MAX_DEPTH else ())
         if isinstance(branch.get("properties"), dict)
         for name, column in branch["properties"].items()
     }
@@ -98,20 +92,12 @@ def _outline(
     return {"type": "string"}
 
 
-DEEPEST: Final = 30
-"""Levels of objects that are outlined; schemas may refer to themselves."""
+MAX_DEPTH: Final = 30
+"""Maximum depth of the minimal schema; schemas may refer to themselves."""
 
 
 def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definition]:
-    """Find what the setting says of a stream, as the SDK does.
-
-    Args:
-        stream: The stream's name in the tap.
-        stream_maps: The setting.
-
-    Returns:
-        One definition for each stream that it is mapped to, in the SDK's order.
-    """
+    """Return the definitions of `stream_maps` for a stream, in the SDK's order."""
     found: list[Definition] = [{}]
     for name, value in stream_maps.items():
         definition = value if isinstance(value, dict) else {}
@@ -126,15 +112,10 @@ def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definiti
 
 
 class DateMap:
-    """Follows dates through the stream map of one stream, and through flattening."""
+    """Maps the typed fields of a stream to those after stream maps and flattening."""
 
     def __init__(self, definition: Definition, stream_map: StreamMap) -> None:
-        """Learn what happens to the records.
-
-        Args:
-            definition: What the setting says of the stream.
-            stream_map: What the SDK makes of it.
-        """
+        """Take the stream's definition in `stream_maps`, and the SDK's stream map."""
         self._columns = {
             name: expression
             for name, expression in definition.items()
@@ -145,18 +126,11 @@ class DateMap:
         self._stream_map = stream_map
 
     def __call__(self, dates: DateTree) -> DateTree:
-        """Return the dates of mapped records.
-
-        Args:
-            dates: The dates of the records as they arrive.
-
-        Returns:
-            A tree of the same kind.
-        """
+        """Return the typed fields of mapped records."""
         if self._keeps_others:
             mapped = dict(dates)
         else:
-            mapped = {**of_object(dates, self._keys)}
+            mapped = {**resolve_patterns(dates, self._keys)}
             mapped.pop(OTHERS, None)
         for column, expression in self._columns.items():
             found = _dates_of(_parsed(expression), dates, column)
@@ -172,7 +146,7 @@ class DateMap:
 
 
 def _named(dates: DateTree, depth: int) -> dict[str, Any]:
-    """Keep of a tree the named fields, to a depth; a tree may contain itself."""
+    """Return the named fields of a tree to a depth; a tree may contain itself."""
     return {
         name: typed if isinstance(typed, Typed) else _named(typed, depth - 1)
         for name, typed in (dates.items() if depth >= 0 else ())
@@ -190,7 +164,7 @@ def _parsed(expression: object) -> ast.expr | None:
 
 
 def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | None:
-    """Return the dates in what an expression gives, where it only picks out fields."""
+    """Return the typed fields of an expression that only selects fields."""
     match node:
         case ast.Name(id=name):
             if name in WHOLE_RECORD and name not in dates:
@@ -219,17 +193,17 @@ def _dates_of(node: ast.expr | None, dates: DateTree, column: str) -> _Dates | N
 
 
 def _below(dates: _Dates | None, name: str) -> _Dates | None:
-    """Return the type of a field, by its name or else by a pattern."""
+    """Return the type of a field, by its name or a pattern."""
     if not dates or isinstance(dates, Typed):
         return None
-    return of_object(dates, (name,)).get(name)
+    return resolve_patterns(dates, (name,)).get(name)
 
 
-LONGEST: Final = 100
-"""Most characters of a name or an expression that are shown."""
+MAX_SHOWN: Final = 100
+"""Maximum number of characters of a name or an expression in a message."""
 
 UNKNOWN_NAME: Final = "NameNotDefined"
-QUOTE_NO_VALUE: Final = {
+WITHOUT_VALUES: Final = {
     "AttributeDoesNotExist",
     "FeatureNotAvailable",
     "FunctionNotDefined",
@@ -237,21 +211,16 @@ QUOTE_NO_VALUE: Final = {
     "TypeError",
     "ZeroDivisionError",
 }
-"""Errors of Python, and of the ``simpleeval`` that the SDK uses, whose text holds no
-values: it names types, functions and parts of the expression at most."""
+"""Errors of Python and of ``simpleeval`` whose text never contains values.
+
+It contains only names of types and functions, and parts of the expression.
+"""
 
 FILTER: Final = "__filter__"
 
 
 def unmappable(error: Exception) -> RejectedRecord:
-    """Say which expression fails, and why.
-
-    Args:
-        error: What applying a stream map to a record has raised.
-
-    Returns:
-        The rejection of the record.
-    """
+    """Return the rejection for an error of a stream map, with the expression."""
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     place = _place(error.__traceback__)
     if place is None:
@@ -259,9 +228,9 @@ def unmappable(error: Exception) -> RejectedRecord:
             "stream_map", "", f"stream_maps cannot be applied to it: {_why(cause, '')}"
         )
     key, expression = place
-    where = f"the expression {expression[:LONGEST]!r} for {key[:LONGEST]!r}"
+    where = f"the expression {expression[:MAX_SHOWN]!r} for {key[:MAX_SHOWN]!r}"
     if type(cause).__name__ == UNKNOWN_NAME:
-        name = str(getattr(cause, "name", ""))[:LONGEST]
+        name = str(getattr(cause, "name", ""))[:MAX_SHOWN]
         return RejectedRecord(
             "stream_map",
             name,
@@ -273,9 +242,9 @@ def unmappable(error: Exception) -> RejectedRecord:
 
 
 def _place(traceback: TracebackType | None) -> tuple[str, str] | None:
-    """Find the field and the expression that the SDK was evaluating.
+    """Return the key and expression that the SDK was evaluating.
 
-    They are in no exception, only among the variables of the SDK's function.
+    The exception does not contain them, only the local variables of the SDK's function.
     """
     for frame, _ in walk_tb(traceback):
         names = frame.f_locals
@@ -287,7 +256,7 @@ def _place(traceback: TracebackType | None) -> tuple[str, str] | None:
 
 def _why(error: Exception, expression: str) -> str:
     name = type(error).__name__
-    if name in QUOTE_NO_VALUE:
+    if name in WITHOUT_VALUES:
         return f"{name}: {str(error).rstrip('.')}"
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
     if isinstance(key, str) and repr(key) in expression:

@@ -1,4 +1,4 @@
-"""Actions on devices.
+"""Track events that are actions: on devices, people, objects and deliveries.
 
 Sources: "Create or update a device" in the destination's documentation, "Device Token
 Set up" in Segment's, and the schema ``device_object_common``.
@@ -21,7 +21,7 @@ from target_customerio.mapping.identity import (
     identifier,
     object_identifiers,
 )
-from target_customerio.mapping.relationships import found_in
+from target_customerio.mapping.relationships import find_field
 from target_customerio.mapping.schema_types import NO_DATES
 from target_customerio.track_api.operations import (
     DeliveryReport,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from target_customerio.mapping.record import Call
-    from target_customerio.mapping.settings import Act, Stream
+    from target_customerio.mapping.settings import Act, StreamContext
     from target_customerio.mapping.values import Cleaner
     from target_customerio.track_api.operations import (
         JSON,
@@ -71,16 +71,16 @@ PLATFORMS: Final[dict[str, Platform]] = {
         "ios",
     ),
 }
-"""The platform of each system, by its name in lower case: Apple's take ``ios``."""
+"""Platform by the operating system's name in lower case."""
 
 SYSTEM_FIELDS: Final = (("device", "type"), ("os", "name"))
-"""Where the context names the system; the first that does decides."""
+"""Fields of the context that may name the operating system; the first one wins."""
 
 TOKEN_FORMS: Final[tuple[tuple[re.Pattern[str], Platform], ...]] = (
     (re.compile(r"[0-9a-fA-F]{64}", re.ASCII), "ios"),
     (re.compile(r".+:APA91.*", re.ASCII), "android"),
 )
-"""A token of Apple's is 64 hexadecimal digits; one of FCM's bears ``:APA91``."""
+"""Tokens of APNs are 64 hexadecimal digits; tokens of FCM contain ``:APA91``."""
 
 CONTEXT_ATTRIBUTES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (
     ("app_version", (("app", "version"),)),
@@ -88,30 +88,21 @@ CONTEXT_ATTRIBUTES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] =
     ("device_model", (("device", "model"),)),
     ("device_locale", (("locale",),)),
 )
-"""Attributes of a device, and the fields of the context that make them up."""
+"""Attributes of a device, and the fields of the context that they are joined from."""
 
 SCALARS: Final = (str, int, Decimal)
-"""What a device's attribute can be made of; it is text in the end."""
+"""Types that are converted to text for a device's attribute."""
 
 DEVICE_ID: Final = ("device_id", "deviceId", "DEVICE_ID")
-"""The property that may be the token; the documented spelling wins."""
+"""Properties that may hold the token; the documented spelling wins."""
 
 _person: Final = PersonFinder(property_email=True)
 
 
-def create_or_update_device(call: Call, stream: Stream) -> PersonAddDevice | None:
-    """Add or update a device, or leave the event an ordinary one.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The operation, or ``None`` where the token or the person is missing.
-
-    Raises:
-        RejectedRecord: The platform cannot be told.
-    """
+def create_or_update_device(
+    call: Call, stream: StreamContext
+) -> PersonAddDevice | None:
+    """Return the operation, or ``None`` without a token or a person."""
     token, used = _token(call)
     person = _person.find(call, stream)
     if token is None or person is None:
@@ -130,31 +121,18 @@ def create_or_update_device(call: Call, stream: Stream) -> PersonAddDevice | Non
     )
 
 
-def delete_device(call: Call, stream: Stream) -> PersonDeleteDevice:
-    """Remove a device.
-
-    Args:
-        call: The call; it needs the device's token and a person.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The operation on the person.
-
-    Raises:
-        RejectedRecord: The token or the person is missing.
-    """
+def delete_device(call: Call, stream: StreamContext) -> PersonDeleteDevice:
+    """Delete a device; the event needs its token and a person."""
     token, _ = _token(call)
     if token is None:
-        raise RejectedRecord(
-            "required", "context.device.token", "missing token of the device"
-        )
+        raise RejectedRecord("required", "context.device.token", "missing device token")
     return PersonDeleteDevice(
         identifiers=_person.require(call, stream), device=DeviceToken(token=token)
     )
 
 
 def _token(call: Call) -> tuple[str | None, frozenset[str]]:
-    """Return the token, and the properties that it was taken from."""
+    """Return the token, and the property that holds it."""
     field = "context.device.token"
     token = identifier(lookup_in_context(call.context, "device", "token"), field)
     if token is not None:
@@ -168,6 +146,7 @@ def _token(call: Call) -> tuple[str | None, frozenset[str]]:
 
 
 def _platform(call: Call, token: str) -> Platform:
+    """Return the platform from the context, else from the form of the token."""
     for path in SYSTEM_FIELDS:
         system = lookup_in_context(call.context, *path)
         if isinstance(system, str) and (name := system.strip().lower()):
@@ -180,8 +159,8 @@ def _platform(call: Call, token: str) -> Platform:
             return platform
     raise _unknown_platform(
         SYSTEM_FIELDS[0],
-        "missing platform: the context names no system, and the form of the token "
-        "does not tell it",
+        "missing platform: the context has no operating system, and the form of the "
+        "token does not tell the platform",
     )
 
 
@@ -202,97 +181,61 @@ def _context_attributes(call: Call, cleaner: Cleaner) -> Attributes:
     return attributes
 
 
-_named_person: Final = PersonFinder(property_email=True)
-
 _Kind = TypeVar("_Kind", PersonDelete, PersonSuppress, PersonUnsuppress)
 
 
-def _on_the_person(kind: type[_Kind]) -> Callable[[Call, Stream], _Kind]:
-    def act(call: Call, stream: Stream) -> _Kind:
-        return kind(identifiers=_named_person.require(call, stream))
+def _person_action(kind: type[_Kind]) -> Callable[[Call, StreamContext], _Kind]:
+    def act(call: Call, stream: StreamContext) -> _Kind:
+        return kind(identifiers=_person.require(call, stream))
 
     return act
 
 
-delete_person: Final = _on_the_person(PersonDelete)
-"""Deletes the person; an event without one is rejected."""
+delete_person: Final = _person_action(PersonDelete)
+"""Deletes the person."""
 
-suppress_person: Final = _on_the_person(PersonSuppress)
-"""Deletes the person, and refuses their identifiers from now on."""
+suppress_person: Final = _person_action(PersonSuppress)
+"""Deletes the person and blocks their identifiers."""
 
-unsuppress_person: Final = _on_the_person(PersonUnsuppress)
-"""Accepts a suppressed person's identifiers again."""
-
-
-_related_person: Final = PersonFinder(phone=False, property_email=True)
+unsuppress_person: Final = _person_action(PersonUnsuppress)
+"""Allows a suppressed person's identifiers again."""
 
 
-def delete_object(call: Call, _stream: Stream) -> ObjectDelete:
-    """Delete an object and its relationships.
+_person_without_phone: Final = PersonFinder(phone=False, property_email=True)
 
-    Args:
-        call: The call; it needs ``objectId``.
 
-    Returns:
-        The operation on the object.
-
-    Raises:
-        RejectedRecord: The object is missing.
-    """
+def delete_object(call: Call, _stream: StreamContext) -> ObjectDelete:
+    """Delete an object with its relationships."""
     return ObjectDelete(identifiers=_object(call))
 
 
-def delete_relationship(call: Call, stream: Stream) -> ObjectDeleteRelationships:
-    """Part a person from an object.
-
-    Args:
-        call: The call; it needs ``objectId`` and a person.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The operation on the object.
-
-    Raises:
-        RejectedRecord: The object or the person is missing.
-    """
+def delete_relationship(call: Call, stream: StreamContext) -> ObjectDeleteRelationships:
+    """Delete the relationship of a person with an object."""
     return ObjectDeleteRelationships(
         identifiers=_object(call),
         cio_relationships=[
-            PersonRelationship(identifiers=_related_person.require(call, stream))
+            PersonRelationship(identifiers=_person_without_phone.require(call, stream))
         ],
     )
 
 
 def _object(call: Call) -> ObjectIdentifiers:
-    named = object_identifiers(call, found_in(call, "objectId"))
+    named = object_identifiers(call, find_field(call, "objectId"))
     if named is None:
-        raise RejectedRecord(
-            "required", "properties.objectId", "missing id of the object"
-        )
+        raise RejectedRecord("required", "properties.objectId", "missing object ID")
     return named
 
 
 METADATA: Final = {"actionName": "action_name", "actionValue": "action_value"}
-"""Where the details of a click go in a delivery report."""
+"""Properties that are sent in the ``metadata`` of a delivery report."""
 
 CONTENT_ACTIONS: Final = ("viewed_content", "clicked_content")
 
-_viewer: Final = PersonFinder(anonymous=True, property_email=True)
+_person_or_anonymous: Final = PersonFinder(anonymous=True, property_email=True)
 
 
-def report_delivery_event(call: Call, stream: Stream) -> DeliveryReport:
-    """Report a metric of a delivery.
-
-    Args:
-        call: The call; it needs ``deliveryId`` and ``metric``.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The report.
-
-    Raises:
-        RejectedRecord: One of them is missing.
-    """
+def report_delivery_event(call: Call, stream: StreamContext) -> DeliveryReport:
+    """Report a metric of a delivery."""
     details: Attributes = {**call.body, **call.overrides}
 
     def detail(field: str) -> JSON:
@@ -319,20 +262,8 @@ def report_delivery_event(call: Call, stream: Stream) -> DeliveryReport:
     )
 
 
-def report_content_event(call: Call, stream: Stream) -> PersonContentReport:
-    """Report a view of content, or a click on it.
-
-    Args:
-        call: The call; it needs ``properties.actionType`` and a person, who may be
-            anonymous.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The report.
-
-    Raises:
-        RejectedRecord: It is neither a view nor a click, or has no person.
-    """
+def report_content_event(call: Call, stream: StreamContext) -> PersonContentReport:
+    """Report a view of content or a click on it."""
     action = lookup(call.body, "actionType")
     if action not in CONTENT_ACTIONS:
         raise RejectedRecord(
@@ -341,7 +272,7 @@ def report_content_event(call: Call, stream: Stream) -> PersonContentReport:
             "must be one of " + ", ".join(CONTENT_ACTIONS),
         )
     return PersonContentReport(
-        identifiers=_viewer.require(call, stream),
+        identifiers=_person_or_anonymous.require(call, stream),
         action=action,
         id=stream.event_ids.of(call, f"content:{action}"),
         name=action,
@@ -364,11 +295,11 @@ def _required(details: Attributes, field: str) -> str:
 
 
 class Action(NamedTuple):
-    """What an event stands for.
+    """What a track event does instead of recording an event.
 
     Attributes:
-        act: Makes the operation.
-        events: The names of the event, unless the user has others.
+        act: Converts the event.
+        events: The default event names.
     """
 
     act: Act
@@ -396,14 +327,9 @@ ACTIONS: Final[dict[str, Action]] = {
 def events_of_actions(
     changed: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, str], list[str]]:
-    """Turn the lists of event names around: from an event to its action.
+    """Return the action of each event name, and a line for each error.
 
-    Args:
-        changed: The actions whose list the user replaces, and their new lists.
-
-    Returns:
-        The action behind each event name, white space around it removed, and a line
-        for each name that is blank or listed for two actions.
+    Errors are blank names and names that are listed for two actions.
     """
     actions: dict[str, str] = {}
     errors: list[str] = []

@@ -1,4 +1,4 @@
-"""Track: a person's event, or the action that its name stands for."""
+"""One function for each call; page and screen are in :mod:`.events`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.mapping import events
 from target_customerio.mapping.actions import ACTIONS
 from target_customerio.mapping.columns import DEFAULT_SEPARATOR
-from target_customerio.mapping.containers import as_object, lookup, merged
-from target_customerio.mapping.events import happening, name_of, time_of
+from target_customerio.mapping.containers import as_object, lookup, with_flattened
+from target_customerio.mapping.events import event_operation, name_of, time_of
 from target_customerio.mapping.fields import spellings
 from target_customerio.mapping.identity import (
     PersonFinder,
@@ -25,7 +25,7 @@ from target_customerio.mapping.identity import (
 )
 from target_customerio.mapping.relationships import (
     RELATION_KEYS,
-    found_in,
+    find_field,
     relationship_attributes,
 )
 from target_customerio.mapping.schema_types import NO_DATES
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from target_customerio.mapping.fields import CallName
     from target_customerio.mapping.record import Call
     from target_customerio.mapping.schema_types import DateTree, Typed
-    from target_customerio.mapping.settings import Convert, Stream
+    from target_customerio.mapping.settings import Convert, StreamContext
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -65,26 +65,15 @@ if TYPE_CHECKING:
 NAME_FIELDS = ("event_text", "event")
 
 
-def track(call: Call, stream: Stream) -> Operation | Skipped:
-    """Convert a track call.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The event, or the operation of its action.
-
-    Raises:
-        RejectedRecord: The call cannot become an operation.
-    """
+def track(call: Call, stream: StreamContext) -> Operation | Skipped:
+    """Convert a track call to an event, or to the action of its event name."""
     name = _name(call)
     action = stream.settings.action_events.get(name.strip())
     if action is not None:
         operation = ACTIONS[action].act(call, stream)
         if operation is not None:
             return operation
-    return happening(PersonEvent, name, call, stream, f"track:{name}")
+    return event_operation(PersonEvent, name, call, stream, f"track:{name}")
 
 
 def _name(call: Call) -> str:
@@ -96,47 +85,35 @@ def _name(call: Call) -> str:
 
 
 ANONYMOUS: Final = Skipped("anonymous identify")
-"""Customer.io ignores them (the destination's documentation)."""
+"""Customer.io ignores anonymous identify calls (the destination's documentation)."""
 
 CREATED_AT: Final = ("created_at", "createdAt")
-NO_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
+NOT_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
 
 UPDATE_ONLY: Final[Attributes] = {"_update": True}
-"""Has Customer.io ignore people who do not exist (schema ``identify_person``)."""
+"""Prevents the creation of a person (schema ``identify_person``)."""
 
 PREFERENCES: Final = "cio_subscription_preferences"
 TOPICS: Final = "topics"
 
 _ABSENT: Final = (None, "")
 
-_somebody: Final = PersonFinder()
+_identified_person: Final = PersonFinder()
 
 
 def identify(
-    call: Call,
-    stream: Stream,
+    call: Call, stream: StreamContext
 ) -> PersonIdentify | PersonDelete | Skipped:
-    """Convert an identify call.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The operation on the person, or why there is none.
-
-    Raises:
-        RejectedRecord: The call cannot become one.
-    """
+    """Convert an identify call."""
     settings = stream.settings
     anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
-    person = _somebody.find(call, stream)
+    person = _identified_person.find(call, stream)
     if person is None and anonymous_id is not None:
         if settings.anonymous_identify == "skip":
             return ANONYMOUS
         person, anonymous_id = {"id": anonymous_id}, None
     if person is None:
-        person = _somebody.require(call, stream)
+        person = _identified_person.require(call, stream)
     if stream.deletes(call):
         return PersonDelete(identifiers=person)
     attributes = _attributes(call, stream)
@@ -152,9 +129,9 @@ def identify(
     )
 
 
-def _attributes(call: Call, stream: Stream) -> Attributes:
+def _attributes(call: Call, stream: StreamContext) -> Attributes:
     cleaner = stream.cleaner
-    attributes = cleaner.attributes(call.body, call.dates, NO_ATTRIBUTES)
+    attributes = cleaner.attributes(call.body, call.dates, NOT_ATTRIBUTES)
     email = attributes.get("email")
     if not call.flat and email in _ABSENT:
         own = call.fields.get("email")
@@ -167,19 +144,19 @@ def _attributes(call: Call, stream: Stream) -> Attributes:
         _open_preferences(attributes, call, stream, flattened)
     created_at, typed = _found_created_at(call)
     if created_at is not UNSET:
-        created_at = cleaner.moment(created_at, typed, "created_at")
+        created_at = cleaner.time_or_value(created_at, typed, "created_at")
         if created_at is not None or stream.settings.null_attributes == "send":
             attributes["created_at"] = created_at
     return attributes
 
 
 def _is_blank(value: JSON) -> bool:
-    """Tell whether a field holds nothing, or text that is only white space."""
+    """Tell whether a value is null or blank text."""
     return value is None or (isinstance(value, str) and not trimmed(value))
 
 
 def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
-    """Return the value and what the schema says of it; ``UNSET`` if there is none.
+    """Return the value of ``created_at`` and its type; ``UNSET`` if missing.
 
     Source: the property ``created_at`` of ``PUT /api/v1/customers/{identifier}``.
     """
@@ -200,12 +177,12 @@ def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:
 def _open_preferences(
     attributes: Attributes,
     call: Call,
-    stream: Stream,
+    stream: StreamContext,
     flattened: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> None:
-    """Make an object of subscription preferences in JSON text or in flattened fields.
+    """Make an object of subscription preferences in JSON text or flattened columns.
 
-    Dotted keys, which Customer.io reads itself, stay as they are.
+    Dotted keys, which Customer.io accepts, are not changed.
     """
     value = call.body.get(PREFERENCES)
     is_text = isinstance(value, str) or (
@@ -213,10 +190,10 @@ def _open_preferences(
     )
     if not flattened and not is_text:
         return
-    whole = as_object(value)
-    if whole is None and not flattened:
+    nested = as_object(value)
+    if nested is None and not flattened:
         return
-    preferences = merged(whole, call.body, flattened)
+    preferences = with_flattened(nested, call.body, flattened)
     topics = as_object(preferences.get(TOPICS))
     if topics is not None:
         preferences[TOPICS] = topics
@@ -229,7 +206,7 @@ def _open_preferences(
 def _flattened(
     names: tuple[str, ...], separator: str
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the flattened preferences among some names, and the way to each."""
+    """Return the flattened preference columns with their paths."""
     separators = {DEFAULT_SEPARATOR, separator, "_"} - {"."}
     joined = "|".join(map(re.escape, sorted(separators, key=len, reverse=True)))
     flattened = re.compile(rf"{PREFERENCES}({joined}){TOPICS}(?:\1(.+))?")
@@ -240,8 +217,10 @@ def _flattened(
     )
 
 
-def _relationships(call: Call, stream: Stream) -> list[ObjectRelationship] | UnsetType:
-    object_id, field = found_in(call, "objectId"), "objectId"
+def _relationships(
+    call: Call, stream: StreamContext
+) -> list[ObjectRelationship] | UnsetType:
+    object_id, field = find_field(call, "objectId"), "objectId"
     if object_id is None and call.context:
         object_id, field = lookup(call.context, "groupId"), "context.groupId"
     related = object_identifiers(call, object_id, field)
@@ -266,19 +245,8 @@ USED_KEYS: Final = RELATION_KEYS | {*spellings("action"), *spellings("groupId")}
 _group_member: Final = PersonFinder(phone=False, own_traits=False)
 
 
-def group(call: Call, stream: Stream) -> Operation:
-    """Convert a group call.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The operation on the object.
-
-    Raises:
-        RejectedRecord: The call cannot become one.
-    """
+def group(call: Call, stream: StreamContext) -> Operation:
+    """Convert a group call to an operation on the object."""
     company = _object(call)
     if stream.deletes(call):
         return ObjectDelete(identifiers=company)
@@ -310,10 +278,10 @@ def group(call: Call, stream: Stream) -> Operation:
 def _object(call: Call) -> ObjectIdentifiers:
     object_id, field = call.fields.get("groupId"), "groupId"
     if object_id is None:
-        object_id, field = found_in(call, "objectId"), "objectId"
+        object_id, field = find_field(call, "objectId"), "objectId"
     company = object_identifiers(call, object_id, field)
     if company is None:
-        raise RejectedRecord("required", "groupId", "missing id of the object")
+        raise RejectedRecord("required", "groupId", "missing object ID")
     return company
 
 
@@ -328,7 +296,9 @@ def _action(call: Call) -> JSON:
     return "identify"
 
 
-def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operation:
+def _identify(
+    call: Call, company: ObjectIdentifiers, stream: StreamContext
+) -> Operation:
     attributes = stream.cleaner.attributes(call.body, call.dates, USED_KEYS)
     person = _group_member.find(call, stream)
     operation: type[ObjectIdentify | ObjectIdentifyAnonymous] = ObjectIdentify
@@ -350,34 +320,26 @@ def _identify(call: Call, company: ObjectIdentifiers, stream: Stream) -> Operati
     )
 
 
-def alias(call: Call, stream: Stream) -> PersonMerge | PersonIdentify:
-    """Convert an alias call.
+def alias(call: Call, stream: StreamContext) -> PersonMerge | PersonIdentify:
+    """Convert an alias call to a merge.
 
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The merge of ``previousId`` into ``userId``. Where ``previousId`` is only an
-        anonymous id, the identify that gives the anonymous events to ``userId``.
-
-    Raises:
-        RejectedRecord: It does not name two people.
+    If ``previousId`` is only an anonymous ID, convert it to an identify that joins the
+    anonymous events with ``userId``.
     """
     primary = merged_person(call, stream, "userId", "id")
     anonymous_id = _anonymous_id(call, stream)
     if anonymous_id is not None:
         if anonymous_id in primary.values():
             raise _same_person()
-        return _joined(primary, anonymous_id, stream)
+        return _identify_with_anonymous_id(primary, anonymous_id, stream)
     secondary = merged_person(call, stream, "previousId")
     if person_identity(primary) == person_identity(secondary):
         raise _same_person()
     return PersonMerge(primary=primary, secondary=secondary)
 
 
-def _joined(
-    person: PersonIdentifiers, anonymous_id: str, stream: Stream
+def _identify_with_anonymous_id(
+    person: PersonIdentifiers, anonymous_id: str, stream: StreamContext
 ) -> PersonIdentify:
     attributes: Attributes = {"anonymous_id": anonymous_id}
     if stream.settings.update_only:
@@ -391,8 +353,8 @@ def _same_person() -> RejectedRecord:
     )
 
 
-def _anonymous_id(call: Call, stream: Stream) -> str | None:
-    """Return the anonymous id that ``previousId`` is, unless people go by it."""
+def _anonymous_id(call: Call, stream: StreamContext) -> str | None:
+    """Return ``previousId`` if it is only an anonymous ID."""
     if stream.settings.anonymous_identify == "use_as_id":
         return None
     anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
@@ -408,22 +370,8 @@ CHANGES: Final[dict[JSON, type[SegmentChange]]] = {
 _segment_member: Final = PersonFinder(phone=False)
 
 
-def segment(
-    call: Call,
-    stream: Stream,
-) -> SegmentChange:
-    """Convert a row of segment membership.
-
-    Args:
-        call: The row.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The change of the segment.
-
-    Raises:
-        RejectedRecord: The segment or the person is missing, or the action is unknown.
-    """
+def segment(call: Call, stream: StreamContext) -> SegmentChange:
+    """Convert a row of manual segment membership."""
     action = call.fields.get("action", "add")
     if stream.deletes(call):
         action = "remove"
@@ -442,10 +390,10 @@ def segment(
 def _segment(call: Call) -> str:
     segment_id = identifier(call.fields.get("segmentId"), "segmentId")
     if segment_id is None:
-        raise RejectedRecord("required", "segmentId", "missing id of the segment")
+        raise RejectedRecord("required", "segmentId", "missing segment ID")
     if not (segment_id.isascii() and segment_id.isdecimal()):
         raise RejectedRecord(
-            "invalid_type", "segmentId", "the id of a segment must be a number"
+            "invalid_type", "segmentId", "the segment ID must be a number"
         )
     return segment_id
 

@@ -1,4 +1,4 @@
-"""The door of the conversion: a record goes in, an operation comes out."""
+"""Entry point of the mapping: converts a record to an operation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from target_customerio.mapping.columns import DEFAULT_SEPARATOR
 from target_customerio.mapping.event_ids import EventIds
 from target_customerio.mapping.fields import BY_TYPE, CALL_KINDS, SPEC_CALLS, spellings
 from target_customerio.mapping.notices import Notices
-from target_customerio.mapping.record import Layout
-from target_customerio.mapping.settings import ConversionSettings, Skipped, Stream
+from target_customerio.mapping.record import RecordReader
+from target_customerio.mapping.settings import (
+    ConversionSettings,
+    Skipped,
+    StreamContext,
+)
 from target_customerio.mapping.values import Cleaner, JSONCleaner
 
 if TYPE_CHECKING:
@@ -23,17 +27,17 @@ if TYPE_CHECKING:
 
 
 TURNED_OFF: Final = Skipped("integrations")
-"""The record's own ``integrations`` turn Customer.io off."""
+"""The record turns Customer.io off in its ``integrations``."""
 
 
-def _say_nothing(_notice: str) -> None:
+def _ignore(_notice: str) -> None:
     pass
 
 
 class Converter:
     """Converts the records of one stream."""
 
-    def __init__(  # noqa: PLR0913 - each is one thing that the records depend on
+    def __init__(  # noqa: PLR0913 - each affects the conversion
         self,
         call: CallName,
         *,
@@ -46,27 +50,27 @@ class Converter:
         key_is_mapped: bool = False,
         settings: ConversionSettings | None = None,
         draw: Callable[[], str],
-        notify: Notices | Callable[[str], None] = _say_nothing,
+        notify: Notices | Callable[[str], None] = _ignore,
     ) -> None:
-        """Decide all that can be decided once for a stream.
+        """Prepare the conversion of a stream.
 
         Args:
-            call: The call that the stream's records are.
+            call: The call that the stream is mapped to.
             stream: The stream's name in the tap.
-            mapped_stream: The stream's name after stream maps, if another.
+            mapped_stream: The stream's name after stream maps, if different.
             is_shared: Whether the tap's stream is mapped to several streams.
-            schema: The stream's JSON schema, as the tap says it.
-            map_dates: Makes the dates of mapped records from those of the schema.
+            schema: The stream's JSON schema as sent by the tap.
+            map_dates: Returns the typed fields after stream maps.
             key_properties: The stream's primary key.
             key_is_mapped: Whether stream maps have set the primary key.
-            settings: The settings; the defaults if left out.
-            draw: Draws the id of an event that nothing is known by.
-            notify: Is told, once each, what the user should know about the stream.
+            settings: The settings; defaults to :class:`ConversionSettings`.
+            draw: Returns a random ULID, for events without a message ID or key.
+            notify: Receives each warning about the stream, once.
         """
         settings = settings or ConversionSettings()
         self._call: Final = call
         self._notices = notify if isinstance(notify, Notices) else Notices(notify)
-        self._layout = Layout(
+        self._reader = RecordReader(
             CALL_KINDS[call],
             schema or {},
             map_dates=map_dates,
@@ -84,7 +88,7 @@ class Converter:
             key_is_mapped=key_is_mapped,
         )
         self._stream, self._json_stream = (
-            Stream(
+            StreamContext(
                 settings=settings,
                 cleaner=cleaner(
                     convert_timestamps=settings.convert_timestamps,
@@ -107,63 +111,61 @@ class Converter:
 
         Args:
             record: The record; it is not changed.
-            from_json: Whether it is just what a JSON decoder made of valid JSON. If
-                so, some of the operation's attributes may be encoded already.
-            arrived: The record as it was before stream maps changed it.
+            from_json: Whether the record was decoded from valid JSON. If so, some of
+                the operation's attributes may be encoded already.
+            arrived: The record before stream maps, if these have changed it.
 
         Returns:
-            The operation that it becomes, or why it becomes none.
+            The operation, or the reason why the record is not sent.
 
         Raises:
-            RejectedRecord: It cannot become one.
+            RejectedRecord: The record cannot be converted.
         """
         try:
-            call = self._layout.read(record)
+            call = self._reader.read(record, arrived)
             if call is None:
                 return TURNED_OFF
-            if arrived is not None:
-                call.arrived = arrived
             stream = self._json_stream if from_json else self._stream
             operation = self._convert(call, stream)
         except RecursionError:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if call.flat and not call.shape.is_quiet:
-            self._notices.about(self._call, call, operation)
+        if call.flat and not call.shape.is_checked:
+            self._notices.check_row(self._call, call, operation)
         return operation
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
-        """Tell whether a record turns Customer.io off, whatever else it holds.
+        """Tell whether a record turns Customer.io off in its ``integrations``.
 
-        Such a record is skipped, so that this is asked before it is rejected.
+        Such a record is skipped, so call this before rejecting a record.
 
         Args:
-            record: The record, which may have any columns.
+            record: The record, valid or not.
 
         Returns:
-            Whether it does.
+            Whether the record is to be skipped.
         """
-        return self._layout.turns_off(record)
+        return self._reader.turns_off(record)
 
 
 TYPE: Final = spellings("type")
 
 
 class ConverterByType:
-    """Converts the records of one stream, each as the call that its ``type`` names."""
+    """Converts the records of one stream, each as the call in its ``type``."""
 
     def __init__(
         self,
         *,
         notify: Callable[[str], None],
-        **options: Any,  # noqa: ANN401 - whatever a Converter takes
+        **options: Any,  # noqa: ANN401 - arguments of Converter
     ) -> None:
-        """Decide what all calls of the stream have in common.
+        """Prepare the conversion of a stream.
 
         Args:
-            notify: Is told, once each, what the user should know about the stream.
-            options: What a :class:`Converter` takes beside its call.
+            notify: Receives each warning about the stream, once.
+            options: The other arguments of :class:`Converter`.
         """
         self._options = {**options, "notify": Notices(notify)}
         self._converters: dict[CallName, Converter] = {}
@@ -179,14 +181,14 @@ class ConverterByType:
 
         Args:
             record: The record; it is not changed.
-            from_json: Whether it is just what a JSON decoder made of valid JSON.
-            arrived: The record as it was before stream maps changed it.
+            from_json: Whether the record was decoded from valid JSON.
+            arrived: The record before stream maps, if these have changed it.
 
         Returns:
-            The operation that it becomes, or why it becomes none.
+            The operation, or the reason why the record is not sent.
 
         Raises:
-            RejectedRecord: It cannot become one, or its ``type`` names no call.
+            RejectedRecord: The record cannot be converted, or ``type`` is not a call.
         """
         name = _type_of(record)
         call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
@@ -197,22 +199,15 @@ class ConverterByType:
         if self.turns_off(record):
             return TURNED_OFF
         if name is None:
-            raise RejectedRecord("required", "type", "missing type of call")
+            raise RejectedRecord("required", "type", "missing type")
         raise RejectedRecord(
             "wrong_call",
             "type",
-            f"unknown type of call, expected one of {', '.join(SPEC_CALLS)}",
+            f"unknown type, expected one of {', '.join(SPEC_CALLS)}",
         )
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
-        """Tell whether a record turns Customer.io off, whatever else it holds.
-
-        Args:
-            record: The record, which may have any columns.
-
-        Returns:
-            Whether it does.
-        """
+        """Tell whether a record turns Customer.io off in its ``integrations``."""
         return self._converter("identify").turns_off(record)
 
     def _converter(self, call: CallName) -> Converter:
@@ -227,18 +222,9 @@ def converter_of(
     call: StreamCall,
     *,
     notify: Callable[[str], None],
-    **options: Any,  # noqa: ANN401 - whatever a Converter takes
+    **options: Any,  # noqa: ANN401 - arguments of Converter
 ) -> Converter | ConverterByType:
-    """Make the converter of a stream.
-
-    Args:
-        call: What the stream is mapped to.
-        notify: Is told, once each, what the user should know about the stream.
-        options: What else a :class:`Converter` takes.
-
-    Returns:
-        The converter.
-    """
+    """Return the converter of a stream that is mapped to `call`."""
     if call == BY_TYPE:
         return ConverterByType(notify=notify, **options)
     return Converter(call, notify=notify, **options)

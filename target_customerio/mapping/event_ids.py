@@ -1,7 +1,7 @@
-"""Event ids: the same record always yields the same ULID.
+"""Event IDs: the same record always gets the same ULID.
 
-Customer.io ignores an event whose ``id`` it has seen (schema ``dedupe_id``), so that a
-record sent again is no second event.
+Customer.io ignores an event whose ``id`` it has received before (schema
+``dedupe_id``), so retried events are deduplicated.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 _HASHER: Final = hashlib.blake2b(digest_size=13)
-"""Copied for each event, which is quicker than to set one up."""
+"""Copied for each event, which is faster than creating one."""
 
 _ULID_CHARACTERS: Final = 26
 
-MOST_ZEROS: Final = 100
-"""Zeros at the end of a number up to which it is written in full."""
+MAX_ZEROS: Final = 100
+"""Maximum number of trailing zeros that are written out."""
 
 
 def is_ulid(text: str) -> bool:
-    """Tell whether a text is a ULID as its specification writes one."""
+    """Tell whether a text is a ULID in its canonical form, in any case."""
     if len(text) != _ULID_CHARACTERS:
         return False
     try:
@@ -43,22 +43,21 @@ def is_ulid(text: str) -> bool:
 
 
 def _ulid_of(text: str) -> str:
-    """Make a ULID that depends on nothing but a text.
+    """Return a ULID derived from a text.
 
-    The alphabet of a ULID begins with the digits of a hexadecimal number, so that 100
-    bits of a hash, written as one, stand in a ULID as they are. That takes a sixth of
-    the time that any other way to write it does, and is done for every event.
+    The first 16 characters of a ULID's alphabet are the hexadecimal digits, so 100 bits
+    of a hash in hexadecimal form are a valid ULID.
     """
     hasher = _HASHER.copy()
     try:
         hasher.update(text.encode())
-    except UnicodeEncodeError:  # half a surrogate pair, only fit to be hashed
+    except UnicodeEncodeError:  # a lone surrogate
         hasher.update(text.encode(errors="surrogatepass"))
     return "0" + hasher.hexdigest()[1:].upper()
 
 
 class EventIds:
-    """Gives the events of one stream their ids.
+    """Derives the IDs of one stream's events.
 
     Names are hashed with their lengths and keys as JSON, so that no two events are
     hashed as the same text.
@@ -74,44 +73,24 @@ class EventIds:
         is_shared: bool = False,
         key_is_mapped: bool = False,
     ) -> None:
-        """Decide what the stream's events are known by.
-
-        Args:
-            stream: The stream's name in the tap.
-            key_properties: The stream's primary key.
-            draw: Draws a new ULID, for an event that nothing is known by.
-            mapped_stream: The stream's name after stream maps, if another.
-            is_shared: Whether the tap's stream is mapped to several streams.
-            key_is_mapped: Whether the key is one that stream maps have set.
-        """
+        """Prepare the texts that the IDs are derived from."""
         mapped_stream = stream if mapped_stream is None else mapped_stream
         self._keys = tuple(sorted(key_properties))
         self._key_is_mapped = key_is_mapped
         self._is_shared = is_shared
-        self._message = f"message:{_counted(mapped_stream) if is_shared else ''}"
-        self._row = f"row:{_counted(stream)}{_counted(mapped_stream)}"
+        self._message = f"message:{_with_length(mapped_stream) if is_shared else ''}"
+        self._row = f"row:{_with_length(stream)}{_with_length(mapped_stream)}"
         self._id_is_the_key = len(self._keys) == 1 and self._keys[0].lower() == "id"
         self._draw = draw
 
-    def of(self, call: Call, known_as: str) -> str:
-        """Return the id of an event.
-
-        Args:
-            call: The call.
-            known_as: What the event is, such as ``track:Order Completed``.
-
-        Returns:
-            A ULID.
-
-        Raises:
-            RejectedRecord: The message id is neither text nor an integer.
-        """
+    def of(self, call: Call, event_key: str) -> str:
+        """Return the ID of an event with a key like ``track:Order Completed``."""
         message_id = call.fields.get("messageId")
-        # Nearly all have one, for which two calls less a record are worth the line.
+        # Fast path for the common case: two function calls less.
         if type(message_id) is not str or message_id.isspace():
             message_id = self._message_id(call)
         if message_id is None:
-            return self._of_row(call, known_as)
+            return self._of_row(call, event_key)
         if (
             len(message_id) == _ULID_CHARACTERS
             and not call.flat
@@ -119,23 +98,25 @@ class EventIds:
             and is_ulid(message_id)
         ):
             return message_id
-        return _ulid_of(f"{self._message}{len(known_as)}:{known_as}{message_id}")
+        return _ulid_of(f"{self._message}{len(event_key)}:{event_key}{message_id}")
 
-    def _of_row(self, call: Call, known_as: str) -> str:
-        """Derive an id from the row's key, or draw one where it has none."""
+    def _of_row(self, call: Call, event_key: str) -> str:
+        """Derive an ID from the row's key; return a random one without a key."""
         key = [self._key_value(call, column) for column in self._keys]
         if not key or None in key:
             return self._draw()
         try:
             text = encode_anything([*zip(self._keys, key, strict=True)]).decode()
-        except TypeError:  # of an expression
+        except TypeError:  # the result of a stream map expression
             raise RejectedRecord(
-                "invalid_type", ".".join(self._keys), "a key property has no JSON form"
+                "invalid_type",
+                ".".join(self._keys),
+                "a key property cannot be written as JSON",
             ) from None
-        return _ulid_of(f"{self._row}{len(known_as)}:{known_as}{text}")
+        return _ulid_of(f"{self._row}{len(event_key)}:{event_key}{text}")
 
     def _key_value(self, call: Call, column: str) -> JSON:
-        """Return a value of the key as the tap has it, unless stream maps set the key.
+        """Return a key value as sent by the tap, unless stream maps set the key.
 
         An expression in a key column may give several rows the same value.
         """
@@ -145,10 +126,10 @@ class EventIds:
         return _plain(call.record.get(column) if value is None else value)
 
     def _message_id(self, call: Call) -> str | None:
-        """Return the message id, for which the key of a warehouse's row may stand.
+        """Return the message ID; in a warehouse row, the key ``id`` if there is none.
 
-        There the same event has the same id in two tables: the one of all events, and
-        the one of its own name.
+        There the same event has the same ID in two tables: the one of all events and
+        the one of the event's name.
         """
         message_id = call.fields.get("messageId")
         if message_id is not None:
@@ -160,12 +141,12 @@ class EventIds:
         return None
 
 
-def _counted(name: str) -> str:
+def _with_length(name: str) -> str:
     return f"{len(name)}:{name}"
 
 
 def _plain(value: JSON) -> JSON:
-    """Write equal numbers alike: 1.0 as 1, and 1.50 as 1.5."""
+    """Return equal numbers in the same form: 1.0 as 1, and 1.50 as 1.5."""
     if isinstance(value, float):
         value = Decimal(repr(value))
     if not isinstance(value, Decimal) or not value.is_finite():
@@ -174,6 +155,6 @@ def _plain(value: JSON) -> JSON:
     text = "".join(map(str, digits))
     plain = text.rstrip("0") or "0"
     exponent = int(exponent) + len(text) - len(plain)
-    if 0 <= exponent <= MOST_ZEROS:
+    if 0 <= exponent <= MAX_ZEROS:
         return int(f"{'-' * sign}{plain}{'0' * exponent}")
     return Decimal((sign, tuple(map(int, plain)), exponent))

@@ -1,4 +1,4 @@
-"""What events, page views and screen views have in common."""
+"""Events, page views and screen views."""
 
 from __future__ import annotations
 
@@ -19,33 +19,23 @@ from target_customerio.track_api.operations import (
 
 if TYPE_CHECKING:
     from target_customerio.mapping.record import Call
-    from target_customerio.mapping.settings import Stream
+    from target_customerio.mapping.settings import StreamContext
     from target_customerio.track_api.operations import JSON
 
 
 NOTHING: Final[frozenset[str]] = frozenset()
 ANONYMOUS_NAME_BYTES: Final = 100
-"""Most bytes of an anonymous event's name (destination's documentation)."""
+"""Maximum length of an anonymous event's name (the destination's documentation)."""
 
 TIME_FIELDS: Final = ("timestamp", "originalTimestamp")
 
-_anybody: Final = PersonFinder(anonymous=True)
+_person: Final = PersonFinder(anonymous=True)
 
-_Happening = TypeVar("_Happening", bound=PersonActivity)
+_Event = TypeVar("_Event", bound=PersonActivity)
 
 
 def time_of(call: Call) -> int | UnsetType:
-    """Return a call's own time in Unix seconds, if it has one.
-
-    Args:
-        call: The call.
-
-    Returns:
-        Unix seconds, or ``UNSET``.
-
-    Raises:
-        RejectedRecord: It is no time.
-    """
+    """Return a call's time in Unix seconds, or ``UNSET``."""
     fields = call.fields
     for field in TIME_FIELDS:
         if field in fields:
@@ -54,51 +44,26 @@ def time_of(call: Call) -> int | UnsetType:
 
 
 def name_of(value: JSON, field: str) -> str | None:
-    """Read the name of an event, a page or a screen.
-
-    Args:
-        value: The name.
-        field: Where it stands, for the rejection.
-
-    Returns:
-        The name, or ``None`` where there is none.
-
-    Raises:
-        RejectedRecord: It is no text.
-    """
+    """Return the name of an event, page or screen; ``None`` if blank."""
     if isinstance(value, str):
         return None if not value or value.isspace() else value
     if value is None:
         return None
-    raise RejectedRecord("invalid_type", field, "a name must be text")
+    raise RejectedRecord("invalid_type", field, "the name must be text")
 
 
-def happening(
-    kind: type[_Happening],
+def event_operation(
+    kind: type[_Event],
     name: str,
     call: Call,
-    stream: Stream,
-    known_as: str,
-) -> _Happening:
-    """Make the operation of something that somebody did.
-
-    Args:
-        kind: Event, page view or screen view.
-        name: Its name.
-        call: The call.
-        stream: The stream that the record belongs to.
-        known_as: What the event's id depends on: the call, and the name in it.
-
-    Returns:
-        The operation.
-
-    Raises:
-        RejectedRecord: The call cannot become one.
-    """
-    person = _anybody.find(call, stream) or _anybody.require(call, stream)
+    stream: StreamContext,
+    event_key: str,
+) -> _Event:
+    """Return the operation of an event or view; its ID depends on `event_key`."""
+    person = _person.find(call, stream) or _person.require(call, stream)
     return kind(
         identifiers=person,
-        id=stream.event_ids.of(call, known_as),
+        id=stream.event_ids.of(call, event_key),
         name=_cut(name) if "anonymous_id" in person else name,
         timestamp=time_of(call),
         attributes=stream.cleaner.encoded(call.body, call.dates),
@@ -106,26 +71,15 @@ def happening(
 
 
 def _cut(name: str) -> str:
-    """Cut a name to the bytes that an anonymous event may have, between characters."""
+    """Cut a name to the maximum of an anonymous event, between characters."""
     encoded = name.encode(errors="surrogatepass")
     if len(encoded) <= ANONYMOUS_NAME_BYTES:
         return name
     return encoded[:ANONYMOUS_NAME_BYTES].decode(errors="ignore")
 
 
-def page(call: Call, stream: Stream) -> PersonPage:
-    """Convert a page call.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The page view.
-
-    Raises:
-        RejectedRecord: The call cannot become one.
-    """
+def page(call: Call, stream: StreamContext) -> PersonPage:
+    """Convert a page call."""
     name = (
         name_of(call.fields.get("name"), "name")
         or name_of(lookup(call.body, "url"), "properties.url")
@@ -133,35 +87,24 @@ def page(call: Call, stream: Stream) -> PersonPage:
     )
     if name is None:
         raise RejectedRecord("required", "name", "missing name or URL of the page view")
-    return happening(PersonPage, name, call, stream, f"page:{name}")
+    return event_operation(PersonPage, name, call, stream, f"page:{name}")
 
 
 VIEWED_EVENT = "Viewed {} Screen"
 NAMELESS = "Undefined"
 
 
-def screen(call: Call, stream: Stream) -> PersonScreen | PersonEvent:
-    """Convert a screen call.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-
-    Returns:
-        The screen view, or the event.
-
-    Raises:
-        RejectedRecord: The call cannot become either.
-    """
+def screen(call: Call, stream: StreamContext) -> PersonScreen | PersonEvent:
+    """Convert a screen call to a screen view, or to an event by the setting."""
     name = (
         name_of(call.fields.get("name"), "name")
         or name_of(call.fields.get("event"), "event")
         or name_of(lookup(call.body, "name"), "properties.name")
     )
-    known_as = f"screen:{name or NAMELESS}"
+    event_key = f"screen:{name or NAMELESS}"
     if stream.settings.screen_events == "viewed_event":
         viewed = VIEWED_EVENT.format(name or NAMELESS)
-        return happening(PersonEvent, viewed, call, stream, known_as)
+        return event_operation(PersonEvent, viewed, call, stream, event_key)
     if name is None:
         raise RejectedRecord("required", "name", "missing name of the screen view")
-    return happening(PersonScreen, name, call, stream, known_as)
+    return event_operation(PersonScreen, name, call, stream, event_key)

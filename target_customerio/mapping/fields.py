@@ -1,9 +1,8 @@
-"""The tables of field names: what belongs to the spec, and in which spellings.
+"""Tables of field names.
 
-Names are written the spec's way (``userId``); the snake_case spelling of each is
-derived, and so is that in upper case. Sources: the common fields of Segment's spec, the
-warehouse schemas that Segment and RudderStack fill, and the destination's
-documentation.
+Names are written as in the spec (``userId``); the snake_case and upper-case spellings
+are derived. Sources: the common fields of Segment's spec, the warehouse schemas of
+Segment and RudderStack, and the documentation of their Customer.io destination.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ CallName: TypeAlias = Literal[
     "identify", "track", "page", "screen", "group", "alias", "segment"
 ]
 StreamCall: TypeAlias = CallName | Literal["by_type"]
-"""What a stream can be mapped to: a call, or the call that each record's type names."""
+"""What a stream can be mapped to; ``by_type``: the call in each record's ``type``."""
 
 BY_TYPE: Final = "by_type"
 
 
 @dataclass(frozen=True)
 class CallKind:
-    """What sets one call apart from the others.
+    """What is different for each call.
 
     Attributes:
-        name: Its name, which is also the name of a stream.
-        plural: The other name of a stream; ``None`` where streams are only mapped to
-            it: membership of manual segments is no call of the spec.
-        body: Which of the two containers it fills.
-        fields: Its own fields; in a flat row none of them is a trait or a property.
-            ``name`` is a page's field, but a person's or company's trait.
+        name: Name of the call, which is also a stream name.
+        plural: The second stream name. ``None`` if streams have to be mapped to the
+            call by a setting: segment membership is not a call of the spec.
+        body: The container that holds its attributes.
+        fields: Its own fields, which are never traits or properties of a flat row.
+            ``name`` is a field of a page, but a trait of a person or company.
     """
 
     name: CallName
@@ -61,12 +60,12 @@ CALL_KINDS: Final = {
 SPEC_CALLS: Final[dict[str, CallName]] = {
     kind.name: kind.name for kind in CALL_KINDS.values() if kind.plural is not None
 }
-"""The six calls of the spec, which the ``type`` of a record may name."""
+"""The six calls of the spec, as they appear in the ``type`` of a record."""
 
 CONTAINERS: Final = ("traits", "properties", "context")
 
 DELETED_AT: Final = "_sdc_deleted_at"
-"""Where taps say that a row is no more; all other bookkeeping of Singer is left out."""
+"""Set by taps on deleted rows; all other ``_sdc_`` columns are ignored."""
 
 SPEC_FIELDS: Final = (
     "anonymousId",
@@ -76,10 +75,10 @@ SPEC_FIELDS: Final = (
     "userId",
     DELETED_AT,
 )
-"""Fields of every call; in a flat row none of them is a trait or a property."""
+"""Fields of every call, which are never traits or properties of a flat row."""
 
 INTEGRATIONS: Final = "integrations"
-"""Turns destinations off. In a flat row only an object counts as this field."""
+"""Switches destinations on and off. In a flat row it has to be an object."""
 
 BOOKKEEPING: Final = (
     "received_at",
@@ -96,9 +95,9 @@ BOOKKEEPING: Final = (
     "rudder_id",
     "_metadata",
 )
-"""Columns that event warehouses add for themselves.
+"""Bookkeeping columns of event warehouses.
 
-They are left out of an event warehouse's rows only; elsewhere they are data.
+They are ignored in rows of an event warehouse only; in other rows they are data.
 """
 
 WAREHOUSE_COLUMNS: Final = (
@@ -107,10 +106,10 @@ WAREHOUSE_COLUMNS: Final = (
     ("received_at", "uuid_ts"),
     ("received_at", "loaded_at"),
 )
-"""A row that has all columns of one of these sets is a row of an event warehouse."""
+"""A row with all columns of one of these sets is a row of an event warehouse."""
 
 METADATA_PREFIX: Final = "_sdc_"
-"""Columns that Singer taps and targets add for themselves, in any case."""
+"""Prefix of the metadata columns of Singer taps and targets, in any case."""
 
 RESERVED_ATTRIBUTES: Final = {
     "EMAIL": "email",
@@ -118,7 +117,7 @@ RESERVED_ATTRIBUTES: Final = {
     "CREATED_AT": "created_at",
     "UNSUBSCRIBED": "unsubscribed",
 }
-"""Upper-case columns that are reserved attributes of Customer.io, and their names."""
+"""Upper-case columns, and the reserved attributes of Customer.io that they become."""
 
 LOOKED_UP: Final = (
     "action",
@@ -131,10 +130,10 @@ LOOKED_UP: Final = (
     "relationshipAttributes",
     "type",
 )
-"""Fields that a call reads for itself though in a flat row they are body as well."""
+"""Fields that a call reads and that are also attributes of a flat row."""
 
 MESSAGE_OVERRIDES: Final = ("from_address", "recipient", "reply_to")
-"""Properties that replace a campaign's addresses (schema ``person_event``)."""
+"""Properties that override the addresses of a campaign (schema ``person_event``)."""
 
 CONTEXT_FIELDS: tuple[tuple[str, ...], ...] = (
     ("app", "version"),
@@ -151,30 +150,16 @@ CONTEXT_FIELDS: tuple[tuple[str, ...], ...] = (
     ("relationshipAttributes",),
     ("traits", "email"),
 )
-"""What is read out of ``context``; all else in it is left behind."""
+"""What is read from ``context``; the rest is ignored."""
 
 
 def snake_case(name: str) -> str:
-    """Spell a field of the spec as a warehouse column.
-
-    Args:
-        name: The spec's own spelling, such as ``objectTypeId``.
-
-    Returns:
-        For instance ``object_type_id``.
-    """
+    """Return the snake_case spelling of a field, such as `object_type_id`."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
 def squashed(name: str) -> str:
-    """Reduce a name to what all its spellings have in common.
-
-    Args:
-        name: For instance ``device__token`` or ``deviceToken``.
-
-    Returns:
-        For instance ``devicetoken``.
-    """
+    """Return a name's letters and digits in lower case, the same for all spellings."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -185,41 +170,20 @@ SQUASHED_CONTEXT_FIELDS: dict[str, tuple[str, ...]] = {
 
 @lru_cache(maxsize=1024)
 def spellings(name: str) -> tuple[str, ...]:
-    """Return all names of a field, the spec's own first.
-
-    Args:
-        name: The spec's own spelling.
-
-    Returns:
-        For instance ``("userId", "user_id", "USER_ID")``.
-    """
+    """Return the spec's, the snake_case and the upper-case spelling of a field."""
     column = snake_case(name)
     return tuple(dict.fromkeys((name, column, column.upper())))
 
 
 def spellings_of_column(column: str) -> tuple[str, ...]:
-    """Return all names of a field that is known by its snake_case name.
-
-    Args:
-        column: For instance ``sent_at``.
-
-    Returns:
-        For instance ``("sentAt", "sent_at", "SENT_AT")``.
-    """
+    """Return all spellings of a field that is given in snake_case."""
     return spellings(
         re.sub(r"(?<=[a-z0-9])_([a-z])", lambda found: found[1].upper(), column)
     )
 
 
 def is_warehouse_row(columns: Iterable[str]) -> bool:
-    """Tell whether a row with these columns comes from an event warehouse.
-
-    Args:
-        columns: The names of the row's columns.
-
-    Returns:
-        Whether one of the sets in :data:`WAREHOUSE_COLUMNS` is among them.
-    """
+    """Tell whether a row with these columns comes from an event warehouse."""
     names = set(columns)
     return any(
         all(not names.isdisjoint(spellings_of_column(name)) for name in needed)

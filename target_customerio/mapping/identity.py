@@ -1,8 +1,8 @@
-"""Who and what: the one identifier of a person, and the two of an object.
+"""Identifiers of people and objects.
 
 Sources: "Add and update people by ID or email" in the destination's documentation, the
 ``cio_`` prefix in "Updating people" of Segment's, and the ``identifiers`` of the
-schemas ``person_common`` (E.164 phone numbers) and ``person_merge`` (none).
+schemas ``person_common`` (E.164 phone numbers) and ``person_merge`` (no phone numbers).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from target_customerio.mapping.record import Call
-    from target_customerio.mapping.settings import Stream
+    from target_customerio.mapping.settings import StreamContext
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     )
 
 
-Resolve: TypeAlias = "Callable[[JSON, str], PersonIdentifiers | None]"
-"""Tells what kind of identifier a user id is; takes the value and its field."""
+ResolveUserId: TypeAlias = "Callable[[JSON, str], PersonIdentifiers | None]"
+"""Returns the identifier in a user ID; takes the value and its field."""
 
 CIO_PREFIX: Final = "cio_"
 DEFAULT_OBJECT_TYPE: Final = "1"
@@ -40,37 +40,25 @@ WHITE_SPACE: Final = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
     "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-"""White space as Unicode has it."""
+"""White space by the definition of Unicode."""
 
 ZERO_WIDTH: Final = "\u180e\u200b\u2060\ufeff"
-"""Spaces that nobody sees, a byte order mark among them."""
+"""Zero-width spaces, including the byte order mark."""
 
 _INVISIBLE: Final = (
     "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-"""Joiners and marks of direction, which copied text often has at its ends."""
+"""Joiners and direction marks, which copied text often has at its ends."""
 
 _AROUND: Final = WHITE_SPACE + ZERO_WIDTH + _INVISIBLE
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _PART: Final = rf'(?:[^\s@,<>"{ZERO_WIDTH}]|{_QUOTED})+'
 _ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
-"""An e-mail address, as far as it is judged here: RFC 5322 allows more than most
-validators, and Customer.io judges the rest."""
+"""An e-mail address; loose, because RFC 5322 allows more than most validators."""
 
 
 def identifier(value: JSON, field: str) -> str | None:
-    """Read an identifier.
-
-    Args:
-        value: Text, or an integer, which is sent as text.
-        field: Its name, for the rejection.
-
-    Returns:
-        The identifier, or ``None`` where there is none.
-
-    Raises:
-        RejectedRecord: It is blank, or neither text nor an integer.
-    """
+    """Return an identifier as text; ``None`` if empty. Blank text is rejected."""
     if isinstance(value, str):
         if value.isspace():
             raise RejectedRecord("blank", field, "the identifier is blank")
@@ -80,39 +68,28 @@ def identifier(value: JSON, field: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise RejectedRecord(
-        "invalid_type", field, "an identifier must be text or an integer"
+        "invalid_type", field, "the identifier must be text or an integer"
     )
 
 
 def trimmed(text: str) -> str:
-    """Remove white space of any kind around a text.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text without it.
-    """
+    """Remove white space of any kind around a text."""
     return text.strip() if text.isascii() else text.strip(_AROUND)
 
 
 def is_address(text: str) -> bool:
-    """Tell whether text in a field of e-mail addresses is taken as one.
+    """Tell whether trimmed text in a field of e-mail addresses is taken as one.
 
-    Args:
-        text: The text, trimmed.
-
-    Returns:
-        Whether it has something on both sides of an ``@`` and, outside quotes, no
-        second ``@``, comma, angle bracket or white space.
+    It needs text on both sides of an ``@`` and, outside quotes, no second ``@``, comma,
+    angle bracket or white space.
     """
     return "@" in text and _ADDRESS.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=16_384)
 def is_email(text: str) -> bool:
-    """Tell whether a user id is an e-mail address, by a strict check of its syntax."""
-    rules = _rules_of_addresses()
+    """Tell whether a user ID is an e-mail address, by a strict syntax check."""
+    rules = _email_validator()
     try:
         rules.validate_email(text, check_deliverability=False)
     except rules.EmailNotValidError:
@@ -121,31 +98,20 @@ def is_email(text: str) -> bool:
 
 
 @cache
-def _rules_of_addresses() -> ModuleType:
-    # Takes a while to set up, which is only spent where there is an address.
-    import email_validator  # noqa: PLC0415
+def _email_validator() -> ModuleType:
+    """Import and set up the validator, which is slow, on first use."""
+    import email_validator  # noqa: PLC0415 - slow to import
 
-    # A domain that no mail can reach, such as one in .local, makes an address none the
-    # less; the library's documentation has its list changed in this way.
+    # Accept addresses in special-use domains such as .local; the library's
+    # documentation recommends changing the list in this way.
     email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
     return email_validator
 
 
-def resolved(value: JSON, field: str) -> PersonIdentifiers | None:
-    """Tell what kind of identifier a user id is.
-
-    Args:
-        value: What stands under ``userId``, ``id`` or ``previousId``.
-        field: Which of them, for the rejection.
-
-    Returns:
-        A ``cio_id``, an ``email`` or an ``id``, or ``None`` where there is none.
-
-    Raises:
-        RejectedRecord: It is no identifier.
-    """
+def resolve_user_id(value: JSON, field: str) -> PersonIdentifiers | None:
+    """Return the identifier in a user ID: ``cio_id``, ``email`` or ``id``."""
     text = value
-    # Nearly all are text, for which one call less a record is worth the line.
+    # Fast path for the common case: one function call less.
     if type(text) is not str or not text or text.isspace():
         text = identifier(value, field)
         if text is None:
@@ -160,7 +126,7 @@ def resolved(value: JSON, field: str) -> PersonIdentifiers | None:
 def _cio_id(text: str, field: str) -> PersonIdentifiers:
     cio_id = text.removeprefix(CIO_PREFIX)
     if not cio_id:
-        raise RejectedRecord("blank", field, "nothing follows the prefix cio_")
+        raise RejectedRecord("blank", field, "no ID after the prefix cio_")
     return {"cio_id": cio_id}
 
 
@@ -171,8 +137,8 @@ def _email(text: str, field: str) -> PersonIdentifiers:
     return {"email": address}
 
 
-def _always(read: Callable[[str, str], PersonIdentifiers]) -> Resolve:
-    """Resolve every user id as one kind of identifier."""
+def _fixed_kind(read: Callable[[str, str], PersonIdentifiers]) -> ResolveUserId:
+    """Return a function that reads every user ID as one kind of identifier."""
 
     def resolve(value: JSON, field: str) -> PersonIdentifiers | None:
         text = identifier(value, field)
@@ -181,17 +147,17 @@ def _always(read: Callable[[str, str], PersonIdentifiers]) -> Resolve:
     return resolve
 
 
-USER_ID_TYPES: Final[dict[str, Resolve]] = {
-    "auto": resolved,
-    "id": _always(lambda text, _field: {"id": text}),
-    "email": _always(_email),
-    "cio_id": _always(_cio_id),
+USER_ID_TYPES: Final[dict[str, ResolveUserId]] = {
+    "auto": resolve_user_id,
+    "id": _fixed_kind(lambda text, _field: {"id": text}),
+    "email": _fixed_kind(_email),
+    "cio_id": _fixed_kind(_cio_id),
 }
-"""How a user id is read, by the setting ``user_id_type``."""
+"""The function that reads a user ID, by the setting ``user_id_type``."""
 
 
 def phone_number(value: JSON) -> str | None:
-    """Return a phone number in E.164, without what is written between its digits."""
+    """Return a phone number in E.164 without separators, or ``None``."""
     if not isinstance(value, str):
         return None
     number = value.translate(PHONE_SEPARATORS)
@@ -199,7 +165,7 @@ def phone_number(value: JSON) -> str | None:
 
 
 class PersonFinder:
-    """Finds who a call is about, in the one order of precedence."""
+    """Finds the identifier of a call's person, in the order of precedence."""
 
     def __init__(
         self,
@@ -209,32 +175,21 @@ class PersonFinder:
         own_traits: bool = True,
         property_email: bool = False,
     ) -> None:
-        """Fix what the operation at hand can name.
+        """Set which identifiers the operation accepts.
 
         Args:
-            phone: Whether the operation takes a phone number.
-            anonymous: Whether the operation takes an ``anonymous_id``.
-            own_traits: Whether the record's traits are the person's own.
-            property_email: Whether ``properties.email`` names the person too.
+            phone: Whether it accepts a phone number.
+            anonymous: Whether it accepts an ``anonymous_id``.
+            own_traits: Whether the record's traits are those of the person.
+            property_email: Whether ``properties.email`` identifies the person.
         """
         self._phone = phone
         self._anonymous = anonymous
         self._own_traits = own_traits
         self._property_email = property_email
 
-    def find(self, call: Call, stream: Stream) -> PersonIdentifiers | None:
-        """Find the person.
-
-        Args:
-            call: The call.
-            stream: The stream that the record belongs to.
-
-        Returns:
-            The one identifier, or ``None`` where the call has none.
-
-        Raises:
-            RejectedRecord: An identifier that would be used cannot be.
-        """
+    def find(self, call: Call, stream: StreamContext) -> PersonIdentifiers | None:
+        """Return the person's identifier, or ``None``."""
         user_id = call.fields.get("userId")
         if user_id is not None:
             return stream.resolve(user_id, "userId")
@@ -251,19 +206,8 @@ class PersonFinder:
                 return {"anonymous_id": anonymous_id}
         return None
 
-    def require(self, call: Call, stream: Stream) -> PersonIdentifiers:
-        """Find the person, or reject the record.
-
-        Args:
-            call: The call.
-            stream: The stream that the record belongs to.
-
-        Returns:
-            The one identifier.
-
-        Raises:
-            RejectedRecord: The call has no identifier that the operation can take.
-        """
+    def require(self, call: Call, stream: StreamContext) -> PersonIdentifiers:
+        """Return the person's identifier, or reject the record."""
         person = self.find(call, stream)
         if person is None:
             raise RejectedRecord(
@@ -274,11 +218,11 @@ class PersonFinder:
         return person
 
     def _traits(self, call: Call) -> Attributes:
-        """Return the person's traits; a flat identify row is made of them."""
+        """Return the person's traits, nested or columns of a flat identify row."""
         return call.traits if self._own_traits else {}
 
     def _addresses(self, call: Call) -> Iterator[tuple[JSON, str]]:
-        """Yield what may be the person's e-mail address, with the field's name."""
+        """Yield the candidates for the person's e-mail address, with their fields."""
         if self._own_traits or not call.flat:
             yield call.fields.get("email"), "email"
             yield lookup(self._traits(call), "email"), "traits.email"
@@ -291,20 +235,8 @@ class PersonFinder:
             yield lookup(call.properties, "email"), "properties.email"
 
 
-def merged_person(call: Call, stream: Stream, *fields: str) -> PersonIdentifiers:
-    """Read one side of a merge.
-
-    Args:
-        call: The call.
-        stream: The stream that the record belongs to.
-        fields: Where it may stand, in the order of precedence.
-
-    Returns:
-        The one identifier.
-
-    Raises:
-        RejectedRecord: It is missing, or no identifier.
-    """
+def merged_person(call: Call, stream: StreamContext, *fields: str) -> PersonIdentifiers:
+    """Return one person of a merge, from the first field that has a value."""
     for field in fields:
         person = stream.resolve(call.fields.get(field), field)
         if person is not None:
@@ -317,19 +249,7 @@ def merged_person(call: Call, stream: Stream, *fields: str) -> PersonIdentifiers
 def object_identifiers(
     call: Call, object_id: JSON, field: str = "objectId"
 ) -> ObjectIdentifiers | None:
-    """Read an object's identifiers.
-
-    Args:
-        call: The call; its own ``objectTypeId`` is looked for first.
-        object_id: What was found as the object's id.
-        field: Where that was found, for the rejection.
-
-    Returns:
-        Type and id, or ``None`` where there is no id.
-
-    Raises:
-        RejectedRecord: The id or the type is no identifier.
-    """
+    """Return an object's type and ID, or ``None`` without an ID."""
     text = identifier(object_id, field)
     if text is None:
         return None

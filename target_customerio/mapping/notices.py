@@ -1,4 +1,4 @@
-"""What the user should know about a stream, each notice once."""
+"""Warnings about the columns of a stream, each issued once."""
 
 from __future__ import annotations
 
@@ -46,43 +46,30 @@ WITHOUT_ATTRIBUTES: Final = frozenset({"alias", "segment"})
 
 
 class Notices:
-    """Passes on each notice of one stream once."""
+    """Issues each warning about a stream once."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
-        """Begin with nothing said.
-
-        Args:
-            notify: Is told what the user should know.
-        """
+        """Start without any warning issued; `notify` receives each one."""
         self._notify = notify
-        self._said: set[str] = set()
+        self._issued: set[str] = set()
 
-    def say(self, kind: str, notice: str) -> None:
-        """Pass on a notice, unless one of its kind was said.
-
-        Args:
-            kind: What the notice is about.
-            notice: One sentence, without a value of a record.
-        """
-        if kind not in self._said:
-            self._said.add(kind)
+    def warn_once(self, kind: str, notice: str) -> None:
+        """Issue a warning, unless one of its kind has been issued."""
+        if kind not in self._issued:
+            self._issued.add(kind)
             self._notify(notice)
 
     def bad_context(self) -> None:
-        """Say that a ``context`` is no object."""
-        self.say("context", BAD_CONTEXT)
+        """Warn that a ``context`` is not an object."""
+        self.warn_once("context", BAD_CONTEXT)
 
-    def about(self, name: CallName, row: Call, operation: Operation | Skipped) -> None:
-        """Say what of a flat row is left out.
-
-        Args:
-            name: The stream's call.
-            row: The row.
-            operation: What it became.
-        """
+    def check_row(
+        self, name: CallName, row: Call, operation: Operation | Skipped
+    ) -> None:
+        """Warn of the columns of a flat row that are not sent."""
         for kind, notice in _left_out(name, row, operation):
-            self.say(kind, notice)
-        row.shape.is_quiet = self._said.issuperset(_possible(name, row.shape))
+            self.warn_once(kind, notice)
+        row.shape.is_checked = self._issued.issuperset(_possible_kinds(name, row.shape))
 
 
 def _left_out(
@@ -90,29 +77,29 @@ def _left_out(
 ) -> Iterator[tuple[str, str]]:
     if isinstance(operation, PersonActivity) and row.overrides:
         yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
-    if isinstance(operation, PersonIdentify) and _leaves_an_id(row):
+    if isinstance(operation, PersonIdentify) and _ignores_id(row):
         yield "id", ID_LEFT_OUT
     if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
         body = CALL_KINDS[name].body
         yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
 
 
-def _possible(name: CallName, shape: Shape) -> Iterator[str]:
-    """Name the kinds of notices that rows of this shape may cause."""
+def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
+    """Yield the kinds of warnings that rows of this shape may cause."""
     if shape.overrides:
         yield "overrides"
-    if name == "identify" and _is_known_by_id(shape):
+    if name == "identify" and _has_only_id(shape):
         yield "id"
     if shape.left_out and name not in WITHOUT_ATTRIBUTES:
         yield "containers"
 
 
-def _leaves_an_id(row: Call) -> bool:
-    return "id" in row.fields and _is_known_by_id(row.shape)
+def _ignores_id(row: Call) -> bool:
+    return "id" in row.fields and _has_only_id(row.shape)
 
 
-def _is_known_by_id(shape: Shape) -> bool:
-    """Tell whether a table of people has no column that identifies them but an id."""
+def _has_only_id(shape: Shape) -> bool:
+    """Tell whether a table of people has an ``id`` but no user ID column."""
     return shape.has("id") and not shape.has("userId", "anonymousId")
 
 

@@ -1,7 +1,6 @@
-"""Reading a record: whatever its shape, one :class:`Call` comes out.
+"""Reads a record, nested or flat, into a :class:`Call`.
 
-What the columns mean is worked out once for each set of them and remembered; reading a
-record is then a matter of picking up the values.
+The meaning of the columns is computed once for each set of columns and cached.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from target_customerio.mapping.columns import (
     shape_of,
 )
 from target_customerio.mapping.containers import (
-    add,
     as_object,
     lookup,
-    merged,
-    opened,
-    parsed,
+    nested_container,
+    parse_json,
+    parse_object,
+    set_if_absent,
     turns_off,
-    whole,
+    with_flattened,
 )
 from target_customerio.mapping.fields import RESERVED_ATTRIBUTES, SPEC_CALLS, spellings
 from target_customerio.mapping.schema_types import (
@@ -35,7 +34,7 @@ from target_customerio.mapping.schema_types import (
     DateTree,
     Typed,
     dates_of_schema,
-    of_object,
+    resolve_patterns,
 )
 
 if TYPE_CHECKING:
@@ -45,29 +44,29 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON, Attributes
 
 
-MOST_SHAPES: Final = 4096
-"""Shapes that are remembered; the records of a stream rarely have more than a few."""
+MAX_SHAPES: Final = 4096
+"""Maximum number of cached shapes; most streams have a few."""
 
 CREATED_AT: Final = spellings("createdAt")
-"""The names of one attribute, which is not taken from two places."""
+"""The names of one attribute: if one has a value, the others are not added."""
 
 
-def _say_nothing() -> None:
+def _ignore() -> None:
     pass
 
 
 class Call(Struct, gc=False):
-    """One record, read.
+    """One record, parsed.
 
     Attributes:
         fields: The record's own fields by the spec's names; none is null or empty.
-        body: The traits or properties, or the columns of a flat row.
-        dates: Which of the body the schema types as dates.
-        flat: Whether the body is made of the row's columns.
-        field_dates: Which of the record's own fields the schema types as dates.
-        shape: What the record has in common with others.
+        body: The traits or properties, or the attribute columns of a flat row.
+        dates: The typed fields of the body.
+        flat: Whether the record is a flat row.
+        field_dates: The typed fields of the record itself.
+        shape: What the record has in common with others of the same columns.
         record: The record itself.
-        arrived: The record before stream maps, where these have changed it.
+        arrived: The record before stream maps, if these have changed it.
     """
 
     fields: dict[str, JSON]
@@ -77,17 +76,17 @@ class Call(Struct, gc=False):
     field_dates: DateTree
     shape: Shape
     record: Mapping[str, JSON]
-    _opened: dict[str, Attributes]
+    _containers: dict[str, Attributes]
     arrived: Mapping[str, JSON] | None = None
 
     @property
     def traits(self) -> Attributes:
-        """The traits, of which a flat identify or group row is made."""
+        """The traits; in a flat identify or group row, its attribute columns."""
         return self._container("traits")
 
     @property
     def properties(self) -> Attributes:
-        """The properties, of which a flat event row is made."""
+        """The properties; in a flat event row, its attribute columns."""
         return self._container("properties")
 
     @property
@@ -102,7 +101,7 @@ class Call(Struct, gc=False):
 
     @property
     def left_out(self) -> Attributes:
-        """The columns of a flat row that are a container of another kind of call."""
+        """The columns of a flat row that belong to a container the call ignores."""
         return self._present(self.shape.left_out)
 
     def _present(self, columns: Iterable[str]) -> Attributes:
@@ -112,19 +111,14 @@ class Call(Struct, gc=False):
         return {name: value for name, value in found.items() if value is not None}
 
     def _container(self, name: str) -> Attributes:
-        found = self._opened.get(name)
+        found = self._containers.get(name)
         if found is None:
             found = _container(self.record, self.shape, name) or {}
-            self._opened[name] = found
+            self._containers[name] = found
         return found
 
     def add_traits(self, traits: Attributes, dates: DateTree) -> None:
-        """Add traits that the call's own body lacks.
-
-        Args:
-            traits: The other traits; nulls count as absent.
-            dates: Which of them the schema types as dates.
-        """
+        """Add traits that are missing in the body; nulls count as missing."""
         known = {name for name, value in self.body.items() if value is not None}
         if not known.isdisjoint(CREATED_AT):
             known.update(CREATED_AT)
@@ -133,8 +127,8 @@ class Call(Struct, gc=False):
             for name, value in traits.items()
             if value is not None and name not in known
         }
-        own = of_object(self.dates, self.body)
-        others = of_object(dates, added)
+        own = resolve_patterns(self.dates, self.body)
+        others = resolve_patterns(dates, added)
         self.replace_body(
             {**self.body, **added},
             {name: typed for name, typed in own.items() if name not in added}
@@ -142,18 +136,13 @@ class Call(Struct, gc=False):
         )
 
     def replace_body(self, body: Attributes, dates: DateTree) -> None:
-        """Put another body in the place of the call's.
-
-        Args:
-            body: The traits.
-            dates: Which of them the schema types as dates.
-        """
-        self.body = self._opened["traits"] = body
+        """Replace the body of an identify call."""
+        self.body = self._containers["traits"] = body
         self.dates = dates
 
 
-class Layout:
-    """Knows how the records of one stream are laid out."""
+class RecordReader:
+    """Reads the records of one stream."""
 
     def __init__(
         self,
@@ -162,16 +151,16 @@ class Layout:
         *,
         map_dates: Callable[[DateTree], DateTree] | None = None,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
-        on_bad_context: Callable[[], None] = _say_nothing,
+        on_bad_context: Callable[[], None] = _ignore,
     ) -> None:
-        """Learn a stream's layout.
+        """Read the stream's schema.
 
         Args:
-            call: The call that the stream's records are.
-            schema: The stream's JSON schema, as the tap says it.
-            map_dates: Makes the dates of mapped records from those of the schema.
-            separators: What joins the names of flattened columns.
-            on_bad_context: Is called where a ``context`` is no object.
+            call: The call that the stream is mapped to.
+            schema: The stream's JSON schema as sent by the tap.
+            map_dates: Returns the typed fields after stream maps.
+            separators: The separators of flattened column names.
+            on_bad_context: Called for a ``context`` that is not an object.
         """
         self._call = call
         self._body = call.body
@@ -189,32 +178,18 @@ class Layout:
         )
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
-        """Tell whether a record turns Customer.io off.
+        """Tell whether a record turns Customer.io off."""
+        return turns_off(record, self._shape_of(tuple(record)).integrations)
 
-        Args:
-            record: The record, which may have any columns.
-
-        Returns:
-            Whether it does.
-        """
-        return turns_off(record, self._shape_of(tuple(record)).switches)
-
-    def read(self, record: Mapping[str, JSON]) -> Call | None:
-        """Read a record.
-
-        Args:
-            record: The record; it is not changed.
-
-        Returns:
-            The call in it, or ``None`` where the record turns Customer.io off.
-
-        Raises:
-            RejectedRecord: The traits or the properties are neither an object nor the
-                JSON text of one, or the record is another call than its stream's.
-        """
+    def read(
+        self,
+        record: Mapping[str, JSON],
+        arrived: Mapping[str, JSON] | None = None,
+    ) -> Call | None:
+        """Return a record as a call; ``None`` if it turns Customer.io off."""
         names = tuple(record)
         shape = self._shapes.get(names) or self._shape_of(names)
-        if shape.switches and turns_off(record, shape.switches):
+        if shape.integrations and turns_off(record, shape.integrations):
             return None
         fields = {}
         for field, name in shape.fields:
@@ -242,6 +217,7 @@ class Layout:
             shape,
             record,
             containers,
+            arrived,
         )
         if self._call.name == "identify":
             self._complete(call)
@@ -250,26 +226,27 @@ class Layout:
     def _containers(
         self, record: Mapping[str, JSON], shape: Shape
     ) -> dict[str, Attributes]:
-        """Open the other containers that are not plain objects."""
+        """Return the other containers that are not plain objects, parsed."""
         found: dict[str, Attributes] = {}
         for container, name in shape.others:
             if type(record[name]) is not dict:
-                found[container] = self._opened(record, shape, container)
+                found[container] = self._parsed(record, shape, container)
         return found
 
-    def _opened(
+    def _parsed(
         self, record: Mapping[str, JSON], shape: Shape, container: str
     ) -> Attributes:
+        """Return a container; a ``context`` that is not an object is ignored."""
         try:
             return _container(record, shape, container) or {}
         except RejectedRecord:
             if container != "context":
                 raise
         self._on_bad_context()
-        return merged(None, record, shape.parts.get(container, ()))
+        return with_flattened(None, record, shape.flattened.get(container, ()))
 
     def _check_type(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> None:
-        """Reject a record that is another call than its stream's."""
+        """Reject a record whose ``type`` is another call than its stream's."""
         name = _call_name(kind)
         if name in SPEC_CALLS and name != self._call.name and _is_nested(record, shape):
             raise RejectedRecord(
@@ -281,53 +258,54 @@ class Layout:
             )
 
     def _is_call(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> bool:
-        """Tell whether a record without a body is a call rather than a row."""
+        """Tell whether a record without a body is a call, not a row."""
         return _call_name(kind) == self._call.name and _is_nested(record, shape)
 
     def _row(self, record: Mapping[str, JSON], shape: Shape) -> Attributes:
-        """Return the columns that are the body of a flat row."""
+        """Return the attribute columns of a flat row."""
         body = {name: record[name] for name in shape.columns}
         for attribute, name in shape.reserved:
-            add(body, attribute, record[name])
+            set_if_absent(body, attribute, record[name])
         for name in shape.types:
             if _call_name(record[name]) == self._call.name:
                 del body[name]
-        for name, path in shape.switches:
-            if not path and not isinstance(parsed(record[name]), Mapping):
+        for name, path in shape.integrations:
+            if not path and not isinstance(parse_json(record[name]), Mapping):
                 body[name] = record[name]
         return body
 
     def _complete(self, call: Call) -> None:
-        """Give an identify its reserved attributes, and the traits of its context."""
+        """Add reserved attributes and ``context.traits`` to an identify call."""
         if not call.flat and not call.body.keys().isdisjoint(RESERVED_ATTRIBUTES):
             call.replace_body(_reserved(call.body), call.dates)
         shape = call.shape
-        if "context" not in shape.wholes and "context" not in shape.parts:
+        if "context" not in shape.containers and "context" not in shape.flattened:
             return
-        if call.flat or _is_empty(call.body, is_flattened="traits" in shape.parts):
-            self._take_context_traits(call)
+        if call.flat or _is_empty(call.body, is_flattened="traits" in shape.flattened):
+            self._add_context_traits(call)
 
-    def _take_context_traits(self, call: Call) -> None:
-        traits = opened(lookup(call.context, "traits"), "context.traits")
+    def _add_context_traits(self, call: Call) -> None:
+        """Add ``context.traits`` to the traits."""
+        traits = parse_object(lookup(call.context, "traits"), "context.traits")
         if not traits:
             return
         traits = _reserved(traits)
-        if call.body or "context" in call.shape.parts:
+        if call.body or "context" in call.shape.flattened:
             call.add_traits(traits, self._trait_dates)
         else:
             call.replace_body(traits, self._trait_dates)
 
     def _shape_of(self, names: tuple[str, ...]) -> Shape:
-        """Work out a shape, and remember it unless there are too many."""
+        """Return the shape of a record with these columns, from the cache if there."""
         shape = self._shapes.get(names)
         if shape is None:
             shape = shape_of(names, self._columns, self._body)
-            if len(self._shapes) < MOST_SHAPES:
+            if len(self._shapes) < MAX_SHAPES:
                 self._shapes[names] = shape
         return shape
 
     def _dates_of(self, container: str) -> DateTree:
-        """Gather the typed dates of a container and of its flattened columns."""
+        """Return the typed fields of a container, nested and flattened."""
         dates: dict[str, Any] = {}
         for spelling in spellings(container):
             nested = self._dates.get(spelling)
@@ -335,7 +313,7 @@ class Layout:
                 dates = {**nested, **dates}
         for name, dated in self._dates.items():
             column = self._columns.of(name)
-            if column.role is Role.PART and column.name == container:
+            if column.role is Role.FLATTENED and column.name == container:
                 _place(dates, column.path, dated)
         return _with_reserved(dates) or NO_DATES
 
@@ -343,18 +321,14 @@ class Layout:
 def _container(
     record: Mapping[str, JSON], shape: Shape, name: str
 ) -> Attributes | None:
-    """Return a container: what stands in the record whole, and its flattened columns.
-
-    Raises:
-        RejectedRecord: It is neither an object nor the JSON text of one.
-    """
-    found = whole(record, shape.wholes.get(name, ()), name)
-    parts = shape.parts.get(name)
-    return merged(found, record, parts) if parts else found
+    """Return a container with its flattened columns, or ``None``."""
+    found = nested_container(record, shape.containers.get(name, ()), name)
+    flattened = shape.flattened.get(name)
+    return with_flattened(found, record, flattened) if flattened else found
 
 
 def _is_empty(body: Attributes, *, is_flattened: bool) -> bool:
-    """Tell whether there are no traits; flattened, absent ones are nulls."""
+    """Tell whether there are no traits; flattened ones may be null."""
     if not is_flattened:
         return not body
     return all(value is None for value in body.values())
@@ -368,22 +342,22 @@ def _is_nested(record: Mapping[str, JSON], shape: Shape) -> bool:
     """Tell whether one of the record's containers is an object."""
     return any(
         as_object(record[name]) is not None
-        for columns in shape.wholes.values()
+        for columns in shape.containers.values()
         for name in columns
     )
 
 
 def _reserved(body: Attributes) -> Attributes:
-    """Give reserved attributes in upper case their real names."""
+    """Rename upper-case columns to the reserved attributes."""
     found = {name: value for name, value in body.items() if name in RESERVED_ATTRIBUTES}
     body = {name: value for name, value in body.items() if name not in found}
     for name, value in found.items():
-        add(body, RESERVED_ATTRIBUTES[name], value)
+        set_if_absent(body, RESERVED_ATTRIBUTES[name], value)
     return body
 
 
 def _with_reserved(dates: DateTree) -> dict[str, Any]:
-    """Add the real names of reserved attributes in upper case."""
+    """Add the types of upper-case columns under their reserved names."""
     return {
         **{
             attribute: dates[name]
@@ -397,8 +371,8 @@ def _with_reserved(dates: DateTree) -> dict[str, Any]:
 def _place(
     tree: dict[str, Any], path: tuple[str, ...], value: DateTree | Typed
 ) -> None:
-    *way, last = path
-    for step in way:
+    *parents, last = path
+    for step in parents:
         below = tree.get(step)
         branch = dict(below) if isinstance(below, Mapping) else {}
         tree[step] = branch

@@ -1,4 +1,4 @@
-"""What relates people and objects, wherever a call says so."""
+"""Relationships between people and objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from target_customerio.mapping.containers import lookup, opened
+from target_customerio.mapping.containers import lookup, parse_object
 from target_customerio.mapping.events import NOTHING
 from target_customerio.mapping.fields import spellings
 from target_customerio.mapping.schema_types import NO_DATES
@@ -24,19 +24,11 @@ RELATION_KEYS: Final[frozenset[str]] = frozenset(
     for field in ("objectId", "objectTypeId", "relationshipAttributes")
     for spelling in spellings(field)
 )
-"""Traits that describe a relationship and are no attributes."""
+"""Traits that describe a relationship and are not attributes."""
 
 
-def found_in(call: Call, field: str) -> JSON:
-    """Find a field in the body, on the record itself or in the context.
-
-    Args:
-        call: The call.
-        field: The field, in the spec's spelling.
-
-    Returns:
-        The first that is neither null nor empty, or ``None``.
-    """
+def find_field(call: Call, field: str) -> JSON:
+    """Return a field of the body, else of the record, else of the context."""
     found = lookup(call.body, field)
     if found is None:
         found = call.fields.get(field)
@@ -46,27 +38,16 @@ def found_in(call: Call, field: str) -> JSON:
 
 
 def relationship_attributes(call: Call, cleaner: Cleaner) -> Attributes | UnsetType:
-    """Return what a call says of a relationship.
-
-    Args:
-        call: The call.
-        cleaner: Prepares the values.
-
-    Returns:
-        The attributes, or ``UNSET`` where there are none.
-
-    Raises:
-        RejectedRecord: They are no object.
-    """
+    """Return the attributes of a call's relationship, or ``UNSET``."""
     field = "relationshipAttributes"
-    attributes = opened(found_in(call, field), field)
+    attributes = parse_object(find_field(call, field), field)
     if not attributes:
         return UNSET
     return cleaner.attributes(attributes, _dates_of(call, field), NOTHING)
 
 
 def _dates_of(call: Call, field: str) -> DateTree:
-    """Return the typed dates in a field, in the place where it is found."""
+    """Return the typed fields of a container field, where that is found."""
     if lookup(call.body, field) is not None:
         dates = call.dates
     elif field in call.fields:

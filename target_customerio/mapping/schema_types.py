@@ -1,6 +1,6 @@
-"""Which fields a schema types as dates or exact decimals.
+"""Finds the fields that a schema types as dates or exact decimals.
 
-Taps write both as text, so that only the schema tells them from other text.
+Taps write both as text, so only the schema tells them from other text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Typed(Enum):
-    """What the schema says about the text in a field."""
+    """The type of the text in a field, by the schema."""
 
     DATE = "a date"
     DATE_OR_TEXT = "a date or other text"
@@ -24,25 +24,25 @@ class Typed(Enum):
 
 
 DateTree: TypeAlias = "Mapping[str, DateTree | Typed]"
-"""The typed fields of an object by name; below an object or a list, its own tree.
+"""The typed fields of an object by name; objects and lists have trees of their own.
 
-What is not a named field stands under the keys below. No column has such a name.
+The keys below are used for everything but named fields; no column has such a name.
 """
 
 SELF: Final = "\x00self"
-"""The type of the field itself, where it may also be an object or a list."""
+"""The type of the field itself, if it may also be an object or a list."""
 
 ITEMS: Final = "\x00items"
 """The items of a list."""
 
 POSITION: Final = "\x00item "
-"""With its index: an item whose type goes by position."""
+"""Followed by an index: the item at this position."""
 
 OTHERS: Final = "\x00others"
-"""The fields that no name matches, as a tree by pattern."""
+"""The fields without a name in the schema, as a tree by pattern."""
 
 ADDITIONAL: Final = "\x00additional"
-"""Among the others: the fields that no pattern matches."""
+"""Within ``OTHERS``: the fields that no pattern matches."""
 
 NO_DATES: Final[DateTree] = {}
 
@@ -59,19 +59,14 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 def dates_of_schema(schema: Mapping[str, Any]) -> dict[str, DateTree | Typed]:
-    """Find the fields that a JSON schema types as dates or exact decimals.
+    """Return the fields that a JSON schema types as dates or exact decimals.
 
-    Args:
-        schema: The schema of an object. References are followed within it.
-
-    Returns:
-        A tree that holds nothing but these fields and the way to them. It contains
-        itself where the schema does.
+    The tree contains itself if the schema does.
     """
     return _Reader(schema).read()
 
 
-def of_object(dates: DateTree, names: Iterable[str]) -> DateTree:
+def resolve_patterns(dates: DateTree, names: Iterable[str]) -> DateTree:
     """Return the tree of an object with these fields, patterns resolved."""
     others = dates.get(OTHERS)
     if others is None or isinstance(others, Typed):
@@ -94,7 +89,7 @@ def _by_pattern(
 
 
 class _Reader:
-    """Reads one schema; remembers the trees, so that recursive schemas end."""
+    """Reads one schema; caches the trees, so that recursive schemas end."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
@@ -108,7 +103,7 @@ class _Reader:
         return root
 
     def _tree(self, alternatives: Sequence[Any]) -> dict[str, Any]:
-        """Return the tree of a field that any of some schemas describes."""
+        """Return the tree of a field with some alternative schemas."""
         branches = tuple(self._branches(alternatives))
         key = tuple(map(id, branches))
         tree = self._remembered.get(key)
@@ -154,10 +149,10 @@ class _Reader:
         tree[ITEMS] = self._tree([each for each in rest if isinstance(each, Mapping)])
 
     def _branches(self, schemas: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield schemas, what they refer to and their alternatives, each once."""
+        """Yield schemas, their references and their alternatives, each once."""
         seen: set[int] = set()
         waiting = list(schemas)
-        for schema in waiting:  # grows on the way
+        for schema in waiting:  # grows in the loop
             if not isinstance(schema, Mapping) or id(schema) in seen:
                 continue
             seen.add(id(schema))
@@ -166,7 +161,7 @@ class _Reader:
                 waiting += parts
 
     def _parts(self, schema: Mapping[str, Any]) -> Iterator[list[Any]]:
-        """Yield what has to hold beside a schema: one of each list."""
+        """Yield lists of schemas; one schema of each list has to match as well."""
         if "$ref" in schema:
             yield [self._target(schema["$ref"])]
         every = schema.get("allOf")
@@ -199,7 +194,7 @@ class _Reader:
         return Typed.DECIMAL if "decimal" in texts else None
 
     def _texts(self, schema: Any, inside: tuple[int, ...]) -> frozenset[str]:  # noqa: ANN401 - any part of a schema
-        """Return which kinds of text a schema allows."""
+        """Return the kinds of text that a schema allows."""
         if not isinstance(schema, Mapping):
             return _NONE if schema is False else _FREE
         if id(schema) in inside:
@@ -215,14 +210,14 @@ class _Reader:
         return texts
 
     def _prune(self) -> None:
-        """Leave out what leads to no typed field, and shorten what is one."""
+        """Remove branches without a typed field; replace single types by themselves."""
         useful = self._useful()
         for tree in self._trees:
             has_others = useful & {id(tree.get(key)) for key in (OTHERS, ADDITIONAL)}
             for key, below in list(tree.items()):
                 if isinstance(below, Typed) or id(below) in useful:
                     continue
-                # What has a position, name or pattern is none of the others.
+                # A field with a position, name or pattern is not one of the others.
                 if key.startswith(POSITION) or (has_others and key not in _NO_NAMES):
                     tree[key] = NO_DATES
                 else:
@@ -249,7 +244,7 @@ class _Reader:
 
 
 def _own_texts(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return which kinds of text a schema allows by its own keywords."""
+    """Return the kinds of text that a schema allows by its own keywords."""
     of_format = FORMATS.get(str(schema.get("format")))
     if of_format is not None:
         return frozenset({of_format})
@@ -264,7 +259,7 @@ def _own_texts(schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _gathered(branches: Iterable[Mapping[str, Any]], key: str) -> dict[str, list[Any]]:
-    """Gather the schemas of each name in an object of schemas."""
+    """Return the schemas of each name in the objects of schemas under a keyword."""
     gathered: dict[str, list[Any]] = {}
     for each in _under(branches, key):
         if isinstance(each, Mapping):

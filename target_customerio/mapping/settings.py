@@ -1,4 +1,4 @@
-"""What the conversion of one stream's records depends on."""
+"""The settings and objects that the conversion of a stream's records uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_customerio.mapping.event_ids import EventIds
-    from target_customerio.mapping.identity import Resolve
+    from target_customerio.mapping.identity import ResolveUserId
     from target_customerio.mapping.record import Call
     from target_customerio.mapping.values import Cleaner
     from target_customerio.track_api.operations import Operation
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConversionSettings:
-    """The settings that decide what becomes of a record.
+    """The settings that decide how records become operations.
 
     Attributes:
-        user_id_type: What kind of identifier a user id is.
-        screen_events: What a screen call becomes.
-        anonymous_identify: What becomes of an identify that names only an anonymous id.
-        convert_timestamps: Make Unix seconds of dates in traits and properties.
-        null_attributes: Send nulls, which clears attributes, or leave them out.
+        user_id_type: The kind of identifier in ``userId``.
+        screen_events: The operation of a screen call.
+        anonymous_identify: How an identify with only an anonymous id is handled.
+        convert_timestamps: Convert dates in traits and properties to Unix seconds.
+        null_attributes: Send nulls, which clears attributes, or omit them.
         update_only: Never create a person.
-        identify_timestamp: Let a record's time order its attribute update, or not.
+        identify_timestamp: Send the record's time with an identify, or omit it.
         hard_delete: Delete the people and objects of rows marked as deleted.
-        action_events: The action behind each event name that is one.
-        flattening_separator: What joins the names of flattened columns.
+        action_events: Action by event name.
+        flattening_separator: The separator of flattened column names.
     """
 
     user_id_type: Literal["auto", "id", "email", "cio_id"] = "auto"
@@ -50,38 +50,31 @@ class ConversionSettings:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A record that becomes no operation, by a documented rule."""
+    """A record that is not sent, by a documented rule."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Stream:
-    """One stream, ready to have its records converted."""
+class StreamContext:
+    """What the conversion of a stream's records needs besides the record."""
 
     settings: ConversionSettings
     cleaner: Cleaner
     event_ids: EventIds
 
     @cached_property
-    def resolve(self) -> Resolve:
-        """How a user id is read."""
+    def resolve(self) -> ResolveUserId:
+        """The function that reads a user ID."""
         return USER_ID_TYPES[self.settings.user_id_type]
 
     def deletes(self, call: Call) -> bool:
-        """Tell whether a row is marked as deleted, and deletes what it names.
-
-        Args:
-            call: The row.
-
-        Returns:
-            Whether it does.
-        """
+        """Tell whether a row is marked as deleted and deletions are enabled."""
         return self.settings.hard_delete and call.fields.get(DELETED_AT) is not None
 
 
-Convert: TypeAlias = "Callable[[Call, Stream], Operation | Skipped]"
-"""Converts a call."""
+Convert: TypeAlias = "Callable[[Call, StreamContext], Operation | Skipped]"
+"""Converts a call to an operation."""
 
-Act: TypeAlias = "Callable[[Call, Stream], Operation | None]"
-"""Converts a track event that is an action; ``None`` leaves it an ordinary one."""
+Act: TypeAlias = "Callable[[Call, StreamContext], Operation | None]"
+"""Converts a track event to an action; ``None``: it is an ordinary event."""

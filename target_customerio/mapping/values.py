@@ -1,6 +1,6 @@
-"""Values on their way out: dates made Unix seconds, nulls kept or left out.
+"""Prepares attribute values: converts dates to Unix seconds and omits nulls.
 
-Nothing that comes in is ever changed; containers are rebuilt.
+Input is never changed; objects and lists are copied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from target_customerio.mapping.schema_types import (
     POSITION,
     SELF,
     Typed,
-    of_object,
+    resolve_patterns,
 )
 from target_customerio.mapping.times import call_time, typed_time, untyped_time
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON, Attributes
 
 
-SHORTER_THAN_A_DATE_TIME: Final = len("2023-05-18T22:5")
+BELOW_DATE_TIME: Final = len("2023-05-18T22:5")
+"""Length of text that is too short for a date-time."""
+
 UNCHANGED: Final = frozenset({int, bool, type(None)})
 
 _DECIMAL: Final = re.compile(
@@ -48,15 +50,10 @@ _NOT_FINITE: Final = re.compile(
 
 
 class Cleaner:
-    """Prepares values for Customer.io by the two settings that concern them."""
+    """Prepares values for Customer.io."""
 
     def __init__(self, *, convert_timestamps: bool, omit_nulls: bool) -> None:
-        """Fix the settings.
-
-        Args:
-            convert_timestamps: Make Unix seconds of dates.
-            omit_nulls: Leave out nulls in objects, at any depth; lists keep theirs.
-        """
+        """Set whether dates are converted, and whether nulls in objects are omitted."""
         self._convert = convert_timestamps
         self._omit = omit_nulls
         self._by_type: Final[dict[type, Callable[[Any, DateTree, str], JSON]]] = {
@@ -72,19 +69,7 @@ class Cleaner:
         dates: DateTree = NO_DATES,
         without: frozenset[str] = frozenset(),
     ) -> Attributes:
-        """Prepare the traits or properties of a call.
-
-        Args:
-            values: The traits or properties as they came.
-            dates: Those that the schema types as dates.
-            without: Names that are left out.
-
-        Returns:
-            A new object.
-
-        Raises:
-            RejectedRecord: A value is no JSON, or a typed date is none.
-        """
+        """Return the prepared traits or properties, except those in `without`."""
         if without:
             values = {
                 name: value for name, value in values.items() if name not in without
@@ -92,34 +77,11 @@ class Cleaner:
         return self._object(values, dates, "")
 
     def encoded(self, values: Mapping[str, JSON], dates: DateTree) -> Attributes | Raw:
-        """Prepare properties that nobody will look into any more.
-
-        Args:
-            values: The properties as they came.
-            dates: Those that the schema types as dates.
-
-        Returns:
-            A new object, or the JSON text of one where that comes more easily.
-
-        Raises:
-            RejectedRecord: A value is no JSON, or a typed date is none.
-        """
+        """Return prepared properties, or their JSON text if that is faster."""
         return self.attributes(values, dates)
 
     def value(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        """Prepare one value of any kind.
-
-        Args:
-            value: The value.
-            dates: The dates below it.
-            field: The attribute that it belongs to, for the rejection.
-
-        Returns:
-            The value, or a new one.
-
-        Raises:
-            RejectedRecord: The value is no JSON, or a typed date is none.
-        """
+        """Return a prepared value; `field` is the attribute, for the rejection."""
         prepare = self._by_type.get(type(value))
         if prepare is not None:
             return prepare(value, dates, field)
@@ -133,7 +95,7 @@ class Cleaner:
     def _object(
         self, values: Mapping[str, JSON], dates: DateTree, field: str
     ) -> Attributes:
-        """Prepare an object; the commonest values are dealt with on the spot."""
+        """Return a prepared object; common types are handled without a call."""
         cleaned: Attributes = {}
         if dates:
             values = self._with_typed(values, dates, field)
@@ -143,7 +105,7 @@ class Cleaner:
                 if not self._omit:
                     cleaned[name] = None
             elif kind is str:
-                if len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+                if len(value) > BELOW_DATE_TIME and value[10] == "T":
                     cleaned[name] = self._text(value, NO_DATES, name)
                 else:
                     cleaned[name] = value
@@ -156,9 +118,9 @@ class Cleaner:
     def _with_typed(
         self, values: Mapping[str, JSON], dates: DateTree, field: str
     ) -> Mapping[str, JSON]:
-        """Return the values with those converted that the schema types."""
+        """Return the values, with the typed fields converted."""
         if OTHERS in dates:
-            dates = of_object(dates, values)
+            dates = resolve_patterns(dates, values)
         converted = {
             name: self._typed(values[name], typed, field or name)
             for name, typed in dates.items()
@@ -184,20 +146,10 @@ class Cleaner:
             return value
         raise _not_finite(field)
 
-    def moment(self, value: JSON, typed: DateTree | Typed | None, field: str) -> JSON:
-        """Prepare a value that is a time if it can be read as a call's own time.
-
-        Args:
-            value: The value.
-            typed: What the schema says of it.
-            field: The attribute, for the rejection.
-
-        Returns:
-            Unix seconds, or the value where it is no time.
-
-        Raises:
-            RejectedRecord: The value has no form in JSON.
-        """
+    def time_or_value(
+        self, value: JSON, typed: DateTree | Typed | None, field: str
+    ) -> JSON:
+        """Return Unix seconds if the value reads as a call's time, else the value."""
         if self._convert and isinstance(typed, Typed) and typed is not Typed.DECIMAL:
             value = self._date(value, Typed.DATE_OR_TEXT, field)
         try:
@@ -206,7 +158,7 @@ class Cleaner:
             return self.value(value, NO_DATES, field)
 
     def _typed(self, value: JSON, typed: DateTree | Typed, field: str) -> JSON:
-        """Prepare a value of which the schema says what it is."""
+        """Return a prepared value of a typed field."""
         if not isinstance(typed, Typed):
             own = typed.get(SELF)
             if not isinstance(own, Typed) or isinstance(value, (Mapping, list, tuple)):
@@ -228,7 +180,7 @@ class Cleaner:
             return value
 
     def _unusual(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        """Prepare what JSON text never holds, but a stream map or Parquet may."""
+        """Return a prepared value of a type that only stream maps or Parquet give."""
         if isinstance(value, float):
             if isfinite(value):
                 return value
@@ -249,13 +201,13 @@ class Cleaner:
 
 
 def _exact_number(value: JSON, field: str) -> JSON:
-    """Make a number of text that is one."""
+    """Return the number in a text; other text is not changed."""
     if not isinstance(value, str):
         return value
     if _DECIMAL.fullmatch(value):
         try:
             return Decimal(value)
-        except InvalidOperation:  # an exponent beyond all numbers
+        except InvalidOperation:  # the exponent is out of range
             return value
     if _NOT_FINITE.fullmatch(value):
         raise _not_finite(field)
@@ -267,27 +219,27 @@ def _not_finite(field: str) -> RejectedRecord:
 
 
 _DATE: Final = Typed.DATE
-"""By a name of its own, since to find it in its class takes time for each value."""
+"""An alias, because looking it up in the class costs time for each value."""
 
 MAY_HOLD_DATES: Final = frozenset({str, dict, list})
 
 _T: Final = ord("T")
-"""As a number, which is found ten times as fast as the text of one character."""
+"""As a number: ten times as fast to find in bytes as a text of one character."""
 
 _DAY: Final = len('"2023-05-18')
 _MAY_BE_A_DATE_TIME: Final = re.compile(
     rb'T(?<=[:,\[]"\d{4}-\d\d-\d\dT)\d\d:\d\d[^"\\]*"(?=[,\]}])'
 )
-"""A whole string of compact JSON that may be a date-time, and is no name of a field.
+"""A string in compact JSON that may be a date-time and is not the name of a field.
 
-In text, a quotation mark stands behind a backslash; so one that follows a colon, a
-comma or a bracket opens a string, unless it closes one, and then no digit follows. The
-pattern begins with the one character that is rare, for which it is searched.
+Quotes within text are escaped, so a quote after a colon, comma or bracket opens a
+string, or closes one and is not followed by a digit. The pattern begins with its
+rarest character, which makes the search fast.
 """
 
 
 class JSONCleaner(Cleaner):
-    """Prepares values that a JSON decoder has made."""
+    """Prepares values that were decoded from JSON; faster than :class:`Cleaner`."""
 
     def attributes(
         self,
@@ -295,19 +247,7 @@ class JSONCleaner(Cleaner):
         dates: DateTree = NO_DATES,
         without: frozenset[str] = frozenset(),
     ) -> Attributes:
-        """Prepare the traits or properties of a call.
-
-        Args:
-            values: The traits or properties, as a JSON decoder made them.
-            dates: Those that the schema types as dates.
-            without: Names that are left out.
-
-        Returns:
-            A new object; those in it and the lists may be encoded already.
-
-        Raises:
-            RejectedRecord: A typed date is none.
-        """
+        """Return prepared traits or properties; objects and lists may be encoded."""
         if self._omit:
             return super().attributes(values, dates, without)
         cleaned = {**values}
@@ -322,18 +262,7 @@ class JSONCleaner(Cleaner):
     def encoded(
         self, values: Mapping[str, JSON], dates: DateTree
     ) -> Attributes | msgspec.Raw:
-        """Prepare properties that nobody will look into any more.
-
-        Args:
-            values: The properties, as a JSON decoder made them.
-            dates: Those that the schema types as dates.
-
-        Returns:
-            The JSON text of a new object, or the object.
-
-        Raises:
-            RejectedRecord: A typed date is none.
-        """
+        """Return the JSON text of prepared properties, or the properties."""
         if self._omit or not self._convert:
             return self.attributes(values, dates)
         if dates:
@@ -342,9 +271,9 @@ class JSONCleaner(Cleaner):
         return _encoded(values)
 
     def _convert_typed(self, values: Attributes, dates: DateTree) -> DateTree:
-        """Convert the fields that the schema types, and return which they are."""
+        """Convert the typed fields; return their types."""
         if OTHERS in dates:
-            dates = of_object(dates, values)
+            dates = resolve_patterns(dates, values)
         for name, typed in dates.items():
             value = values.get(name)
             if type(value) is str and typed is _DATE and self._convert:
@@ -361,12 +290,12 @@ def _convert_untyped(values: Attributes, dates: DateTree) -> None:
             continue
         if kind is not str:
             values[name] = _encoded(value)
-        elif len(value) > SHORTER_THAN_A_DATE_TIME and value[10] == "T":
+        elif len(value) > BELOW_DATE_TIME and value[10] == "T":
             values[name] = untyped_time(value)
 
 
 def _encoded(value: JSON) -> msgspec.Raw:
-    """Encode an object or a list with Unix seconds for the date-times in it."""
+    """Return the JSON text of a value, with date-times as Unix seconds."""
     text = encode(value)
     if _T not in text or _MAY_BE_A_DATE_TIME.search(text) is None:
         return msgspec.Raw(text)

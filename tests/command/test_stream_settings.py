@@ -161,7 +161,7 @@ def test_the_name_is_that_after_stream_maps(outcome: Outcome) -> None:
         (
             {"call": "track", "region": "eu"},
             "stream_calls.orders",
-            ["no entries but call"],
+            ["only the entries call"],
         ),
         ({"update_only": True}, "stream_calls.orders.update_only", ["identify"]),
         ({"x": {"call": SECRET}}, "stream_calls.orders.x.call", ["identify"]),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio.address_book import MOST_BYTES, AddressBook, Conflict
+from target_customerio.address_book import MAX_BYTES, AddressBook, Conflict
 from target_customerio.track_api.operations import (
     Attributes,
     PersonIdentifiers,
@@ -119,13 +119,13 @@ def test_the_latest_pairs_are_remembered_and_memory_is_bounded() -> None:
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert taken < MOST_BYTES
+    assert taken < MAX_BYTES
     latest = [("other", f"{number}@example.com") for number in range(260_000, 300_000)]
     assert [each[:1] for each in pairs(book, *latest)] == [MOVED] * 40_000
 
 
 def test_a_pair_that_keeps_coming_is_not_forgotten() -> None:
-    book = AddressBook(most_bytes=2_000)
+    book = AddressBook(max_bytes=2_000)
     for number in range(1_000):
         assert pairs(book, ("1", ANN), (f"{number}", f"{number}@example.com"))[0] == []
     assert pairs(book, ("2", ANN)) == [MOVED]

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft7Validator
-from singer_sdk.exceptions import InvalidRecord
 
 from target_customerio.validation import RecordValidator, explained
 
@@ -70,13 +69,6 @@ def test_the_draft_that_a_tap_names_changes_nothing(text: str) -> None:
     assert checker.rejection_of({"a": 1}) is not None
 
 
-def test_the_sdk_can_use_it_too() -> None:
-    checker = validator(id={"type": "integer"})
-    checker.validate({"id": 1})
-    with pytest.raises(InvalidRecord, match="schema"):
-        checker.validate({"id": "secret"})
-
-
 @pytest.mark.parametrize(
     ("rule", "value", "expected"),
     [
@@ -94,12 +86,12 @@ def test_the_sdk_can_use_it_too() -> None:
         (
             {"properties": {"x": {}, "y": {}}, "additionalProperties": False},
             {"secret": 1},
-            "a: expected no entries but x, y",
+            "a: expected only the entries x, y",
         ),
         (
             {"const": "x"},
             "secret",
-            "a: does not fit the setting's schema (const)",
+            "a: does not match the setting's schema (const)",
         ),
     ],
 )
