@@ -539,6 +539,9 @@ def _scalar(value: object) -> str:
     return text.removesuffix("...\n").strip()
 
 
+PYTHONS: Final = re.compile(r'"Programming Language :: Python :: (3\.\d+)"')
+
+
 def hub_definition() -> str:
     """Return the definition for Meltano Hub."""
     described = (meltano_setting(*each) for each in settings().items())
@@ -546,7 +549,9 @@ def hub_definition() -> str:
         **HUB_FIELDS,
         "capabilities": sorted(about()["capabilities"]),
         "settings": sorted(described, key=lambda setting: setting["name"]),
-        "supported_python_versions": about()["supported_python_versions"],
+        "supported_python_versions": PYTHONS.findall(
+            (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        ),
     }
     text: str = yaml.safe_dump(definition, width=88, allow_unicode=True)
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import zipfile
@@ -67,6 +68,14 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         if file.is_file() and "__pycache__" not in file.parts
     }
     assert PurePosixPath("target_customerio/py.typed") in names
+
+
+def test_a_build_without_git_has_the_version_of_the_project(wheel: Path) -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'(?m)^version = "(.+)"$', text)
+
+    assert found
+    assert wheel.name == f"target_customerio-{found[1]}-py3-none-any.whl"
 
 
 def test_the_wheel_works_where_nothing_else_is_installed(

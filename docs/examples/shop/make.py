@@ -123,7 +123,7 @@ class Shop:
 
     def order(self, when: datetime, who: Call) -> None:
         draw = self.random
-        items = [
+        items: list[dict[str, Any]] = [
             {"product": draw.choice(PRODUCTS), "price": round(draw.uniform(5, 90), 2)}
             for _ in range(draw.randint(1, 3))
         ]
