@@ -37,7 +37,7 @@ from target_customerio.mapping.fields import (
     SPEC_FIELDS,
     WAREHOUSE_COLUMNS,
 )
-from target_customerio.sandbox.store import REASONS as ACTIVITY
+from target_customerio.sandbox.activity import REASONS as ACTIVITY_REASONS
 from target_customerio.settings_schema import SETTINGS_OF_STREAMS
 from target_customerio.streams import CALLS_OF_STREAMS
 
@@ -128,25 +128,6 @@ ACTION_NOTES: Final = {
     "report_delivery_event": "`delivery report` (`POST /api/v1/metrics`)",
     "report_content_event": "`person content report` "
     "(`viewed_content` or `clicked_content`)",
-}
-
-ACTIVITY_NOTES: Final = {
-    "e-mail conflict": "The address belongs to another person, or the person already "
-    "has a different one",
-    "id conflict": "The same for `id`",
-    "phone conflict": "The same for `phone`",
-    "anonymous_id conflict": "The same for `anonymous_id`",
-    "cio_id conflict": "The same for `cio_id`",
-    "outdated identify": "The profile has had a newer update; the attributes are "
-    "ignored",
-    "operation on a suppressed person": "The operation is ignored",
-    "unknown cio_id": "The operation is ignored: only Customer.io creates a `cio_id`",
-    "unknown segment member": "The person does not exist, and the segment does not "
-    "change",
-    "update_only without a person": "No person is created",
-    "invalid e-mail address": "The value, such as `n/a`, is ignored",
-    "merge without both people": "Nothing is merged",
-    "merge of one person": "Nothing is merged",
 }
 
 KINDS: Final = {
@@ -334,7 +315,7 @@ def activity_table(_: str) -> str:
     """Return the reasons in the sandbox's table ``activity``."""
     return table(
         "Reason|What happened",
-        ([f"`{name}`", ACTIVITY_NOTES[name]] for name in ACTIVITY),
+        ([f"`{name}`", what] for name, what in ACTIVITY_REASONS.items()),
     )
 
 

@@ -1,10 +1,13 @@
-"""Customer.io in one SQLite file: no account, no network, no server.
+"""A Customer.io workspace in one SQLite file: no account, no network, no server.
 
-A request comes in at :mod:`.adapter`, is routed by :mod:`.api`, and each operation in
-it is looked up in :mod:`.catalogue`, which says how it is checked and what applies it.
-The tables stand in :mod:`.store`. What the sandbox knows of Customer.io comes from the
-published description of the Track API; every fact names its place there, and what
-that description leaves open is decided, and said, where it is decided.
+- :mod:`.adapter` is the transport for a ``requests`` session.
+- :mod:`.api` holds the endpoints and their responses.
+- :mod:`.catalogue` lists every operation, with its validation rule and the function
+  that applies it (in :mod:`.people`, :mod:`.objects` or :mod:`.events`).
+- :mod:`.store` holds the tables and opens the file.
+
+Behaviour follows the published description of the Track API. Docstrings cite the place,
+or say that the description is silent and what the sandbox does instead.
 """
 
 from target_customerio.sandbox.adapter import SandboxAdapter

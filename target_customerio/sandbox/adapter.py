@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -13,8 +15,9 @@ from requests.structures import CaseInsensitiveDict
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import values
-from target_customerio.sandbox.api import URLS, Answer, Api, Request, is_authorized
+from target_customerio.sandbox.api import Answer, Request, answer
 from target_customerio.sandbox.workspace import Workspace
+from target_customerio.track_api.endpoints import URLS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +28,11 @@ if TYPE_CHECKING:
 
 
 class SandboxAdapter(BaseAdapter):
-    """Customer.io behind a session, without network.
+    """Answers the requests of a session from a workspace, without network.
 
-    Mounted on ``https://`` and ``http://``, it answers every request of the session,
-    whatever the host, from several threads at once. The ``Authorization`` header is
-    looked at and forgotten.
+    Mount it on ``https://`` and ``http://``; it then answers every request of the
+    session, whatever the host, and can be used by several threads at once. Credentials
+    are checked for presence and never stored.
     """
 
     def __init__(
@@ -38,53 +41,68 @@ class SandboxAdapter(BaseAdapter):
         """Open the workspace.
 
         Args:
-            path: The SQLite file; it is made if there is none.
-            region: Where the workspace is said to live, ``us`` or ``eu``.
-            email_updates: Whether the ``email`` of a person can be changed by their
-                ``id``.
+            path: The SQLite file; created if it does not exist.
+            region: Region that the workspace reports, ``us`` or ``eu``.
+            email_updates: Whether an identify by ``id`` may change the person's
+                ``email`` (workspace setting "Allow updates to email using ID").
 
         Raises:
-            SandboxError: When the path cannot be, or is not, a workspace.
+            SandboxError: The region is unknown, or the file cannot be used.
         """
         super().__init__()
         if region not in URLS:
             message = f"region: must be one of {', '.join(URLS)}"
             raise SandboxError(message)
         self.workspace = Workspace(path, email_updates=email_updates)
-        self._api = Api(self.workspace, region)
+        self._region = region
 
     def send(self, request: PreparedRequest, *_: JSON, **__: JSON) -> Response:
-        """Answer a request out of the workspace.
+        """Answer a request from the workspace.
 
         Args:
             request: The prepared request.
 
         Returns:
-            The response, after what it says has been committed.
+            The response. Its changes are already committed.
+
+        Raises:
+            SandboxError: The workspace file cannot be written.
         """
         received_at = datetime.now(timezone.utc)
-        address = urlsplit(request.url or "")
-        answer = self._api.answer(
-            Request(
-                method=request.method or "",
-                path=address.path,
-                query=address.query,
-                is_authorized=is_authorized(request.headers.get("Authorization")),
-                body=_read(request.body),
-                received_at=received_at,
-            )
+        url = urlsplit(request.url or "")
+        received = Request(
+            method=request.method or "",
+            path=url.path,
+            query=url.query,
+            is_authorized=_is_authorized(request.headers.get("Authorization")),
+            body=_read(request.body),
+            received_at=received_at,
         )
-        response = _respond(request, answer)
+        response = _response(request, answer(self.workspace, self._region, received))
         response.elapsed = datetime.now(timezone.utc) - received_at
         return response
 
     def close(self) -> None:
-        """Close the workspace; a session does so for each of its mounts."""
+        """Close the workspace. A session calls this once per mount."""
         self.workspace.close()
 
 
+def _is_authorized(header: str | bytes | None) -> bool:
+    """Return whether the header holds basic authentication with any site and key.
+
+    Source: "Authentication": "Our Tracking API uses HTTP basic authorization".
+    """
+    text = header.decode("latin-1") if isinstance(header, bytes) else header or ""
+    scheme, _, credentials = text.partition(" ")
+    try:
+        site, _, key = base64.b64decode(credentials).partition(b":")
+    except binascii.Error:
+        return False
+    return scheme.lower() == "basic" and bool(site and key)
+
+
 def _read(body: JSON) -> bytes:
-    """Return a body of any kind that ``requests`` lets through."""
+    """Return the bytes of any body that ``requests`` accepts."""
     if body is None:
         return b""
     if isinstance(body, str):
@@ -92,11 +110,11 @@ def _read(body: JSON) -> bytes:
     return body if isinstance(body, bytes) else b"".join(body)
 
 
-def _respond(request: PreparedRequest, answer: Answer) -> Response:
-    content = values.encode(answer.body)
+def _response(request: PreparedRequest, sent: Answer) -> Response:
+    content = values.encode(sent.body)
     response = Response()
-    response.status_code = answer.status.value
-    response.reason = answer.status.phrase
+    response.status_code = sent.status.value
+    response.reason = sent.status.phrase
     response.headers = CaseInsensitiveDict(
         {
             "Content-Type": "application/json; charset=utf-8",

@@ -1,49 +1,50 @@
-"""The endpoints of the Track API, and what they answer.
+"""The endpoints of the Track API and their responses.
 
-Source: the paths of the API description that the functions name. Answers have the
-bodies given there; the status of a request that is too large is not, and is 400.
+Source: the paths of the API description that the functions name. Response bodies are
+those given there. The description gives no status for a request that is too large; the
+sandbox answers 400.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from target_customerio.sandbox import events, objects, values
+from target_customerio.sandbox.catalogue import apply
 from target_customerio.sandbox.rules import (
-    Fault,
-    fault,
+    FieldError,
+    field_error,
     integer,
+    object_with,
     one_of,
     optional,
     required,
-    shape,
-    text,
+    string,
 )
-from target_customerio.sandbox.workspace import LARGEST_OPERATION, Workspace
+from target_customerio.track_api.endpoints import URLS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from target_customerio.sandbox.store import Transaction
+    from target_customerio.sandbox.workspace import Workspace
     from target_customerio.track_api.operations import JSON
 
 
-LARGEST_BATCH = 500_000
-"""Bytes; "500kb or smaller" (``POST /api/v2/batch``)."""
+MAX_BATCH_BYTES = 500_000
+"""Source: "500kb or smaller" (``POST /api/v2/batch``)."""
 
-URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 ENVIRONMENT_ID = 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, without its secrets."""
+    """A request without its credentials."""
 
     method: str
     path: str
@@ -55,201 +56,164 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered, and to how many operations."""
+    """The status and body of a response, and how many operations it answers."""
 
     status: HTTPStatus = HTTPStatus.OK
     body: JSON = field(default_factory=dict)
     operations: int = 0
 
 
-class Api:
-    """The Track API of one workspace in one region."""
+class _Call(NamedTuple):
+    """What a handler works with: ``match`` is that of the route's path."""
 
-    def __init__(self, workspace: Workspace, region: str) -> None:
-        """Serve a workspace.
-
-        Args:
-            workspace: The open workspace.
-            region: ``us`` or ``eu``.
-        """
-        self.workspace = workspace
-        self.region = region
-
-    def answer(self, request: Request) -> Answer:
-        """Answer a request and keep it, in one transaction.
-
-        Args:
-            request: The request.
-
-        Returns:
-            The answer; by then all is committed.
-        """
-        with self.workspace.transaction(request.received_at) as change:
-            answer = self._route(request)
-            path = f"{request.path}?{request.query}" if request.query else request.path
-            change.database.execute(
-                "INSERT INTO requests (received_at, method, path, status, operations,"
-                " bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    change.received_at,
-                    request.method,
-                    path,
-                    answer.status.value,
-                    answer.operations,
-                    len(request.body),
-                    request.body.decode(errors="replace"),
-                ),
-            )
-        return answer
-
-    def _route(self, request: Request) -> Answer:
-        for route in _ROUTES:
-            found = re.fullmatch(route.path, request.path)
-            if not found:
-                continue
-            if request.method != route.method:
-                return _refusal("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED)
-            if not (request.is_authorized or route.is_open):
-                return _refusal("Unauthorized request", HTTPStatus.UNAUTHORIZED)
-            return route.handle(self, request, *found.groups())
-        return _refusal("Not found", HTTPStatus.NOT_FOUND)
+    transaction: Transaction
+    request: Request
+    match: re.Match[str]
+    region: str
 
 
-def is_authorized(header: str | bytes | None) -> bool:
-    """Tell whether an ``Authorization`` header names a site and a key, any of them.
+class _Route(NamedTuple):
+    """An endpoint; a public one needs no credentials."""
 
-    Source: "Authentication": "Our Tracking API uses HTTP basic authorization".
-
-    Args:
-        header: The header, if there is one.
-
-    Returns:
-        True for basic authentication with a user and a password.
-    """
-    plain = header.decode("latin-1") if isinstance(header, bytes) else header or ""
-    scheme, _, credentials = plain.partition(" ")
-    try:
-        site, _, key = base64.b64decode(credentials).partition(b":")
-    except binascii.Error:
-        return False
-    return scheme.lower() == "basic" and bool(site and key)
+    method: str
+    path: str
+    handle: Callable[[_Call], Answer]
+    is_public: bool = False
 
 
-def _region(api: Api, _: Request) -> Answer:
+def answer(workspace: Workspace, region: str, request: Request) -> Answer:
+    """Apply and log a request in one transaction, which is committed on return."""
+    with workspace.transaction(request.received_at) as transaction:
+        sent = _route(transaction, region, request)
+        _log_request(transaction, request, sent)
+    return sent
+
+
+def _route(transaction: Transaction, region: str, request: Request) -> Answer:
+    for route in _ROUTES:
+        match = re.fullmatch(route.path, request.path)
+        if not match:
+            continue
+        if request.method != route.method:
+            return _refuse("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED)
+        if not (request.is_authorized or route.is_public):
+            return _refuse("Unauthorized request", HTTPStatus.UNAUTHORIZED)
+        return route.handle(_Call(transaction, request, match, region))
+    return _refuse("Not found", HTTPStatus.NOT_FOUND)
+
+
+def _log_request(transaction: Transaction, request: Request, sent: Answer) -> None:
+    path = f"{request.path}?{request.query}" if request.query else request.path
+    transaction.database.execute(
+        "INSERT INTO requests (received_at, method, path, status, operations, bytes,"
+        " body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            transaction.received_at,
+            request.method,
+            path,
+            sent.status.value,
+            sent.operations,
+            len(request.body),
+            request.body.decode(errors="replace"),
+        ),
+    )
+
+
+def _region(call: _Call) -> Answer:
     """Answer ``GET /api/v1/accounts/region``."""
     return Answer(
         body={
-            "url": URLS[api.region],
-            "region": api.region,
+            "url": URLS[call.region],
+            "region": call.region,
             "environment_id": ENVIRONMENT_ID,
         }
     )
 
 
-def _batch(api: Api, request: Request) -> Answer:
-    """Answer ``POST /api/v2/batch``: 207 lists the invalid, the others are applied."""
-    if len(request.body) > LARGEST_BATCH:
-        return _malformed("too_large", "", f"Must not exceed {LARGEST_BATCH} bytes.")
-    body = _decode(request.body)
+def _batch(call: _Call) -> Answer:
+    """Answer ``POST /api/v2/batch``; a 207 lists the errors, the rest is applied."""
+    if len(call.request.body) > MAX_BATCH_BYTES:
+        return _refuse_batch(
+            "too_large", "", f"must not exceed {MAX_BATCH_BYTES} bytes"
+        )
+    body = _decode(call.request.body)
     if body is None:
-        return _malformed("malformed", "", "Must be JSON.")
+        return _refuse_batch("malformed", "", "must be JSON")
     operations = body.get("batch") if isinstance(body, dict) else None
     if not isinstance(operations, list):
-        return _malformed("required", "batch", "Must be an array.")
-    faults = [
-        {"batch_index": index, **each}
+        return _refuse_batch("required", "batch", "must be an array")
+    errors = [
+        {"batch_index": index, **error}
         for index, operation in enumerate(operations)
-        for each in api.workspace.apply(operation, request.received_at)
+        for error in apply(call.transaction, operation)
     ]
-    if faults:
-        return Answer(HTTPStatus.MULTI_STATUS, {"errors": faults}, len(operations))
+    if errors:
+        return Answer(HTTPStatus.MULTI_STATUS, {"errors": errors}, len(operations))
     return Answer(operations=len(operations))
 
 
-def _entity(api: Api, request: Request) -> Answer:
-    """Answer ``POST /api/v2/entity``."""
-    if len(request.body) > LARGEST_OPERATION:
-        message = f"Must not exceed {LARGEST_OPERATION} bytes."
-        return _malformed("too_large", "", message)
-    operation = _decode(request.body)
-    if operation is None:
-        return _malformed("malformed", "", "Must be JSON.")
-    if faults := api.workspace.apply(operation, request.received_at):
-        return Answer(HTTPStatus.BAD_REQUEST, {"errors": faults}, 1)
-    return Answer(operations=1)
-
-
-def _metrics(api: Api, request: Request) -> Answer:
+def _metrics(call: _Call) -> Answer:
     """Answer ``POST /api/v1/metrics``, which "does not require authentication"."""
-    report = _decode(request.body)
-    if faults := list(_REPORT(report, "")):
-        return _bad_request(faults)
-    with api.workspace.transaction(request.received_at) as change:
-        events.report_delivery(change, report)
+    metric = _decode(call.request.body)
+    if errors := list(_METRIC(metric, "")):
+        return _bad_request(errors)
+    events.record_metric(call.transaction, metric)
     return Answer(operations=1)
 
 
-def _segment(api: Api, request: Request, segment: str, change: str) -> Answer:
-    """Answer ``POST /api/v1/segments/{segment_id}/add_customers`` and its inverse."""
-    id_type = parse_qs(request.query).get("id_type", ["id"])[-1]
-    body = _decode(request.body)
+def _segment(call: _Call) -> Answer:
+    """Answer ``POST .../segments/{segment_id}/add_customers`` or its opposite."""
+    segment, change = call.match.groups()
+    id_type = parse_qs(call.request.query).get("id_type", ["id"])[-1]
+    body = _decode(call.request.body)
     ids = body.get("ids") if isinstance(body, dict) else None
-    if id_type not in objects.ID_TYPES:
-        return _bad_request([fault("invalid", "id_type", "Must be a documented one.")])
-    if not isinstance(ids, list) or not 1 <= len(ids) <= objects.MOST_IDS:
-        message = f"Must be an array of 1 to {objects.MOST_IDS} items."
-        return _bad_request([fault("invalid", "ids", message)])
-    apply = objects.add_to_segment if change == "add" else objects.remove_from_segment
-    with api.workspace.transaction(request.received_at) as transaction:
-        apply(transaction, int(segment), id_type, ids)
+    if id_type not in objects.SEGMENT_ID_TYPES:
+        message = f"must be one of {', '.join(objects.SEGMENT_ID_TYPES)}"
+        return _bad_request([field_error("invalid", "id_type", message)])
+    if not isinstance(ids, list) or not 1 <= len(ids) <= objects.MAX_SEGMENT_IDS:
+        message = f"must be an array of 1 to {objects.MAX_SEGMENT_IDS} items"
+        return _bad_request([field_error("invalid", "ids", message)])
+    change_members = (
+        objects.add_to_segment if change == "add" else objects.remove_from_segment
+    )
+    change_members(call.transaction, int(segment), id_type, ids)
     return Answer(operations=1)
 
 
 def _decode(body: bytes) -> JSON:
-    """Return the body's value, or None where there is none to work with."""
+    """Return the decoded body, or None if it is not JSON."""
     try:
         return values.decode(body)
     except values.NotJSONError:
         return None
 
 
-def _malformed(reason: str, field: str, message: str) -> Answer:
-    """Refuse a request of the second version (schema ``errors``)."""
-    body = {"errors": [fault(reason, field, message)]}
+def _refuse_batch(reason: str, field_name: str, message: str) -> Answer:
+    """Refuse a whole request of API version 2 (schema ``errors``)."""
+    body = {"errors": [field_error(reason, field_name, message)]}
     return Answer(HTTPStatus.BAD_REQUEST, body)
 
 
-def _bad_request(faults: list[Fault]) -> Answer:
-    """Refuse a request of the first version (response ``400``)."""
-    errors = [f"{each['field'] or 'body'}: {each['message']}" for each in faults]
-    return Answer(HTTPStatus.BAD_REQUEST, {"meta": {"errors": errors}})
+def _bad_request(errors: list[FieldError]) -> Answer:
+    """Refuse a request of API version 1 (response ``400``)."""
+    texts = [f"{error['field'] or 'body'}: {error['message']}" for error in errors]
+    return Answer(HTTPStatus.BAD_REQUEST, {"meta": {"errors": texts}})
 
 
-def _refusal(error: str, status: HTTPStatus) -> Answer:
+def _refuse(error: str, status: HTTPStatus) -> Answer:
     return Answer(status, {"meta": {"error": error}})
 
 
-_REPORT = shape(
-    required("delivery_id", text()),
+_METRIC = object_with(
+    required("delivery_id", string()),
     required("metric", one_of(events.METRICS)),
     optional("timestamp", integer),
-    optional("metadata", shape()),
+    optional("metadata", object_with()),
 )
-
-_Handler: TypeAlias = Callable[..., Answer]
-
-
-class _Route(NamedTuple):
-    method: str
-    path: str
-    handle: _Handler
-    is_open: bool = False
-
 
 _ROUTES = (
     _Route("GET", "/api/v1/accounts/region", _region),
     _Route("POST", "/api/v2/batch", _batch),
-    _Route("POST", "/api/v2/entity", _entity),
-    _Route("POST", "/api/v1/metrics", _metrics, is_open=True),
+    _Route("POST", "/api/v1/metrics", _metrics, is_public=True),
     _Route("POST", r"/api/v1/segments/([0-9]{1,10})/(add|remove)_customers", _segment),
 )

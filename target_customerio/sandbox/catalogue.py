@@ -1,34 +1,36 @@
-"""Every operation of the Track API: how it is checked, and what applies it.
+"""Every operation of the Track API: its validation rule and what applies it.
 
-Source: the schemas of the API description that carry the operations' names, from
-``identify_person`` to ``delivery_operations``; ``viewed_content`` and
-``clicked_content`` are those of the Customer.io destination's documentation.
+Source: the schemas of the API description with the operations' names, from
+``identify_person`` to ``object_delete_relationships``; ``viewed_content`` and
+``clicked_content`` are from the documentation of the Customer.io destination. Only the
+operations that the target sends are here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from target_customerio.sandbox import events, identity, objects, people
-from target_customerio.sandbox.identity import comparable
+from target_customerio.sandbox import events, identity, objects, people, values
+from target_customerio.sandbox.activity import SUPPRESSED, UNKNOWN_CIO_ID
+from target_customerio.sandbox.identity import find, is_suppressed, normalize
 from target_customerio.sandbox.rules import (
-    OBJECT,
+    OBJECT_IDENTIFIERS,
     ULID,
-    Fault,
+    FieldError,
     Rule,
+    all_of,
+    array_of,
+    attributes,
     boolean,
-    each,
-    every,
-    fault,
-    identifiers,
+    field_error,
+    identifier,
+    identifier_attribute,
     integer,
-    limited,
-    naming_attribute,
+    object_with,
     one_of,
     optional,
     required,
-    shape,
-    text,
+    string,
 )
 
 if TYPE_CHECKING:
@@ -38,133 +40,167 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON
 
 
-Names: TypeAlias = "Iterable[tuple[str, str]]"
-"""Kinds and values of identifiers."""
+MAX_OPERATION_BYTES = 32_768
+"""Source: "32kb or smaller" (``POST /api/v2/batch`` and "v2 API Limits")."""
 
-LONGEST_ANONYMOUS_EVENT_NAME = 100
+MAX_ANONYMOUS_EVENT_NAME_BYTES = 100
+
+Identifiers: TypeAlias = "Iterable[tuple[str, str]]"
+"""Pairs of a kind of identifier and its value."""
 
 
-class Kind(NamedTuple):
-    """One kind of operation."""
+class OperationType(NamedTuple):
+    """How operations of one type and action are validated and applied."""
 
     rule: Rule
     apply: Callable[[Transaction, JSON], None]
-    names: Callable[[JSON], Names]
-    """Whom it names: it is ignored when one of them is suppressed, or is a ``cio_id``
-    that does not exist."""
+    identifiers: Callable[[JSON], Identifiers]
+    """The people that must be neither suppressed nor named by an unknown ``cio_id``;
+    otherwise the operation is ignored."""
 
 
-def kind_of(operation: JSON) -> Kind | None:
-    """Look an operation up.
+def apply(transaction: Transaction, operation: JSON) -> list[FieldError]:
+    """Return what is wrong with an operation, after applying it if nothing is."""
+    operation_type = _type_of(operation)
+    if operation_type is None:
+        return [field_error("invalid", "action", "unknown type or action")]
+    if len(values.encode(operation)) > MAX_OPERATION_BYTES:
+        message = f"must not exceed {MAX_OPERATION_BYTES} bytes"
+        return [field_error("too_large", "", message)]
+    if errors := list(operation_type.rule(operation, "")):
+        return errors
+    if not _is_ignored(transaction, operation_type, operation):
+        operation_type.apply(transaction, operation)
+    return []
 
-    Args:
-        operation: The operation as sent.
 
-    Returns:
-        Its kind, or None when there is no such operation.
-    """
+def _type_of(operation: JSON) -> OperationType | None:
     if not isinstance(operation, dict):
         return None
     type_, action = operation.get("type"), operation.get("action")
     if isinstance(type_, str) and isinstance(action, str):
-        return KINDS.get((type_, action))
+        return _TYPES.get((type_, action))
     return None
 
 
-def _nobody(_: JSON) -> Names:
+def _is_ignored(
+    transaction: Transaction, operation_type: OperationType, operation: JSON
+) -> bool:
+    """Return whether the operation names a suppressed person or an unknown cio_id."""
+    person = operation.get("identifiers")
+    for kind, value in operation_type.identifiers(operation):
+        if is_suppressed(transaction, kind, value):
+            named = person or {kind: value}
+            transaction.log_activity(SUPPRESSED, named, kind, operation)
+            return True
+        if kind == "cio_id" and person and not find(transaction, kind, value):
+            transaction.log_activity(UNKNOWN_CIO_ID, person, kind, operation)
+            return True
+    return False
+
+
+def _none(_: JSON) -> Identifiers:
     return ()
 
 
-def _person(operation: JSON) -> Names:
-    names: Names = operation["identifiers"].items()
-    return names
+def _person(operation: JSON) -> Identifiers:
+    items: Identifiers = operation["identifiers"].items()
+    return items
 
 
 def _person_and_attributes(operation: JSON) -> Iterator[tuple[str, str]]:
-    """Name the person; a phone number among the attributes is shared by many."""
+    """Yield the person's identifiers, without a phone number that others may share."""
     yield from operation["identifiers"].items()
-    attributes = operation.get("attributes") or {}
+    sent = operation.get("attributes") or {}
     for kind in people.UNIQUE:
-        if value := attributes.get(kind):
+        if value := sent.get(kind):
             yield kind, str(value)
 
 
-def _both(operation: JSON) -> Iterator[tuple[str, str]]:
+def _merged_people(operation: JSON) -> Iterator[tuple[str, str]]:
     yield from operation["primary"].items()
     yield from operation["secondary"].items()
 
 
-def _two_people(operation: JSON, _: str) -> Iterator[Fault]:
-    """Hold that a merge names two people (not said by the description, but meant)."""
+def _different_people(operation: JSON, _: str) -> Iterator[FieldError]:
+    """Check that a merge names two people (implied by the description, not stated)."""
     roles = operation.get("primary"), operation.get("secondary")
     if not all(isinstance(role, dict) for role in roles):
         return
-    one, other = (
-        {kind: comparable(kind, str(value)) for kind, value in role.items()}
+    primary, secondary = (
+        {kind: normalize(kind, str(value)) for kind, value in role.items()}
         for role in roles
     )
-    if one == other:
-        yield fault("invalid", "secondary", "Must be another person than primary.")
+    if primary == secondary:
+        yield field_error("invalid", "secondary", "must not be the primary person")
 
 
-def _event_name(operation: JSON, field: str) -> Iterator[Fault]:
-    """Hold that an event has a name, and a nameless person's a short one.
+def _event_name(operation: JSON, field: str) -> Iterator[FieldError]:
+    """Check the name of an event, which is shorter for anonymous people.
 
     Source: "Track API Event limits", which Customer.io applies to anonymous events.
     """
-    identifiers_ = operation.get("identifiers")
-    is_anonymous = isinstance(identifiers_, dict) and "anonymous_id" in identifiers_
-    yield from (_NAMED_SHORTLY if is_anonymous else _NAMED)(operation, field)
+    person = operation.get("identifiers")
+    is_anonymous = isinstance(person, dict) and "anonymous_id" in person
+    yield from (_ANONYMOUS_EVENT_NAME if is_anonymous else _EVENT_NAME)(
+        operation, field
+    )
 
 
-_NAMED = shape(required("name", text()))
-_NAMED_SHORTLY = shape(required("name", text(LONGEST_ANONYMOUS_EVENT_NAME)))
-_PERSON = required("identifiers", identifiers("id", "email", "phone", "cio_id"))
-_ANYBODY = required(
-    "identifiers", identifiers("id", "email", "phone", "cio_id", "anonymous_id")
+_EVENT_NAME = object_with(required("name", string()))
+_ANONYMOUS_EVENT_NAME = object_with(
+    required("name", string(MAX_ANONYMOUS_EVENT_NAME_BYTES))
 )
-_MERGEABLE = identifiers("id", "email", "cio_id")
-_OBJECT = required("identifiers", OBJECT)
+_PERSON = required("identifiers", identifier("id", "email", "phone", "cio_id"))
+_PERSON_OR_ANONYMOUS = required(
+    "identifiers", identifier("id", "email", "phone", "cio_id", "anonymous_id")
+)
+_MERGEABLE = identifier("id", "email", "cio_id")
+_OBJECT = required("identifiers", OBJECT_IDENTIFIERS)
 _TIMESTAMP = optional("timestamp", integer)
 _ID = optional("id", ULID)
-_ANY_ATTRIBUTES = optional("attributes", shape())
-_RELATIONSHIP_ATTRIBUTES = optional("relationship_attributes", limited)
-_PERSON_ATTRIBUTES = every(
-    limited,
-    shape(
+_UNLIMITED_ATTRIBUTES = optional("attributes", object_with())
+_OBJECT_ATTRIBUTES = optional("attributes", attributes)
+_RELATIONSHIP_ATTRIBUTES = optional("relationship_attributes", attributes)
+_PERSON_ATTRIBUTES = all_of(
+    attributes,
+    object_with(
         optional("_update", boolean),
         *(
-            optional(name, naming_attribute)
+            optional(name, identifier_attribute)
             for name in ("id", "email", "phone", "anonymous_id")
         ),
     ),
 )
-_DEVICE = shape(
-    required("token", text()),
+_DEVICE = object_with(
+    required("token", string()),
     required("platform", one_of(("ios", "android"))),
     optional("last_used", integer),
-    _ANY_ATTRIBUTES,
+    _UNLIMITED_ATTRIBUTES,
 )
-_RELATED_OBJECTS = each(shape(_OBJECT, _RELATIONSHIP_ATTRIBUTES))
-_RELATED_PEOPLE = each(
-    shape(required("identifiers", _MERGEABLE), _RELATIONSHIP_ATTRIBUTES)
+_RELATED_OBJECTS = array_of(object_with(_OBJECT, _RELATIONSHIP_ATTRIBUTES))
+_RELATED_PEOPLE = array_of(
+    object_with(required("identifiers", _MERGEABLE), _RELATIONSHIP_ATTRIBUTES)
 )
-_RELATED_STRANGERS = each(
-    shape(
-        required("identifiers", identifiers("anonymous_id")), _RELATIONSHIP_ATTRIBUTES
+_RELATED_ANONYMOUS = array_of(
+    object_with(
+        required("identifiers", identifier("anonymous_id")), _RELATIONSHIP_ATTRIBUTES
     )
 )
 
-
-_HAPPENING = shape(_ANYBODY, _ID, _TIMESTAMP, _ANY_ATTRIBUTES)
-_CONTENT = Kind(
-    every(_HAPPENING, shape(optional("name", text()))), events.record_event, _person
+_EVENT_FIELDS = object_with(
+    _PERSON_OR_ANONYMOUS, _ID, _TIMESTAMP, _UNLIMITED_ATTRIBUTES
 )
-_EVENT = Kind(every(_HAPPENING, _event_name), events.record_event, _person)
+_CONTENT_REPORT = OperationType(
+    all_of(_EVENT_FIELDS, object_with(optional("name", string()))),
+    events.record_event,
+    _person,
+)
+_EVENT = OperationType(all_of(_EVENT_FIELDS, _event_name), events.record_event, _person)
 
-KINDS: dict[tuple[str, str], Kind] = {
-    ("person", "identify"): Kind(
-        shape(
+_TYPES: dict[tuple[str, str], OperationType] = {
+    ("person", "identify"): OperationType(
+        object_with(
             _PERSON,
             optional("attributes", _PERSON_ATTRIBUTES),
             _TIMESTAMP,
@@ -173,78 +209,66 @@ KINDS: dict[tuple[str, str], Kind] = {
         people.identify,
         _person_and_attributes,
     ),
-    ("person", "delete"): Kind(shape(_PERSON), people.delete, _person),
+    ("person", "delete"): OperationType(object_with(_PERSON), people.delete, _person),
     ("person", "event"): _EVENT,
     ("person", "page"): _EVENT,
     ("person", "screen"): _EVENT,
-    ("person", "viewed_content"): _CONTENT,
-    ("person", "clicked_content"): _CONTENT,
-    ("person", "add_relationships"): Kind(
-        shape(_PERSON, required("cio_relationships", _RELATED_OBJECTS)),
-        objects.add_to_person,
+    ("person", "viewed_content"): _CONTENT_REPORT,
+    ("person", "clicked_content"): _CONTENT_REPORT,
+    ("person", "add_device"): OperationType(
+        object_with(_PERSON, required("device", _DEVICE)), events.add_device, _person
+    ),
+    ("person", "delete_device"): OperationType(
+        object_with(
+            _PERSON, required("device", object_with(required("token", string())))
+        ),
+        events.delete_device,
         _person,
     ),
-    ("person", "delete_relationships"): Kind(
-        shape(_PERSON, required("cio_relationships", _RELATED_OBJECTS)),
-        objects.delete_from_person,
-        _person,
-    ),
-    ("person", "add_device"): Kind(
-        shape(_PERSON, required("device", _DEVICE)), events.add, _person
-    ),
-    ("person", "delete_device"): Kind(
-        shape(_PERSON, required("device", shape(required("token", text())))),
-        events.delete,
-        _person,
-    ),
-    ("person", "merge"): Kind(
-        every(
-            shape(required("primary", _MERGEABLE), required("secondary", _MERGEABLE)),
-            _two_people,
+    ("person", "merge"): OperationType(
+        all_of(
+            object_with(
+                required("primary", _MERGEABLE), required("secondary", _MERGEABLE)
+            ),
+            _different_people,
         ),
         people.merge_people,
-        _both,
+        _merged_people,
     ),
-    ("person", "suppress"): Kind(shape(_PERSON), identity.suppress, _nobody),
-    ("person", "unsuppress"): Kind(shape(_PERSON), identity.unsuppress, _nobody),
-    ("object", "identify"): Kind(
-        shape(
+    ("person", "suppress"): OperationType(
+        object_with(_PERSON), identity.suppress, _none
+    ),
+    ("person", "unsuppress"): OperationType(
+        object_with(_PERSON), identity.unsuppress, _none
+    ),
+    ("object", "identify"): OperationType(
+        object_with(
             _OBJECT,
-            optional("attributes", limited),
+            _OBJECT_ATTRIBUTES,
             optional("cio_relationships", _RELATED_PEOPLE),
         ),
         objects.identify,
-        _nobody,
+        _none,
     ),
-    ("object", "identify_anonymous"): Kind(
-        shape(
+    ("object", "identify_anonymous"): OperationType(
+        object_with(
             _OBJECT,
-            optional("attributes", limited),
-            optional("anonymous_id", text()),
-            optional("cio_relationships", _RELATED_STRANGERS),
+            _OBJECT_ATTRIBUTES,
+            optional("anonymous_id", string()),
+            optional("cio_relationships", _RELATED_ANONYMOUS),
         ),
         objects.identify_anonymous,
-        _nobody,
+        _none,
     ),
-    ("object", "delete"): Kind(shape(_OBJECT), objects.delete, _nobody),
-    ("object", "add_relationships"): Kind(
-        shape(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
-        objects.add_to_object,
-        _nobody,
+    ("object", "delete"): OperationType(object_with(_OBJECT), objects.delete, _none),
+    ("object", "add_relationships"): OperationType(
+        object_with(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
+        objects.add_relationships,
+        _none,
     ),
-    ("object", "delete_relationships"): Kind(
-        shape(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
-        objects.delete_from_object,
-        _nobody,
-    ),
-    ("delivery", "event"): Kind(
-        shape(
-            required("identifiers", shape(required("id", text()))),
-            required("name", one_of(events.BATCHED_METRICS)),
-            required("attributes", shape(required("device_token", text()))),
-            _TIMESTAMP,
-        ),
-        events.record_delivery,
-        _nobody,
+    ("object", "delete_relationships"): OperationType(
+        object_with(_OBJECT, required("cio_relationships", _RELATED_PEOPLE)),
+        objects.delete_relationships,
+        _none,
     ),
 }

@@ -1,4 +1,4 @@
-"""Events, page and screen views, and reports on in-app content."""
+"""Events, devices and delivery metrics."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ from typing import TYPE_CHECKING
 
 from target_customerio.sandbox import values
 from target_customerio.sandbox.identity import find, find_or_create
-from target_customerio.sandbox.values import merge
 
 if TYPE_CHECKING:
     from target_customerio.sandbox.store import Transaction
     from target_customerio.track_api.operations import JSON
 
 
+METRICS = frozenset(
+    {
+        "bounced",
+        "clicked",
+        "converted",
+        "deferred",
+        "delivered",
+        "dropped",
+        "opened",
+        "spammed",
+    }
+)
+"""The metrics of all channels (``POST /api/v1/metrics``)."""
+
+
 def record_event(transaction: Transaction, operation: JSON) -> None:
-    """Record what a person, known or not, has done (``person_event`` and siblings).
+    """Store an event, page or screen view, or content report (``person_event``, ...).
 
-    The person is created when they do not exist. A repeated ``id`` is ignored
-    altogether: "If an event repeats a value we've already received, we ignore the
-    duplicate" (schema ``dedupe_id``), even when the event has been deleted since.
-    Spaces around a name are dropped (``POST /api/v1/customers/{identifier}/events``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
+    The person is created if missing. A repeated ``id`` is ignored: "If an event repeats
+    a value we've already received, we ignore the duplicate" (schema ``dedupe_id``),
+    even if the event has been deleted since. Spaces around a name are dropped (``POST
+    /api/v1/customers/{identifier}/events``).
     """
     identifiers = operation["identifiers"]
     if _is_repeated(transaction, operation.get("id")):
@@ -43,32 +53,28 @@ def record_event(transaction: Transaction, operation: JSON) -> None:
             operation.get("timestamp"),
             person,
             anonymous_id,
-            values.text(operation.get("attributes") or {}),
+            values.encode_text(operation.get("attributes") or {}),
             transaction.received_at,
         ),
     )
 
 
 def _is_repeated(transaction: Transaction, ulid: str | None) -> bool:
-    """Remember a ULID, which is the same in capitals and in small letters."""
+    """Return whether a ULID was seen before, in either case; remember it."""
     if ulid is None:
         return False
-    remembered = transaction.database.execute(
+    inserted = transaction.database.execute(
         "INSERT OR IGNORE INTO event_ids VALUES (?)", (ulid.upper(),)
     )
-    return not remembered.rowcount
+    return not inserted.rowcount
 
 
-def add(transaction: Transaction, operation: JSON) -> None:
-    """Add a device to a person, or update it (``person_add_device``).
+def add_device(transaction: Transaction, operation: JSON) -> None:
+    """Add or update a device of a person (``person_add_device``).
 
-    A token is one device: added to another person, it moves to them. The person is
-    created when they do not exist, for "calls that update customers by ID can also
-    create a customer" (``DELETE /api/v1/customers/{identifier}``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
+    A token is one device: added to another person, it moves there. The person is
+    created if missing: "calls that update customers by ID can also create a customer"
+    (``DELETE /api/v1/customers/{identifier}``).
     """
     person = find_or_create(transaction, operation["identifiers"])
     if person is None:
@@ -77,7 +83,7 @@ def add(transaction: Transaction, operation: JSON) -> None:
     row = transaction.database.execute(
         "SELECT attributes FROM devices WHERE token = ?", (device["token"],)
     ).fetchone()
-    present = values.decode(row[0]) if row else {}
+    stored = values.decode(row[0]) if row else {}
     transaction.database.execute(
         "INSERT INTO devices VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (token) DO UPDATE SET cio_id = excluded.cio_id,"
@@ -88,19 +94,14 @@ def add(transaction: Transaction, operation: JSON) -> None:
             person,
             device["platform"],
             device.get("last_used"),
-            values.text(merge(present, device.get("attributes") or {})),
+            values.encode_text(values.merge(stored, device.get("attributes") or {})),
             transaction.received_at,
         ),
     )
 
 
-def delete(transaction: Transaction, operation: JSON) -> None:
-    """Remove a device from the person it belongs to (``person_delete_device``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
+def delete_device(transaction: Transaction, operation: JSON) -> None:
+    """Delete a device if it belongs to the person (``person_delete_device``)."""
     ((kind, value),) = operation["identifiers"].items()
     transaction.database.execute(
         "DELETE FROM devices WHERE token = ? AND cio_id = ?",
@@ -108,64 +109,24 @@ def delete(transaction: Transaction, operation: JSON) -> None:
     )
 
 
-METRICS = frozenset(
-    {
-        "bounced",
-        "clicked",
-        "converted",
-        "deferred",
-        "delivered",
-        "dropped",
-        "opened",
-        "spammed",
-    }
-)
-"""The metrics of all channels together (``POST /api/v1/metrics``)."""
-
-BATCHED_METRICS = frozenset({"opened", "converted", "delivered"})
-"""The metrics of a delivery in a batch (``delivery_operations``)."""
-
-
-def report_delivery(transaction: Transaction, body: JSON) -> None:
-    """Record a metric (``POST /api/v1/metrics``).
-
-    Args:
-        transaction: The open transaction.
-        body: The request's body.
-    """
-    _record(transaction, body, body.get("metadata") or {})
-
-
-def record_delivery(transaction: Transaction, operation: JSON) -> None:
-    """Record a delivery's event (``delivery_operations``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    body = {
-        "delivery_id": operation["identifiers"]["id"],
-        "metric": operation["name"],
-        "timestamp": operation.get("timestamp"),
-    }
-    _record(transaction, body, operation["attributes"])
-
-
-def _record(transaction: Transaction, body: JSON, attributes: JSON) -> None:
+def record_metric(transaction: Transaction, metric: JSON) -> None:
+    """Store a delivery metric (``POST /api/v1/metrics``)."""
     transaction.database.execute(
         "INSERT INTO deliveries (delivery_id, metric, timestamp, recipient, reason,"
         " href, attributes, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            body["delivery_id"],
-            body["metric"],
-            body.get("timestamp"),
-            *(_plain(body.get(field)) for field in ("recipient", "reason", "href")),
-            values.text(attributes),
+            metric["delivery_id"],
+            metric["metric"],
+            metric.get("timestamp"),
+            *(_text(metric.get(field)) for field in ("recipient", "reason", "href")),
+            values.encode_text(metric.get("metadata") or {}),
             transaction.received_at,
         ),
     )
 
 
-def _plain(value: JSON) -> str | None:
-    """Return text as it is, and anything else as its JSON."""
-    return value if value is None or isinstance(value, str) else values.text(value)
+def _text(value: JSON) -> str | None:
+    """Return text or None unchanged, and any other value as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return values.encode_text(value)

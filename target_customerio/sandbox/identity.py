@@ -1,11 +1,11 @@
-"""Who is who: finding and creating people by their identifiers."""
+"""Finding, creating and suppressing people by their identifiers."""
 
 from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
 
-from target_customerio.sandbox.store import UNKNOWN_CIO_ID
+from target_customerio.sandbox.activity import UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from target_customerio.sandbox.store import Transaction
@@ -20,63 +20,34 @@ _FIND = {
     "anonymous_id": "SELECT cio_id FROM anonymous_ids WHERE anonymous_id = ?",
 }
 
-_NAME = {
+_SET = {
     "id": "UPDATE people SET id = ? WHERE cio_id = ?",
     "email": "UPDATE people SET email = ?, email_lower = ? WHERE cio_id = ?",
     "phone": "UPDATE people SET phone = ? WHERE cio_id = ?",
 }
+"""The identifiers with which a person can be created.
 
-CREATORS = tuple(_NAME)
-"""Identifiers under which a person can be created.
-
-A ``cio_id`` is Customer.io's own to give: "If the ``cio_id`` does not exist or belongs
-to a person who was deleted, we'll drop the request" (``PUT
+A ``cio_id`` is assigned by Customer.io: "If the ``cio_id`` does not exist or belongs to
+a person who was deleted, we'll drop the request" (``PUT
 /api/v1/customers/{identifier}``).
 """
 
 
-def comparable(kind: str, value: str) -> str:
-    """Return an identifier's value as it is compared.
-
-    Args:
-        kind: The kind of identifier.
-        value: Its value.
-
-    Returns:
-        An e-mail address in lower case, anything else as it is.
-    """
+def normalize(kind: str, value: str) -> str:
+    """Return an identifier in the form for comparison: e-mail in lower case."""
     return value.lower() if kind == "email" else value
 
 
 def find(transaction: Transaction, kind: str, value: str) -> str | None:
-    """Find a person.
-
-    A phone number that several people share names the first of them.
-
-    Args:
-        transaction: The open transaction.
-        kind: The kind of identifier, ``anonymous_id`` included.
-        value: Its value.
-
-    Returns:
-        The person's ``cio_id``, or None.
-    """
+    """Return the ``cio_id`` of a person; of a shared phone number, the first person."""
     row = transaction.database.execute(
-        _FIND[kind], (comparable(kind, value),)
+        _FIND[kind], (normalize(kind, value),)
     ).fetchone()
     return row[0] if row else None
 
 
-def name_of(transaction: Transaction, person: str) -> str:
-    """Return what the views call a person.
-
-    Args:
-        transaction: The open transaction.
-        person: The person's ``cio_id``.
-
-    Returns:
-        For instance ``id:42``.
-    """
+def display_name(transaction: Transaction, person: str) -> str:
+    """Return a person's name in the views, such as ``id:42``."""
     row = transaction.database.execute(
         "SELECT person FROM person_names WHERE cio_id = ?", (person,)
     ).fetchone()
@@ -87,123 +58,84 @@ def name_of(transaction: Transaction, person: str) -> str:
 def find_or_create(
     transaction: Transaction, identifiers: PersonIdentifiers
 ) -> str | None:
-    """Find a person, or create them.
-
-    Args:
-        transaction: The open transaction.
-        identifiers: The one identifier of a person.
-
-    Returns:
-        The person's ``cio_id``; None for a ``cio_id`` or ``anonymous_id`` of nobody.
-    """
+    """Return a person's ``cio_id``; None for an unknown ``cio_id`` or anonymous id."""
     ((kind, value),) = identifiers.items()
     return find(transaction, kind, value) or create(transaction, kind, value)
 
 
 def create(transaction: Transaction, kind: str, value: str) -> str | None:
-    """Create a person who does not exist yet.
-
-    Args:
-        transaction: The open transaction.
-        kind: The kind of identifier.
-        value: Its value.
-
-    Returns:
-        The new ``cio_id``, or None for identifiers that create nobody.
-    """
-    if kind not in CREATORS:
+    """Return the ``cio_id`` of a new person; None if the kind cannot create one."""
+    if kind not in _SET:
         return None
     person = secrets.token_hex(8)
     transaction.database.execute(
         "INSERT INTO people (cio_id, received_at) VALUES (?, ?)",
         (person, transaction.received_at),
     )
-    name(transaction, person, kind, value)
+    set_identifier(transaction, person, kind, value)
     return person
 
 
-def name(transaction: Transaction, person: str, kind: str, value: str | None) -> None:
-    """Give a person an identifier in place of the one they have, or take it away.
-
-    Args:
-        transaction: The open transaction.
-        person: The person's ``cio_id``.
-        kind: ``id``, ``email`` or ``phone``.
-        value: The new value, which belongs to nobody else; None takes it away.
-    """
-    values = [value]
+def set_identifier(
+    transaction: Transaction, person: str, kind: str, value: str | None
+) -> None:
+    """Replace a person's ``id``, ``email`` or ``phone``; None removes it."""
+    columns = [value]
     if kind == "email":
-        values.append(value and comparable(kind, value))
-    transaction.database.execute(_NAME[kind], (*values, person))
+        columns.append(value and normalize(kind, value))
+    transaction.database.execute(_SET[kind], (*columns, person))
 
 
 def is_suppressed(transaction: Transaction, kind: str, value: str) -> bool:
-    """Tell whether an identifier is suppressed.
-
-    Args:
-        transaction: The open transaction.
-        kind: The kind of identifier.
-        value: Its value.
-
-    Returns:
-        True when operations that name it are to be ignored.
-    """
+    """Return whether operations with this identifier are ignored."""
     row = transaction.database.execute(
         "SELECT 1 FROM suppressions WHERE kind = ? AND value = ?",
-        (kind, comparable(kind, value)),
+        (kind, normalize(kind, value)),
     ).fetchone()
     return row is not None
 
 
 def suppress(transaction: Transaction, operation: JSON) -> None:
-    """Delete a person and suppress every identifier of theirs (``person_suppress``).
+    """Delete a person and suppress all their identifiers (``person_suppress``).
 
-    Source: ``POST /api/v1/customers/{identifier}/suppress``. An identifier that names
-    nobody is suppressed too; a ``cio_id`` that does is not, for nobody can bear it.
-    To suppress somebody again changes nothing.
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
+    Source: ``POST /api/v1/customers/{identifier}/suppress``. The identifier of a person
+    who does not exist is suppressed too, except an unknown ``cio_id``, which no person
+    can get. Suppressing a person again changes nothing.
     """
     identifiers: PersonIdentifiers = operation["identifiers"]
     ((kind, value),) = identifiers.items()
     person = find(transaction, kind, value)
-    names = dict(identifiers)
     if kind == "cio_id" and person is None:
-        transaction.note(UNKNOWN_CIO_ID, identifiers, kind, operation)
+        transaction.log_activity(UNKNOWN_CIO_ID, identifiers, kind, operation)
+    suppressed = dict(identifiers)
     if person:
         row = transaction.database.execute(
             "SELECT id, email, phone FROM people WHERE cio_id = ?", (person,)
         ).fetchone()
-        names |= zip(("id", "email", "phone"), row, strict=True)
+        suppressed |= zip(("id", "email", "phone"), row, strict=True)
         transaction.database.execute("DELETE FROM people WHERE cio_id = ?", (person,))
-    together = person or secrets.token_hex(8)
+    group = person or secrets.token_hex(8)
     transaction.database.executemany(
         "INSERT OR IGNORE INTO suppressions (kind, value, person, received_at)"
         " VALUES (?, ?, ?, ?)",
         [
-            (kind, comparable(kind, value), together, transaction.received_at)
-            for kind, value in names.items()
+            (kind, normalize(kind, value), group, transaction.received_at)
+            for kind, value in suppressed.items()
             if value and kind != "cio_id"
         ],
     )
 
 
 def unsuppress(transaction: Transaction, operation: JSON) -> None:
-    """Accept again all identifiers that were suppressed together.
+    """Accept all identifiers again that were suppressed with this one.
 
     Source: ``POST /api/v1/customers/{identifier}/unsuppress``: "both the person's email
-    and ID are unsuppressed", and the profile does not come back.
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
+    and ID are unsuppressed"; the profile does not come back.
     """
     ((kind, value),) = operation["identifiers"].items()
     transaction.database.execute(
         "DELETE FROM suppressions WHERE person = (CASE WHEN :kind = 'cio_id'"
         " THEN :value ELSE (SELECT person FROM suppressions WHERE kind = :kind"
         " AND value = :value) END)",
-        {"kind": kind, "value": comparable(kind, value)},
+        {"kind": kind, "value": normalize(kind, value)},
     )

@@ -1,18 +1,22 @@
-"""Objects: companies, accounts, courses, whatever people belong to."""
+"""Objects (companies, accounts, ...), relationships and segment membership."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from target_customerio.sandbox import values
+from target_customerio.sandbox.activity import (
+    SUPPRESSED,
+    UNKNOWN_CIO_ID,
+    UNKNOWN_MEMBER,
+)
 from target_customerio.sandbox.identity import find, find_or_create, is_suppressed
-from target_customerio.sandbox.store import SUPPRESSED, UNKNOWN_CIO_ID, UNKNOWN_MEMBER
-from target_customerio.sandbox.values import merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_customerio.sandbox.store import Activity, Transaction
+    from target_customerio.sandbox.activity import Activity
+    from target_customerio.sandbox.store import Transaction
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -21,65 +25,15 @@ if TYPE_CHECKING:
     )
 
 
-def identify(transaction: Transaction, operation: JSON) -> None:
-    """Add or update an object, and relate it to people (``object_identify``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    key = object_key(operation["identifiers"])
-    row = transaction.database.execute(
-        "SELECT attributes FROM objects WHERE object_type_id = ? AND object_id = ?", key
-    ).fetchone()
-    present = values.decode(row[0]) if row else {}
-    attributes = merge(present, operation.get("attributes") or {})
-    transaction.database.execute(
-        "INSERT INTO objects VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (object_type_id, object_id)"
-        " DO UPDATE SET attributes = excluded.attributes",
-        (*key, values.text(attributes), transaction.received_at),
-    )
-    add_to_object(transaction, operation)
-
-
-def identify_anonymous(transaction: Transaction, operation: JSON) -> None:
-    """Add or update an object, and relate it to people without a name.
-
-    Source: schema ``object_identify_anonymous``, which names them in
-    ``cio_relationships``, and in its example by an ``anonymous_id`` beside
-    ``identifiers``.
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    related = list(operation.get("cio_relationships") or ())
-    if "anonymous_id" in operation:
-        anonymous = {"anonymous_id": operation["anonymous_id"]}
-        related.append({"identifiers": anonymous})
-    identify(transaction, {**operation, "cio_relationships": related})
-
-
-def delete(transaction: Transaction, operation: JSON) -> None:
-    """Delete an object and its relationships (``object_delete``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    transaction.database.execute(
-        "DELETE FROM objects WHERE object_type_id = ? AND object_id = ?",
-        object_key(operation["identifiers"]),
-    )
-
+SEGMENT_ID_TYPES = ("id", "email", "cio_id")
+MAX_SEGMENT_IDS = 1000
 
 ObjectKey: TypeAlias = tuple[str, str]
 """An object's ``object_type_id`` and ``object_id``."""
 
 
 class _Statements(NamedTuple):
-    """What is asked of a table of relationships."""
+    """The statements for one table of relationships."""
 
     list: str
     read: str
@@ -87,7 +41,7 @@ class _Statements(NamedTuple):
     delete: str
 
 
-_KNOWN = _Statements(
+_PERSON = _Statements(
     "SELECT object_type_id, object_id, attributes FROM relationships WHERE cio_id = ?",
     "SELECT attributes FROM relationships"
     " WHERE object_type_id = ? AND object_id = ? AND cio_id = ?",
@@ -110,217 +64,189 @@ _ANONYMOUS = _Statements(
 )
 
 
-class Party(NamedTuple):
-    """The human side of a relationship: a ``cio_id``, or an ``anonymous_id``."""
+class RelatedPerson(NamedTuple):
+    """The person in a relationship, by ``cio_id`` or by ``anonymous_id``."""
 
-    name: str
-    statements: _Statements = _KNOWN
+    key: str
+    statements: _Statements = _PERSON
 
 
-def object_key(identifiers: ObjectIdentifiers) -> ObjectKey:
-    """Return the key of an object.
+def anonymous(anonymous_id: str) -> RelatedPerson:
+    """Return a person who has not been identified yet."""
+    return RelatedPerson(anonymous_id, _ANONYMOUS)
 
-    Args:
-        identifiers: The object's identifiers as sent.
 
-    Returns:
-        Its type and id.
+def identify(transaction: Transaction, operation: JSON) -> None:
+    """Add or update an object, and relate it to people (``object_identify``)."""
+    key = _object_key(operation["identifiers"])
+    row = transaction.database.execute(
+        "SELECT attributes FROM objects WHERE object_type_id = ? AND object_id = ?", key
+    ).fetchone()
+    stored = values.decode(row[0]) if row else {}
+    attributes = values.merge(stored, operation.get("attributes") or {})
+    transaction.database.execute(
+        "INSERT INTO objects VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (object_type_id, object_id)"
+        " DO UPDATE SET attributes = excluded.attributes",
+        (*key, values.encode_text(attributes), transaction.received_at),
+    )
+    add_relationships(transaction, operation)
+
+
+def identify_anonymous(transaction: Transaction, operation: JSON) -> None:
+    """Add or update an object, and relate it to anonymous people.
+
+    Source: schema ``object_identify_anonymous``, which has them in
+    ``cio_relationships``, and in its example as an ``anonymous_id`` next to
+    ``identifiers``.
     """
-    return identifiers["object_type_id"], identifiers["object_id"]
+    related = list(operation.get("cio_relationships") or ())
+    if "anonymous_id" in operation:
+        related.append({"identifiers": {"anonymous_id": operation["anonymous_id"]}})
+    identify(transaction, {**operation, "cio_relationships": related})
 
 
-def add_to_person(transaction: Transaction, operation: JSON) -> None:
-    """Relate a person to objects (``person_add_relationships``).
-
-    The person and the objects are created when they do not exist.
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    person = find_or_create(transaction, operation["identifiers"])
-    if person:
-        relate_person(transaction, person, operation["cio_relationships"])
+def delete(transaction: Transaction, operation: JSON) -> None:
+    """Delete an object and its relationships (``object_delete``)."""
+    transaction.database.execute(
+        "DELETE FROM objects WHERE object_type_id = ? AND object_id = ?",
+        _object_key(operation["identifiers"]),
+    )
 
 
-def delete_from_person(transaction: Transaction, operation: JSON) -> None:
-    """Part a person from objects (``person_delete_relationships``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    ((kind, value),) = operation["identifiers"].items()
-    person = find(transaction, kind, value)
-    if person:
-        for relationship in operation["cio_relationships"]:
-            _part(transaction, object_key(relationship["identifiers"]), Party(person))
-
-
-def add_to_object(transaction: Transaction, operation: JSON) -> None:
+def add_relationships(transaction: Transaction, operation: JSON) -> None:
     """Relate an object to people (``object_add_relationships``).
 
-    The object and the people are created when they do not exist; suppressed people are
-    left out.
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
+    The object and the people are created if missing; suppressed people are left out.
     """
-    key = object_key(operation["identifiers"])
+    key = _object_key(operation["identifiers"])
     for relationship in operation.get("cio_relationships") or ():
-        party = _party(transaction, key, relationship)
-        if party:
-            _relate(
-                transaction, key, party, relationship.get("relationship_attributes")
-            )
+        person = _related_person(transaction, key, relationship)
+        if person:
+            attributes = relationship.get("relationship_attributes")
+            _relate(transaction, key, person, attributes)
 
 
-def delete_from_object(transaction: Transaction, operation: JSON) -> None:
-    """Part an object from people (``object_delete_relationships``).
-
-    Args:
-        transaction: The open transaction.
-        operation: The operation.
-    """
-    key = object_key(operation["identifiers"])
+def delete_relationships(transaction: Transaction, operation: JSON) -> None:
+    """Delete relationships of an object (``object_delete_relationships``)."""
+    key = _object_key(operation["identifiers"])
     for relationship in operation["cio_relationships"]:
         ((kind, value),) = relationship["identifiers"].items()
         person = find(transaction, kind, value)
         if person:
-            _part(transaction, key, Party(person))
+            _delete(transaction, key, RelatedPerson(person))
         elif kind == "cio_id":
-            _note(transaction, UNKNOWN_CIO_ID, key, relationship)
+            _log_activity(transaction, UNKNOWN_CIO_ID, key, relationship)
 
 
 def relate_person(
     transaction: Transaction, person: str, relationships: Iterable[JSON]
 ) -> None:
-    """Relate a person to objects, creating objects that do not exist.
-
-    Args:
-        transaction: The open transaction.
-        person: The person's ``cio_id``.
-        relationships: Objects and relationship attributes (``object_relationships``).
-    """
+    """Relate a person (a ``cio_id``) to objects, which are created if missing."""
     for relationship in relationships:
         _relate(
             transaction,
-            object_key(relationship["identifiers"]),
-            Party(person),
+            _object_key(relationship["identifiers"]),
+            RelatedPerson(person),
             relationship.get("relationship_attributes"),
         )
 
 
-def carry_over(transaction: Transaction, origin: Party, person: str) -> None:
-    """Move relationships to a person; attributes that the person's own have win.
-
-    Args:
-        transaction: The open transaction.
-        origin: Who had the relationships so far.
-        person: The ``cio_id`` of the person who has them from now on.
-    """
-    heir = Party(person)
-    rows = transaction.database.execute(origin.statements.list, (origin.name,))
+def move_relationships(
+    transaction: Transaction, source: RelatedPerson, person: str
+) -> None:
+    """Move relationships to a person (a ``cio_id``), whose own attributes win."""
+    target = RelatedPerson(person)
+    rows = transaction.database.execute(source.statements.list, (source.key,))
     for object_type_id, object_id, attributes in rows.fetchall():
         key = (object_type_id, object_id)
-        own = _read(transaction, key, heir)
-        _write(transaction, key, heir, values.decode(attributes) | own)
-        _part(transaction, key, origin)
+        own = _read(transaction, key, target)
+        _write(transaction, key, target, values.decode(attributes) | own)
+        _delete(transaction, key, source)
 
 
-def unnamed(anonymous_id: str) -> Party:
-    """Return the party that has not been identified yet.
-
-    Args:
-        anonymous_id: The id, such as a cookie's.
-
-    Returns:
-        The party.
-    """
-    return Party(anonymous_id, _ANONYMOUS)
+def _object_key(identifiers: ObjectIdentifiers) -> ObjectKey:
+    return identifiers["object_type_id"], identifiers["object_id"]
 
 
-def _party(
+def _related_person(
     transaction: Transaction, key: ObjectKey, relationship: JSON
-) -> Party | None:
+) -> RelatedPerson | None:
+    """Return the person to relate, created if missing; None, logged, if impossible."""
     identifiers: PersonIdentifiers = relationship["identifiers"]
     ((kind, value),) = identifiers.items()
     if is_suppressed(transaction, kind, value):
-        _note(transaction, SUPPRESSED, key, relationship)
+        _log_activity(transaction, SUPPRESSED, key, relationship)
         return None
     person = find_or_create(transaction, identifiers)
     if person:
-        return Party(person)
+        return RelatedPerson(person)
     if kind == "anonymous_id":
-        return unnamed(value)
-    _note(transaction, UNKNOWN_CIO_ID, key, relationship)
+        return anonymous(value)
+    _log_activity(transaction, UNKNOWN_CIO_ID, key, relationship)
     return None
 
 
-def _note(
+def _log_activity(
     transaction: Transaction, activity: Activity, key: ObjectKey, relationship: JSON
 ) -> None:
-    """Note that an object was not related to a person, or parted from them."""
+    """Log a relationship that was neither added nor deleted."""
     person: PersonIdentifiers = relationship["identifiers"]
     object_type_id, object_id = key
     value = {"object_type_id": object_type_id, "object_id": object_id, **relationship}
-    transaction.note(activity, person, next(iter(person)), value)
+    transaction.log_activity(activity, person, next(iter(person)), value)
 
 
 def _relate(
-    transaction: Transaction, key: ObjectKey, party: Party, new: Attributes | None
+    transaction: Transaction,
+    key: ObjectKey,
+    person: RelatedPerson,
+    new: Attributes | None,
 ) -> None:
     transaction.database.execute(
         "INSERT OR IGNORE INTO objects (object_type_id, object_id, received_at)"
         " VALUES (?, ?, ?)",
         (*key, transaction.received_at),
     )
-    present = _read(transaction, key, party)
-    _write(transaction, key, party, merge(present, new or {}))
+    stored = _read(transaction, key, person)
+    _write(transaction, key, person, values.merge(stored, new or {}))
 
 
-def _part(transaction: Transaction, key: ObjectKey, party: Party) -> None:
-    transaction.database.execute(party.statements.delete, (*key, party.name))
+def _delete(transaction: Transaction, key: ObjectKey, person: RelatedPerson) -> None:
+    transaction.database.execute(person.statements.delete, (*key, person.key))
 
 
-def _read(transaction: Transaction, key: ObjectKey, party: Party) -> Attributes:
+def _read(
+    transaction: Transaction, key: ObjectKey, person: RelatedPerson
+) -> Attributes:
     row = transaction.database.execute(
-        party.statements.read, (*key, party.name)
+        person.statements.read, (*key, person.key)
     ).fetchone()
     attributes: Attributes = values.decode(row[0]) if row else {}
     return attributes
 
 
 def _write(
-    transaction: Transaction, key: ObjectKey, party: Party, attributes: Attributes
+    transaction: Transaction,
+    key: ObjectKey,
+    person: RelatedPerson,
+    attributes: Attributes,
 ) -> None:
     transaction.database.execute(
-        party.statements.write,
-        (*key, party.name, values.text(attributes), transaction.received_at),
+        person.statements.write,
+        (*key, person.key, values.encode_text(attributes), transaction.received_at),
     )
-
-
-ID_TYPES = ("id", "email", "cio_id")
-MOST_IDS = 1000
 
 
 def add_to_segment(
     transaction: Transaction, segment: int, id_type: str, ids: list[JSON]
 ) -> None:
-    """Add people to a segment; values that name nobody are ignored, and noted.
-
-    Args:
-        transaction: The open transaction.
-        segment: The segment's id.
-        id_type: What kind of identifier ``ids`` are.
-        ids: Who is added.
-    """
+    """Add people to a segment; unknown people are ignored and logged."""
     transaction.database.executemany(
         "INSERT OR IGNORE INTO segment_members VALUES (?, ?, ?)",
         [
             (segment, person, transaction.received_at)
-            for person in _people(transaction, id_type, ids)
+            for person in _find_all(transaction, id_type, ids)
         ],
     )
 
@@ -328,21 +254,14 @@ def add_to_segment(
 def remove_from_segment(
     transaction: Transaction, segment: int, id_type: str, ids: list[JSON]
 ) -> None:
-    """Remove people from a segment; values that name nobody are ignored, and noted.
-
-    Args:
-        transaction: The open transaction.
-        segment: The segment's id.
-        id_type: What kind of identifier ``ids`` are.
-        ids: Who is removed.
-    """
+    """Remove people from a segment; unknown people are ignored and logged."""
     transaction.database.executemany(
         "DELETE FROM segment_members WHERE segment_id = ? AND cio_id = ?",
-        [(segment, person) for person in _people(transaction, id_type, ids)],
+        [(segment, person) for person in _find_all(transaction, id_type, ids)],
     )
 
 
-def _people(transaction: Transaction, id_type: str, ids: list[JSON]) -> Iterable[str]:
+def _find_all(transaction: Transaction, id_type: str, ids: list[JSON]) -> list[str]:
     people = []
     for value in ids:
         person = find(transaction, id_type, value) if isinstance(value, str) else None
@@ -350,5 +269,5 @@ def _people(transaction: Transaction, id_type: str, ids: list[JSON]) -> Iterable
             people.append(person)
         else:
             named = {id_type: value if isinstance(value, str) else ""}
-            transaction.note(UNKNOWN_MEMBER, named, "ids", value)
+            transaction.log_activity(UNKNOWN_MEMBER, named, "ids", value)
     return people

@@ -1,8 +1,8 @@
-"""Rules for the shape of what is sent.
+"""Validation rules for operations and request bodies.
 
-A rule looks at one value and yields what is wrong with it, in the form in which
-Customer.io says so: ``reason``, ``field`` and ``message`` (schema ``errors``). The
-words are the sandbox's own, and they never quote a value.
+A rule takes a value and the name of its field, and yields errors in Customer.io's form
+(schema ``errors``): ``reason``, ``field`` and ``message``. The description gives no
+texts, so the wording is the sandbox's own. No message quotes a value.
 """
 
 from __future__ import annotations
@@ -17,84 +17,54 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON
 
 
-Fault: TypeAlias = "dict[str, JSON]"
-Rule: TypeAlias = Callable[["JSON", str], Iterator[Fault]]
-"""Takes a value and the name of its field, and yields faults."""
+FieldError: TypeAlias = "dict[str, JSON]"
+Rule: TypeAlias = Callable[["JSON", str], Iterator[FieldError]]
 
-LONGEST_ID = 150
-"""Bytes of a person's or an object's id ("Customer limits" and those of objects)."""
+MAX_ID_BYTES = 150
+"""Of a person's or an object's id ("Customer limits" and those of objects)."""
 
-LONGEST_VALUE = 1000
-"""Bytes of any other value, as of an attribute's ("Customer limits")."""
+MAX_VALUE_BYTES = 1000
+"""Of any other identifier and of an attribute's value ("Customer limits")."""
+
+MAX_ATTRIBUTE_NAME_BYTES = 150
+MAX_ATTRIBUTES = 300
 
 _E164 = re.compile(r"\+[0-9]{1,15}")
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
 _OBJECT_TYPE = re.compile(r"[1-9][0-9]*")
-_SIXTY_FOUR_BITS = range(-(2**63), 2**63)
-_WIDEST_CHARACTER = 4
+_INT64 = range(-(2**63), 2**63)
+_MAX_BYTES_PER_CHARACTER = 4
 
 
 class Member(NamedTuple):
-    """A member of an object, and what holds for it."""
+    """A member of a JSON object and the rule for its value."""
 
     name: str
     rule: Rule
     is_required: bool
 
 
-def fault(reason: str, field: str, message: str) -> Fault:
-    """Return one entry of an error list.
-
-    Args:
-        reason: A short, stable word for the kind of fault.
-        field: The field at fault, in dotted form.
-        message: One sentence for people.
-
-    Returns:
-        The entry.
-    """
+def field_error(reason: str, field: str, message: str) -> FieldError:
+    """Return an entry of an ``errors`` list; ``field`` is a dotted path."""
     return {"reason": reason, "field": field, "message": message}
 
 
 def required(name: str, rule: Rule) -> Member:
-    """Return a member that cannot be left out.
-
-    Args:
-        name: Its name.
-        rule: What holds for its value.
-
-    Returns:
-        The member.
-    """
+    """Return a member that must be present and not null."""
     return Member(name, rule, is_required=True)
 
 
 def optional(name: str, rule: Rule) -> Member:
-    """Return a member that can be left out, or be null.
-
-    Args:
-        name: Its name.
-        rule: What holds for its value.
-
-    Returns:
-        The member.
-    """
+    """Return a member that may be absent or null."""
     return Member(name, rule, is_required=False)
 
 
-def shape(*members: Member) -> Rule:
-    """Return the rule that a value is an object with these members, and any others.
+def object_with(*members: Member) -> Rule:
+    """Return the rule for an object with these members and any others."""
 
-    Args:
-        members: What is known of the members.
-
-    Returns:
-        The rule.
-    """
-
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         if not isinstance(value, dict):
-            yield fault("invalid", field, "Must be an object.")
+            yield field_error("invalid", field, "must be an object")
             return
         prefix = f"{field}." if field else ""
         for member in members:
@@ -102,24 +72,17 @@ def shape(*members: Member) -> Rule:
             if inner is not None:
                 yield from member.rule(inner, prefix + member.name)
             elif member.is_required:
-                yield fault("required", prefix + member.name, "Is required.")
+                yield field_error("required", prefix + member.name, "is required")
 
     return check
 
 
-def each(rule: Rule) -> Rule:
-    """Return the rule that a value is an array, and what holds for each item.
+def array_of(rule: Rule) -> Rule:
+    """Return the rule for an array whose items all follow a rule."""
 
-    Args:
-        rule: What holds for an item.
-
-    Returns:
-        The rule.
-    """
-
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         if not isinstance(value, list):
-            yield fault("invalid", field, "Must be an array.")
+            yield field_error("invalid", field, "must be an array")
             return
         for index, item in enumerate(value):
             yield from rule(item, f"{field}[{index}]")
@@ -127,198 +90,134 @@ def each(rule: Rule) -> Rule:
     return check
 
 
-def every(*rules: Rule) -> Rule:
-    """Return the rule that all of these hold.
+def all_of(*rules: Rule) -> Rule:
+    """Return the rule that combines several."""
 
-    Args:
-        rules: The rules.
-
-    Returns:
-        The rule.
-    """
-
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         for rule in rules:
             yield from rule(value, field)
 
     return check
 
 
-def text(longest: int | None = None, pattern: re.Pattern[str] | None = None) -> Rule:
-    """Return the rule that a value is a string with something in it.
+def string(
+    max_bytes: int | None = None, pattern: re.Pattern[str] | None = None
+) -> Rule:
+    """Return the rule for a non-blank string, limited in UTF-8 bytes or form."""
 
-    Args:
-        longest: The most bytes that it may have in UTF-8.
-        pattern: What the whole of it must match.
-
-    Returns:
-        The rule.
-    """
-
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         if not isinstance(value, str):
-            yield fault("invalid", field, "Must be a string.")
+            yield field_error("invalid", field, "must be a string")
         elif not value.strip(" "):
-            yield fault("required", field, "Must not be empty.")
-        elif longest is not None and is_longer(value, longest):
-            yield fault("too_long", field, f"Must not exceed {longest} bytes.")
+            yield field_error("required", field, "must not be empty")
+        elif max_bytes is not None and _is_longer(value, max_bytes):
+            yield _too_long(field, max_bytes)
         elif pattern is not None and not pattern.fullmatch(value):
-            yield fault("invalid", field, "Is not of the documented form.")
+            yield field_error("invalid", field, "has an invalid format")
 
     return check
 
 
 def one_of(choices: Container[str]) -> Rule:
-    """Return the rule that a value is one of a documented few.
+    """Return the rule for one of the documented values."""
 
-    Args:
-        choices: The values.
-
-    Returns:
-        The rule.
-    """
-
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         if not isinstance(value, str) or value not in choices:
-            yield fault("invalid", field, "Is not one of the documented values.")
+            yield field_error("invalid", field, "must be one of the documented values")
 
     return check
 
 
-def integer(value: JSON, field: str) -> Iterator[Fault]:
-    """Hold that a value is a whole number, as Unix timestamps are.
-
-    Args:
-        value: The value.
-        field: Its name.
-
-    Yields:
-        What is wrong.
-    """
-    if type(value) is not int or value not in _SIXTY_FOUR_BITS:
-        yield fault("invalid", field, "Must be an integer.")
+def integer(value: JSON, field: str) -> Iterator[FieldError]:
+    """Check for a 64-bit integer, such as a Unix timestamp."""
+    if type(value) is not int or value not in _INT64:
+        yield field_error("invalid", field, "must be an integer")
 
 
-def boolean(value: JSON, field: str) -> Iterator[Fault]:
-    """Hold that a value is true or false.
-
-    Args:
-        value: The value.
-        field: Its name.
-
-    Yields:
-        What is wrong.
-    """
+def boolean(value: JSON, field: str) -> Iterator[FieldError]:
+    """Check for true or false."""
     if not isinstance(value, bool):
-        yield fault("invalid", field, "Must be a boolean.")
+        yield field_error("invalid", field, "must be a boolean")
 
 
-def identifiers(*kinds: str) -> Rule:
-    """Return the rule that somebody is named by exactly one identifier.
+def identifier(*kinds: str) -> Rule:
+    """Return the rule for an object that holds exactly one identifier of these kinds.
 
     Source: schema ``person_common``: "You cannot pass multiple identifiers".
-
-    Args:
-        kinds: The kinds of identifier that the operation allows.
-
-    Returns:
-        The rule.
     """
 
-    def check(value: JSON, field: str) -> Iterator[Fault]:
+    def check(value: JSON, field: str) -> Iterator[FieldError]:
         if not isinstance(value, dict) or len(value) != 1:
-            yield fault("invalid", field, "Must hold exactly one identifier.")
+            yield field_error("invalid", field, "must hold exactly one identifier")
             return
-        ((kind, name),) = value.items()
+        ((kind, inner),) = value.items()
         if kind in kinds:
-            yield from _IDENTIFIERS[kind](name, f"{field}.{kind}")
+            yield from _IDENTIFIERS[kind](inner, f"{field}.{kind}")
         else:
-            message = f"Must hold one of {', '.join(kinds)}."
-            yield fault("invalid", field, message)
+            message = f"must hold one of {', '.join(kinds)}"
+            yield field_error("invalid", field, message)
 
     return check
-
-
-def is_longer(value: str, longest: int) -> bool:
-    """Tell whether a string takes more bytes than it may.
-
-    Args:
-        value: The string.
-        longest: The most bytes that it may have in UTF-8.
-
-    Returns:
-        True when it is too long.
-    """
-    if len(value) * _WIDEST_CHARACTER <= longest:
-        return False
-    return len(value.encode()) > longest
 
 
 _IDENTIFIERS = {
-    "id": text(LONGEST_ID),
-    "email": text(LONGEST_VALUE),
-    "phone": text(pattern=_E164),
-    "cio_id": text(),
-    "anonymous_id": text(LONGEST_VALUE),
+    "id": string(MAX_ID_BYTES),
+    "email": string(MAX_VALUE_BYTES),
+    "phone": string(pattern=_E164),
+    "cio_id": string(),
+    "anonymous_id": string(MAX_VALUE_BYTES),
 }
 
-ULID = text(pattern=_ULID)
-OBJECT = shape(
-    required("object_type_id", text(pattern=_OBJECT_TYPE)),
-    required("object_id", text(LONGEST_ID)),
+ULID = string(pattern=_ULID)
+OBJECT_IDENTIFIERS = object_with(
+    required("object_type_id", string(pattern=_OBJECT_TYPE)),
+    required("object_id", string(MAX_ID_BYTES)),
 )
 
 
-LONGEST_NAME = 150
-MOST_ATTRIBUTES = 300
+def identifier_attribute(value: JSON, field: str) -> Iterator[FieldError]:
+    """Check an attribute that is an identifier.
 
-
-def naming_attribute(value: JSON, field: str) -> Iterator[Fault]:
-    """Hold that an attribute can serve as an identifier.
-
-    A number is taken as its digits; an empty string removes the identifier.
-
-    Args:
-        value: The value.
-        field: Its name.
-
-    Yields:
-        What is wrong.
+    A number stands for its digits; an empty string removes the identifier.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        yield fault("invalid", field, "Must be a string.")
-    elif field.endswith(".id") and is_longer(str(value), LONGEST_ID):
-        yield fault("too_long", field, f"Must not exceed {LONGEST_ID} bytes.")
+        yield field_error("invalid", field, "must be a string")
+    elif field.endswith(".id") and _is_longer(str(value), MAX_ID_BYTES):
+        yield _too_long(field, MAX_ID_BYTES)
 
 
-def limited(value: JSON, field: str) -> Iterator[Fault]:
-    """Hold that attributes of a person, an object or a relationship are within limits.
+def attributes(value: JSON, field: str) -> Iterator[FieldError]:
+    """Check the limits of attributes of a person, an object or a relationship.
 
     The size of a list or an object is that of its compact JSON.
-
-    Args:
-        value: The attributes.
-        field: Their name.
-
-    Yields:
-        What is wrong.
     """
     if not isinstance(value, dict):
-        yield fault("invalid", field, "Must be an object.")
+        yield field_error("invalid", field, "must be an object")
         return
-    if len(value) > MOST_ATTRIBUTES:
-        message = f"Must not have more than {MOST_ATTRIBUTES} attributes."
-        yield fault("too_many", field, message)
+    if len(value) > MAX_ATTRIBUTES:
+        message = f"must not have more than {MAX_ATTRIBUTES} attributes"
+        yield field_error("too_many", field, message)
     for name, attribute in value.items():
-        if is_longer(name, LONGEST_NAME):
-            message = f"A name in it exceeds {LONGEST_NAME} bytes."
-            yield fault("too_long", field, message)
+        if _is_longer(name, MAX_ATTRIBUTE_NAME_BYTES):
+            message = (
+                f"attribute names must not exceed {MAX_ATTRIBUTE_NAME_BYTES} bytes"
+            )
+            yield field_error("too_long", field, message)
         elif attribute is not None and _is_large(attribute):
-            message = f"Must not exceed {LONGEST_VALUE} bytes."
-            yield fault("too_long", f"{field}.{name}", message)
+            yield _too_long(f"{field}.{name}", MAX_VALUE_BYTES)
 
 
 def _is_large(value: JSON) -> bool:
     if isinstance(value, str):
-        return is_longer(value, LONGEST_VALUE)
-    return len(values.encode(value)) > LONGEST_VALUE
+        return _is_longer(value, MAX_VALUE_BYTES)
+    return len(values.encode(value)) > MAX_VALUE_BYTES
+
+
+def _is_longer(value: str, max_bytes: int) -> bool:
+    if len(value) * _MAX_BYTES_PER_CHARACTER <= max_bytes:
+        return False
+    return len(value.encode()) > max_bytes
+
+
+def _too_long(field: str, max_bytes: int) -> FieldError:
+    return field_error("too_long", field, f"must not exceed {max_bytes} bytes")

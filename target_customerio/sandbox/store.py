@@ -1,34 +1,35 @@
-"""The tables of a workspace, and how its file is opened."""
+"""The tables of a workspace, opening its file, and its transactions."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import values
-from target_customerio.track_api.operations import (
-    IDENTIFYING_ATTRIBUTES,
-    person_identity,
-)
+from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_customerio.sandbox.activity import Activity
     from target_customerio.track_api.operations import JSON, PersonIdentifiers
 
 
 APPLICATION_ID = 0x43494F31
-"""``CIO1``: what SQLite's header says a workspace file is."""
+"""``CIO1`` in SQLite's file header marks a workspace file."""
 
 SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
-"""How long to wait while another program writes to the same workspace."""
+"""Maximum wait for another program that writes to the same file."""
 
-_SMALLEST_FILE = 512
-"""Bytes of the smallest page; SQLite takes a shorter file for an empty one."""
+_MIN_FILE_BYTES = 512
+"""SQLite's smallest page; it treats a shorter file as an empty database."""
 
 TABLES = """
 CREATE TABLE people (
@@ -36,7 +37,7 @@ CREATE TABLE people (
   id TEXT UNIQUE,
   email TEXT,
   email_lower TEXT UNIQUE,        -- e-mail addresses are compared without case
-  phone TEXT,                     -- several people may share one
+  phone TEXT,                     -- not unique
   attributes TEXT NOT NULL DEFAULT '{}',
   attributes_updated_at INTEGER,  -- the newest timestamp sent with an identify
   received_at TEXT NOT NULL
@@ -104,7 +105,7 @@ CREATE INDEX events_by_person ON events (cio_id);
 CREATE INDEX events_by_anonymous_id ON events (anonymous_id)
   WHERE anonymous_id IS NOT NULL;
 
-CREATE TABLE event_ids (          -- outlive the events, so that none comes twice
+CREATE TABLE event_ids (          -- kept when events are deleted, to drop repeats
   id TEXT PRIMARY KEY
 ) WITHOUT ROWID;
 
@@ -119,7 +120,7 @@ CREATE INDEX segment_members_by_person ON segment_members (cio_id);
 CREATE TABLE suppressions (
   kind TEXT NOT NULL,             -- id, email or phone
   value TEXT NOT NULL,
-  person TEXT NOT NULL,           -- what was suppressed together bears the same
+  person TEXT NOT NULL,           -- same value for all identifiers of a person
   received_at TEXT NOT NULL,
   PRIMARY KEY (kind, value)
 );
@@ -137,16 +138,16 @@ CREATE TABLE deliveries (
   received_at TEXT NOT NULL
 );
 
-CREATE TABLE activity (           -- what Customer.io accepts and does not apply
+CREATE TABLE activity (           -- what Customer.io accepts without applying it
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,
   cio_id TEXT,
-  field TEXT NOT NULL,            -- what decided it
+  field TEXT NOT NULL,            -- the field that caused the entry
   received_at TEXT NOT NULL,
-  person TEXT,                    -- as the operation names them, such as id:42
+  person TEXT,                    -- identifier in the operation, such as id:42
   reason TEXT,
-  value TEXT,                     -- what was not applied
-  holder TEXT                     -- who has the identifier in a conflict
+  value TEXT,                     -- the value that was not applied
+  holder TEXT                     -- the person that has the identifier
 );
 
 CREATE TABLE requests (
@@ -185,26 +186,17 @@ _UPGRADES = {
         for column in ("person", "reason", "value", "holder")
     ),
 }
-"""What makes the next version of a workspace of an older version."""
+"""Statements that upgrade a workspace from a version to the next."""
 
 
 def connect(path: str | Path) -> sqlite3.Connection:
-    """Open a workspace, and make it first where there is none.
+    """Return a connection in autocommit mode, for use under the caller's lock.
 
-    A new file can be read by its owner only, since it holds records.
-
-    Args:
-        path: The workspace file.
-
-    Returns:
-        A connection in autocommit mode, for use under the caller's lock.
-
-    Raises:
-        SandboxError: When the path cannot be, or is not, a workspace.
+    A missing file is created, readable by its owner only, since it will hold records.
     """
     file = Path(path).expanduser().absolute()
     try:
-        _check_place(file)
+        _check_path(file)
         if not file.exists():
             file.touch(mode=0o600)
         database = sqlite3.connect(
@@ -224,35 +216,35 @@ def connect(path: str | Path) -> sqlite3.Connection:
     return database
 
 
-def _check_place(file: Path) -> None:
-    """Refuse what SQLite would overwrite (a short file) or explain badly."""
+def _check_path(file: Path) -> None:
+    """Refuse what SQLite would overwrite (a short file) or report unclearly."""
     if file.is_dir():
         raise _unusable(file, "is a folder; name a file in it, such as workspace.db")
     if file.exists() and not file.is_file():
-        raise _unusable(file, "is not a regular file; name another path")
-    if file.exists() and 0 < file.stat().st_size < _SMALLEST_FILE:
-        raise _unusable(file, "is not a database; name another file")
+        raise _unusable(file, "is not a regular file; choose another path")
+    if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
+        raise _unusable(file, "is not a database; choose another file")
     if not file.parent.is_dir():
-        raise _unusable(file, "lies in a folder that does not exist; create it first")
+        raise _unusable(file, "is in a folder that does not exist; create it first")
 
 
 def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
     try:
-        new = _is_new(database, path)
-        _write_ahead(database)
+        version = _version(database, path)
+        _enable_write_ahead_log(database)
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA foreign_keys = ON")
-        if new:
-            _create(database, path)
-        _upgrade(database)
+        if version != SCHEMA_VERSION:
+            with committing(database):
+                _upgrade(database, path)
     except sqlite3.DatabaseError as error:
         raise _unusable(
-            path, f"cannot be used as a workspace ({error}); name another file"
+            path, f"cannot be used as a workspace ({error}); choose another file"
         ) from error
 
 
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging; SQLite does not wait by itself for this lock."""
+def _enable_write_ahead_log(database: sqlite3.Connection) -> None:
+    """Switch the journal mode, waiting for the lock: SQLite's own timeout does not."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -265,164 +257,77 @@ def _write_ahead(database: sqlite3.Connection) -> None:
             return
 
 
-def _create(database: sqlite3.Connection, path: str | Path) -> None:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        if _is_new(database, path):  # nobody was faster
-            for statement in TABLES.split(";\n"):
-                database.execute(statement)
-            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
+def _upgrade(database: sqlite3.Connection, path: str | Path) -> None:
+    """Create the tables, or bring those of an older version up to date."""
+    # Read under the write lock: another process may just have done the same.
+    version = _version(database, path)
+    if version == 0:
+        statements = TABLES.split(";\n")
+    else:
+        statements = [
+            statement
+            for older in range(version, SCHEMA_VERSION)
+            for statement in _UPGRADES[older]
+        ]
+    for statement in statements:
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _upgrade(database: sqlite3.Connection) -> None:
-    """Bring a workspace of an older version up to date."""
-    if _version(database) == SCHEMA_VERSION:
-        return
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        for version in range(_version(database), SCHEMA_VERSION):
-            for statement in _UPGRADES[version]:
-                database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
-def _version(database: sqlite3.Connection) -> int:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    number: int = version
-    return number
-
-
-def _is_new(database: sqlite3.Connection, path: str | Path) -> bool:
+def _version(database: sqlite3.Connection, path: str | Path) -> int:
+    """Return the schema version of a workspace, 0 for an empty file."""
     (application,) = database.execute("PRAGMA application_id").fetchone()
-    version = _version(database)
+    version: int
+    (version,) = database.execute("PRAGMA user_version").fetchone()
     (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application == APPLICATION_ID:
         if version != SCHEMA_VERSION and version not in _UPGRADES:
             raise _unusable(
                 path,
-                f"is a workspace of version {version}, and this program knows version "
-                f"{SCHEMA_VERSION}; name another file or remove this one",
+                f"is a workspace of version {version}, and this program supports "
+                f"version {SCHEMA_VERSION}; choose another file or delete this one",
             )
-        return False
+        return version
     if application or version or contents:
-        raise _unusable(path, "is an SQLite file of another program; name another file")
-    return True
+        message = "is an SQLite file of another program; choose another file"
+        raise _unusable(path, message)
+    return 0
 
 
-def _unusable(path: str | Path, what: str) -> SandboxError:
-    return SandboxError(f"sandbox: {path} {what}")
+def _unusable(path: str | Path, problem: str) -> SandboxError:
+    return SandboxError(f"sandbox: {path} {problem}")
 
 
-class Activity(NamedTuple):
-    """A kind of entry in the table ``activity``.
-
-    Attributes:
-        name: What Customer.io's activity log calls it, as far as that is documented.
-        reason: Why something was not applied, or whom it changed.
-    """
-
-    name: str
-    reason: str
-
-
-OUTDATED: Final = Activity("Skipped Update", "outdated identify")
-SUPPRESSED: Final = Activity("Skipped Update", "operation on a suppressed person")
-UNKNOWN_CIO_ID: Final = Activity("Skipped Update", "unknown cio_id")
-UNKNOWN_MEMBER: Final = Activity("Skipped Update", "unknown segment member")
-NOBODY_TO_UPDATE: Final = Activity(
-    "Failed Attribute Change", "update_only without a person"
-)
-NO_ADDRESS: Final = Activity("Failed Attribute Change", "invalid e-mail address")
-HALF_A_MERGE: Final = Activity("Failed Merge", "merge without both people")
-SAME_PERSON: Final = Activity("Failed Merge", "merge of one person")
-
-
-def belongs_to_another(attribute: str) -> Activity:
-    """Return the entry for an identifier that another person has.
-
-    Args:
-        attribute: The identifier.
-
-    Returns:
-        The kind of entry.
-    """
-    return Activity("Attribute Update Failure", _conflict(attribute))
-
-
-def is_set_already(attribute: str) -> Activity:
-    """Return the entry for an identifier that the person has and keeps.
-
-    Args:
-        attribute: The identifier.
-
-    Returns:
-        The kind of entry.
-    """
-    return Activity("Failed Attribute Change", _conflict(attribute))
-
-
-def renames(attribute: str) -> Activity:
-    """Return the entry for an identifier that led to a person of another name.
-
-    Args:
-        attribute: The identifier that the two have in common.
-
-    Returns:
-        The kind of entry. Unlike all others it is about something that was applied.
-    """
-    return Activity("Identifier Change", _conflict(attribute))
-
-
-def _conflict(attribute: str) -> str:
-    return f"{'e-mail' if attribute == 'email' else attribute} conflict"
-
-
-REASONS: Final = (
-    *(_conflict(attribute) for attribute in IDENTIFYING_ATTRIBUTES),
-    *(
-        activity.reason
-        for activity in (
-            OUTDATED,
-            SUPPRESSED,
-            UNKNOWN_CIO_ID,
-            UNKNOWN_MEMBER,
-            NOBODY_TO_UPDATE,
-            NO_ADDRESS,
-            HALF_A_MERGE,
-            SAME_PERSON,
-        )
-    ),
-)
-"""Every reason in the table ``activity``."""
+@contextlib.contextmanager
+def committing(database: sqlite3.Connection) -> Iterator[None]:
+    """Run a block in a transaction: committed at its end, rolled back on any error."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """An open transaction, and when what it does was received.
+    """An open transaction.
 
     Attributes:
         database: The open database.
-        received_at: When the request came.
-        email_updates: Whether an operation that names a person by ``id`` may change
-            their ``email``, the workspace setting "Allow updates to email using ID".
+        received_at: When the request was received, as ISO text.
+        email_updates: Whether an operation that identifies a person by ``id`` may
+            change ``email`` (workspace setting "Allow updates to email using ID").
     """
 
     database: sqlite3.Connection
     received_at: str
     email_updates: bool = False
 
-    def note(
+    def log_activity(
         self,
         activity: Activity,
         person: PersonIdentifiers,
@@ -432,18 +337,18 @@ class Transaction:
         cio_id: str | None = None,
         holder: str | None = None,
     ) -> None:
-        """Note what Customer.io answers with 200 without applying it as sent.
+        """Log what Customer.io answers with 200 without applying it as sent.
 
         Source: ``PUT /api/v1/customers/{identifier}``, description and ``_update``.
 
         Args:
-            activity: What happened.
-            person: The person as the operation names them.
-            field: The field that decided it.
+            activity: The kind of entry.
+            person: The person's identifier in the operation.
+            field: The field that caused the entry.
             value: What was not applied: the field's value, the attributes or the whole
                 operation.
-            cio_id: The person's ``cio_id``, if they exist.
-            holder: The person who has the identifier that ``person`` was given.
+            cio_id: The person's ``cio_id``, if the person exists.
+            holder: The person that already has the identifier, in a conflict.
         """
         self.database.execute(
             "INSERT INTO activity"
@@ -456,7 +361,7 @@ class Transaction:
                 self.received_at,
                 person_identity(person),
                 activity.reason,
-                value if isinstance(value, str) else values.text(value),
+                value if isinstance(value, str) else values.encode_text(value),
                 holder,
             ),
         )

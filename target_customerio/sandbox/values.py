@@ -1,9 +1,9 @@
-"""JSON as the sandbox keeps it: every digit, and the keys in order."""
+"""JSON as the sandbox stores it (all digits, sorted keys), and merging attributes."""
 
 from __future__ import annotations
 
 from decimal import DecimalException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,104 +15,63 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON, Attributes
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+encode: Final = msgspec.json.Encoder(
+    decimal_format="number", order="deterministic"
+).encode
+"""Encodes compact JSON with sorted keys, as bytes."""
+
+_DOTTED = "cio_subscription_preferences."
+"""Prefix of attributes whose parts are addressed with dots.
+
+Source: schema ``cio_subscription_preferences``. In other names a dot is just a dot.
+"""
 
 
 class NotJSONError(ValueError):
-    """The text is not JSON, or holds what no program could work with."""
+    """The text is not JSON, or too large or deep to decode."""
 
 
 def decode(text: bytes | str) -> JSON:
-    """Read JSON; numbers become ``int`` or ``Decimal``.
-
-    Args:
-        text: The JSON text.
-
-    Returns:
-        The value.
-
-    Raises:
-        NotJSONError: When the text is malformed or nested beyond measure.
-    """
+    """Return the value of a JSON text; numbers are ``int`` or ``Decimal``."""
     try:
         return json_codec.decode(text)
     except (msgspec.DecodeError, RecursionError, DecimalException, ValueError) as error:
         raise NotJSONError from error
 
 
-def encode(value: JSON) -> bytes:
-    """Write JSON compactly, with the keys of every object in order.
-
-    Args:
-        value: What :func:`decode` returned.
-
-    Returns:
-        The JSON text.
-    """
-    return _encoder.encode(value)
+def encode_text(value: JSON) -> str:
+    """Return compact JSON with sorted keys, as SQLite stores it."""
+    return encode(value).decode()
 
 
-def text(value: JSON) -> str:
-    """Write JSON as SQLite keeps it.
+def is_empty(value: JSON) -> bool:
+    """Return whether a value removes its attribute.
 
-    Args:
-        value: What :func:`decode` returned.
-
-    Returns:
-        The JSON text.
-    """
-    return _encoder.encode(value).decode()
-
-
-DOTTED = ("cio_subscription_preferences.",)
-"""Attributes whose parts are addressed with dots.
-
-Source: schema ``cio_subscription_preferences``. A dot in any other name is part of it.
-"""
-
-
-def removes(value: JSON) -> bool:
-    """Tell whether a value removes the attribute.
-
-    Source: ``null`` or an empty string does (schemas ``object_attributes`` and
+    Source: ``null`` and an empty string do (schemas ``object_attributes`` and
     ``relationship_attributes``).
-
-    Args:
-        value: The attribute's new value.
-
-    Returns:
-        True for ``null`` and the empty string.
     """
     return value is None or value == ""
 
 
-def merge(present: Attributes, new: Mapping[str, JSON]) -> Attributes:
-    """Apply new attributes to those present, in place.
-
-    Args:
-        present: The attributes as they are.
-        new: The attributes as sent.
-
-    Returns:
-        ``present``, changed.
-    """
+def merge(stored: Attributes, new: Mapping[str, JSON]) -> Attributes:
+    """Return ``stored``, updated in place with the attributes of an operation."""
     for name, value in new.items():
-        if name.startswith(DOTTED):
-            _merge_path(present, name.split("."), value)
-        elif removes(value):
-            present.pop(name, None)
+        if name.startswith(_DOTTED):
+            _merge_path(stored, name.split("."), value)
+        elif is_empty(value):
+            stored.pop(name, None)
         else:
-            present[name] = value
-    return present
+            stored[name] = value
+    return stored
 
 
-def _merge_path(present: Attributes, path: list[str], value: JSON) -> None:
+def _merge_path(stored: Attributes, path: list[str], value: JSON) -> None:
     *parents, last = path
-    inside = present
+    inner = stored
     for name in parents:
-        if not isinstance(inside.get(name), dict):
-            if removes(value):
+        if not isinstance(inner.get(name), dict):
+            if is_empty(value):
                 return
-            inside[name] = {}
-        inside = inside[name]
-    merge(inside, {last: value})
+            inner[name] = {}
+        inner = inner[name]
+    merge(inner, {last: value})

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import requests
 
 from target_customerio.sandbox import SandboxAdapter
-from tests.support.workspace import snapshot
+from tests.support.workspace import apply, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -261,8 +261,7 @@ class Upstream:
                 return Reply(response.status_code, response.content)
 
     def apply(self, operations: list[Operation]) -> None:
-        for each in operations:
-            self.adapter.workspace.apply(each)
+        apply(self.adapter.workspace, *operations)
 
     def snapshot(self) -> dict[str, Any]:
         return snapshot(self.path)

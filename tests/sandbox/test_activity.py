@@ -368,9 +368,7 @@ ACME = op.relation({"object_type_id": "1", "object_id": "acme"})
         op.identify({"_update": True}, cio_id="nobody"),
         op.event(cio_id="nobody"),
         op.device("token", cio_id="nobody"),
-        op.person(
-            "add_relationships", cio_id="nobody", also={"cio_relationships": [ACME]}
-        ),
+        op.identify(cio_id="nobody", also={"cio_relationships": [ACME]}),
         op.person("delete", cio_id="nobody"),
         op.person("suppress", cio_id="nobody"),
     ],

@@ -222,18 +222,3 @@ def test_a_delivery_report_of_another_shape_is_refused(
     assert response.status_code == 400
     assert response.json()["meta"]["errors"][0].startswith(f"{field}:")
     assert customerio.snapshot()["deliveries"] == []
-
-
-def test_a_delivery_can_be_reported_in_a_batch(customerio: CustomerIO) -> None:
-    customerio.accept(
-        {
-            "type": "delivery",
-            "action": "event",
-            "identifiers": {"id": "d"},
-            "name": "opened",
-            "attributes": {"device_token": "t"},
-        }
-    )
-    assert customerio.sql("SELECT delivery_id, metric, attributes FROM deliveries") == [
-        ("d", "opened", '{"device_token":"t"}')
-    ]

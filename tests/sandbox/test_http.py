@@ -138,21 +138,6 @@ def test_a_batch_is_limited_to_500000_bytes(
     assert customerio.people() == ["id:1"]
 
 
-def test_a_single_operation_is_answered_with_200_or_400(
-    customerio: CustomerIO, op: type[Operations]
-) -> None:
-    def send(**body: Any) -> requests.Response:
-        return customerio.request("POST", "/api/v2/entity", **body)
-
-    assert send(json=op.identify(id="1")).json() == {}
-    refused = send(json=op.identify(nickname="ann"))
-    assert refused.status_code == 400
-    assert refused.json()["errors"][0].keys() == {"reason", "field", "message"}
-    assert send(data=json.dumps(op.identify(id="2")).ljust(32_769)).status_code == 400
-    assert send(data="{").status_code == 400
-    assert customerio.people() == ["id:1"]
-
-
 def test_a_body_may_be_text_bytes_or_a_stream(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:

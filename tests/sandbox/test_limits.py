@@ -98,7 +98,7 @@ def named(object_type_id: str = "1", object_id: str = "acme") -> dict[str, Any]:
         (device(platform=None), "device.platform"),
         (device(last_used="now"), "device.last_used"),
         (person(action="delete_device", device={}), "device.token"),
-        (person(action="add_relationships"), "cio_relationships"),
+        (thing(action="add_relationships"), "cio_relationships"),
         (thing(identifiers=named(object_type_id="company")), None),
         (thing(identifiers=named(object_id="x" * 151)), "identifiers.object_id"),
         (thing(attributes={"a": "x" * 1001}), "attributes.a"),

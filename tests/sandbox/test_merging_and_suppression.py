@@ -34,7 +34,7 @@ def test_a_merge_moves_events_devices_relationships_and_segments(
             {}, id="1", also={"cio_relationships": [op.relation(acme, {"role": "x"})]}
         ),
         op.identify({"anonymous_id": "cookie"}, id="2"),
-        op.person("add_relationships", id="2", also={"cio_relationships": related}),
+        op.identify(id="2", also={"cio_relationships": related}),
         op.event(id="2"),
         op.device("token", id="2"),
     )

@@ -58,12 +58,11 @@ def test_people_whom_an_object_names_are_created(
     ]
 
 
-@pytest.mark.parametrize("action", ["identify", "add_relationships"])
-def test_people_and_objects_whom_a_person_names_are_created(
-    customerio: CustomerIO, op: type[Operations], action: str
+def test_the_objects_of_an_identify_are_created(
+    customerio: CustomerIO, op: type[Operations]
 ) -> None:
     related = {"cio_relationships": [op.relation(ACME, {"role": "admin"})]}
-    customerio.accept(op.person(action, id="1", also=related))
+    customerio.accept(op.identify(id="1", also=related))
     assert relationships(customerio) == [("1:acme", "id:1", {"role": "admin"})]
     assert customerio.snapshot()["objects"] == {"1:acme": {"attributes": {}}}
 
@@ -72,8 +71,7 @@ def test_relationship_attributes_are_merged_from_both_sides(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
-        op.person(
-            "add_relationships",
+        op.identify(
             id="1",
             also={"cio_relationships": [op.relation(ACME, {"role": "admin", "a": 1})]},
         ),
@@ -85,37 +83,21 @@ def test_relationship_attributes_are_merged_from_both_sides(
     assert relationships(customerio) == [("1:acme", "id:1", {"role": "admin", "b": 2})]
 
 
-def test_relationships_are_deleted_from_both_sides_and_nothing_is_created(
+def test_deleting_relationships_creates_nothing(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
+    related = [op.relation({"id": "1"}), op.relation({"id": "2"})]
     customerio.accept(
-        op.object(
-            "identify",
-            also={
-                "cio_relationships": [
-                    op.relation({"id": "1"}),
-                    op.relation({"id": "2"}),
-                ]
-            },
-        ),
-        op.person(
-            "delete_relationships",
-            id="1",
-            also={"cio_relationships": [op.relation(ACME)]},
-        ),
+        op.object("identify", also={"cio_relationships": related}),
+        op.object("delete_relationships", also={"cio_relationships": related[:1]}),
     )
     assert relationships(customerio) == [("1:acme", "id:2", {})]
-    strangers = {
+    unknown = {
         "cio_relationships": [op.relation({"id": "2"}), op.relation({"id": "3"})]
     }
     customerio.accept(
-        op.object("delete_relationships", also=strangers),
-        op.object("delete_relationships", "beta", also=strangers),
-        op.person(
-            "delete_relationships",
-            id="4",
-            also={"cio_relationships": [op.relation(ACME)]},
-        ),
+        op.object("delete_relationships", also=unknown),
+        op.object("delete_relationships", "beta", also=unknown),
     )
     assert relationships(customerio) == []
     assert customerio.people() == ["id:1", "id:2"]

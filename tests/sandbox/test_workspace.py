@@ -16,7 +16,7 @@ import pytest
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import SandboxAdapter, Workspace, people
-from tests.support.workspace import snapshot
+from tests.support.workspace import apply, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,13 +90,13 @@ def test_a_workspace_of_version_1_is_upgraded(
 ) -> None:
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
-        workspace.apply(op.identify({"plan": "pro"}, id="1"))
+        apply(workspace, op.identify({"plan": "pro"}, id="1"))
         before = snapshot(path)
     write_sqlite(path, *VERSION_1.split(";"))
     for _ in range(2):
         with Workspace(path) as workspace:
             assert snapshot(path) == before
-            workspace.apply(op.merge({"id": "1"}, {"id": "nobody"}))
+            apply(workspace, op.merge({"id": "1"}, {"id": "nobody"}))
     with contextlib.closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
     merge = ("Failed Merge", "id:nobody", "merge without both people")
@@ -146,7 +146,7 @@ def test_a_workspace_is_found_again_as_it_was_left(
 ) -> None:
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
-        assert workspace.apply(op.identify({"plan": "pro"}, id="1")) == []
+        assert apply(workspace, op.identify({"plan": "pro"}, id="1")) == []
         before = snapshot(path)
     assert snapshot(path) == before
 
@@ -157,8 +157,8 @@ def test_a_workspace_can_be_used_without_http(
     moment = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
-        assert workspace.apply(op.identify(id="1"), moment) == []
-        (error,) = workspace.apply(op.event("", id="1"), moment)
+        assert apply(workspace, op.identify(id="1"), received_at=moment) == []
+        (error,) = apply(workspace, op.event("", id="1"), received_at=moment)
     assert error["field"] == "name"
     with contextlib.closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT id, received_at FROM people").fetchall()
@@ -221,10 +221,8 @@ def test_two_workspaces_of_the_same_records_compare_equal(
     ]
     a, b = tmp_path / "a", tmp_path / "b"
     with Workspace(a) as once, Workspace(b) as replayed:
-        for record in records:
-            once.apply(record)
-        for record in (*records[:4], *records, *records):
-            replayed.apply(record)
+        apply(once, *records)
+        apply(replayed, *records[:4], *records, *records)
     assert snapshot(a) == snapshot(b)
     assert snapshot(a)["events"][0]["person"] == "id:1"
 

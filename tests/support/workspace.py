@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_customerio.sandbox import Workspace
+from target_customerio.sandbox.catalogue import apply as apply_operation
 from target_customerio.sandbox.values import decode
 
 if TYPE_CHECKING:
     import sqlite3
+    from datetime import datetime
     from pathlib import Path
 
 _ROWS = {
@@ -63,6 +65,18 @@ _KEYED = {
     "objects": "object",
     "devices": "token",
 }
+
+
+def apply(
+    workspace: Workspace, *operations: Any, received_at: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Apply operations without HTTP, and return what is wrong with them."""
+    with workspace.transaction(received_at) as transaction:
+        return [
+            error
+            for operation in operations
+            for error in apply_operation(transaction, operation)
+        ]
 
 
 def snapshot(path: Path) -> dict[str, Any]:
