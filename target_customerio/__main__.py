@@ -1,4 +1,4 @@
-"""The command ``target-customerio``, also as ``python -m target_customerio``."""
+"""The command ``target-customerio``, also run by ``python -m target_customerio``."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ import gc
 import sys
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.output import complain, settle
+from target_customerio.output import flush_output, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_TURN_SECONDS: Final = 0.001
-"""How long the thread that converts keeps the interpreter from those that send.
+SWITCH_INTERVAL_SECONDS: Final = 0.001
+"""Time after which the converting thread yields the interpreter to a sending thread.
 
-A request needs it some ten times. With Python's own five milliseconds each, it takes
-longer to be sent than Customer.io takes to answer.
+A request needs the interpreter about ten times. With Python's default of 5 ms each,
+sending a request would take longer than Customer.io takes to answer it.
 """
 
 
 def main() -> None:
-    """Run the target with the arguments of the command line."""
-    # Next to nothing of what is imported is ever garbage; to look for some again and
-    # again takes a good part of the time until the first record is read.
+    """Run the target with the command-line arguments."""
+    # Imported objects are almost never garbage. Not scanning them during the import
+    # saves a good part of the startup time.
     gc.disable()
     from target_customerio.target import TargetCustomerIO  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
-    sys.setswitchinterval(LONGEST_TURN_SECONDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     sys.exit(_exit_code_of(TargetCustomerIO.cli))
 
 
 def _exit_code_of(command: Callable[[], object]) -> int | str | None:
-    """Run the command; what it has printed has to arrive too."""
+    """Run the command and flush its output; return the exit code."""
     code: int | str | None = 0
     unwritten: OSError | None = None
     try:
         command()
     except SystemExit as end:
         code = end.code
-    except OSError as error:  # of --help, --version and --about
+    except OSError as error:  # raised by --help, --version and --about
         unwritten = error
-    unwritten = settle() or unwritten
+    unwritten = flush_output() or unwritten
     if unwritten is None or code:
         return code
-    complain(f"Standard output cannot be written ({unwritten.strerror})")
+    write_error(f"Cannot write to standard output ({unwritten.strerror})")
     return 1
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MISSING_KEY: Final = "missing_key"
 ELSEWHERE: Final = "another shard"
-REFUSED: Final = "Customer.io refuses it"
+REFUSED: Final = "refused by Customer.io"
 
 LOGGED: Final = 10
 """Most rejections of a stream for one reason that are logged one by one."""
@@ -97,10 +97,10 @@ class Accounts:
         if not self._reads_rejected:
             self._reads_rejected = True
             self._logger.warning(
-                "The input has records that an earlier run rejected: their values may "
-                "be older than what was sent since"
+                "The input contains records that an earlier run rejected: their values "
+                "may be older than what was sent since"
             )
-        return self._rejected_records.holds_already(message.get("rejection"))
+        return self._rejected_records.was_written_by_this_run(message.get("rejection"))
 
     def put_aside(
         self,
@@ -136,8 +136,8 @@ class Accounts:
                 else RecordsRejectedError
             )
             raise kind(
-                f"A record of stream {stream.title!r} was rejected, and on_rejected is "
-                f"abort; correct it in {where}"
+                f"Stream {stream.title!r}: stopped at the first rejected record, since "
+                f"on_rejected is abort; correct it in {where}"
             )
 
     def _log_rejection(
@@ -152,7 +152,7 @@ class Accounts:
         }
         if number <= LOGGED:
             self._logger.warning(
-                "A record of stream '%s' is rejected, see %s: %s (%s%s)",
+                "Stream '%s': record rejected, see %s: %s (%s%s)",
                 stream,
                 where,
                 error.message,
@@ -162,10 +162,10 @@ class Accounts:
             )
         elif number == LOGGED + 1:
             self._logger.warning(
-                "More than %d records of stream '%s' are rejected (%s); all of them "
-                "are in %s, and further ones are counted but not logged",
-                LOGGED,
+                "Stream '%s': more than %d records rejected (%s); further ones are "
+                "written to %s but not logged",
                 stream,
+                LOGGED,
                 error.reason,
                 self._rejected_records.path,
                 extra=fields,
@@ -201,9 +201,9 @@ class Accounts:
         if rejected and self._on_rejected == "fail":
             what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
             raise RecordsRejectedError(
-                f"{what} rejected and added to {self._rejected_records.path}; "
-                "everything else was delivered. Move the file away, correct its "
-                "records and load it, or set on_rejected to continue"
+                f"{what} rejected and written to {self._rejected_records.path}; all "
+                "others were delivered. Move the file away, correct its records and "
+                "load it, or set on_rejected to continue"
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
@@ -245,8 +245,8 @@ class Accounts:
             write_line(encode_anything(state))
         except (OSError, ValueError) as error:
             raise StateError(
-                "STATE cannot be written to standard output, which is closed or full; "
-                "what was delivered after the last STATE will be sent again"
+                "Cannot write STATE to standard output (closed or full); records "
+                "delivered after the last STATE will be sent again"
             ) from error
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Advice for a stream that does not fit: given once, if all records are rejected."""
+"""Advice for streams whose records are all rejected, logged once per stream."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 FIRST_RECORDS: Final = 100
-"""How many records of a stream are watched."""
+"""Rejected records after which advice is given, if none was accepted before."""
 
 SHORT_STREAM: Final = 10
-"""How many records a stream has at least whose end is waited for."""
+"""Minimum records of a stream for which advice is given at its end."""
 
 MOST_COLUMNS: Final = 60
-"""How many names of columns are shown."""
+"""Maximum column names shown."""
 
 MAP_COLUMN: Final = (
     'To map them, set stream_maps: {{"{stream}": {{"{column}": "YOUR_COLUMN"}}}}'
@@ -36,20 +36,21 @@ ADVICE: Final = {
         "upper case. " + MAP_COLUMN
     ),
     "schema": (
-        "They do not fit the stream's own schema. Correct the tap's catalog, or set "
-        "validate_records to false"
+        "The records do not match the stream's schema. Correct the tap's catalog, or "
+        "set validate_records to false"
     ),
     "wrong_call": (
-        "Their type names another call than the stream's. To take each record for the "
-        'call that its type names, set stream_calls: {{"{stream}": "by_type"}}'
+        "The type of the records is another call than the stream's. To convert each "
+        "record as the call that its type names, set stream_calls: "
+        '{{"{stream}": "by_type"}}'
     ),
     "missing_key": (
         "Looked for: the stream's key property {field}. Correct the primary key of the "
         "stream in the tap's settings or catalog"
     ),
-    "stream_map": "For the first of them, {message}",
+    "stream_map": "First error: {message}",
 }
-"""What to do, by the reason of the rejections."""
+"""Advice by the reason of the rejections."""
 
 OTHERWISE: Final = (
     'Looked for: a usable {field}. To map them, set stream_maps: {{"{stream}": '
@@ -62,30 +63,23 @@ class _Columns(msgspec.Struct):
 
 
 class FirstRecords:
-    """Watches whether the first records of a stream are all rejected for one reason.
+    """Detects that the first records of a stream are all rejected for one reason.
 
     Attributes:
-        done: Whether there is nothing more to watch: set it for a record that is not
-            rejected.
+        done: No advice will be given any more; to be set once a record is accepted.
     """
 
     def __init__(self) -> None:
-        """Watch a stream from its first record on."""
+        """Start before the first record."""
         self.done = False
         self._seen = 0
         self._error: RejectedRecord | None = None
         self._columns = ""
 
     def reject(self, stream: str, line: Line, error: RejectedRecord) -> str | None:
-        """Take note of a rejected record.
+        """Count a rejected record; return the advice once it is due.
 
-        Args:
-            stream: The stream's name.
-            line: The record as it arrived; only the names of its columns are used.
-            error: What is wrong with it.
-
-        Returns:
-            What to tell the user, once.
+        Of the record's line only the column names are used.
         """
         if self.done:
             return None
@@ -101,14 +95,7 @@ class FirstRecords:
         return None
 
     def end(self, stream: str) -> str | None:
-        """Take note that the stream has no more records.
-
-        Args:
-            stream: The stream's name.
-
-        Returns:
-            What to tell the user, once.
-        """
+        """Return the advice due at the end of the stream, if any."""
         if self.done or self._seen < SHORT_STREAM:
             return None
         return self._advice(stream, f"all {self._seen} records were rejected")
@@ -123,11 +110,11 @@ class FirstRecords:
             column=error.field.rpartition(".")[2] or "userId",
             message=error.message,
         )
-        return f"{finding} ({error.reason}). Their columns: {self._columns}. {advice}"
+        return f"{finding} ({error.reason}). Columns: {self._columns}. {advice}"
 
 
 def _columns_of(line: Line) -> str:
-    """Name the columns of a record."""
+    """Return the column names of a record as text."""
     try:
         record = msgspec.json.decode(line, type=_Columns).record
     except (msgspec.DecodeError, UnicodeError):

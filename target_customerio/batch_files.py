@@ -1,7 +1,6 @@
-"""BATCH messages: records that come in files instead of lines.
+"""Files of BATCH messages, read row by row.
 
-The files are read as streams, one row after the other, and each row takes the same
-road as a RECORD message. Source: the SDK's BATCH specification.
+Each row is processed like a RECORD message. Source: the SDK's BATCH specification.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import encode
-from target_customerio.reader import decoded
+from target_customerio.json_codec import decode_line, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,18 +27,17 @@ if TYPE_CHECKING:
     Row = tuple[dict[str, Any], bytes, bool]
 
 ROWS_AT_ONCE: Final = 1_000
-"""Rows of a Parquet file that are held at a time."""
+"""Rows of a Parquet file in memory at a time."""
 
 _UNREADABLE: Final = (
     OSError,
     EOFError,
     zlib.error,
     ValueError,
-    NotImplementedError,  # of pyarrow, for what it does not read
+    NotImplementedError,  # raised by pyarrow for features that it does not support
 )
 COMPRESSIONS: Final = (None, "", "none", "gzip")
-"""How lines may be compressed (the SDK's ``JSONLinesEncoding``)."""
-
+"""Compressions of JSON lines (the SDK's ``JSONLinesEncoding``)."""
 
 EXTRAS: Final = {
     "abfs": "azure",
@@ -55,7 +52,7 @@ EXTRAS: Final = {
     "sftp": "sftp",
     "ssh": "sftp",
 }
-"""The extra of this package that a kind of storage needs, by the scheme of its URLs."""
+"""Extra of this package needed for a kind of storage, by URL scheme."""
 
 
 def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
@@ -66,28 +63,27 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         encoding: Its ``format``, and its ``compression`` if it has one.
 
     Yields:
-        Each row, the JSON text of it, and whether it is just what that text says.
+        Each row, its JSON text, and whether the row is exactly what that text says.
 
     Raises:
-        InputError: The file is missing or broken, or its format is unknown.
+        InputError: The file is missing or corrupt, or its format is not supported.
     """
     name = encoding.get("format")
     read = _READERS.get(name) if isinstance(name, str) else None
     shown = _without_secrets(path)
     if read is None:
         raise InputError(
-            f"The batch file {shown} has a format that is none of "
-            f"{', '.join(_READERS)}; change batch_config in the tap's settings"
+            f"Batch file {shown}: unsupported format; change batch_config in the tap's "
+            f"settings to one of {', '.join(_READERS)}"
         )
     if name == "jsonl" and encoding.get("compression") not in COMPRESSIONS:
         raise InputError(
-            f"The batch file {shown} is compressed in a way that is neither gzip nor "
-            "none; change batch_config in the tap's settings"
+            f"Batch file {shown}: unsupported compression; change batch_config in the "
+            "tap's settings to gzip or none"
         )
-    # Opening files of object stores takes libraries that no other run needs.
+    # Slow to import, and needed for batch files only.
     from upath import UPath  # noqa: PLC0415
 
-    # A row that is no record ends the run too, and has its own words for it.
     fail = partial(_broken, shown)
     try:
         with UPath(path).open("rb") as file:
@@ -96,14 +92,14 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         raise
     except ImportError as error:
         raise InputError(
-            f"The batch file {shown} cannot be opened: {_missing(path, error)}"
+            f"Batch file {shown}: cannot be opened; {_missing(path, error)}"
         ) from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
 
 
 def _without_secrets(path: str) -> str:
-    """Leave out of a URL what may be a password, a token or a signature."""
+    """Return a URL without user, password and query, which may hold a signature."""
     if "://" not in path:
         return path
     scheme, _, rest = path.partition("://")
@@ -115,12 +111,12 @@ def _missing(path: str, error: ImportError) -> str:
     scheme = path.partition("://")[0].lower()
     if scheme in EXTRAS:
         return f"install target-customerio[{EXTRAS[scheme]}]"
-    return f"install what {scheme}:// needs beside the target ({error})"
+    return f"install the package for {scheme}:// ({error})"
 
 
 def _broken(path: str, why: str) -> InputError:
     return InputError(
-        f"The batch file {path} cannot be read ({why}); what came before it has been "
+        f"Batch file {path}: cannot be read ({why}); everything before it was "
         "delivered. Run the tap again"
     )
 
@@ -131,40 +127,38 @@ def _json_rows(
     with gzip.open(file) if compression == "gzip" else nullcontext(file) as lines:
         for number, line in enumerate(lines, 1):
             if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - mended
+                line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - the same line
             if not line or line.isspace():
                 continue
             try:
-                row, is_valid = decoded(line)
+                row, is_valid = decode_line(line)
             except ValueError:
-                raise fail(f"row {number} is no JSON") from None
+                raise fail(f"row {number} is not JSON") from None
             if not isinstance(row, dict):
-                raise fail(f"row {number} is no record")
+                raise fail(f"row {number} is not an object")
             yield row, line, is_valid
 
 
 def _parquet_rows(
     file: IO[bytes],
-    compression: str | None,  # noqa: ARG001 - Parquet has its own
+    compression: str | None,  # noqa: ARG001 - Parquet compresses inside the file
     fail: Callable[[str], InputError],
 ) -> Iterator[Row]:
     try:
         from pyarrow import parquet  # noqa: PLC0415 - comes with the extra
     except ImportError:
-        raise fail(
-            "Parquet files need an extra: install target-customerio[parquet]"
-        ) from None
+        raise fail("for Parquet, install target-customerio[parquet]") from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):
             yield record, encode(record), False
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types
-    """Put the rows of a Parquet file as JSON would have them."""
+    """Yield the rows of a Parquet batch as JSON values."""
     try:
         yield from _converted(batch)
     except (OverflowError, ValueError):
-        # Some row has a time that Python's calendar lacks. It stays a number.
+        # Some row has a time that Python cannot represent. It stays a number.
         for index in range(batch.num_rows):
             row = batch.slice(index, 1)
             try:
@@ -177,7 +171,10 @@ def _converted(batch: Any, *, numbers: bool = False) -> list[dict[str, Any]]:  #
     import pyarrow as pa  # noqa: PLC0415 - comes with the extra
 
     schema = pa.schema(
-        [field.with_type(_held(field.type, numbers=numbers)) for field in batch.schema]
+        [
+            field.with_type(_representable(field.type, numbers=numbers))
+            for field in batch.schema
+        ]
     )
     if schema != batch.schema:
         batch = batch.cast(schema, safe=False)
@@ -190,26 +187,25 @@ def _converted(batch: Any, *, numbers: bool = False) -> list[dict[str, Any]]:  #
     return rows
 
 
-def _held(kind: Any, *, numbers: bool) -> Any:  # noqa: ANN401, PLR0911 - pyarrow has no types
-    """Return the type, as near as can be, whose values Python can hold.
+def _representable(kind: Any, *, numbers: bool) -> Any:  # noqa: ANN401, PLR0911 - pyarrow has no types
+    """Return the closest type whose values Python can represent.
 
-    Args:
-        kind: The type of a column.
-        numbers: Take times as the numbers that they are in the file.
-
-    Returns:
-        The type; of nanoseconds microseconds are kept, and of time zones the instant.
+    Nanoseconds become microseconds, and times with a zone become UTC. With ``numbers``,
+    times become the numbers that they are in the file.
     """
     import pyarrow as pa  # noqa: PLC0415 - comes with the extra
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_held(kind.value_type, numbers=numbers))
+        return pa.list_(_representable(kind.value_type, numbers=numbers))
     if pa.types.is_struct(kind):
         return pa.struct(
-            [field.with_type(_held(field.type, numbers=numbers)) for field in kind]
+            [
+                field.with_type(_representable(field.type, numbers=numbers))
+                for field in kind
+            ]
         )
     if pa.types.is_map(kind):
-        return pa.map_(kind.key_type, _held(kind.item_type, numbers=numbers))
+        return pa.map_(kind.key_type, _representable(kind.item_type, numbers=numbers))
     if numbers and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return pa.int32() if pa.types.is_date32(kind) else pa.int64()
     if pa.types.is_timestamp(kind):
@@ -223,7 +219,7 @@ def _held(kind: Any, *, numbers: bool) -> Any:  # noqa: ANN401, PLR0911 - pyarro
 
 
 def _conversion(kind: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - pyarrow has no types
-    """Return what makes JSON of a type's values, or ``None`` where they are it."""
+    """Return the conversion of a type's values to JSON, or ``None`` if not needed."""
     import pyarrow as pa  # noqa: PLC0415 - comes with the extra
 
     convert: Callable[[Any], Any] | None = None
@@ -256,7 +252,7 @@ def _same(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
 
 
 def _finite(value: float) -> float | Decimal:
-    """Put what is no number as JSON text does, where it is told from a null."""
+    """Keep NaN and infinities as decimals: encoded as such, they differ from null."""
     return value if isfinite(value) else Decimal(value)
 
 

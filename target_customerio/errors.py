@@ -1,8 +1,8 @@
-"""Everything that can go wrong, each as one line that says what to do.
+"""All exceptions of the target.
 
-A :class:`TargetError` ends the run; its message is shown to the user as it stands.
-A :class:`RejectedRecord` concerns one record and never ends a run by itself.
-No message ever holds a value out of a record, a credential or a header.
+A :class:`TargetError` ends the run; the user sees its message in one line.
+A :class:`RejectedRecord` concerns one record and does not end the run.
+Messages never contain values of records, credentials or headers.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from singer_sdk.exceptions import (
 
 
 class TargetError(Exception):
-    """A condition that ends the run, told in one line."""
+    """An error that ends the run; its message says what is wrong and what to do."""
 
     exit_code: ClassVar[int] = 1
-    """2 is the command line's own."""
+    """Exit code of the command; 2 is reserved for errors in command-line options."""
 
 
 class SettingsError(TargetError, ConfigValidationError):
-    """A setting has a value that cannot be used."""
+    """Settings are invalid."""
 
     def __init__(self, *errors: str, schema: dict[str, Any] | None = None) -> None:
-        """Keep one line for each setting at fault.
+        """Create an error for one or more settings.
 
         Args:
-            errors: One line for each setting at fault.
+            errors: One line for each invalid setting.
             schema: The JSON schema of the settings, for the SDK's structured log.
         """
         super().__init__("; ".join(errors), errors=list(errors), schema=schema or {})
 
 
 class SandboxError(SettingsError):
-    """The sandbox's workspace file cannot be used."""
+    """The sandbox file cannot be used."""
 
 
 class InputError(TargetError):
-    """The input is not what the Singer specification describes."""
+    """The input is not valid Singer."""
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
-    """A RECORD or BATCH came before the SCHEMA of its stream."""
+    """A RECORD or BATCH message precedes the SCHEMA of its stream."""
 
 
 class UnmappedStreamError(InputError):
-    """No rule says which call the records of a stream are."""
+    """A stream is not mapped to a call."""
 
 
 class DeliveryError(TargetError):
@@ -57,15 +57,15 @@ class DeliveryError(TargetError):
 
 
 class CredentialsError(DeliveryError):
-    """Customer.io refuses the site id and API key."""
+    """Customer.io rejected the site ID and API key."""
 
 
 class RegionError(DeliveryError):
-    """The workspace lives in another region."""
+    """The workspace is in another region."""
 
 
 class StateError(TargetError):
-    """STATE cannot be written, so that what was delivered would be sent again."""
+    """STATE cannot be written."""
 
 
 class RejectedFileError(TargetError):
@@ -73,16 +73,16 @@ class RejectedFileError(TargetError):
 
 
 class RecordsRejectedError(TargetError):
-    """Records were rejected, and ``on_rejected`` says that this fails the run.
+    """Records were rejected and ``on_rejected`` is ``fail`` or ``abort``.
 
-    Its exit code tells a scheduler that no retry will help.
+    The exit code tells a scheduler that a retry will not help.
     """
 
     exit_code = 3
 
 
 class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):
-    """The run was to stop at the first rejection, and a key property was missing."""
+    """A record lacks a key property and ``on_rejected`` is ``abort``."""
 
 
 REASONS: Final = {
@@ -111,16 +111,16 @@ REASONS: Final = {
 """The reasons of rejections here, and their meaning; Customer.io adds its own."""
 
 
-class RejectedRecord(Exception):  # noqa: N818 - the field's own name for it
-    """One record cannot become an operation, or Customer.io refuses it."""
+class RejectedRecord(Exception):  # noqa: N818 - "rejected record" is the term everywhere
+    """A record cannot become an operation, or Customer.io refused its operation."""
 
     def __init__(self, reason: str, field: str, message: str) -> None:
-        """Say what is wrong without quoting the record.
+        """Describe what is wrong without quoting the record.
 
         Args:
-            reason: One of :data:`REASONS`, or a word of Customer.io's.
-            field: The field at fault, in dotted form, such as ``traits.email``.
-            message: One sentence for people.
+            reason: One of :data:`REASONS`, or a reason given by Customer.io.
+            field: The field at fault in dotted form, for example ``traits.email``.
+            message: What is wrong, in words.
         """
         super().__init__(message)
         self.reason = reason

@@ -1,8 +1,9 @@
-"""JSON in and out, with every digit kept."""
+"""JSON decoding and encoding that keeps every digit."""
 
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,46 +14,72 @@ if TYPE_CHECKING:
 
 
 MOST_DIGITS: Final = 4_000
-"""Digits of an integer above which it is read as a ``Decimal``."""
+"""Digits above which an integer is decoded as a ``Decimal``."""
 
 decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
-"""Reads JSON: integers however long, other numbers as ``Decimal``.
+"""Decodes JSON: integers of any length as ``int``, other numbers as ``Decimal``.
 
-Raises ``ValueError``, ``RecursionError`` or ``decimal.InvalidOperation``.
+Raises one of :data:`DECODE_ERRORS`.
 """
+
+DECODE_ERRORS: Final = (
+    msgspec.DecodeError,
+    UnicodeError,
+    RecursionError,
+    InvalidOperation,
+)
 
 encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-"""Writes JSON compactly, as UTF-8.
+"""Encodes compact JSON in UTF-8.
 
-Raises ``UnicodeEncodeError`` for half a surrogate pair, which has no UTF-8.
+Raises ``UnicodeEncodeError`` for half a surrogate pair, which UTF-8 cannot encode.
 """
+
+
+def decode_line(line: bytes | str) -> tuple[Any, bool]:
+    """Decode a line of JSON; accept NaN, infinities and half surrogate pairs too.
+
+    Args:
+        line: The JSON text.
+
+    Returns:
+        The value, and whether the text is valid JSON. Numbers are ``int``, ``Decimal``,
+        or in invalid JSON a ``float`` that is not finite.
+
+    Raises:
+        ValueError: The line is not JSON.
+    """
+    try:
+        return decode(line), True
+    except DECODE_ERRORS:
+        return decode_leniently(line, float, beyond=lambda _: math.nan), False
 
 
 def decode_leniently(
     text: bytes | str, not_finite: Callable[[str], Any], beyond: Callable[[str], Any]
 ) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON that the fast decoder refuses, with what is JSON in Python's eyes only.
+    """Decode JSON that the fast decoder refuses but Python's own decoder accepts.
 
     Args:
         text: The JSON text.
-        not_finite: Makes the value of ``NaN``, ``Infinity`` and ``-Infinity``.
-        beyond: Makes the value of a number that no ``Decimal`` can hold.
+        not_finite: Converts ``NaN``, ``Infinity`` and ``-Infinity``.
+        beyond: Converts a number whose exponent is too large for a ``Decimal``.
 
     Returns:
-        The value; integers of thousands of digits are ``Decimal``.
+        The value; integers of more than :data:`MOST_DIGITS` digits are ``Decimal``.
 
     Raises:
-        ValueError: It is not JSON, or nested too deeply.
+        ValueError: The text is not JSON, or is nested too deeply.
     """
 
-    def number(digits: str) -> Any:  # noqa: ANN401 - whatever is made of it
+    def number(digits: str) -> Any:  # noqa: ANN401 - whatever `beyond` returns
         try:
             return Decimal(digits)
         except InvalidOperation:  # an exponent of nineteen digits
             return beyond(digits)
 
     def integer(digits: str) -> int | Decimal:
-        # Python refuses integers of more digits, which take it forever.
+        # Python refuses to convert longer integers, since that is very slow.
         return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
 
     try:
@@ -64,14 +91,7 @@ def decode_leniently(
 
 
 def encode_anything(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Write JSON, half surrogate pairs included: those are escaped.
-
-    Args:
-        value: What a JSON decoder has made.
-
-    Returns:
-        The JSON text.
-    """
+    """Encode any decoded JSON value; half surrogate pairs are written as escapes."""
     try:
         return encode(value)
     except UnicodeEncodeError:
@@ -79,6 +99,6 @@ def encode_anything(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
 
 
 def _number(value: Decimal) -> float | str:
-    """Put a decimal where only floats can be; as text where that would lose digits."""
+    """Convert a decimal to a float, or to text if a float would lose digits."""
     number = float(value)
     return number if Decimal(repr(number)) == value else str(value)

@@ -1,7 +1,7 @@
-"""Standard output and standard error: written as bytes, and left with nothing pending.
+"""Standard output and standard error, written as bytes and flushed before the exit.
 
-What Python still holds for a full or closed stream when it ends would be tried once
-more by the interpreter itself, which prints what went wrong and exits with 120.
+Python itself flushes a full or closed stream once more when it exits, prints an error
+and exits with 120. So nothing is left pending here.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TextIO
 
 
 def write_line(line: bytes) -> None:
-    """Write a line to standard output, whole or not at all where that is a file.
+    """Write a line to standard output; into a file, whole or not at all.
 
     Args:
-        line: The line, which is written as it is, whatever the encoding of the stream.
+        line: The line without its end, written as it is whatever the stream's encoding.
 
     Raises:
-        OSError: Standard output is closed or full, or its reader is gone.
-        ValueError: It was closed by this process.
+        OSError: Standard output is closed or full, or the reader has exited.
+        ValueError: This process has closed standard output.
     """
     stream = sys.stdout
     if stream is None:
@@ -30,7 +30,7 @@ def write_line(line: bytes) -> None:
     stream.flush()
     try:
         number = stream.fileno()
-    except OSError:  # not a file, but what stands for one in a test
+    except OSError:  # not a file: a stream that a test has put there
         stream.write(line.decode() + "\n")
         stream.flush()
         return
@@ -44,14 +44,14 @@ def _write_all(number: int, content: bytes) -> None:
         while rest:
             rest = rest[_written(number, rest) :]
     except OSError:
-        # Half a line would be the STATE that the next run begins with.
+        # The next run would start with half a line of STATE.
         if len(rest) < len(content) and stat.S_ISREG(before.st_mode):
             os.ftruncate(number, before.st_size)
         raise
 
 
 def _written(number: int, content: memoryview) -> int:
-    """Write what fits, and tell how many bytes that are."""
+    """Write as much as possible; return the number of bytes written."""
     try:
         return os.write(number, content)
     except BlockingIOError:  # another process has made the pipe non-blocking
@@ -59,39 +59,31 @@ def _written(number: int, content: memoryview) -> int:
         return 0
 
 
-def settle() -> OSError | None:
-    """Flush standard output and standard error for the last time.
-
-    Returns:
-        Why standard output has not taken everything, or ``None`` if it has.
-    """
-    _settled(sys.stderr)
-    return _settled(sys.stdout)
+def flush_output() -> OSError | None:
+    """Flush both streams for the last time; return why standard output failed."""
+    _flush(sys.stderr)
+    return _flush(sys.stdout)
 
 
-def complain(text: str) -> None:
-    """Write a line to standard error, if anything takes it.
-
-    Args:
-        text: The line.
-    """
+def write_error(text: str) -> None:
+    """Write a line to standard error, if that is possible."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             sys.stderr.write(f"{text}\n")
-    settle()
+    flush_output()
 
 
-def _settled(stream: TextIO | None) -> OSError | None:
+def _flush(stream: TextIO | None) -> OSError | None:
     if stream is None:
         return None
     try:
         stream.flush()
     except OSError as error:
-        # What is pending goes nowhere, in place of the interpreter's own last attempt.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        # Discard what is pending, so that the interpreter does not try again.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
         return error
-    except ValueError:  # it is closed, and nothing is pending
+    except ValueError:  # closed, with nothing pending
         return None
     return None

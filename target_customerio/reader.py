@@ -8,21 +8,18 @@ the record in it can be rejected instead of ending the run.
 from __future__ import annotations
 
 import io
-import math
 import os
 import select
 import sys
 from collections import Counter
-from decimal import InvalidOperation
 from functools import partial
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-import msgspec
 from singer_sdk.io_base import GenericSingerReader
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import decode, decode_leniently
+from target_customerio.json_codec import DECODE_ERRORS, decode, decode_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,41 +31,12 @@ _Read = TypeVar("_Read")
 Line: TypeAlias = str | bytes
 
 BUFFER_BYTES: Final = 1 << 18
-_REFUSED: Final = (
-    msgspec.DecodeError,
-    UnicodeError,
-    RecursionError,
-    InvalidOperation,
-)
 LINES_TOGETHER: Final = 32
 """Most lines that are decoded before they are handed on, which takes less time than to
 do the one and the other for each line. A piece of :data:`BUFFER_BYTES` may be fewer."""
 
 LONGEST_NAME: Final = 100
 """Most characters of a name out of the input that an error message repeats."""
-
-
-def decoded(line: Line) -> tuple[Any, bool]:
-    """Decode a line of JSON, NaN and infinities included.
-
-    Args:
-        line: The line.
-
-    Returns:
-        The value; its numbers are ``int``, ``Decimal``, or a float that is not finite.
-        And whether it is valid JSON, without such a float or half a surrogate pair.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    try:
-        return decode(line), True
-    except _REFUSED:
-        return _decoded_leniently(line), False
-
-
-def _decoded_leniently(line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
-    return decode_leniently(line, not_finite=float, beyond=lambda _: math.nan)
 
 
 class MessageReader(GenericSingerReader[bytes]):
@@ -103,7 +71,9 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It is closed.
         """
         if sys.stdin is None:
-            raise InputError("There is no standard input: pipe a tap into the target")
+            raise InputError(
+                "Standard input is closed: pipe a tap into target-customerio"
+            )
         return sys.stdin.buffer
 
     def stop(self) -> None:
@@ -153,7 +123,7 @@ class MessageReader(GenericSingerReader[bytes]):
             while not self.stopped and (line := read_line()):
                 try:
                     read.append((line, decode(line)))
-                except _REFUSED:
+                except DECODE_ERRORS:
                     read.append((line, None))
                 if len(read) == LINES_TOGETHER:
                     self._hand_on()
@@ -200,42 +170,23 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             message = decode(line)
             self.line_is_valid = True
-        except _REFUSED:
+        except DECODE_ERRORS:
             message = self._decoded_or_refused(line)
             self.line_is_valid = False
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise InputError(
-                f"Line {self._line_number} of the input is no Singer message: it has "
-                "no type. Check that nothing but the tap writes to the pipe"
+                f"Line {self._line_number}: not a Singer message, `type` is missing; "
+                "make sure that only the tap writes to the pipe"
             )
         return message
 
-    @staticmethod
-    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
-        """Make sure that a message has the keys that it must have.
-
-        Args:
-            line_dict: The message, or a part of it.
-            requires: The keys.
-
-        Raises:
-            InputError: One is missing.
-        """
-        missing = requires - line_dict.keys()
-        if missing:
-            kind = str(line_dict.get("type", "SCHEMA"))[:LONGEST_NAME]
-            raise InputError(
-                f"A {kind} message lacks {', '.join(sorted(missing))}; mend the tap"
-            )
-
     def _decoded_or_refused(self, line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
         try:
-            return _decoded_leniently(line)
+            return decode_line(line)[0]
         except ValueError:
             raise InputError(
-                f"Line {self._line_number} of the input is not JSON; what came before "
-                "it has been delivered. Check that nothing but the tap writes to the "
-                "pipe"
+                f"Line {self._line_number}: not JSON; everything before it was "
+                "delivered. Make sure that only the tap writes to the pipe"
             ) from None
 
     def _line_reader(self, source: IO[Any], alarm: Alarm) -> Callable[[], Line]:
@@ -266,8 +217,9 @@ class MessageReader(GenericSingerReader[bytes]):
             return read()
         except OSError as error:
             raise InputError(
-                f"The input cannot be read any further ({error.strerror}); what came "
-                "before has been delivered. Run the tap again"
+                f"Cannot read the input after line {self._line_number} "
+                f"({error.strerror}); everything before it was delivered. "
+                "Run the tap again"
             ) from error
         finally:
             self._waiting = False
@@ -277,8 +229,8 @@ class MessageReader(GenericSingerReader[bytes]):
         if kind in self._callbacks:
             return kind, self._callbacks[kind]
         raise InputError(
-            f"Line {self._line_number} of the input is a message of the unknown type "
-            f"{kind[:LONGEST_NAME]!r}; mend the tap"
+            f"Line {self._line_number}: unknown message type {kind[:LONGEST_NAME]!r} "
+            "(bug in the tap)"
         )
 
 

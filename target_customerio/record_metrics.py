@@ -1,7 +1,7 @@
-"""What became of each stream's records, as metrics of the SDK.
+"""SDK metrics for delivered, skipped and rejected records of each stream.
 
-The SDK counts records that are read (``record_count``). Like its counters, these tell
-what has been added since they were last told.
+The SDK itself counts the records read (``record_count``). Like its counters, these
+report what was added since the last report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RecordMetric(str, Enum):
-    """The metrics, named as the SDK names its own."""
+    """The names of the metrics, in the style of the SDK's."""
 
     DELIVERED = "delivered_count"
     SKIPPED = "skipped_count"
@@ -29,33 +29,28 @@ class RecordMetric(str, Enum):
 
 
 class RecordMetrics:
-    """Tells the metrics of all streams."""
+    """Logs the metrics of all streams."""
 
     def __init__(self) -> None:
-        """Tell nothing yet."""
-        self._told: Counter[tuple[str, RecordMetric]] = Counter()
-        self._telling = Lock()
+        """Start at zero."""
+        self._logged: Counter[tuple[str, RecordMetric]] = Counter()
+        self._lock = Lock()
 
-    def tell(self, streams: Mapping[str, StreamCounts], *, is_final: bool) -> None:
-        """Log what is new.
-
-        Args:
-            streams: The counts of each stream.
-            is_final: Whether the run is over: then zeros are told too.
-        """
-        with self._telling:
+    def log(self, streams: Mapping[str, StreamCounts], *, is_final: bool) -> None:
+        """Log what was added since the last call; at the end of the run zeros too."""
+        with self._lock:
             for stream, counts in [*streams.items()]:
                 totals = counts.totals
                 for metric in RecordMetric:
                     total = totals[metric.name.lower()]
-                    new = total - self._told[stream, metric]
-                    self._told[stream, metric] = total
+                    new = total - self._logged[stream, metric]
+                    self._logged[stream, metric] = total
                     if new or is_final:
                         _log(stream, metric, new)
 
 
 def _log(stream: str, metric: RecordMetric, value: int) -> None:
     tags = {Tag.STREAM: stream, Tag.PID: os.getpid()}
-    # The SDK's own enumeration of metrics cannot be extended; only `value` is used.
+    # The SDK's enumeration of metrics cannot be extended; it only uses `value`.
     point = Point("counter", metric, value, tags)  # type: ignore[arg-type]
     log(get_metrics_logger(), point)

@@ -1,7 +1,7 @@
-"""The file of rejected records: Singer, so that it can be piped in again.
+"""The file of rejected records: Singer messages, which can be piped in again.
 
-Each record stands there as it arrived, byte for byte where that is valid JSON, and
-beside it what was wrong with it.
+It contains each record as it arrived (byte for byte if that is valid JSON), and beside
+it the reason of the rejection.
 """
 
 from __future__ import annotations
@@ -73,17 +73,10 @@ class SourceStream(msgspec.Struct, frozen=True, eq=False):
 
 
 def why_not_writable(path: str) -> str | None:
-    """Try whether rejected records could be written, and leave nothing behind.
-
-    Args:
-        path: Path of their file, which need not exist.
-
-    Returns:
-        What is in the way, or ``None`` if nothing is.
-    """
+    """Return why a file cannot be written, if so; leave no file behind."""
     try:
         if Path(path).is_fifo():
-            return None  # to open it would wait for a reader
+            return None  # opening it would block until there is a reader
         if Path(path).exists():
             os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
         else:
@@ -95,17 +88,13 @@ def why_not_writable(path: str) -> str | None:
 
 
 class RejectedRecords:
-    """Appends rejected records to their file, which is made at the first of them.
+    """Appends rejected records to a file, which is created at the first of them.
 
-    The caller sees to it that only one thread is in here at a time.
+    Not thread-safe.
     """
 
     def __init__(self, path: str) -> None:
-        """Touch nothing yet.
-
-        Args:
-            path: Path of the file.
-        """
+        """Do not open the file yet."""
         self.path = path
         self._since = _now()
         self._file: int | None = None
@@ -113,14 +102,7 @@ class RejectedRecords:
         self._schemas: dict[str, Line] = {}
 
     def add(self, source: Source, error: RejectedRecord) -> int:
-        """Write a rejected record.
-
-        Args:
-            source: The record.
-            error: What is wrong with it.
-
-        Returns:
-            The number of its line in the file.
+        """Append a rejected record; return the number of its line in the file.
 
         Raises:
             RejectedFileError: The file cannot be written.
@@ -134,22 +116,16 @@ class RejectedRecords:
             self._write(_rejected_line(source, error))
         except OSError as problem:
             raise RejectedFileError(
-                f"Rejected records cannot be written to {self.path}: "
-                f"{problem.strerror}; make room or change rejected_records_path"
+                f"Cannot write rejected records to {self.path} ({problem.strerror}); "
+                "make room or change rejected_records_path"
             ) from problem
         return self._lines
 
-    def holds_already(self, rejection: object) -> bool:
-        """Tell whether a record that comes in was put here by this very run.
+    def was_written_by_this_run(self, rejection: object) -> bool:
+        """Return whether this run wrote a record, given its ``rejection`` object.
 
-        When the file is piped in again, records that are rejected again are appended
-        to it, and would be read again for ever.
-
-        Args:
-            rejection: What stands beside the record.
-
-        Returns:
-            Whether this run has rejected the record already.
+        When the file itself is the input, records that are rejected again are appended
+        to it, and would be read again endlessly.
         """
         at = rejection.get("at") if isinstance(rejection, dict) else None
         return isinstance(at, str) and self._since <= at <= _now()
@@ -172,8 +148,8 @@ class RejectedRecords:
         if last.endswith(b"\n"):
             return file
         if _is_half_a_message(last):
-            # A run was killed here. What it had not written comes again; half of it
-            # would keep the file from being piped in.
+            # An earlier run was killed while it wrote this line. The tap sends the
+            # record again; half a line would make the file invalid input.
             os.ftruncate(file, os.fstat(file).st_size - len(last))
             self._lines -= 1
         else:
@@ -181,7 +157,7 @@ class RejectedRecords:
         return file
 
     def _write(self, line: bytes) -> None:
-        """Write a whole line or nothing of it."""
+        """Write a line, whole or not at all."""
         assert self._file is not None  # noqa: S101 - opened by the only caller
         before = os.fstat(self._file).st_size
         rest = memoryview(line + b"\n")

@@ -42,12 +42,12 @@ OPERATIONS_TOGETHER: Final = 32
 Where there is no room for so many, it is fewer, lest more be read than is taken."""
 
 CONFLICTS: Final = {
-    Conflict.MOVED_ADDRESS: "Stream '%s': the e-mail address in %s came with another "
-    "id before; Customer.io keeps one person for each address, so that either the two "
-    "ids become one person or the address stays with the other id",
-    Conflict.CHANGED_ADDRESS: "Stream '%s': the id in %s came with another e-mail "
-    "address before; Customer.io keeps the first one, unless the workspace allows "
-    "updates to email using ID",
+    Conflict.MOVED_ADDRESS: "Stream '%s', %s: this e-mail address was sent with "
+    "another id before; Customer.io keeps one person per address and either merges "
+    "the two ids or leaves the address with the other one",
+    Conflict.CHANGED_ADDRESS: "Stream '%s', %s: this id was sent with another e-mail "
+    "address before; Customer.io keeps the first address unless the workspace has "
+    '"Allow updates to email using ID" on',
 }
 CONFLICTS_TOLD: Final = 3
 """How many conflicts of each kind are logged; the summary counts them all."""
@@ -184,9 +184,9 @@ class Run:
         if stream.title not in self._timeless:
             self._timeless.add(stream.title)
             self._logger.warning(
-                "Stream '%s': an event has no timestamp, so that Customer.io takes it "
-                "for one of right now, which can trigger campaigns; if a column holds "
-                "its time, map that to timestamp with stream_maps",
+                "Stream '%s': events have no timestamp: Customer.io dates them now, so "
+                "they can trigger campaigns. If a column holds the time, map it to "
+                "timestamp with stream_maps",
                 stream.title,
             )
 
@@ -241,7 +241,7 @@ class Run:
             return
         self.close(patience_seconds)
         self.accounts.end_streams()
-        self._metrics.tell(self.accounts.summary.streams, is_final=True)
+        self._metrics.log(self.accounts.summary.streams, is_final=True)
         for entry in self.accounts.summary.entries(self._delivery.statistics):
             self._tell(entry)
 
@@ -259,7 +259,7 @@ class Run:
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
             self._tell(self.accounts.summary.progress(self._delivery.statistics))
-            self._metrics.tell(self.accounts.summary.streams, is_final=False)
+            self._metrics.log(self.accounts.summary.streams, is_final=False)
 
     def _tell(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)

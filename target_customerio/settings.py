@@ -1,4 +1,4 @@
-"""The settings: what they add up to, and which of them do not go together."""
+"""Settings parsed from the configuration, with the checks that a schema cannot make."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Connection:
-    """How Customer.io is reached.
+    """Where records are sent, and the credentials for it.
 
     Attributes:
-        site_id: User name of the Track API.
-        api_key: Password of the Track API.
-        region: Where the workspace lives.
-        base_url: Where requests go, without a slash at the end.
-        sandbox: Path of the workspace file that takes Customer.io's place.
-        sandbox_email_updates: Whether ``email`` can be changed by ``id`` there.
+        site_id: User name for the Track API.
+        api_key: Password for the Track API.
+        region: Region of the workspace.
+        base_url: Base URL of the API, without a trailing slash.
+        sandbox: Path of the sandbox file, or ``None`` for Customer.io itself.
+        sandbox_email_updates: Whether an identify by ``id`` can change ``email`` in the
+            sandbox.
     """
 
     site_id: str
@@ -47,9 +48,9 @@ class Connection:
 
     @property
     def destination(self) -> str:
-        """Where records go, in words."""
+        """The destination as shown in the log."""
         if self.sandbox is not None:
-            return f"the sandbox {self.sandbox}"
+            return f"sandbox {self.sandbox}"
         return self.base_url
 
     def __repr__(self) -> str:
@@ -59,17 +60,17 @@ class Connection:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, each where it is used.
+    """All settings, grouped by the part of the target that uses them.
 
     Attributes:
-        connection: How Customer.io is reached.
-        limits: How much is sent at once, and how often.
-        conversion: What becomes of a record.
-        streams: Which call each stream is.
-        ignore_unmapped: Drop the streams that no rule names.
-        on_rejected: What rejected records mean for the run.
-        rejected_path: The file of rejected records.
-        shard: The share of people and objects that is delivered.
+        connection: Where records are sent.
+        limits: Limits on requests, rate and memory.
+        conversion: How records become operations.
+        streams: Which call each stream is mapped to.
+        ignore_unmapped: Whether unmapped streams are dropped.
+        on_rejected: What happens when a record is rejected.
+        rejected_path: Path of the file of rejected records.
+        shard: Share of the people and objects to deliver.
     """
 
     connection: Connection
@@ -83,16 +84,16 @@ class Settings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
-        """Read the settings from a configuration that fits their schema.
+        """Parse a configuration that is valid by the schema of the settings.
 
         Args:
-            config: The configuration, defaults filled in.
+            config: The configuration with defaults filled in.
 
         Returns:
             The settings.
 
         Raises:
-            SettingsError: Settings do not go together, one line each.
+            SettingsError: Settings are invalid or contradict each other; one line each.
         """
         action_events, errors = events_of_actions(config["action_events"])
         errors += [
@@ -127,7 +128,7 @@ class Settings:
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
 WHITE_SPACE: Final = string.whitespace + "\u00a0\u200b\ufeff"
-"""What is removed around a credential, a byte order mark included."""
+"""Characters stripped from credentials; includes the byte order mark."""
 
 
 def _conversion(
@@ -160,7 +161,7 @@ def _connection(config: Mapping[str, Any]) -> Connection:
 
 
 def _credential(config: Mapping[str, Any], name: str) -> str:
-    """Return a credential; a secret that comes from a file often ends with a line."""
+    """Return a credential, stripped: secrets read from files often end in a newline."""
     return (config.get(name) or "").strip(WHITE_SPACE)
 
 
@@ -171,7 +172,7 @@ def _credential_errors(config: Mapping[str, Any]) -> Iterator[str]:
         if not _credential(config, name):
             yield (
                 f"{name}: missing; set it to your workspace's Track API credentials, "
-                "or set sandbox to the path of a workspace file"
+                "or set sandbox to the path of a file to use instead"
             )
 
 
@@ -180,31 +181,33 @@ def _url_errors(url: str | None) -> Iterator[str]:
         return
     try:
         parts = urlsplit(url)
-        port_is_none = parts.port == 0
+        port_is_zero = parts.port == 0
     except ValueError:
         yield "api_url: expected a URL that starts with https://"
         return
-    if port_is_none or parts.scheme not in {"http", "https"} or not parts.hostname:
+    if port_is_zero or parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "api_url: expected a URL that starts with https://"
     elif parts.username or parts.query or parts.fragment:
-        yield "api_url: expected neither credentials nor a query nor a fragment in it"
+        yield "api_url: expected a URL without credentials, query and fragment"
     elif parts.scheme == "http" and not _is_loopback(parts.hostname):
-        yield "api_url: expected https, since http is for loopback addresses only"
+        yield "api_url: expected https; http is allowed on loopback addresses only"
 
 
 def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
     paths = {name: config.get(name) for name in ("sandbox", "rejected_records_path")}
-    unusable = [name for name, path in paths.items() if path and not _is_a_name(path)]
+    unusable = [
+        name for name, path in paths.items() if path and not _can_be_encoded(path)
+    ]
     for name in unusable:
         yield (
-            f"{name}: the locale has no bytes for this path; set PYTHONUTF8=1, or use "
-            "ASCII letters alone"
+            f"{name}: the path cannot be encoded in this locale; set PYTHONUTF8=1, or "
+            "use ASCII characters only"
         )
     if "rejected_records_path" not in unusable:
         yield from _rejected_path_errors(config["rejected_records_path"])
 
 
-def _is_a_name(path: str) -> bool:
+def _can_be_encoded(path: str) -> bool:
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
@@ -214,12 +217,12 @@ def _is_a_name(path: str) -> bool:
 
 def _rejected_path_errors(path: str) -> Iterator[str]:
     if not Path(path).parent.is_dir():
-        yield f"rejected_records_path: there is no folder for {path}; make it first"
+        yield f"rejected_records_path: the folder of {path} does not exist; create it"
         return
     problem = why_not_writable(path)
     if problem:
         yield (
-            f"rejected_records_path: {path} cannot be written ({problem}); change its "
+            f"rejected_records_path: {path} is not writable ({problem}); change its "
             "permissions, or set another path"
         )
 
@@ -233,8 +236,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-NO_SETTINGS: Final = frozenset({"loglevel"})
-"""What the SDK reads from the environment that is no setting."""
+NOT_SETTINGS: Final = frozenset({"loglevel"})
+"""Variables with the settings' prefix that the SDK reads for other purposes."""
 
 BOOLEANS: Final = {
     "true": True,
@@ -251,18 +254,12 @@ BOOLEANS: Final = {
 def settings_in(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
 ) -> dict[str, Any]:
-    """Read the settings that the environment holds.
+    """Return the settings in environment variables; numbers are still text.
 
-    Args:
-        environment: The environment.
-        schema: The JSON schema of the settings.
-        prefix: What the variables begin with.
-
-    Returns:
-        The settings by their names; numbers are still text.
+    The SDK's own parser reads a misspelt boolean as false and quotes values in errors.
 
     Raises:
-        SettingsError: A variable does not hold what the setting may be.
+        SettingsError: Variables have invalid values; one line each, without the value.
     """
     settings: dict[str, Any] = {}
     errors: list[str] = []
@@ -289,15 +286,15 @@ def settings_in(
 def _unknown(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
 ) -> dict[str, str]:
-    """Return what looks like a setting and is none, to be warned of like any other."""
+    """Return the variables with the prefix that are not settings; the caller warns."""
     ours = [
         name for name in environment if name.startswith(prefix) and environment[name]
     ]
     names = {name.removeprefix(prefix).lower() for name in ours}
-    unknown = names - schema["properties"].keys() - NO_SETTINGS
-    # Meltano has variables of its own, and one for each entry of an object.
-    meltanos = ("_", *(f"{name}_" for name in _objects(schema)))
-    return {name: "" for name in unknown if not name.startswith(meltanos)}
+    unknown = names - schema["properties"].keys() - NOT_SETTINGS
+    # Meltano adds variables of its own, and one for each entry of an object.
+    of_meltano = ("_", *(f"{name}_" for name in _objects(schema)))
+    return {name: "" for name in unknown if not name.startswith(of_meltano)}
 
 
 def _objects(schema: Mapping[str, Any]) -> list[str]:

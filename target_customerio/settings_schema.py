@@ -1,4 +1,4 @@
-"""The settings as the user sees them: what each is called, may be and means."""
+"""The settings: names, types, defaults and descriptions (JSON schema)."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="us",
         allowed_values=list(REGION_URLS),
         title="Region",
-        description="The data center that the workspace lives in.",
+        description="Data center of the workspace.",
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="API URL",
-        description="Another base URL than the region's, for a proxy or a test "
-        "server. It is `https` unless it is on loopback.",
+        description="Base URL to use instead of the region's, for a proxy or a test "
+        "server. It must be `https`, except on loopback.",
     ),
     th.Property(
         "sandbox",
         th.StringType,
         title="Sandbox",
-        description="Path of an SQLite file that takes the place of Customer.io: no "
-        "account, no network.",
+        description="Path of a SQLite file to load into instead of Customer.io: needs "
+        "no account and no network.",
     ),
     th.Property(
         "sandbox_email_updates",
@@ -59,19 +59,21 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=False,
         title="Sandbox: update e-mail by ID",
         description="Whether the sandbox lets an identify by `id` change the person's "
-        '`email`, as the workspace setting "Allow updates to email using ID" does.',
+        '`email`, like the workspace setting "Allow updates to email using '
+        'ID".',
     ),
     th.Property(
         "stream_calls",
         th.ObjectType(),
         default={},
         title="Stream calls",
-        description="The call that the records of a stream are, by the stream's name "
-        'or a shell pattern, such as `{"public-users": "identify", "*-orders": '
-        '"track"}`. Streams named after a call need no entry. `segment` takes the '
-        "members of manual segments, `by_type` archives of calls, in which each "
-        "record's `type` names its call. Settings of one stream stand beside its call: "
-        '`{"public-users": {"call": "identify", "update_only": true}}`.',
+        description="Maps stream names or shell patterns to calls, for example "
+        '`{"public-users": "identify", "*-orders": "track"}`. Streams named'
+        " after a call need no entry. `segment` is for membership of manual"
+        " segments, `by_type` for archives of calls in which each record's "
+        "`type` names its call. To change conversion settings for one "
+        'stream, use an object: `{"public-users": {"call": "identify", '
+        '"update_only": true}}`.',
     ),
     th.Property(
         "unmapped_streams",
@@ -79,8 +81,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="fail",
         allowed_values=["fail", "ignore"],
         title="Unmapped streams",
-        description="What happens to a stream that no rule names: `fail` stops the "
-        "run, `ignore` drops and counts its records.",
+        description="What to do with a stream that is not mapped to a call: `fail` "
+        "stops the run, `ignore` drops its records and counts them.",
     ),
     th.Property(
         "action_events",
@@ -90,8 +92,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         ),
         default={},
         title="Action events",
-        description="The names of the track events that are actions, by action. A "
-        "list replaces the action's own, an empty one switches the action off.",
+        description="Names of the track events that trigger each action. A list "
+        "replaces the default names of that action, an empty list turns the"
+        " action off.",
     ),
     th.Property(
         "user_id_type",
@@ -99,8 +102,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="auto",
         allowed_values=list(USER_ID_TYPES),
         title="User ID type",
-        description="What `userId` is: an `id`, an `email` or a `cio_id`. `auto` tells "
-        "by its form: `cio_` before a cio_id, else an e-mail address, else an id.",
+        description="How to read `userId`: as an `id`, an `email` or a `cio_id`. `auto`"
+        " decides by its form: `cio_...` is a cio_id, an e-mail address is "
+        "an email, anything else is an id.",
     ),
     th.Property(
         "screen_events",
@@ -108,8 +112,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="screen",
         allowed_values=["screen", "viewed_event"],
         title="Screen events",
-        description="What a screen call becomes: a screen view, or an event `Viewed "
-        "{name} Screen`.",
+        description="What a screen call becomes: a screen view, or an event named "
+        "`Viewed {name} Screen`.",
     ),
     th.Property(
         "anonymous_identify",
@@ -117,15 +121,16 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="skip",
         allowed_values=["skip", "use_as_id"],
         title="Anonymous identify",
-        description="What becomes of an identify with nothing but an anonymous id: "
-        "`skip` counts it, `use_as_id` sends the anonymous id as the person's id.",
+        description="What to do with an identify that has only an anonymous ID: `skip` "
+        "skips and counts it, `use_as_id` uses the anonymous ID as the "
+        "person's id.",
     ),
     th.Property(
         "convert_timestamps",
         th.BooleanType,
         default=True,
         title="Convert timestamps",
-        description="Make Unix seconds of the dates in traits and properties.",
+        description="Convert dates in traits and properties to Unix seconds.",
     ),
     th.Property(
         "null_attributes",
@@ -133,15 +138,16 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="send",
         allowed_values=["send", "omit"],
         title="Null attributes",
-        description="What becomes of a null: `send` clears the attribute in "
-        "Customer.io, `omit` leaves it alone.",
+        description="What to do with null attributes: `send` clears the attribute in "
+        "Customer.io, `omit` leaves it unchanged.",
     ),
     th.Property(
         "update_only",
         th.BooleanType,
         default=False,
         title="Update only",
-        description="Never create a person, only update those who exist.",
+        description="Update existing people only: an identify never creates a person. "
+        "Events, devices and group calls still do.",
     ),
     th.Property(
         "identify_timestamp",
@@ -149,16 +155,17 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="record",
         allowed_values=["record", "omit"],
         title="Identify timestamp",
-        description="Whether an identify carries its record's time. Customer.io "
-        "silently ignores an update that is older than the profile's last change; "
-        "`omit` applies updates in the order in which they come.",
+        description="Whether to send a record's timestamp with an identify. Customer.io"
+        " silently ignores an update that is older than the profile's last "
+        "change; with `omit` updates apply in the order in which they "
+        "arrive.",
     ),
     th.Property(
         "hard_delete",
         th.BooleanType,
         default=False,
         title="Hard delete",
-        description="Delete the person or object of an identify or group row whose "
+        description="Delete the person (identify) or object (group) of a row whose "
         "`_sdc_deleted_at` is set.",
     ),
     th.Property(
@@ -166,29 +173,29 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=100,
         title="Requests per second",
-        description="Most requests in any second, over all connections. Customer.io's "
-        "ceiling is 1,000 for the whole account.",
+        description="Maximum requests per second, over all connections. Customer.io's "
+        "limit is 1,000 for the whole account.",
     ),
     th.Property(
         "max_concurrent_requests",
         th.IntegerType(minimum=1, maximum=64),
         default=4,
         title="Concurrent requests",
-        description="Most requests in flight at once.",
+        description="Maximum concurrent requests.",
     ),
     th.Property(
         "request_timeout_seconds",
         th.NumberType(exclusive_minimum=0),
         default=30,
         title="Request timeout",
-        description="Longest wait for an answer, in seconds.",
+        description="Request timeout in seconds.",
     ),
     th.Property(
         "max_retry_seconds",
         th.NumberType(minimum=0),
         default=600,
         title="Retry time",
-        description="Longest time for which a request is tried again, in seconds.",
+        description="Maximum time to retry a request, in seconds.",
     ),
     th.Property(
         "on_rejected",
@@ -196,38 +203,38 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="fail",
         allowed_values=["fail", "continue", "abort"],
         title="On rejected records",
-        description="What rejected records mean for the run: `fail` delivers all "
-        "others and exits with 3, `continue` exits with 0, `abort` stops at the "
-        "first and exits with 3.",
+        description="What to do if records are rejected: `fail` delivers the others and"
+        " exits with code 3, `continue` exits with code 0, `abort` stops at"
+        " the first and exits with code 3.",
     ),
     th.Property(
         "rejected_records_path",
         th.StringType(min_length=1),
         default=DEFAULT_REJECTED_PATH,
         title="Rejected records",
-        description="The file that rejected records are appended to.",
+        description="File that rejected records are appended to.",
     ),
     th.Property(
         "shard",
         th.StringType,
         title="Shard",
-        description="Deliver one share of the people and objects, such as `2/8` for "
-        "the second of eight. As many runs over the same input, one for each share, "
-        "deliver all of it; `requests_per_second` is divided between them.",
+        description="Deliver one share of the people and objects, for example `2/8` for"
+        " the second of eight. Run one process per share over the same "
+        "input; `requests_per_second` is divided between them.",
     ),
     th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,
         title="Batch size",
-        description="Most operations in one request.",
+        description="Maximum operations per request.",
     ),
     th.Property(
         "add_record_metadata",
         th.BooleanType,
         title="Add record metadata",
-        description="Accepted for the sake of shared configurations: columns that "
-        "begin with `_sdc_` never become attributes.",
+        description="Has no effect; accepted so that configurations can be shared. "
+        "Columns that begin with `_sdc_` never become attributes.",
     ),
 ).to_dict()
 
@@ -241,11 +248,11 @@ SETTINGS_OF_STREAMS: Final = (
     "user_id_type",
     "hard_delete",
 )
-"""The settings that can be given for one stream alone, beside its call."""
+"""Settings that `stream_calls` can override for one stream."""
 
 
 def _stream_call(settings: dict[str, Any]) -> dict[str, Any]:
-    """Say what may stand for a stream in ``stream_calls``: a call, or an object."""
+    """Return the schema of a value of `stream_calls`: a call or an object with one."""
     call = {"enum": CALLS_OF_STREAMS}
     own = {
         name: {

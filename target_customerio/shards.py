@@ -1,4 +1,4 @@
-"""Several processes for one input: each delivers its share of people and objects."""
+"""Sharding: several processes read one input, each delivers its share of it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-_SHARE: Final = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
+_SHARD: Final = re.compile(r"[1-9][0-9]{0,3}/[1-9][0-9]{0,3}")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several shares.
+    """One share of the people and objects.
 
     Attributes:
-        number: Which one, from 1.
-        count: Of how many.
+        number: The number of the share, from 1.
+        count: The number of shares.
     """
 
     number: int
@@ -24,18 +24,8 @@ class Shard:
 
     @classmethod
     def of(cls, text: str) -> Shard:
-        """Read a share.
-
-        Args:
-            text: For instance ``2/8``.
-
-        Returns:
-            The share.
-
-        Raises:
-            ValueError: It is none.
-        """
-        if not _SHARE.fullmatch(text):
+        """Parse a share such as ``2/8``; raise ``ValueError`` for other text."""
+        if not _SHARD.fullmatch(text):
             raise ValueError(text)
         number, count = (int(part) for part in text.split("/"))
         if number > count:
@@ -43,15 +33,9 @@ class Shard:
         return cls(number, count)
 
     def holds(self, identity: str | bytes) -> bool:
-        """Tell whether a person or an object falls to this share.
+        """Return whether an identity belongs to this share.
 
-        The same identity falls to the same share on every machine and in every run.
-
-        Args:
-            identity: Any name.
-
-        Returns:
-            Whether it does.
+        The result is the same on every machine and in every run.
         """
         if self.count == 1:
             return True

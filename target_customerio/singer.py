@@ -46,7 +46,7 @@ from target_customerio.sinks import (
 )
 from target_customerio.stream_maps import DateMap, definitions_of, outline, unmappable
 from target_customerio.streams import joined_calls, joined_maps
-from target_customerio.suggestions import lookalike
+from target_customerio.suggestions import closest_name
 from target_customerio.validation import RecordValidator, explained
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import StreamMap
 
+    from target_customerio.batch_files import Row
     from target_customerio.run import Run
     from target_customerio.stream_maps import Definition
 
@@ -73,7 +74,7 @@ REPLACED: Final = (
 )
 """What of the SDK is replaced that it does not offer to be."""
 
-USED: Final = ("_assert_line_requires", "_config")
+USED: Final = ("_config",)
 """What of the SDK is used that it does not offer."""
 
 FILTERED: Final = "left out by stream_maps"
@@ -134,7 +135,7 @@ class SingerTarget(Target):
     ) -> Iterator[str]:
         """Name each setting that seems to be misspelt, and warn of all others."""
         for name in sorted(set(names) - set(known)):
-            meant = lookalike(name, known)
+            meant = closest_name(name, known)
             if meant is None:
                 self.logger.warning("Ignoring unknown setting %r", name)
             else:
@@ -142,31 +143,32 @@ class SingerTarget(Target):
                 yield f"Unknown setting {name!r} (did you mean {meant!r}?)"
 
     def setup_mapper(self) -> None:
-        """Read the stream maps.
+        """Parse the setting ``stream_maps``.
 
         Raises:
-            SettingsError: They are none.
+            SettingsError: It is invalid.
         """
         try:
             super().setup_mapper()
-        except (MappingError, AttributeError, TypeError) as error:
+        except MappingError as error:
+            raise SettingsError(f"stream_maps: {_without_stop(error)}") from error
+        except (AttributeError, TypeError) as error:
             raise SettingsError(
                 "stream_maps: expected an object of expressions for each stream"
             ) from error
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         """Learn a stream, and make its sinks."""
-        self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        stream, schema = message_dict["stream"], message_dict["schema"]
+        stream, schema = message_dict.get("stream"), message_dict.get("schema")
         keys = message_dict.get("key_properties")
-        if not (
-            isinstance(stream, str)
-            and stream.isprintable()
-            and isinstance(schema, dict)
-            and isinstance(schema.get("properties") or {}, dict)
-            and _is_list_of_names(keys or [])
-        ):
-            raise InputError("A SCHEMA message is malformed; mend the tap")
+        if not (isinstance(stream, str) and stream.isprintable()):
+            raise self._invalid("SCHEMA", "`stream` must be a printable string")
+        if not isinstance(schema, dict):
+            raise self._invalid("SCHEMA", "`schema` must be an object")
+        if not isinstance(schema.get("properties") or {}, dict):
+            raise self._invalid("SCHEMA", "`schema.properties` must be an object")
+        if not _is_list_of_names(keys or []):
+            raise self._invalid("SCHEMA", "`key_properties` must be a list of strings")
         line = self.message_reader.line
         if self._schemas.get(stream) == line:
             return
@@ -177,8 +179,8 @@ class SingerTarget(Target):
             )
         except (MappingError, ValueError) as error:
             raise SettingsError(
-                f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r} "
-                f"({type(error).__name__})"
+                f"stream_maps: cannot be applied to stream {stream[:LONGEST_NAME]!r}: "
+                f"{_without_stop(error)}"
             ) from error
         self._mappings[stream] = self._mappings_of(stream, schema, line, definitions)
         self._checks[stream] = self._check_of(stream, schema)
@@ -230,8 +232,8 @@ class SingerTarget(Target):
             told.update(left_out)
             more = len(left_out) - MOST_PATHS
             self.logger.warning(
-                "Stream '%s': parts of its schema are not understood, and records are "
-                "not checked against them: %s%s",
+                "Stream '%s': parts of the schema cannot be compiled; records are not "
+                "validated against them: %s%s",
                 stream,
                 ", ".join(left_out[:MOST_PATHS]),
                 f" and {more} more" if more > 0 else "",
@@ -257,7 +259,7 @@ class SingerTarget(Target):
         if not isinstance(stream, str) or stream not in self._mappings:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
-            raise InputError("A RECORD message is malformed; mend the tap")
+            raise self._invalid("RECORD", "`record` must be an object")
         if "rejection" in message_dict and self.run.accounts.is_echo(message_dict):
             self.run.accounts.skip(stream, "rejected in this run")
             return
@@ -324,25 +326,31 @@ class SingerTarget(Target):
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Queue a state behind everything that came before it."""
-        self._assert_line_requires(message_dict, requires={"value"})
+        if "value" not in message_dict:
+            raise self._invalid("STATE", "`value` is missing")
         self.run.checkpoint(message_dict["value"])
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        """Ignore what only tables have."""
-        self._assert_line_requires(message_dict, requires={"stream", "version"})
+        """Ignore the message: it concerns the versions of tables."""
+        if not {"stream", "version"} <= message_dict.keys():
+            raise self._invalid(
+                "ACTIVATE_VERSION", "`stream` and `version` are required"
+            )
         if not self._versions_ignored:
             self._versions_ignored = True
-            self.logger.info("ACTIVATE_VERSION messages are ignored")
+            self.logger.info("Ignoring ACTIVATE_VERSION messages")
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         """Take the records in the files of a batch like those in lines."""
         stream = self._known_stream(message_dict)
         manifest, encoding = message_dict.get("manifest"), message_dict.get("encoding")
         if not isinstance(manifest, list) or not isinstance(encoding, dict):
-            raise InputError("A BATCH message is malformed; mend the tap")
+            raise self._invalid(
+                "BATCH", "`manifest` must be a list and `encoding` an object"
+            )
         for file, path in enumerate(manifest, 1):
             for row, (record, line, from_json) in enumerate(
-                rows_of(str(path), encoding), 1
+                self._rows_of(str(path), encoding), 1
             ):
                 if self.message_reader.stopped:
                     return
@@ -351,6 +359,13 @@ class SingerTarget(Target):
                 self._take(stream, record, line_of_record, from_json=from_json)
         self._file_and_row = 0, 0
 
+    def _rows_of(self, path: str, encoding: dict[str, Any]) -> Iterator[Row]:
+        """Yield the rows of a batch file; errors name the line of the message."""
+        try:
+            yield from rows_of(path, encoding)
+        except InputError as error:
+            raise InputError(f"{self._line()}: {error}") from error
+
     def place(self) -> str:
         """Say where in the input the record stands that is being taken.
 
@@ -358,7 +373,7 @@ class SingerTarget(Target):
             The number of its line; of a row of a BATCH that of the message, and the
             numbers of the file and of the row in it.
         """
-        line = f"line {self.message_reader.line_number} of the input"
+        line = f"line {self.message_reader.line_number}"
         file, row = self._file_and_row
         return f"row {row} of file {file} ({line})" if row else line
 
@@ -371,8 +386,8 @@ class SingerTarget(Target):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit_at_once)
         self.logger.warning(
-            "Signal %d: no more input is read; what has been read is delivered. "
-            "A second signal exits at once",
+            "Signal %d: stopped reading, delivering what was read; a second signal "
+            "exits at once",
             signum,
         )
         self.message_reader.stop()
@@ -383,16 +398,28 @@ class SingerTarget(Target):
         assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
         return sink
 
+    def _line(self) -> str:
+        return f"Line {self.message_reader.line_number}"
+
+    def _invalid(self, kind: str, problem: str) -> InputError:
+        """Return the error for an invalid message."""
+        return InputError(f"{self._line()}: invalid {kind}: {problem} (bug in the tap)")
+
     def _known_stream(self, message: Mapping[str, Any]) -> str:
         stream = message.get("stream")
         if not isinstance(stream, str):
-            raise InputError(f"A {message['type']} message lacks stream; mend the tap")
+            raise self._invalid(message["type"], "`stream` must be a string")
         if stream not in self._schemas:
             raise RecordBeforeSchemaError(
-                f"A {message['type']} of stream {stream[:LONGEST_NAME]!r} came before "
-                "its SCHEMA; mend the tap"
+                f"{self._line()}: {message['type']} precedes the SCHEMA of its stream "
+                f"{stream[:LONGEST_NAME]!r} (bug in the tap)"
             )
         return stream
+
+
+def _without_stop(error: Exception) -> str:
+    """Return the text of an error of the SDK, which names keys and expressions."""
+    return str(error).rstrip(".")
 
 
 def _join_names(config: dict[str, Any]) -> None:

@@ -41,9 +41,10 @@ COUNTED_AT_ONCE = 100
 NO_KEY = "the stream has no key properties"
 NULL_KEY = "a key property is null"
 DOUBLES = (
-    "events have no messageId, and {why}: read again, they are sent again as new "
-    "events. Give the stream a primary key in the tap, or set stream_maps with "
-    '"messageId": "\'{stream}-\' + str(id)", where id is what identifies a row'
+    "events have no messageId, and {why}: if they are read again, they are sent again "
+    "as new events. Give the stream a primary key in the tap, or set stream_maps with "
+    '"messageId": "\'{stream}-\' + str(id)", where id is the column that identifies a '
+    "row"
 )
 
 

@@ -1,4 +1,4 @@
-"""Which call the records of a stream are."""
+"""The mapping of streams to calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 CALLS_OF_STREAMS: Final = [*CALL_KINDS, BY_TYPE]
-"""What a stream can be mapped to by ``stream_calls``."""
+"""The values that ``stream_calls`` accepts."""
 
 CALL_OF_NAME: Final[dict[str, CallName]] = {
     stream: call
@@ -29,18 +29,18 @@ CALL_OF_NAME: Final[dict[str, CallName]] = {
     if kind.plural is not None
     for stream in (call, kind.plural)
 }
-"""The stream names that need no setting, in lower case."""
+"""Stream names that need no setting, in lower case."""
 
 _SEPARATOR: Final = re.compile(r"[-.]")
 
 
 @dataclass(frozen=True)
 class StreamRule:
-    """What the records of a stream are, and how they are converted.
+    """The call of a stream and its conversion settings.
 
     Attributes:
-        call: The call that they are.
-        conversion: The settings of the conversion, those of the stream alone included.
+        call: The call.
+        conversion: The conversion settings, with those given for this stream.
     """
 
     call: StreamCall
@@ -48,20 +48,14 @@ class StreamRule:
 
 
 class StreamCalls:
-    """Tells the rule of each stream, by the setting ``stream_calls`` and by name."""
+    """Finds the rule of a stream by the setting ``stream_calls`` and by its name."""
 
     def __init__(
         self,
         stream_calls: Mapping[str, Any],
         conversion: ConversionSettings | None = None,
     ) -> None:
-        """Learn the user's own mapping.
-
-        Args:
-            stream_calls: For each stream name or shell pattern, in order, a call, or an
-                object with ``call`` and the conversion settings of that stream.
-            conversion: The conversion settings of every stream.
-        """
+        """Parse ``stream_calls``: a call, or an object with one, by name or pattern."""
         self._conversion = conversion or ConversionSettings()
         self._rules = {
             name: self._rule(value if isinstance(value, dict) else {CALL: value})
@@ -70,20 +64,14 @@ class StreamCalls:
 
     @property
     def names(self) -> list[str]:
-        """The stream names and patterns of the setting."""
+        """The stream names and patterns in the setting."""
         return list(self._rules)
 
     def rule_of(self, stream: str) -> StreamRule | None:
-        """Tell the rule of a stream.
+        """Return the rule of a stream, named as after stream maps, if it has one.
 
-        Exact names of the setting come first, then the names that need no setting,
-        then the patterns of the setting in their order.
-
-        Args:
-            stream: The stream's name, after stream maps.
-
-        Returns:
-            The rule, or ``None`` where the stream has none.
+        Exact names in the setting take precedence, then the names that need no setting,
+        then patterns in the setting, in order.
         """
         if stream in self._rules:
             return self._rules[stream]
@@ -96,14 +84,7 @@ class StreamCalls:
         return None
 
     def call_of(self, stream: str) -> StreamCall | None:
-        """Tell the call of a stream.
-
-        Args:
-            stream: The stream's name, after stream maps.
-
-        Returns:
-            The call, or ``None`` where the stream has no rule.
-        """
+        """Return the call of a stream, named as after stream maps, if it is mapped."""
         rule = self.rule_of(stream)
         return rule.call if rule else None
 
@@ -113,20 +94,16 @@ class StreamCalls:
 
 
 CALL: Final = "call"
-"""The entry that tells the object of a stream from one that continues its name."""
+"""The key that marks an object as settings of a stream, not as part of its name."""
 
 _PATTERN_SIGNS: Final = frozenset("*?[")
 _NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
 
 
 def joined_calls(calls: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together the stream names of the setting ``stream_calls``.
+    """Return ``stream_calls`` with dotted names: Meltano nests them as objects.
 
-    Args:
-        calls: The setting; an object without ``call`` continues the name.
-
-    Returns:
-        A call, or an object with ``call``, for each stream name or pattern.
+    An object without ``call`` continues the name of the stream.
     """
     return dict(_calls(calls, ""))
 
@@ -142,23 +119,17 @@ def _calls(calls: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Take a null for a setting that is not set."""
+    """Return the settings that are set."""
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def joined_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together the stream names of the setting ``stream_maps``.
+    """Return ``stream_maps`` with dotted names: Meltano nests them as objects.
 
-    An expression belongs to the stream that the objects around it name, and an object
-    among expressions continues the name. ``__NULL__`` in an object drops that column,
-    or else the stream of that name: ``{"analytics": {"tracks": "__NULL__"}}`` is all
-    that Meltano leaves of ``{"analytics.tracks": "__NULL__"}``.
-
-    Args:
-        maps: The setting.
-
-    Returns:
-        A map for each stream name or pattern.
+    An expression belongs to the stream named by the objects around it, and an object
+    beside expressions continues the name. ``__NULL__`` in an object drops the column of
+    that name, or else the stream: Meltano turns ``{"analytics.tracks": "__NULL__"}``
+    into ``{"analytics": {"tracks": "__NULL__"}}``.
     """
     joined: dict[str, Any] = {}
     for name, value in maps.items():
@@ -186,7 +157,7 @@ def _maps(stream_map: Mapping[str, Any], stream: str) -> dict[str, Any]:
 
 
 def _with_nulls(stream_map: dict[str, Any]) -> dict[str, Any]:
-    """Take ``__NULL__`` for a null also where the SDK does not."""
+    """Convert ``__NULL__`` to null in the options where the SDK does not."""
     nulls = {
         name: None for name in _NULLABLE_OPTIONS if stream_map.get(name) == NULL_STRING
     }

@@ -1,4 +1,4 @@
-"""The name that was probably meant, for one that does not exist."""
+"""Suggestions for misspelt names of settings and streams."""
 
 from __future__ import annotations
 
@@ -15,19 +15,15 @@ if TYPE_CHECKING:
 
 
 ALIKE: Final = 0.8
-"""From here on a name is taken for another one that is misspelt."""
+"""Similarity (0 to 1) from which a name counts as a misspelling of another."""
 
 
-def lookalike(name: str, names: Iterable[str], *, alike: float = ALIKE) -> str | None:
-    """Find the name that resembles another one most, by letters and digits alone.
+def closest_name(
+    name: str, names: Iterable[str], *, alike: float = ALIKE
+) -> str | None:
+    """Return the most similar of some names, if one has at least that similarity.
 
-    Args:
-        name: A name that does not exist.
-        names: Those that do.
-        alike: How much they must resemble each other, from 0 to 1.
-
-    Returns:
-        The most similar name, or ``None`` where none is similar enough.
+    Only letters and digits are compared.
     """
     plain = {_plain(each): each for each in names}
     found = get_close_matches(_plain(name), plain, n=1, cutoff=alike)
@@ -39,45 +35,31 @@ def _plain(name: str) -> str:
 
 
 ALIKE_STREAMS: Final = 0.5
-"""Names of streams resemble each other less than settings: ``*-user`` may stand for
+"""Lower for streams than for settings: ``*-user`` may be meant for
 ``public-users``."""
 
 
 @dataclass(frozen=True)
 class Unmatched:
-    """A name that matched no stream.
-
-    Attributes:
-        name: The name or pattern.
-        closest: The stream whose name is the most similar, if one is similar at all.
-    """
+    """A name or pattern in a setting that matched no stream, and the closest stream."""
 
     name: str
     closest: str | None
 
 
 def unmatched_calls(names: Iterable[str], streams: Iterable[str]) -> list[Unmatched]:
-    """Find the names in ``stream_calls`` that matched no stream.
+    """Return the names in ``stream_calls`` that matched no stream, in order.
 
-    Args:
-        names: The names and patterns of the setting.
-        streams: The streams of the run, after stream maps.
-
-    Returns:
-        The names that matched none, in order.
+    ``streams`` are the streams of the run as named after stream maps.
     """
     return _unmatched({name: name for name in names}, list(streams))
 
 
 def unmatched_maps(maps: Mapping[str, Any], streams: Iterable[str]) -> list[Unmatched]:
-    """Find the names in ``stream_maps`` that matched no stream.
+    """Return the names in ``stream_maps`` that matched no stream, in order.
 
-    Args:
-        maps: The setting, its names with dots put together.
-        streams: The streams of the run as the tap names them.
-
-    Returns:
-        The names that matched none, in order.
+    ``maps`` is the setting with dotted names, ``streams`` are the streams of the run as
+    named by the tap.
     """
     streams = list(streams)
     implied = {
@@ -97,10 +79,10 @@ def unmatched_maps(maps: Mapping[str, Any], streams: Iterable[str]) -> list[Unma
 
 
 def _unmatched(sources: Mapping[str, str], streams: list[str]) -> list[Unmatched]:
-    # A stream that is named as it should be is not what another name stands for.
+    # A stream that another name matches exactly is not suggested.
     others = [stream for stream in streams if stream not in sources.values()]
     return [
-        Unmatched(name, lookalike(source, others, alike=ALIKE_STREAMS))
+        Unmatched(name, closest_name(source, others, alike=ALIKE_STREAMS))
         for name, source in sources.items()
         if not _matches(source, streams)
     ]
@@ -117,7 +99,7 @@ def _source(name: str, stream_map: object) -> str:
 
 
 def _implied(name: str, stream_map: object) -> Iterator[str]:
-    """Name the streams that a dropped column may stand for, see ``dotted_names``."""
+    """Yield the streams that a dropped column may name, see ``joined_maps``."""
     if isinstance(stream_map, dict):
         for column, value in stream_map.items():
             if value == NULL_STRING:

@@ -1,7 +1,6 @@
-"""What a run did: counted while it goes on, shown as a table at its end.
+"""Counters of a run, and the progress lines and the summary made from them.
 
-Each line of the summary comes with the figures that it shows, which a structured log
-holds as fields.
+Each line comes with its figures, which become the fields of a structured log.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ if TYPE_CHECKING:
 
 
 RECENT_SECONDS: Final = 72 * 3600
-"""Age up to which an event can trigger campaigns (``POST /api/v1/events``)."""
+"""Maximum age of events that trigger campaigns (API: ``POST /api/v1/events``)."""
 
 
 class Figure(NamedTuple):
-    """A count over the whole run that has a line of its own in the summary.
+    """A counter of the whole run that is shown in its own line of the summary.
 
     Attributes:
-        name: Its key in :attr:`Summary.figures` and its field in a structured log.
-        one: What follows the number 1 in its line.
-        many: What follows any other number.
-        always: Whether it is shown even if it is 0.
+        name: Key in :attr:`Summary.figures` and field in a structured log.
+        one: Text after the number 1.
+        many: Text after any other number.
+        always: Whether to show it if it is 0.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Figure(NamedTuple):
 RECENT_EVENTS: Final = "recent_events"
 OLD_IDENTIFIES: Final = "old_identifies"
 OLD_SECONDS: Final = 24 * 3600
-"""Age from which an identify is likely to be older than the profile's last change."""
+"""Minimum age of identifies that are counted as possibly outdated."""
 
 FIGURES: Final = (
     Figure(
@@ -77,16 +76,11 @@ FIGURES: Final = (
         "identify_timestamp: omit sends identifies without their time",
     ),
 )
-"""The lines between the table and the cost of the run, in their order."""
+"""The lines between the table and the totals of requests, in order."""
 
 
 class Entry(NamedTuple):
-    """A line of the log and the figures in it.
-
-    Attributes:
-        text: The line.
-        fields: The figures by name, for a structured log.
-    """
+    """A log line, and its figures by name for a structured log."""
 
     text: str
     fields: dict[str, Any]
@@ -94,10 +88,10 @@ class Entry(NamedTuple):
 
 @dataclass
 class StreamCounts:
-    """What became of one stream's records.
+    """Counters of one stream.
 
-    Each record that is read becomes one delivered operation, or is skipped or rejected;
-    until then, and for good if the run fails before, it is undelivered.
+    Each record read is delivered as one operation, skipped or rejected. Until then it
+    is undelivered, and it remains so if the run fails.
     """
 
     read: int = 0
@@ -107,13 +101,13 @@ class StreamCounts:
 
     @property
     def undelivered(self) -> int:
-        """Records that are not accounted for."""
+        """Records read but not delivered, skipped or rejected."""
         accounted_for = (self.delivered, self.skipped, self.rejected)
         return self.read - sum(counts.total() for counts in accounted_for)
 
     @property
     def totals(self) -> dict[str, int]:
-        """One number for each thing that can become of a record."""
+        """One total for each outcome."""
         return {
             "read": self.read,
             "delivered": self.delivered.total(),
@@ -123,14 +117,7 @@ class StreamCounts:
         }
 
     def fields(self, stream: str) -> dict[str, Any]:
-        """Return all figures of the stream.
-
-        Args:
-            stream: The stream's name.
-
-        Returns:
-            The figures by name.
-        """
+        """Return all counters of the stream as fields of a structured log."""
         return {
             "event_type": "stream_summary",
             "stream_name": stream,
@@ -142,11 +129,11 @@ class StreamCounts:
 
 
 class Summary:
-    """Counts what becomes of the records of a run.
+    """Counters of a run.
 
     Attributes:
-        streams: The counts of each stream.
-        figures: Counts over the whole run, by the names in :data:`FIGURES`.
+        streams: Counters of each stream, by its name after stream maps.
+        figures: Counters of the whole run, by the names in :data:`FIGURES`.
     """
 
     def __init__(self) -> None:
@@ -157,7 +144,7 @@ class Summary:
 
     @property
     def totals(self) -> dict[str, int]:
-        """The totals of all streams so far."""
+        """Totals over all streams so far."""
         totals = StreamCounts().totals
         for counts in [*self.streams.values()]:
             for name, count in counts.totals.items():
@@ -180,16 +167,9 @@ class Summary:
         return time.monotonic() - self._started
 
     def progress(self, statistics: RequestStatistics) -> Entry:
-        """Say in one line how far the run is.
-
-        Args:
-            statistics: What the delivery has cost.
-
-        Returns:
-            The line.
-        """
+        """Return the progress line."""
         totals = self.totals
-        del totals["undelivered"]  # it is on its way
+        del totals["undelivered"]  # still in the queue
         rate = totals["read"] / max(self.seconds, 1e-9)
         return Entry(
             f"{totals['read']:,} records read, {totals['delivered']:,} operations "
@@ -205,16 +185,7 @@ class Summary:
         )
 
     def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
-        """Draw up the summary.
-
-        Args:
-            statistics: What the delivery has cost.
-
-        Yields:
-            Its lines: a table by stream, then what concerns the whole run.
-        """
-        from target_customerio.summary import table  # noqa: PLC0415
-
+        """Yield the lines of the summary: a table by stream, then the whole run."""
         for line, stream in table(self.streams):
             yield Entry(line, self.streams[stream].fields(stream) if stream else {})
         for figure in FIGURES:
@@ -245,7 +216,7 @@ class Summary:
 
 
 class Column(IntEnum):
-    """The columns of the table, and where they stand in a row."""
+    """Columns of the table, by their position in a row."""
 
     STREAM = 0
     READ = 1
@@ -269,18 +240,11 @@ HEADERS: Final = {
 NAMES: Final = frozenset(
     {Column.STREAM, Column.OPERATION, Column.SKIP_REASON, Column.REJECT_REASON}
 )
-"""The columns that hold no numbers."""
+"""Columns with text."""
 
 
 def table(streams: Mapping[str, StreamCounts]) -> Iterator[tuple[str, str | None]]:
-    """Set out the streams.
-
-    Args:
-        streams: The counts of each stream.
-
-    Yields:
-        Each line, and the stream whose first line it is.
-    """
+    """Yield the lines of the table, each with the stream whose first line it is."""
     rows: list[tuple[str, ...]] = []
     begins: dict[int, str] = {}
     for stream in sorted(streams):
@@ -291,7 +255,7 @@ def table(streams: Mapping[str, StreamCounts]) -> Iterator[tuple[str, str | None
         [[row[column] for column in headers] for row in rows],
         headers=list(headers.values()),
         tablefmt="simple",
-        # A stream may be called 007, so that nothing is taken for a number.
+        # A stream may be named 007.
         disable_numparse=True,
         colalign=["left" if column in NAMES else "right" for column in headers]
         if rows
@@ -302,7 +266,7 @@ def table(streams: Mapping[str, StreamCounts]) -> Iterator[tuple[str, str | None
 
 
 def _headers(streams: Mapping[str, StreamCounts]) -> dict[Column, str]:
-    """Choose the columns: what happened in no stream takes no room."""
+    """Return the columns of the table; columns without any counts are left out."""
     headers = {column: HEADERS.get(column, "") for column in Column}
     counts = streams.values()
     if not any(each.skipped for each in counts):
@@ -315,7 +279,7 @@ def _headers(streams: Mapping[str, StreamCounts]) -> dict[Column, str]:
 
 
 def _rows(stream: str, counts: StreamCounts) -> Iterator[tuple[str, ...]]:
-    """Set out one stream: a line for each operation or reason."""
+    """Yield the rows of a stream: one for each operation or reason."""
     rest = ("", "")
     first = True
     for delivered, skipped, rejected in zip_longest(

@@ -1,4 +1,4 @@
-"""The target: settings in, sinks out, and one line for whatever goes wrong."""
+"""The target: command line, settings, choice of sinks, and errors in one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.streams import CALLS_OF_STREAMS
 from target_customerio.suggestions import (
     ALIKE,
-    lookalike,
+    closest_name,
     unmatched_calls,
     unmatched_maps,
 )
@@ -50,14 +50,14 @@ PATIENCE_SECONDS = 5.0
 ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
 
 CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
-"""Somebody waits for the answer to ``--check``."""
+"""Overrides for ``--check``, so that it fails fast."""
 
 END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
-"""What the SDK warns of on each run; the supported versions are the project's own."""
+"""A warning of the SDK on each run; this project supports the versions it says."""
 
 
 class TargetCustomerIO(SingerTarget):
-    """Makes the records of any tap happen in Customer.io."""
+    """Loads the records of any tap into Customer.io."""
 
     name = "target-customerio"
     config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
@@ -72,13 +72,13 @@ class TargetCustomerIO(SingerTarget):
     ]
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
-        """Start the target; nobody is contacted yet.
+        """Create the target; nothing is sent yet.
 
         Args:
-            options: What the SDK's target takes.
+            options: The options of the SDK's target.
 
         Raises:
-            SettingsError: A setting cannot be used.
+            SettingsError: Settings are invalid.
         """
         super().__init__(**options)
         self.settings = Settings.of(self.config)
@@ -87,28 +87,28 @@ class TargetCustomerIO(SingerTarget):
         self.run.place = self.place
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
-        """Choose the sink of a stream by its call.
+        """Return the sink class of a stream, by its call.
 
         Args:
-            stream_name: The stream's name.
+            stream_name: The stream's name after stream maps.
 
         Returns:
-            The sink's class.
+            The class of its sink.
 
         Raises:
-            UnmappedStreamError: No rule names the stream.
+            UnmappedStreamError: The stream is not mapped to a call.
         """
         call = self.settings.streams.call_of(stream_name)
         if call is not None:
             return SINKS[call]
         if self.settings.ignore_unmapped:
-            self.logger.info("Stream '%s' is ignored: no rule names it", stream_name)
+            self.logger.info("Ignoring stream '%s': not mapped to a call", stream_name)
             return IgnoredSink
-        meant = lookalike(stream_name, self.settings.streams.names, alike=ALIKE)
+        meant = closest_name(stream_name, self.settings.streams.names, alike=ALIKE)
         raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME], meant))
 
     def process_endofpipe(self) -> None:
-        """Deliver what is left, say what was done, and judge the run.
+        """Deliver what is still queued, log the summary, and fail the run if due.
 
         Raises:
             TargetError: The run has failed.
@@ -116,12 +116,12 @@ class TargetCustomerIO(SingerTarget):
         super().process_endofpipe()
         self.run.drain()
         if not self.message_reader.stopped:
-            self._tell_unmatched_names()
+            self._log_unmatched_names()
         self.run.end()
         self.run.accounts.judge()
 
-    def _tell_unmatched_names(self) -> None:
-        """Report the names in the settings that matched no stream of the input."""
+    def _log_unmatched_names(self) -> None:
+        """Log the names in the settings that matched no stream of the input."""
         raw, mapped = self.stream_names()
         if not raw:
             return
@@ -146,23 +146,23 @@ class TargetCustomerIO(SingerTarget):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the settings that the SDK brings, but for the one that means nothing.
+        """Add the SDK's settings, except ``load_method``, which does not apply.
 
         Args:
-            config_jsonschema: The schema that they are added to.
+            config_jsonschema: The schema to add them to.
         """
         super().append_builtin_config(config_jsonschema)
         config_jsonschema["properties"].pop("load_method", None)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Add the target's own option to the SDK's command."""
+        """Return the SDK's command with the option ``--check``."""
         command = super().get_singer_command()
         command.params.append(
             click.Option(
                 ["--check"],
                 is_flag=True,
-                help="Check the settings, the credentials and the region, and exit.",
+                help="Check settings, credentials and region, then exit.",
             )
         )
         return command
@@ -174,21 +174,20 @@ class TargetCustomerIO(SingerTarget):
         """Read the configuration files.
 
         Args:
-            ctx: The command.
-            param: Its option.
-            value: The files, or ``ENV`` for the environment.
+            ctx: The command's context.
+            param: The option ``--config``.
+            value: Paths of files, or ``ENV`` for environment variables.
 
         Returns:
-            What they hold.
+            The configuration.
         """
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
-            cls.logger.error(  # noqa: TRY400 - in one line
-                "The configuration cannot be read (%s): expected a file that holds a "
-                "JSON object in %s",
+            cls.logger.error(  # noqa: TRY400 - one line
+                "Cannot read the configuration (%s): expected a JSON object in %s",
                 type(error).__name__,
-                " or ".join(value),
+                " and ".join(value),
             )
             ctx.exit(1)
 
@@ -205,11 +204,11 @@ class TargetCustomerIO(SingerTarget):
         """Run the command.
 
         Args:
-            about: Show what the target is and which settings it has.
-            about_format: As what.
+            about: Print the target's settings and capabilities.
+            about_format: Format of that output.
             config: The configuration.
-            file_input: The input; standard input if left out.
-            check: Only check the settings, the credentials and the region.
+            file_input: The input; default is standard input.
+            check: Only check settings, credentials and region.
         """
         if about:
             cls.print_about(about_format)
@@ -218,7 +217,7 @@ class TargetCustomerIO(SingerTarget):
         with _errors_in_one_line(cls.logger):
             settings = dict(config.config) if config else {}
             if config is not None and config.parse_env:
-                cls.logger.addFilter(_is_true_of_the_environment)
+                cls.logger.addFilter(_reads_environment)
                 cls.append_builtin_config(cls.config_jsonschema)
                 settings |= settings_in(
                     os.environ, cls.config_jsonschema, ENVIRONMENT_PREFIX
@@ -231,12 +230,12 @@ class TargetCustomerIO(SingerTarget):
             target.process(file_input)
 
     def check(self) -> None:
-        """Check the settings, the credentials and the region, and nothing else.
+        """Check credentials and region, and log the result.
 
         Raises:
-            DeliveryError: They are not in order.
+            DeliveryError: They are wrong, or Customer.io cannot be reached.
         """
-        # There is nothing to deliver that a signal should wait for.
+        # Nothing is queued, so a signal may end the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.run.meet()
@@ -244,7 +243,7 @@ class TargetCustomerIO(SingerTarget):
         connection = self.settings.connection
         if connection.sandbox is None:
             self.logger.info(
-                "Connected to %s in region %s; settings and credentials are in order",
+                "Connected to %s in region %s; settings and credentials are valid",
                 "Customer.io"
                 if self.run.workspace is None
                 else f"workspace {self.run.workspace}",
@@ -252,82 +251,84 @@ class TargetCustomerIO(SingerTarget):
             )
         else:
             self.logger.info(
-                "The settings are in order; the sandbox %s, in region %s, takes any "
-                "credentials",
+                "Settings are valid; sandbox %s in region %s accepts any credentials",
                 connection.sandbox,
                 connection.region,
             )
 
     def process(self, file_input: IO[str] | None) -> None:
-        """Read the input to its end, and deliver what can be delivered of it.
+        """Read the input to its end and deliver its records.
 
         Args:
-            file_input: The input; standard input if left out.
+            file_input: The input; default is standard input.
 
         Raises:
             TargetError: The run has failed.
         """
-        self.logger.info("Records go to %s", self.settings.connection.destination)
+        self.logger.info(
+            "Loading records into %s", self.settings.connection.destination
+        )
         self.run.begin()
         try:
             self.listen(file_input)
         except Exception as error:
-            self._deliver_what_came_before(error)
+            self._deliver_after(error)
             raise
         finally:
             self.run.end(patience_seconds=PATIENCE_SECONDS)
 
-    def _deliver_what_came_before(self, error: Exception) -> None:
-        """Deliver what was read before an error ended the reading.
+    def _deliver_after(self, error: Exception) -> None:
+        """Deliver what was read before an error in the input.
 
         Raises:
-            TargetError: It cannot be delivered, which is worse than the error.
+            TargetError: Delivery failed, which matters more than the first error.
         """
         try:
             self.run.drain()
         except TargetError as undelivered:
-            # Where the delivery ended the reading, it says so again.
+            # If delivery had failed before, it raises the same error again.
             if undelivered is not error:
                 raise undelivered from error
 
 
-def _is_true_of_the_environment(record: logging.LogRecord) -> bool:
-    """Leave out what the SDK says when it does not read the environment itself."""
+def _reads_environment(record: logging.LogRecord) -> bool:
+    """Filter the SDK's message that it does not read environment variables: we do."""
     return not str(record.msg).startswith("Skipping parse of env var settings")
 
 
 def _unmapped(stream: str, meant: str | None) -> str:
-    hint = "" if meant is None else f" (it has {meant!r})"
+    hint = "" if meant is None else f" (which has {meant!r})"
     example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
     return (
-        f"Stream {stream!r} is not mapped to a call; add it to the setting "
-        f"stream_calls{hint}, for example {example}, as one of "
-        f"{', '.join(CALLS_OF_STREAMS)}, or set unmapped_streams to ignore"
+        f"Stream {stream!r} is not mapped to a call: add it to stream_calls{hint}, for "
+        f"example {example}, or set unmapped_streams to ignore (calls: "
+        f"{', '.join(CALLS_OF_STREAMS)})"
     )
 
 
 @contextmanager
 def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
-    """Exit with one line and a code; the traceback is for the debug log level."""
+    """Log an error in one line and exit; the traceback is logged at level DEBUG."""
     code = 1
     try:
         yield
     except ConfigValidationError as error:
         for line in error.errors or [str(error)]:
-            logger.error("%s", line)  # noqa: TRY400 - in one line
+            logger.error("%s", line)  # noqa: TRY400 - one line
     except TargetError as error:
         code = error.exit_code
-        logger.error("%s", error)  # noqa: TRY400 - in one line
-        logger.debug("What led to it:", exc_info=True)
+        logger.error("%s", error)  # noqa: TRY400 - one line
+        logger.debug("Traceback:", exc_info=True)
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error(  # noqa: TRY400 - in one line, and its text could quote a record
-            "Unexpected %s at %s:%s; run with the log level DEBUG for more",
+        logger.error(  # noqa: TRY400 - one line; the text could quote a record
+            "Unexpected %s at %s:%s; set %sLOGLEVEL=DEBUG to see the traceback",
             type(error).__name__,
             Path(place.filename).name,
             place.lineno,
+            ENVIRONMENT_PREFIX,
         )
-        logger.debug("What led to it:", exc_info=True)
+        logger.debug("Traceback:", exc_info=True)
     else:
         return
     sys.exit(code)

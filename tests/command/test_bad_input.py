@@ -34,54 +34,57 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
     ),
     "a RECORD before its SCHEMA": (
         b'{"type": "RECORD", "stream": "tracks", "record": {"userId": "SECRET"}}',
-        ["'tracks'", "SCHEMA"],
+        ["Line 4", "'tracks'", "SCHEMA"],
     ),
     "a RECORD whose stream is no text": (
         b'{"type": "RECORD", "stream": {"SECRET": 1}, "record": {}}',
-        ["RECORD"],
+        ["Line 4", "RECORD"],
     ),
     "a RECORD without a record": (
         b'{"type": "RECORD", "stream": "identifies"}',
-        ["RECORD"],
+        ["Line 4", "RECORD"],
     ),
     "a RECORD whose record is no object": (
         b'{"type": "RECORD", "stream": "identifies", "record": ["SECRET"]}',
-        ["RECORD"],
+        ["Line 4", "RECORD"],
     ),
-    "a SCHEMA without a schema": (b'{"type": "SCHEMA", "stream": "a"}', ["schema"]),
+    "a SCHEMA without a schema": (
+        b'{"type": "SCHEMA", "stream": "a"}',
+        ["Line 4", "schema"],
+    ),
     "a SCHEMA without a stream": (
         b'{"type": "SCHEMA", "schema": {"properties": {}}}',
-        ["stream"],
+        ["Line 4", "stream"],
     ),
     "a SCHEMA whose properties are no object": (
         b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": ["SECRET"]}}',
-        ["SCHEMA"],
+        ["Line 4", "SCHEMA"],
     ),
     "a SCHEMA whose keys are no list": (
         (
             b'{"type": "SCHEMA", "stream": "tracks", "key_properties": 5,'
             b'"schema": {"properties": {}}}'
         ),
-        ["SCHEMA"],
+        ["Line 4", "SCHEMA"],
     ),
-    "a STATE without a value": (b'{"type": "STATE"}', ["STATE", "value"]),
+    "a STATE without a value": (b'{"type": "STATE"}', ["Line 4", "STATE", "value"]),
     "a BATCH without a manifest": (
         b'{"type": "BATCH", "stream": "identifies", "encoding": {"format": "jsonl"}}',
-        ["BATCH"],
+        ["Line 4", "BATCH"],
     ),
     "a BATCH before its SCHEMA": (
         (
             b'{"type": "BATCH", "stream": "tracks", "manifest": ["SECRET.jsonl"],'
             b'"encoding": {"format": "jsonl"}}'
         ),
-        ["'tracks'", "SCHEMA"],
+        ["Line 4", "'tracks'", "SCHEMA"],
     ),
     "a BATCH whose file is missing": (
         (
             b'{"type": "BATCH", "stream": "identifies", "manifest": ["missing.jsonl"],'
             b'"encoding": {"format": "jsonl"}}'
         ),
-        ["missing.jsonl"],
+        ["Line 4", "missing.jsonl"],
     ),
     "a stream that no rule names": (
         b'{"type": "SCHEMA", "stream": "invoices", "schema": {"properties": {}}}',
@@ -223,7 +226,7 @@ def test_what_of_a_schema_is_not_understood_is_left_out_with_one_warning(
     assert list(outcome.workspace["people"]) == ["id:ada", "id:bo", "id:cleo"]
     assert [each["record"] for each in outcome.rejected] == [{"userId": 5}]
     first, second = [
-        line for line in outcome.lines("WARNING") if "not understood" in line
+        line for line in outcome.lines("WARNING") if "cannot be compiled" in line
     ]
     paths = "properties.a.type, properties.b.$ref, properties.c.pattern"
     assert "Stream 'identifies'" in first
@@ -292,5 +295,53 @@ def test_what_came_before_and_cannot_be_delivered_is_what_the_run_fails_with(
         max_retry_seconds=0.1,
     )
     assert "could not be delivered" in outcome.error
-    assert "has been delivered" not in outcome.stderr
+    assert "was delivered" not in outcome.stderr
     assert outcome.states == []
+
+
+@pytest.mark.parametrize(
+    ("stream_map", "clue"),
+    [
+        ({"userId": "Email Address"}, "Failed to parse expression Email Address"),
+        ({"__filter__": "plan ="}, "Failed to parse expression plan ="),
+        ({"userId": None, "id": 5}, "'int' in stream map for 'people:id'"),
+        ({"key": None}, "Removing key property 'key' is not permitted"),
+        ({"__key_properties__": ["nr"]}, "Property 'nr' was not detected in schema"),
+    ],
+)
+def test_a_stream_map_that_cannot_be_applied_is_quoted(
+    stream_map: dict[str, Any], clue: str, terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("people", ["key"], keys=["key"]),
+        stream_calls={"people": "identify"},
+        stream_maps={"people": stream_map},
+    )
+    assert outcome.error.startswith("stream_maps: ")
+    assert "'people" in outcome.error
+    assert clue in outcome.error
+    assert not outcome.error.endswith(".")
+
+
+def test_an_unexpected_error_names_the_variable_that_shows_the_traceback(
+    terminal: Terminal,
+) -> None:
+    """The variable is the one that the SDK reads."""
+    script = """
+from target_customerio import __main__
+from target_customerio.singer import SingerTarget
+
+def fail(*_):
+    raise LookupError("ada")
+
+SingerTarget._process_state_message = fail
+__main__.main()
+"""
+    (terminal.folder / "script.py").write_text(script)
+    config = terminal.write({"sandbox": "workspace.db"})
+    feed = b'{"type":"STATE","value":{}}\n'
+    outcome = terminal.type("script.py", "--config", config, feed=feed, python=True)
+    assert "TARGET_CUSTOMERIO_LOGLEVEL=DEBUG" in outcome.error
+    terminal.environment["TARGET_CUSTOMERIO_LOGLEVEL"] = "DEBUG"
+    outcome = terminal.type("script.py", "--config", config, feed=feed, python=True)
+    assert "Traceback (most recent call last)" in outcome.stderr

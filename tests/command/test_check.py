@@ -26,8 +26,7 @@ def test_the_sandbox_is_always_in_order(terminal: Terminal) -> None:
     outcome = check(terminal, sandbox="workspace.db")
     assert (outcome.code, outcome.errors, outcome.stdout) == (0, [], "")
     assert outcome.lines("INFO")[-1] == (
-        "The settings are in order; the sandbox workspace.db, in region us, takes any "
-        "credentials"
+        "Settings are valid; sandbox workspace.db in region us accepts any credentials"
     )
 
 
@@ -59,7 +58,7 @@ def test_the_region_and_the_workspace_are_named(
     server = stand_in(200, {"region": "eu", **answer})
     outcome = check(terminal, api_url=server.url, region="eu")
     assert outcome.lines("INFO")[-1] == (
-        f"Connected to {where} in region eu; settings and credentials are in order"
+        f"Connected to {where} in region eu; settings and credentials are valid"
     )
 
 

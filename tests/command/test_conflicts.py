@@ -32,9 +32,9 @@ def figures(outcome: Outcome) -> tuple[int, int, int]:
 def warned(outcome: Outcome) -> list[str]:
     """Return the places in the input that conflicts are told of."""
     return [
-        line.split(" came with ")[0]
+        line.split(" was sent with ")[0]
         for line in outcome.lines("WARNING")
-        if " came with " in line
+        if " was sent with " in line
     ]
 
 
@@ -51,9 +51,7 @@ def test_an_address_that_moves_is_counted_and_told_by_its_line(
 
     assert outcome.code == 0
     assert figures(outcome) == (1, 0, 0)
-    assert warned(outcome) == [
-        "Stream 'users': the e-mail address in line 4 of the input"
-    ]
+    assert warned(outcome) == ["Stream 'users', line 4: this e-mail address"]
     assert "example.com" not in outcome.stderr
 
 
@@ -71,8 +69,8 @@ def test_an_address_that_moves_is_seen_in_calls_and_across_streams(
 
     assert figures(outcome) == (2, 0, 0)
     assert warned(outcome) == [
-        "Stream 'b-identifies': the e-mail address in line 4 of the input",
-        "Stream 'a-identifies': the e-mail address in line 6 of the input",
+        "Stream 'b-identifies', line 4: this e-mail address",
+        "Stream 'a-identifies', line 6: this e-mail address",
     ]
 
 
@@ -86,7 +84,7 @@ def test_an_id_that_changes_its_address_is_counted_and_told_by_its_line(
     )
 
     assert figures(outcome) == (0, 1, 0)
-    assert warned(outcome) == ["Stream 'identifies': the id in line 3 of the input"]
+    assert warned(outcome) == ["Stream 'identifies', line 3: this id"]
 
 
 def test_a_stream_without_conflicts_is_not_told_of(
@@ -122,7 +120,7 @@ def test_the_first_few_conflicts_are_told_and_all_are_counted(
 
     assert figures(outcome) == (100, 0, 0)
     assert warned(outcome) == [
-        f"Stream 'identifies': the e-mail address in line {line} of the input"
+        f"Stream 'identifies', line {line}: this e-mail address"
         for line in (102, 103, 104)
     ]
 
@@ -158,11 +156,8 @@ def test_a_row_of_a_batch_is_told_by_its_file_and_row(
 
     assert outcome.code == 0
     assert warned(outcome) == [
-        (
-            "Stream 'identifies': the e-mail address in row 2 of file 2 "
-            "(line 2 of the input)"
-        ),
-        "Stream 'identifies': the e-mail address in line 4 of the input",
+        ("Stream 'identifies', row 2 of file 2 (line 2): this e-mail address"),
+        "Stream 'identifies', line 4: this e-mail address",
     ]
 
 

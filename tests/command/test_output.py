@@ -92,7 +92,7 @@ def test_state_that_nobody_takes_ends_the_run_with_1_and_nothing_from_the_interp
     code, said = command(terminal, UNTAKEN[how], "--config", config, feed=feed)
     assert code == 1
     (error,) = [line for line in said.splitlines() if "INFO" not in line]
-    assert "STATE cannot be written" in error
+    assert "Cannot write STATE" in error
     assert "Exception ignored" not in said
 
 
@@ -112,7 +112,7 @@ def test_what_is_shown_and_cannot_be_ends_with_1_and_one_line(
 ) -> None:
     code, said = command(terminal, ">/dev/full", option)
     assert code == 1
-    assert said == "Standard output cannot be written (No space left on device)\n"
+    assert said == "Cannot write to standard output (No space left on device)\n"
 
 
 def test_a_terminal_takes_state_and_log(terminal: Terminal, feed: bytes) -> None:

@@ -85,5 +85,5 @@ def test_a_pipe_that_breaks_ends_the_run_with_one_line(terminal: Terminal) -> No
     ):
         _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert b"The input cannot be read any further (Bad file descriptor)" in said
+    assert b"Cannot read the input after line 0 (Bad file descriptor)" in said
     assert b"Traceback" not in said

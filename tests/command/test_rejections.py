@@ -206,7 +206,7 @@ def test_each_is_logged_with_its_stream_and_its_line_in_the_file(
     name: str, outcome: Outcome
 ) -> None:
     place = list(BAD).index(name)
-    warnings = [line for line in outcome.lines("WARNING") if "is rejected" in line]
+    warnings = [line for line in outcome.lines("WARNING") if "record rejected" in line]
     assert len(warnings) == len(BAD)
     assert f"'{BAD[name][0]}'" in warnings[place]
     number = int(warnings[place].rpartition("line ")[2].split()[0])
@@ -338,7 +338,7 @@ def test_the_first_ten_of_a_stream_and_a_reason_are_logged(many: Outcome) -> Non
     logged = [
         (line.split("'")[1], line.rpartition("(")[2].split(",")[0])
         for line in rejections(many)
-        if line.startswith("A record of")
+        if "record rejected" in line
     ]
     assert logged == [
         *[("identifies", "no_identifier")] * 10,
@@ -349,7 +349,7 @@ def test_the_first_ten_of_a_stream_and_a_reason_are_logged(many: Outcome) -> Non
 
 
 def test_further_ones_are_announced_once_and_counted(many: Outcome) -> None:
-    further = [line for line in rejections(many) if line.startswith("More than 10")]
+    further = [line for line in rejections(many) if "more than 10" in line]
     assert len(rejections(many)) == 32
     assert [line.split("'")[1] for line in further] == ["identifies", "tracks"]
     assert all("(no_identifier)" in line for line in further)

@@ -129,5 +129,5 @@ def test_what_customerio_quotes_of_a_record_is_in_the_file_but_not_in_the_log(
     )
     assert "example.com" not in outcome.stderr
     assert "+15550100" not in outcome.stderr
-    assert "Customer.io refuses it (refused)" in outcome.stderr
+    assert "refused by Customer.io (refused)" in outcome.stderr
     assert outcome.reasons == [("ada@example.com is taken", "phone +15550100")]

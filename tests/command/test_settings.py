@@ -452,7 +452,7 @@ def test_variables_that_are_no_settings_are_told_but_for_meltanos(
     outcome = terminal.type("--config=ENV")
     assert outcome.code == 0
     assert outcome.lines("WARNING") == ["Ignoring unknown setting 'home'"]
-    assert "Records go to the sandbox workspace.db" in outcome.lines("INFO")
+    assert "Loading records into sandbox workspace.db" in outcome.lines("INFO")
 
 
 def test_the_log_does_not_deny_that_the_environment_is_read(terminal: Terminal) -> None:

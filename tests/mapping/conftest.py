@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from target_customerio.errors import RejectedRecord
+from target_customerio.json_codec import decode_line
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.converter import Converter
 from target_customerio.mapping.settings import ConversionSettings, Skipped
-from target_customerio.reader import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ def convert(
 def as_parsed(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a JSON decoder makes of a record, or None if it is no JSON."""
     try:
-        parsed, is_valid = decoded(ENCODER.encode(record))
+        parsed, is_valid = decode_line(ENCODER.encode(record))
     except (TypeError, ValueError, RecursionError):
         return None
     return parsed if is_valid and parsed == record else None

@@ -166,7 +166,7 @@ def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
     child.close_input()
     wait_until(lambda: len(server.posts) >= 2)
     child.signal(signal.SIGTERM)
-    wait_until(lambda: "no more input is read" in child.stderr)
+    wait_until(lambda: "stopped reading" in child.stderr)
     time.sleep(0.5)
     assert child.states == []
     let_go.set()

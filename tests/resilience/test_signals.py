@@ -29,7 +29,7 @@ by_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.nam
 NARROW = {"batch_size_rows": 10, "max_concurrent_requests": 2}
 """So that no more than 40 operations are held."""
 
-WORDS = "no more input is read"
+WORDS = "stopped reading"
 
 
 def events(start: int, end: int | None = None) -> Iterator[Message]:
@@ -280,7 +280,7 @@ def test_standard_output_takes_no_state(
             shell = {"closed": ">&-", "full": ">/dev/full"}[how]
             child = start_target(stdin=file, stdout=subprocess.DEVNULL, shell=shell)
         assert child.wait() == 1
-    assert "STATE cannot be written" in child.error
+    assert "Cannot write STATE" in child.error
     assert sorted(server.names) == ["0", "1", "2"]
 
 

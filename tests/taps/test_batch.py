@@ -360,7 +360,7 @@ def test_a_file_that_needs_an_extra_names_it(path: str, extra: str) -> None:
         list(rows_of(path, {"format": "jsonl", "compression": "gzip"}))
 
     assert str(caught.value) == (
-        f"The batch file {path} cannot be opened: install target-customerio[{extra}]"
+        f"Batch file {path}: cannot be opened; install target-customerio[{extra}]"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_stream_that_does_not_fit_is_explained_once(
 
     (line,) = helped(outcome)
     assert f"Stream '{stream}'" in line
-    assert f"Their columns: {', '.join(sorted(row))}." in line
+    assert f"Columns: {', '.join(sorted(row))}." in line
     assert [word for word in words if word not in line] == []
     assert "Hidden-Value" not in outcome.stderr
     assert "4711" not in outcome.stderr
@@ -203,7 +203,7 @@ def test_a_short_stream_that_does_not_fit_is_explained_at_its_end(
 
     (line,) = helped_at_the_end(outcome)
     assert f"all {rows} records were rejected (no_identifier)" in line
-    assert "Their columns: customer_no, signup, surname." in line
+    assert "Columns: customer_no, signup, surname." in line
     assert '{"identifies": {"userId": "YOUR_COLUMN"}}' in line
     assert "Hidden-Value" not in outcome.stderr
 
@@ -281,7 +281,7 @@ def test_a_stream_map_that_fails_is_explained(
 
     (line,) = helped(outcome) + helped_at_the_end(outcome)
     assert "(stream_map)" in line
-    assert "Their columns: customer_no, signup, surname." in line
+    assert "Columns: customer_no, signup, surname." in line
     assert f"the expression '{expression}' for 'userId'" in line
     assert word in line
     assert "Hidden-Value" not in outcome.stderr
@@ -297,7 +297,7 @@ def test_columns_are_named_where_a_number_is_not_finite(
     )
 
     (line,) = helped_at_the_end(outcome)
-    assert "Their columns: at, user_id." in line
+    assert "Columns: at, user_id." in line
 
 
 def test_each_stream_is_explained_for_itself(terminal: Any, singer: Any) -> None:

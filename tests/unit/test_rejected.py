@@ -145,15 +145,15 @@ def test_only_what_this_run_rejected_is_its_echo(path: Path) -> None:
     records.add(source(b"{}"), ERROR)
     records.close()
     new = written(path)[3]["rejection"]
-    assert records.holds_already(new)
-    assert not records.holds_already(old)
+    assert records.was_written_by_this_run(new)
+    assert not records.was_written_by_this_run(old)
 
 
 @pytest.mark.parametrize("rejection", [None, "x", 5, [], {}, {"at": None}, {"at": 5}])
 def test_a_rejection_that_is_none_of_ours_is_no_echo(
     path: Path, rejection: object
 ) -> None:
-    assert not RejectedRecords(str(path)).holds_already(rejection)
+    assert not RejectedRecords(str(path)).was_written_by_this_run(rejection)
 
 
 def test_a_folder_as_the_path_is_told_with_the_setting(tmp_path: Path) -> None:
@@ -190,4 +190,4 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind(
 
 @pytest.mark.parametrize("at", ["2099-01-01T00:00:00.000000+00:00", "yesterday"])
 def test_what_was_rejected_by_another_clock_is_no_echo(path: Path, at: str) -> None:
-    assert not RejectedRecords(str(path)).holds_already({"at": at})
+    assert not RejectedRecords(str(path)).was_written_by_this_run({"at": at})
