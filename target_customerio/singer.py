@@ -150,9 +150,7 @@ class SingerTarget(Target):
         """
         try:
             super().setup_mapper()
-        except MappingError as error:
-            raise SettingsError(f"stream_maps: {_without_stop(error)}") from error
-        except (AttributeError, TypeError) as error:
+        except (MappingError, AttributeError, TypeError) as error:
             raise SettingsError(
                 "stream_maps: expected an object of expressions for each stream"
             ) from error
