@@ -67,9 +67,9 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"sandbox": "story.txt"},
         ["sandbox", "story.txt", "not a database"],
     ),
-    "a stream map that is none": (
-        {"stream_maps": {"identifies": {"userId": f"1 +* '{SECRET}'"}}},
-        ["stream_maps"],
+    "a stream map that cannot be parsed": (
+        {"stream_maps": {"identifies": {"userId": "1 +* 2"}}},
+        ["stream_maps", "'identifies'", "1 +* 2"],
     ),
 }
 """Settings at fault that end the run one by one."""
