@@ -1,4 +1,4 @@
-"""A stand-in for Customer.io, and runs against it that are closed after the test."""
+"""A fake Customer.io, and deliveries that are closed after the test."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def start_run(customerio: Customerio) -> Iterator[StartRun]:
 
 @pytest.fixture
 def run(start_run: StartRun) -> Run:
-    """A run with one connection, so that requests come one by one."""
+    """A run with one connection, so that requests arrive one by one."""
     return start_run(concurrency=1)
 
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Backoff as it is, a hundred times as fast."""
+    """Make the waits between retries a hundred times shorter."""
     monkeypatch.setattr(backoff, "full_jitter", lambda value: value / 100)

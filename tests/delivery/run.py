@@ -1,4 +1,4 @@
-"""A run of the delivery against any transport, and what its listener was told."""
+"""A delivery with any transport, and a recorder that remembers results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def event(name: str, person: str | None = None, padding: int = 0) -> PersonEvent:
-    """An event whose name tells it apart; each person is somebody else by default."""
+    """An event with a unique name; by default each of another person."""
     return PersonEvent(
         identifiers={"id": person or name},
         name=name,
@@ -50,41 +50,41 @@ def member(person: str, segment: int, *, leaves: bool = False) -> Operation:
 
 
 class FakeRecorder:
-    """A listener that remembers; origins are the names of operations."""
+    """A recorder that remembers results; records are names of operations."""
 
     def __init__(self) -> None:
         self.delivered_names: list[Any] = []
         self.rejections: dict[Any, RejectedRecord] = {}
         self.states: list[Any] = []
         self.busy = threading.Lock()
-        self.takes_seconds = 0.0
+        self.seconds_per_call = 0.0
         self.raise_on_rejected: Exception | None = None
         self.raise_on_state: Exception | None = None
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
-        with self.alone():
-            time.sleep(self.takes_seconds)
+        with self.exclusive():
+            time.sleep(self.seconds_per_call)
             self.delivered_names += [each.record for each in operations]
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
-        with self.alone():
+        with self.exclusive():
             self.rejections[operation.record] = error
             if self.raise_on_rejected:
                 raise self.raise_on_rejected
 
     def write_state(self, state: Any) -> None:
-        with self.alone():
+        with self.exclusive():
             if self.raise_on_state:
                 raise self.raise_on_state
             self.states.append(state)
 
-    def alone(self) -> threading.Lock:
+    def exclusive(self) -> threading.Lock:
         assert not self.busy.locked(), "two calls at once"
         return self.busy
 
 
 class Run:
-    """Everything that delivers, put together as the target does."""
+    """Session, client, sender and delivery, connected as in the target."""
 
     def __init__(
         self,
@@ -116,13 +116,13 @@ class Run:
 
     def put(self, *operations: Operation) -> None:
         for each in operations:
-            origin = getattr(each, "name", None) or getattr(each, "delivery_id", None)
+            record = getattr(each, "name", None) or getattr(each, "delivery_id", None)
             if isinstance(each, (SegmentAdd, SegmentRemove)):
-                origin = (each.segment_id, each.identifiers["id"])
-            self.delivery.put(encode_operation(each, "stream", origin))
+                record = (each.segment_id, each.identifiers["id"])
+            self.delivery.put(encode_operation(each, "stream", record))
 
     def deliver(self, *operations: Operation) -> None:
-        """Put, and wait until all is done."""
+        """Put operations and a state, and drain."""
         self.put(*operations)
         self.delivery.checkpoint({"after": len(operations)})
         self.delivery.drain()

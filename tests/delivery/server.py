@@ -1,4 +1,4 @@
-"""A stand-in for Customer.io on loopback that answers as it is told."""
+"""A fake Customer.io on loopback with scripted responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer, and how badly."""
+    """A response, and how it fails."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -67,9 +67,9 @@ CUT = {
 
 
 class Customerio:
-    """An HTTP server that keeps what it received.
+    """An HTTP server that remembers its requests.
 
-    ``script`` decides on the answer; replies in ``next_replies`` come first.
+    ``script`` makes the responses; those in ``next_replies`` are used first.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Customerio:
         self.script: Script = lambda _: Reply()
         self.resets_on_connect = 0
         self.in_flight = 0
-        self.most_in_flight = 0
+        self.max_in_flight = 0
         self.connections = 0
         self.closing = threading.Event()
         self.lock = threading.Lock()
@@ -106,7 +106,7 @@ class Customerio:
     def wait_for(self, count: int, seconds: float = 5) -> None:
         deadline = time.monotonic() + seconds
         while len(self.requests) < count:
-            assert time.monotonic() < deadline, "the requests did not come"
+            assert time.monotonic() < deadline, "the requests did not arrive"
             time.sleep(0.005)
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Customerio:
     def answering(self) -> Iterator[None]:
         with self.lock:
             self.in_flight += 1
-            self.most_in_flight = max(self.in_flight, self.most_in_flight)
+            self.max_in_flight = max(self.in_flight, self.max_in_flight)
         try:
             yield
         finally:
@@ -158,13 +158,13 @@ class _Server(ThreadingHTTPServer):
                 each.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        pass  # clients that hang up are part of the play
+        pass  # clients that hang up are expected
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # whole answers in one piece, unless flushed
+    wbufsize = -1  # whole responses in one piece, unless flushed
     server: _Server
 
     @property

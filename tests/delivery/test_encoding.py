@@ -1,4 +1,4 @@
-"""Operations are encoded once, exactly, and within Customer.io's limit."""
+"""Encoding of operations."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from target_customerio.track_api.operations import PersonEvent, PersonIdentify
 from .run import event, report
 
 
-def test_an_operation_keeps_its_numbers_and_its_origin() -> None:
-    origin = object()
+def test_an_operation_keeps_its_numbers_and_its_record() -> None:
+    record = object()
     identify = PersonIdentify(
         identifiers={"id": "42"},
         attributes={
@@ -26,18 +26,18 @@ def test_an_operation_keeps_its_numbers_and_its_origin() -> None:
             "huge": 2**80,
         },
     )
-    queued = encode_operation(identify, "users", origin)
+    queued = encode_operation(identify, "users", record)
     assert b'"balance":10.10' in queued.body
     assert str(2**80).encode() in queued.body
     assert json.loads(queued.body)["action"] == "identify"
-    assert queued.record is origin
+    assert queued.record is record
     assert (queued.stream, queued.label) == ("users", "person identify")
     assert queued.identities == queued.linked == ("id:42", "email:ann@example.com")
     assert queued.endpoint is BATCH
     assert encode_operation(report("d"), "metrics", None).endpoint is METRICS
 
 
-def test_the_largest_operation_that_customerio_takes_passes() -> None:
+def test_an_operation_over_the_limit_is_rejected() -> None:
     empty = len(encode_operation(event("a", padding=1), "s", None).body) - 1
     largest = encode_operation(event("a", padding=32_768 - empty), "s", None)
     assert len(largest.body) == 32_768
@@ -56,7 +56,7 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     ("value", "reason"), [("\ud800", "invalid_text"), (nested(100_000), "too_deep")]
 )
-def test_what_cannot_be_json_is_rejected_without_quoting_it(
+def test_an_operation_that_cannot_be_json_is_rejected_without_quoting_it(
     value: Any, reason: str
 ) -> None:
     operation = PersonEvent(identifiers={"id": "1"}, name="n", attributes={"a": value})
@@ -66,6 +66,6 @@ def test_what_cannot_be_json_is_rejected_without_quoting_it(
     assert "\ud800" not in str(caught.value)
 
 
-def test_a_route_joins_operations_into_one_body() -> None:
+def test_an_endpoint_joins_operations_into_one_body() -> None:
     assert BATCH.body([b"{}", b"{}"]) == b'{"batch":[{},{}]}'
     assert METRICS.body([b"{}"]) == b"{}"

@@ -1,4 +1,4 @@
-"""Whatever the network and Customer.io do, nothing is lost and nothing reordered."""
+"""Failures of the network and of Customer.io: nothing is lost or reordered."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("short_waits")
 EVENTS = [event(name) for name in "abc"]
 
 
-def assert_delivered_at_the_second_try(customerio: Customerio, run: Run) -> None:
+def assert_delivered_at_second_attempt(customerio: Customerio, run: Run) -> None:
     run.deliver(*EVENTS)
     assert [request.names for request in customerio.requests] == [["a", "b", "c"]] * 2
     assert run.recorder.delivered_names == ["a", "b", "c"]
@@ -46,21 +46,21 @@ def assert_delivered_at_the_second_try(customerio: Customerio, run: Run) -> None
 @pytest.mark.parametrize(
     "status", [408, 409, 421, 423, 425, 429, 499, 500, 502, 503, 504, 599]
 )
-def test_a_status_that_may_pass_is_tried_again(
+def test_a_retryable_status_is_retried(
     customerio: Customerio, run: Run, status: int
 ) -> None:
     customerio.reply_next(Reply(status, b"<h1>later</h1>"))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
-def test_a_connection_that_is_reset_after_the_request_is_tried_again(
+def test_a_connection_reset_after_the_request_is_retried(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.reply_next(Reply(fault="reset"))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
-def test_a_connection_that_is_reset_at_once_is_tried_again(
+def test_a_connection_reset_on_connect_is_retried(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.resets_on_connect = 2
@@ -71,38 +71,36 @@ def test_a_connection_that_is_reset_at_once_is_tried_again(
 
 @pytest.mark.parametrize("status", [200, 207])
 @pytest.mark.parametrize("fault", ["cut", "cut_status", "cut_headers"])
-def test_an_answer_that_is_cut_in_the_middle_is_tried_again(
+def test_a_truncated_response_is_retried(
     customerio: Customerio, run: Run, status: int, fault: Any
 ) -> None:
     customerio.reply_next(Reply(status, body=b'{"errors": []}', fault=fault))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
-def test_a_partial_success_that_does_not_say_of_what_is_tried_again(
-    customerio: Customerio, run: Run
-) -> None:
+def test_a_207_without_errors_is_retried(customerio: Customerio, run: Run) -> None:
     customerio.reply_next(Reply(207, body=b""))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
-def test_an_answer_that_never_comes_is_tried_again(
+def test_a_response_that_never_comes_is_retried(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.reply_next(Reply(fault="silence"))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
 @pytest.mark.parametrize("part", ["trickled_headers", "trickled_body"])
-def test_an_answer_that_trickles_in_is_given_up_in_time(
+def test_a_response_that_trickles_in_times_out(
     customerio: Customerio, run: Run, part: Any
 ) -> None:
     customerio.reply_next(Reply(body=b"{}" + b" " * 1000, fault=part))
     started = time.monotonic()
-    assert_delivered_at_the_second_try(customerio, run)
-    assert time.monotonic() - started < 10  # trickled to its end it takes far longer
+    assert_delivered_at_second_attempt(customerio, run)
+    assert time.monotonic() - started < 10  # the whole response takes far longer
 
 
-def test_a_refused_connection_is_tried_again_until_patience_ends(
+def test_a_refused_connection_is_retried_for_max_retry_seconds(
     start_run: StartRun,
 ) -> None:
     with socket.socket() as unused:
@@ -116,17 +114,17 @@ def test_a_refused_connection_is_tried_again_until_patience_ends(
 
 
 @pytest.mark.parametrize("body", [b"<html>a proxy</html>", b"{", b"\xff", b"[" * 9999])
-def test_a_success_that_is_no_json_is_not_customerios_answer(
+def test_a_2xx_response_that_is_not_json_is_retried(
     customerio: Customerio, run: Run, body: bytes
 ) -> None:
     customerio.reply_next(Reply(200, body))
-    assert_delivered_at_the_second_try(customerio, run)
+    assert_delivered_at_second_attempt(customerio, run)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"  \n", b"{}", b"[]", b"null", b'"ok"', b'{"errors": []}']
 )
-def test_a_success_that_is_empty_or_json_is_believed(
+def test_a_2xx_response_without_errors_is_a_success(
     customerio: Customerio, run: Run, body: bytes
 ) -> None:
     customerio.reply_next(Reply(200, body))
@@ -138,7 +136,7 @@ def test_a_success_that_is_empty_or_json_is_believed(
 # Retry-After
 
 
-def seconds_between_tries(customerio: Customerio) -> list[float]:
+def seconds_between_attempts(customerio: Customerio) -> list[float]:
     return [
         later.arrived - earlier.arrived
         for earlier, later in pairwise(customerio.requests)
@@ -146,15 +144,15 @@ def seconds_between_tries(customerio: Customerio) -> list[float]:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_in_seconds_is_waited_for(
+def test_retry_after_in_seconds_is_honoured(
     customerio: Customerio, run: Run, status: int
 ) -> None:
     customerio.reply_next(Reply(status, headers={"Retry-After": "1"}))
     run.deliver(*EVENTS)
-    assert 1 <= seconds_between_tries(customerio)[0] < 1.5
+    assert 1 <= seconds_between_attempts(customerio)[0] < 1.5
 
 
-def test_retry_after_as_a_date_is_measured_by_the_servers_clock(
+def test_retry_after_as_a_date_uses_the_servers_clock(
     customerio: Customerio, run: Run
 ) -> None:
     clock = datetime.now(timezone.utc) - timedelta(days=1)
@@ -164,7 +162,7 @@ def test_retry_after_as_a_date_is_measured_by_the_servers_clock(
     }
     customerio.reply_next(Reply(429, headers=headers))
     run.deliver(*EVENTS)
-    assert 1 <= seconds_between_tries(customerio)[0] < 1.5
+    assert 1 <= seconds_between_attempts(customerio)[0] < 1.5
 
 
 @pytest.mark.parametrize(
@@ -182,24 +180,24 @@ def test_retry_after_as_a_date_is_measured_by_the_servers_clock(
         "Thu, 01 Jan 1970 00:00:00 GMT",
     ],
 )
-def test_retry_after_that_is_no_time_leaves_the_backoff(
+def test_an_invalid_or_past_retry_after_leaves_the_backoff(
     customerio: Customerio, run: Run, value: str
 ) -> None:
     headers = {"Retry-After": value.encode().decode("latin-1")}
     customerio.reply_next(Reply(429, headers=headers))
     run.deliver(*EVENTS)
-    assert seconds_between_tries(customerio)[0] < 0.5
+    assert seconds_between_attempts(customerio)[0] < 0.5
 
 
 @pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_retry_after_that_is_absurd_ends_with_the_patience(
+def test_a_huge_retry_after_is_limited_by_max_retry_seconds(
     customerio: Customerio, start_run: StartRun, value: str
 ) -> None:
     customerio.script = lambda _: Reply(429, headers={"Retry-After": value})
     run = start_run(concurrency=1, max_retry_seconds=0.5)
     with pytest.raises(DeliveryError, match="3 operations could not be delivered"):
         run.deliver(*EVENTS)
-    (waited,) = seconds_between_tries(customerio)
+    (waited,) = seconds_between_attempts(customerio)
     assert 0.45 < waited < 1
 
 
@@ -218,7 +216,7 @@ def test_retry_after_pauses_every_connection(
     assert run.delivery.statistics.seconds_throttled > 0.5
 
 
-def test_too_many_requests_without_retry_after_pauses_every_connection_too(
+def test_429_without_retry_after_pauses_every_connection(
     customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoff.full_jitter", lambda _: 0.7)
@@ -232,7 +230,7 @@ def test_too_many_requests_without_retry_after_pauses_every_connection_too(
     assert min(each.arrived for each in others) - first.arrived >= 0.69
 
 
-def test_a_last_try_that_succeeds_lets_everybody_go_on(
+def test_a_successful_last_attempt_resumes_all_connections(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.reply_next(Reply(429, headers={"Retry-After": "3600"}))
@@ -243,7 +241,7 @@ def test_a_last_try_that_succeeds_lets_everybody_go_on(
     assert len(run.recorder.delivered_names) == 6
 
 
-def test_tries_end_after_max_retry_seconds(
+def test_retries_end_after_max_retry_seconds(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(503)
@@ -260,7 +258,9 @@ def test_tries_end_after_max_retry_seconds(
     assert run.recorder.delivered_names == []
 
 
-def test_no_patience_means_one_try(customerio: Customerio, start_run: StartRun) -> None:
+def test_max_retry_seconds_0_means_one_attempt(
+    customerio: Customerio, start_run: StartRun
+) -> None:
     customerio.script = lambda _: Reply(503)
     run = start_run(max_retry_seconds=0)
     with pytest.raises(DeliveryError):
@@ -276,7 +276,7 @@ def errors(*listed: Any) -> bytes:
 
 
 @pytest.mark.parametrize("status", [200, 207])
-def test_operations_that_the_answer_lists_are_rejected_and_nothing_is_sent_again(
+def test_operations_listed_in_errors_are_rejected_and_nothing_is_resent(
     customerio: Customerio, run: Run, status: int
 ) -> None:
     customerio.reply_next(
@@ -304,7 +304,7 @@ def test_operations_that_the_answer_lists_are_rejected_and_nothing_is_sent_again
 
 
 @pytest.mark.parametrize("index", [3, -1, 10**30, "0", 0.0, True, None, [0]])
-def test_an_index_that_names_no_operation_harms_nothing(
+def test_an_error_without_a_valid_index_is_ignored(
     customerio: Customerio, run: Run, index: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     customerio.reply_next(Reply(207, errors({"batch_index": index}, "what", None)))
@@ -314,7 +314,7 @@ def test_an_index_that_names_no_operation_harms_nothing(
 
 
 @pytest.mark.parametrize("body", [b'{"errors": "x"}', b'{"errors": {"a": 1}}'])
-def test_errors_of_another_shape_harm_nothing(
+def test_errors_of_another_shape_are_ignored(
     customerio: Customerio, run: Run, body: bytes
 ) -> None:
     customerio.reply_next(Reply(207, body))
@@ -332,7 +332,7 @@ def refusing(status: int, bad: set[str], body: bytes = b"") -> Any:
 @pytest.mark.parametrize(
     "bad", [{"0"}, {"9"}, {"4"}, {"3", "4", "8"}, {str(number) for number in range(10)}]
 )
-def test_a_refused_batch_is_halved_until_those_at_fault_stand_alone(
+def test_a_refused_batch_is_halved_until_the_bad_operations_are_alone(
     customerio: Customerio, run: Run, status: int, bad: set[str]
 ) -> None:
     customerio.script = refusing(status, bad, errors({"reason": "malformed"}))
@@ -362,7 +362,7 @@ def test_a_refused_batch_is_halved_until_those_at_fault_stand_alone(
         (400, b'{"errors": [{"reason": 7}]}', "refused", "HTTP 400"),
     ],
 )
-def test_a_refusal_is_told_as_far_as_it_is_understood(
+def test_the_reason_of_a_refusal_is_read_in_every_known_form(
     customerio: Customerio,
     run: Run,
     status: int,
@@ -378,7 +378,7 @@ def test_a_refusal_is_told_as_far_as_it_is_understood(
     assert run.recorder.delivered_names == ["a", "c"]
 
 
-def test_a_half_that_fails_for_a_while_is_still_sent_before_the_other(
+def test_a_half_that_is_retried_is_still_sent_before_the_other(
     customerio: Customerio, run: Run
 ) -> None:
     failed: set[str] = set()
@@ -396,7 +396,7 @@ def test_a_half_that_fails_for_a_while_is_still_sent_before_the_other(
     assert run.recorder.delivered_names == ["a", "c", "d"]
 
 
-def test_a_delivery_report_goes_out_alone_and_can_be_refused(
+def test_a_delivery_report_is_sent_alone_and_can_be_refused(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.script = lambda request: Reply(400 if b"two" in request.body else 200)
@@ -412,7 +412,7 @@ def test_a_delivery_report_goes_out_alone_and_can_be_refused(
 @pytest.mark.parametrize(
     "error", [RejectedFileError("disk full"), RecordsRejectedError("stop")]
 )
-def test_what_the_listener_raises_ends_the_run_without_state(
+def test_an_error_of_the_recorder_ends_the_run_without_state(
     customerio: Customerio, run: Run, error: Exception
 ) -> None:
     customerio.script = refusing(400, {"b"})
@@ -434,7 +434,7 @@ def test_a_state_that_cannot_be_written_ends_the_run(run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_end_the_run_at_once(
+def test_wrong_credentials_end_the_run_at_once(
     customerio: Customerio, run: Run, status: int
 ) -> None:
     run.deliver(event("before"))
@@ -445,7 +445,7 @@ def test_refused_credentials_end_the_run_at_once(
     assert run.recorder.states == [{"after": 1}]
 
 
-def test_a_redirect_is_not_followed_and_names_the_region(
+def test_a_redirect_is_not_followed_and_names_the_region_to_set(
     customerio: Customerio, run: Run
 ) -> None:
     headers = {"Location": "https://track-eu.customer.io/api/v2/batch"}
@@ -458,7 +458,7 @@ def test_a_redirect_is_not_followed_and_names_the_region(
 @pytest.mark.parametrize(
     "location", ["", "/elsewhere", "http://[", "http://example.com"]
 )
-def test_a_redirect_to_anywhere_ends_the_run(
+def test_a_redirect_to_any_other_location_ends_the_run(
     customerio: Customerio, run: Run, location: str
 ) -> None:
     customerio.script = lambda _: Reply(307, headers={"Location": location})
@@ -480,7 +480,7 @@ def test_a_closed_account_ends_the_run_at_once(
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 @pytest.mark.parametrize("operation", [event("a"), report("a")])
-def test_an_answer_that_is_not_of_the_api_names_api_url(
+def test_an_unknown_path_before_any_success_names_api_url(
     customerio: Customerio, run: Run, status: int, operation: Any
 ) -> None:
     customerio.script = lambda _: Reply(status)
@@ -491,7 +491,7 @@ def test_an_answer_that_is_not_of_the_api_names_api_url(
 
 
 @pytest.mark.parametrize("answer", [Reply(400), Reply(207, errors({"batch_index": 0}))])
-def test_what_was_only_refused_does_not_show_that_api_url_is_right(
+def test_a_rejection_does_not_prove_that_api_url_is_correct(
     customerio: Customerio, run: Run, answer: Reply
 ) -> None:
     customerio.reply_next(answer)
@@ -501,12 +501,12 @@ def test_what_was_only_refused_does_not_show_that_api_url_is_right(
         run.deliver(*EVENTS)
 
 
-# An address that is not there
+# Unknown paths
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 @pytest.mark.parametrize("operation", [event("a"), report("a")])
-def test_an_address_that_was_there_before_is_tried_again(
+def test_an_unknown_path_after_a_success_is_retried(
     customerio: Customerio, run: Run, status: int, operation: Any
 ) -> None:
     run.deliver(event("before"))
@@ -516,7 +516,7 @@ def test_an_address_that_was_there_before_is_tried_again(
     assert run.delivery.statistics.retries == 2
 
 
-def test_an_address_that_does_not_come_back_ends_the_run_when_patience_ends(
+def test_an_unknown_path_after_a_success_ends_the_run_after_max_retry_seconds(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     run = start_run(concurrency=1, max_retry_seconds=0.5)
@@ -533,7 +533,7 @@ def segment_of(request: Request) -> str:
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 @pytest.mark.parametrize("leaves", [False, True])
-def test_changes_of_a_segment_that_does_not_exist_are_rejected_and_nothing_else_is(
+def test_only_members_of_the_unknown_segment_are_rejected(
     customerio: Customerio, run: Run, status: int, *, leaves: bool
 ) -> None:
     customerio.script = lambda request: Reply(
@@ -551,12 +551,14 @@ def test_changes_of_a_segment_that_does_not_exist_are_rejected_and_nothing_else_
     assert {"a", "b", *(("8", person) for person in "abc")} == {
         *run.recorder.delivered_names
     }
-    tried = [request for request in customerio.requests if segment_of(request) == "7"]
-    assert len(tried) == 1  # there is nothing to find out by halves
+    attempts = [
+        request for request in customerio.requests if segment_of(request) == "7"
+    ]
+    assert len(attempts) == 1  # not halved
     assert run.recorder.states == [{"after": 8}]
 
 
-def test_one_segment_that_does_not_exist_among_many_harms_none_of_them(
+def test_unknown_segments_among_many_do_not_affect_the_others(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda request: Reply(
@@ -571,17 +573,17 @@ def test_one_segment_that_does_not_exist_among_many_harms_none_of_them(
     assert len(run.recorder.delivered_names) == 200 - len(rejected)
 
 
-def test_a_run_with_nothing_but_an_unknown_segment_delivers_and_rejects_it(
+def test_a_run_with_only_an_unknown_segment_rejects_its_members(
     customerio: Customerio, run: Run
 ) -> None:
-    """The address has shown to be right when the region was asked for."""
+    """The region check has proved that `api_url` is correct."""
     customerio.script = lambda _: Reply(404)
     run.deliver(member("a", 7))
     assert list(run.recorder.rejections) == [("7", "a")]
     assert run.recorder.states == [{"after": 1}]
 
 
-def test_members_that_were_rejected_do_not_show_that_api_url_is_right(
+def test_rejected_members_do_not_prove_that_api_url_is_correct(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.script = lambda _: Reply(404)
@@ -591,7 +593,7 @@ def test_members_that_were_rejected_do_not_show_that_api_url_is_right(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_members_that_are_refused_are_halved_until_they_stand_alone(
+def test_refused_members_are_halved_until_the_bad_one_is_alone(
     customerio: Customerio, run: Run, status: int
 ) -> None:
     customerio.script = lambda request: Reply(
@@ -603,15 +605,13 @@ def test_members_that_are_refused_are_halved_until_they_stand_alone(
     assert run.recorder.delivered_names == [("7", "a"), ("7", "b"), ("7", "d")]
 
 
-def test_a_segment_that_cannot_be_reached_for_a_while_is_tried_again(
-    customerio: Customerio, run: Run
-) -> None:
+def test_a_segment_request_is_retried(customerio: Customerio, run: Run) -> None:
     customerio.reply_next(Reply(503), Reply(409), Reply(fault="reset"))
     run.deliver(member("a", 7))
     assert run.recorder.delivered_names == [("7", "a")]
 
 
-def test_a_url_that_is_none_names_api_url(start_run: StartRun) -> None:
+def test_an_invalid_url_names_api_url(start_run: StartRun) -> None:
     run = start_run(url="http://")
     with pytest.raises(DeliveryError, match="check `api_url`"):
         run.deliver(*EVENTS)
@@ -646,7 +646,7 @@ def test_a_recorder_that_fails_in_a_lane_reports_the_failure(
         run.delivery.drain()
 
 
-def test_requests_under_way_are_accounted_for_when_the_run_fails(
+def test_requests_in_flight_are_recorded_when_the_run_fails(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     def script(request: Request) -> Reply:
@@ -662,7 +662,7 @@ def test_requests_under_way_are_accounted_for_when_the_run_fails(
     assert sorted(customerio.names) == ["bad", "good"]
 
 
-def test_nothing_is_tried_again_once_the_run_has_failed(
+def test_nothing_is_retried_after_the_run_has_failed(
     customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoff.full_jitter", lambda _: 0.01)
@@ -679,7 +679,7 @@ def test_nothing_is_tried_again_once_the_run_has_failed(
     assert run.recorder.states == []
 
 
-def test_no_log_line_holds_a_credential_or_a_record(
+def test_no_log_line_contains_a_credential_or_a_record(
     customerio: Customerio, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

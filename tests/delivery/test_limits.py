@@ -1,4 +1,4 @@
-"""How much, how often and how long: measured at the server."""
+"""Limits on size, rate, concurrency and memory, measured at the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def most_in_any_second(arrivals: list[float], seconds: float = 1.0) -> int:
 @pytest.mark.parametrize(
     ("rate", "requests", "at_least"), [(5, 13, 2), (20, 50, 2), (2.9, 5, 2)]
 )
-def test_requests_per_second_hold_in_any_second_at_the_server(
+def test_requests_per_second_holds_in_any_second_at_the_server(
     customerio: Customerio,
     start_run: StartRun,
     rate: float,
@@ -53,7 +53,7 @@ def test_requests_per_second_hold_in_any_second_at_the_server(
     assert run.delivery.statistics.seconds_throttled > 0.5
 
 
-def test_a_rate_below_one_is_one_request_in_its_inverse(
+def test_a_rate_below_one_allows_one_request_per_inverse(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     run = start_run(requests_per_second=0.5, batch_operations=1)
@@ -62,8 +62,8 @@ def test_a_rate_below_one_is_one_request_in_its_inverse(
     assert 2 < second - first < 2.5
 
 
-def test_a_request_that_arrives_late_takes_the_place_of_a_later_second() -> None:
-    """What a limiter that counts from the start of requests would let through."""
+def test_a_delayed_request_counts_in_the_second_of_its_arrival() -> None:
+    """A limiter that counts from the start of requests would send too early."""
     throttle = Throttle(1)
     times: list[float] = []
 
@@ -72,15 +72,15 @@ def test_a_request_that_arrives_late_takes_the_place_of_a_later_second() -> None
             time.sleep(slow)
             times.append(time.monotonic())
 
-    held_up = threading.Thread(target=send, args=(0.5,))
-    held_up.start()
+    delayed = threading.Thread(target=send, args=(0.5,))
+    delayed.start()
     time.sleep(0.1)
     send(0)
-    held_up.join()
+    delayed.join()
     assert times[1] - times[0] > 1
 
 
-def test_a_pause_that_others_asked_for_ends_with_ones_own_patience() -> None:
+def test_a_pause_ends_at_the_deadline_of_the_request() -> None:
     throttle = Throttle(100)
     throttle.pause(30)
     started = time.monotonic()
@@ -88,18 +88,18 @@ def test_a_pause_that_others_asked_for_ends_with_ones_own_patience() -> None:
         assert 0.2 <= time.monotonic() - started < 2
 
 
-def test_most_requests_in_flight_and_connections_are_bounded_and_reused(
+def test_concurrent_requests_are_limited_and_connections_reused(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(delay=0.02)
     run = start_run(concurrency=3, batch_operations=2, request_timeout_seconds=5)
     run.deliver(*(event(f"{number}") for number in range(60)))
     assert len(customerio.requests) == 30
-    assert customerio.most_in_flight == 3
+    assert customerio.max_in_flight == 3
     assert customerio.connections == 3
 
 
-def test_requests_hold_no_more_than_the_bytes_and_operations_allowed(
+def test_requests_keep_to_the_maximum_bytes_and_operations(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     run = start_run(concurrency=2, batch_bytes=5_000, batch_operations=40)
@@ -113,7 +113,7 @@ def test_requests_hold_no_more_than_the_bytes_and_operations_allowed(
 
 
 @pytest.mark.parametrize("people", [1, 1_000])
-def test_reading_waits_when_customerio_is_slow(
+def test_put_blocks_when_customerio_is_slow(
     customerio: Customerio, start_run: StartRun, people: int
 ) -> None:
     stalled = threading.Event()
@@ -139,7 +139,7 @@ def test_reading_waits_when_customerio_is_slow(
     reader.start()
     time.sleep(0.7)
     queue = run.delivery._queue  # noqa: SLF001 - its size is tested
-    assert reader.is_alive(), "put has not waited"
+    assert reader.is_alive(), "put did not block"
     assert 0.5 * run.limits.held_bytes < queue.held_bytes <= run.limits.held_bytes
     assert queue.held_operations <= run.limits.held_operations
     stalled.set()
@@ -148,7 +148,7 @@ def test_reading_waits_when_customerio_is_slow(
     assert len(customerio.operations) == count
 
 
-def test_a_put_that_waits_for_room_is_woken_by_the_end_of_the_run(
+def test_a_blocked_put_ends_when_the_run_fails(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(401, delay=0.3)
@@ -159,7 +159,7 @@ def test_a_put_that_waits_for_room_is_woken_by_the_end_of_the_run(
     assert time.monotonic() - started < 2
 
 
-def test_a_trickle_of_records_is_sent_after_a_little_while(
+def test_few_records_are_sent_after_linger_seconds(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     run = start_run(linger_seconds=0.2)
@@ -173,9 +173,7 @@ def test_a_trickle_of_records_is_sent_after_a_little_while(
     assert run.recorder.states == [{"at": "b"}], "without drain"
 
 
-def test_drain_does_not_wait_for_company(
-    customerio: Customerio, start_run: StartRun
-) -> None:
+def test_drain_does_not_linger(customerio: Customerio, start_run: StartRun) -> None:
     run = start_run(linger_seconds=60)
     started = time.monotonic()
     run.deliver(event("a"))
@@ -207,9 +205,9 @@ def test_states_are_written_in_order_while_records_keep_coming(
     assert len(ats) > 5
 
 
-def test_the_listener_is_told_one_thing_at_a_time(start_run: StartRun) -> None:
+def test_the_recorder_is_called_by_one_thread_at_a_time(start_run: StartRun) -> None:
     run = start_run(concurrency=4, batch_operations=1)
-    run.recorder.takes_seconds = 0.005
+    run.recorder.seconds_per_call = 0.005
     for number in range(40):
         run.put(event(f"{number}"))
         run.delivery.checkpoint({"at": number})
@@ -217,7 +215,7 @@ def test_the_listener_is_told_one_thing_at_a_time(start_run: StartRun) -> None:
     assert len(run.recorder.delivered_names) == 40
 
 
-def test_close_sends_nothing_more_and_wakes_everybody(
+def test_close_sends_nothing_more_and_wakes_all_threads(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(503)
@@ -248,14 +246,14 @@ def test_threads_start_with_the_first_operation_and_end_with_close(
     assert threading.active_count() <= before + 3
 
 
-def test_limits_default_to_those_of_the_contract() -> None:
+def test_the_defaults_are_the_documented_limits() -> None:
     limits = Limits()
     assert (limits.batch_bytes, limits.operation_bytes) == (500_000, 32_768)
     assert (limits.batch_operations, limits.concurrency) == (1000, 4)
     assert (limits.requests_per_second, limits.max_retry_seconds) == (100, 600)
 
 
-def test_tries_are_further_and_further_apart(
+def test_the_waits_between_retries_double(
     customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoff.full_jitter", lambda value: value / 20)

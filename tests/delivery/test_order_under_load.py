@@ -1,4 +1,4 @@
-"""Order, exactly as promised, with real threads and a transport full of faults."""
+"""Order with real threads and a transport that fails often."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAULTS = ["lost", "unanswered", "503", "429", "page"]
+FAULTS = ["lost", "no response", "503", "429", "page"]
 FINE = ["fine"] * 6
 
 
 class People:
-    """Who is who, as far as the operations so far tell."""
+    """The person of each identity after the operations so far."""
 
     def __init__(self) -> None:
         self.person: dict[str, str] = {}
 
-    def tie(self, *identities: str) -> None:
+    def link(self, *identities: str) -> None:
         ones = {self.of(identity) for identity in identities}
         for identity, person in list(self.person.items()):
             if person in ones:
@@ -43,7 +43,7 @@ class People:
 
 
 class Workspace(BaseAdapter):
-    """A transport that applies operations in the order in which they reach it."""
+    """A transport that applies operations in the order of their arrival."""
 
     def __init__(
         self, identities: list[set[str]], bad: set[int], script: list[tuple[str, int]]
@@ -58,7 +58,7 @@ class Workspace(BaseAdapter):
         self.problems: list[str] = []
 
     @contextmanager
-    def alone(self, numbers: list[int]) -> Iterator[tuple[str, int]]:
+    def exclusive(self, numbers: list[int]) -> Iterator[tuple[str, int]]:
         named = set().union(*(self.identities[number] for number in numbers))
         with self.lock:
             for other in self.in_flight:
@@ -77,40 +77,40 @@ class Workspace(BaseAdapter):
         content = json.loads(request.body or b"")
         batch = content["batch"] if request.path_url == BATCH.path else [content]
         numbers = [each["n"] for each in batch]
-        with self.alone(numbers) as (fault, _milliseconds):
+        with self.exclusive(numbers) as (fault, _milliseconds):
             if fault == "lost":
                 raise requests.ConnectionError
             if fault in ("503", "429"):
-                return answer(request, int(fault))
+                return response(request, int(fault))
             bad = self.bad.intersection(numbers)
             if bad and (len(numbers) > 1 or min(bad) % 2):
-                return answer(request, 400)
+                return response(request, 400)
             with self.lock:
                 self.applied += [number for number in numbers if number not in bad]
-            if fault == "unanswered":
+            if fault == "no response":
                 raise requests.ReadTimeout
             if fault == "page":
-                return answer(request, 200, b"<html>")
+                return response(request, 200, b"<html>")
             listed = [{"batch_index": numbers.index(number)} for number in bad]
-            return answer(request, 207, json.dumps({"errors": listed}).encode())
+            return response(request, 207, json.dumps({"errors": listed}).encode())
 
     def close(self) -> None:
         pass
 
 
-def answer(
+def response(
     request: requests.PreparedRequest, status: int, body: bytes = b""
 ) -> requests.Response:
-    response = requests.Response()
-    response.status_code = status
-    response.raw = io.BytesIO(body)
-    response.request = request
-    return response
+    made = requests.Response()
+    made.status_code = status
+    made.raw = io.BytesIO(body)
+    made.request = request
+    return made
 
 
 @st.composite
 def named(draw: st.DrawFn) -> tuple[tuple[str, ...], bool]:
-    """The identities of one operation, and whether it ties them."""
+    """The identities of one operation, and whether it links them."""
     person = draw(st.integers(0, 5))
     kind = draw(st.sampled_from(["id", "email", "both", "merge", "object", "new"]))
     if kind == "both":
@@ -134,7 +134,7 @@ def named(draw: st.DrawFn) -> tuple[tuple[str, ...], bool]:
     concurrency=st.integers(1, 4),
     most=st.integers(1, 6),
 )
-def test_every_person_and_object_sees_its_operations_in_order(
+def test_operations_keep_their_order_per_person_and_object(
     drawn: list[tuple[tuple[str, ...], bool]],
     bad: set[int],
     script: list[tuple[str, int]],
@@ -154,12 +154,12 @@ def test_every_person_and_object_sees_its_operations_in_order(
     )
     jitter = backoff_without_waits()
     with jitter:
-        for number, (names, ties) in enumerate(drawn):
-            route = METRICS if number % 7 == 3 else BATCH
+        for number, (names, links) in enumerate(drawn):
+            endpoint = METRICS if number % 7 == 3 else BATCH
             body = b'{"n":%d}' % number
             run.delivery.put(
                 QueuedOperation(
-                    "s", "l", body, names, names if ties else (), route, number
+                    "s", "l", body, names, names if links else (), endpoint, number
                 )
             )
             if number % 5 == 0:
@@ -191,14 +191,14 @@ def backoff_without_waits() -> Iterator[None]:
 def assert_in_order(
     drawn: list[tuple[tuple[str, ...], bool]], applied: list[int]
 ) -> None:
-    """Operations on what was one person when the later one came keep their order."""
+    """Assert the order of operations on one person, as of the later operation."""
     place = {number: index for index, number in enumerate(applied)}
     people = People()
-    for later, (names, ties) in enumerate(drawn):
+    for later, (names, links) in enumerate(drawn):
         for name in names:
             people.of(name)
-        if ties:
-            people.tie(*names)
+        if links:
+            people.link(*names)
         if later not in place:
             continue
         persons = {people.of(name) for name in names}

@@ -1,4 +1,4 @@
-"""Credentials and region are checked before anything is sent."""
+"""The region check, and the HTTP client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def account(**content: Any) -> Reply:
     return Reply(body=json.dumps(content).encode())
 
 
-def test_the_region_of_the_settings_is_the_workspaces(
+def test_the_configured_region_is_the_workspaces(
     customerio: Customerio, run: Run
 ) -> None:
     customerio.reply_next(account(region="us", environment_id=3))
@@ -36,13 +36,15 @@ def test_the_region_of_the_settings_is_the_workspaces(
     assert request.body == b""
 
 
-def test_another_region_is_named(customerio: Customerio, run: Run) -> None:
+def test_a_workspace_in_another_region_names_the_region_to_set(
+    customerio: Customerio, run: Run
+) -> None:
     customerio.reply_next(account(region="eu"))
     with pytest.raises(RegionError, match="set `region: eu`"):
         run.sender.check_account("us")
 
 
-def test_a_redirect_to_another_region_is_named(
+def test_a_redirect_to_another_region_names_the_region_to_set(
     customerio: Customerio, run: Run
 ) -> None:
     headers = {"Location": "https://track.customer.io/api/v1/accounts/region"}
@@ -84,14 +86,14 @@ def test_a_server_that_is_not_customerio_names_api_url(
 
 
 @pytest.mark.usefixtures("short_waits")
-def test_first_contact_is_tried_again_too(customerio: Customerio, run: Run) -> None:
+def test_the_region_check_is_retried(customerio: Customerio, run: Run) -> None:
     customerio.reply_next(Reply(503), Reply(fault="reset"), account(region="us"))
     run.sender.check_account("us")
     assert len(customerio.requests) == 3
 
 
 @pytest.mark.usefixtures("short_waits")
-def test_first_contact_that_fails_for_good_says_so(
+def test_a_region_check_that_keeps_failing_ends_the_run(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(503)
@@ -99,7 +101,7 @@ def test_first_contact_that_fails_for_good_says_so(
         start_run(max_retry_seconds=0.2).sender.check_account("us")
 
 
-def test_requests_carry_the_credentials_and_say_who_is_asking(
+def test_requests_have_credentials_and_a_user_agent_but_no_cookies(
     customerio: Customerio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -111,27 +113,27 @@ def test_requests_carry_the_credentials_and_say_who_is_asking(
         customerio.reply_next(Reply(headers=headers))
         client.send("POST", "/api/v2/batch", b"{}")
         client.send("GET", "/api/v1/accounts/region", None)
-    posted, asked = customerio.requests
+    post, get = customerio.requests
     expected = base64.b64encode("site:schlüssel".encode()).decode()
-    for request in (posted, asked):
+    for request in (post, get):
         assert request.headers["Authorization"] == f"Basic {expected}"
         assert request.headers["User-Agent"].startswith("target-customerio/")
         assert "Cookie" not in request.headers
-    assert posted.path == "/api/v2/batch"
-    assert posted.headers["Content-Type"] == "application/json"
-    assert "Content-Type" not in asked.headers
+    assert post.path == "/api/v2/batch"
+    assert post.headers["Content-Type"] == "application/json"
+    assert "Content-Type" not in get.headers
 
 
-def test_an_answer_without_end_is_not_read_to_it(customerio: Customerio) -> None:
+def test_a_huge_response_is_not_read_to_its_end(customerio: Customerio) -> None:
     customerio.reply_next(Reply(503, b" " * 50_000_000))
     with build_session("site", "key", 1) as session:
-        answer = Client(session, customerio.url, 5).send("GET", "/", None)
-    assert answer.status == 503
-    assert len(answer.body) < 5_000_000
+        response = Client(session, customerio.url, 5).send("GET", "/", None)
+    assert response.status == 503
+    assert len(response.body) < 5_000_000
 
 
 @pytest.mark.parametrize(
-    ("reply", "why"),
+    ("reply", "cause"),
     [
         (Reply(fault="silence"), "timed out"),
         (Reply(body=b" " * 100, fault="trickled_body"), "timed out"),
@@ -139,12 +141,12 @@ def test_an_answer_without_end_is_not_read_to_it(customerio: Customerio) -> None
         (Reply(body=b" " * 100, fault="cut"), "failed: ChunkedEncodingError"),
     ],
 )
-def test_a_failure_is_named_without_urls(
-    customerio: Customerio, reply: Reply, why: str
+def test_the_cause_of_a_failure_has_no_url(
+    customerio: Customerio, reply: Reply, cause: str
 ) -> None:
     customerio.reply_next(reply)
     with build_session("site", "key", 1) as session:
         client = Client(session, customerio.url, 0.2)
         with pytest.raises(NoResponse) as caught:
             client.send("GET", "/", None)
-    assert str(caught.value) == why
+    assert str(caught.value) == cause

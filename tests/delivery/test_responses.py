@@ -13,12 +13,12 @@ from target_customerio.track_api.responses import (
 )
 
 
-def answer(*errors: Any) -> Response:
+def response(*errors: Any) -> Response:
     return Response(207, {}, json.dumps({"errors": errors}).encode())
 
 
-def test_an_error_without_a_place_means_the_only_operation() -> None:
-    outcome = classify(answer({"reason": "invalid", "message": "no"}), 1)
+def test_an_error_without_an_index_means_the_only_operation() -> None:
+    outcome = classify(response({"reason": "invalid", "message": "no"}), 1)
     assert isinstance(outcome, PartlyRejected)
     assert [outcome.errors[0].reason, outcome.unassigned] == ["invalid", 0]
 
@@ -26,15 +26,15 @@ def test_an_error_without_a_place_means_the_only_operation() -> None:
 @pytest.mark.parametrize(
     ("error", "size"), [({"reason": "invalid"}, 2), ({"batch_index": 7}, 1)]
 )
-def test_an_error_that_names_no_operation_harms_none(
+def test_an_error_that_names_no_operation_is_ignored(
     error: dict[str, Any], size: int
 ) -> None:
-    outcome = classify(answer(error), size)
+    outcome = classify(response(error), size)
     assert isinstance(outcome, PartlyRejected)
     assert [dict(outcome.errors), outcome.unassigned] == [{}, 1]
 
 
 @pytest.mark.parametrize("errors", [[], {}, "", None])
-def test_no_errors_in_whatever_form_reject_nothing(errors: Any) -> None:
+def test_empty_errors_in_any_form_reject_nothing(errors: Any) -> None:
     body = json.dumps({"errors": errors}).encode()
     assert classify(Response(200, {}, body), 1) == Delivered()
