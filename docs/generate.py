@@ -3,7 +3,7 @@
     python docs/generate.py          write it
     python docs/generate.py --check  only say what is out of date, exit code 1 if any
 
-In a Markdown page, what stands between these two lines is derived:
+In a Markdown page, the text between these two lines is derived:
 
     <!-- generated: NAME ARGUMENT -->
     <!-- /generated -->
@@ -330,7 +330,7 @@ def file_block(path: str) -> str:
 
 
 def recipe_block(name: str) -> str:
-    """Return a recipe twice: as ``target.json`` and as it stands in ``meltano.yml``."""
+    """Return a recipe twice: as ``target.json`` and as a part of ``meltano.yml``."""
     text = (RECIPES / f"{name}.json").read_text(encoding="utf-8")
     plugin = {"plugins": {"loaders": [{"name": LOADER, "config": json.loads(text)}]}}
     return (

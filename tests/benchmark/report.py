@@ -1,4 +1,4 @@
-"""The figures as tables: what everybody takes, and which goals are reached."""
+"""The results as tables: contenders, inputs and goals."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _contenders(figures: dict[str, Any]) -> str:
             "bare floors",
             "1,000 instructions",
             "peak MB",
-            "records a request",
+            "records per request",
         ],
         rows,
     )
@@ -92,7 +92,7 @@ def _loads(figures: dict[str, Any]) -> str:
         for name, each in every.items()
     ]
     return _table(
-        ["what comes in", "records", "records/s", "MB/s out", "peak MB", "fill"], rows
+        ["input", "records", "records/s", "MB/s out", "peak MB", "fill"], rows
     )
 
 
@@ -184,48 +184,48 @@ def _long_mb(figures: dict[str, Any]) -> float:
 
 
 GOALS = (
-    Goal("bare floors a record", 4.2, at_most=True, figure=_floors("microseconds")),
+    Goal("bare floors per record", 4.2, at_most=True, figure=_floors("microseconds")),
     Goal(
-        "instructions of the bare floor",
+        "instructions, relative to the bare floor",
         3.3,
         at_most=True,
         figure=_floors("instructions"),
     ),
     Goal(
-        f"times as fast as: {CHUNKS.title}",
+        f"speed, relative to: {CHUNKS.title}",
         4.5,
         at_most=False,
         figure=_times(CHUNKS.title),
     ),
     Goal(
-        f"times as fast as: {CLIENT.title}",
+        f"speed, relative to: {CLIENT.title}",
         60,
         at_most=False,
         figure=_times(CLIENT.title),
     ),
-    Goal(f"times as fast as: {SEGMENT}", 3, at_most=False, figure=_times(SEGMENT)),
-    Goal("speed at 50 ms, of that at 0 ms", 0.9, at_most=False, figure=_late(50)),
+    Goal(f"speed, relative to: {SEGMENT}", 3, at_most=False, figure=_times(SEGMENT)),
+    Goal("speed at 50 ms, relative to 0 ms", 0.9, at_most=False, figure=_late(50)),
     Goal(
-        "speed at 200 ms with 8 connections, of that at 0 ms",
+        "speed at 200 ms with 8 connections, relative to 0 ms",
         0.8,
         at_most=False,
         figure=_late(200),
     ),
     Goal(
-        "speed of six calls, of that of track alone",
+        "speed of six calls, relative to track alone",
         0.75,
         at_most=False,
         figure=_speed("six calls, nested", "track, nested"),
     ),
     Goal(
-        "speed of flat rows, of that of nested ones",
+        "speed of flat rows, relative to nested ones",
         0.75,
         at_most=False,
         figure=_speed("track, flat", "track, nested"),
     ),
-    Goal("peak MB, short run and long", 130, at_most=True, figure=_memory),
+    Goal("peak MB, short and long run", 130, at_most=True, figure=_memory),
     Goal(
-        "MB more in the long run",
+        "additional MB in the long run",
         15,
         at_most=True,
         figure=lambda figures: (
@@ -233,7 +233,7 @@ GOALS = (
         ),
     ),
     Goal(
-        "peak MB while no answer comes",
+        "peak MB while no response arrives",
         130,
         at_most=True,
         figure=lambda figures: figures["stalled_mb"],
@@ -245,7 +245,7 @@ GOALS = (
         figure=lambda figures: fill(figures["long"]),
     ),
     Goal(
-        "cost of a record in the long run, of that in the short one",
+        "cost per record in the long run, relative to the short one",
         1.05,
         at_most=True,
         figure=lambda figures: (
@@ -263,7 +263,7 @@ GOALS = (
         ),
     ),
     Goal(
-        "start-up, of that of an empty target",
+        "start-up, relative to an empty target",
         1.15,
         at_most=True,
         figure=lambda figures: (
