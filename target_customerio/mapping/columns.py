@@ -181,6 +181,8 @@ class Shape(Struct):
         integrations: The columns that may turn Customer.io off, with their paths below
             ``integrations``.
         left_out: Columns of a flat row that belong to a container the call ignores.
+        beside: Columns that are lost in a record with attributes of its own; none where
+            a ``type`` may make the record a call.
         may_be_call: Whether there is a ``type`` and a container, so that a record may
             be a call instead of a row.
         has_body: Whether there are columns for the body, nested or flattened.
@@ -199,6 +201,7 @@ class Shape(Struct):
     flattened: dict[str, list[tuple[str, tuple[str, ...]]]]
     integrations: list[tuple[str, tuple[str, ...]]]
     left_out: list[str]
+    beside: list[str]
     may_be_call: bool
     has_body: bool
     is_simple: bool
@@ -223,6 +226,8 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
         if column.role is Role.CONTAINER:
             containers.setdefault(column.name, []).append(name)
     is_of_warehouse = is_warehouse_row(names)
+    has_body = body in containers or body in flattened
+    has_type = any(column.name == "type" for _, column in fields)
     in_row = _columns_of_row(names, columns, is_of_warehouse=is_of_warehouse)
     return Shape(
         fields=[(column.name, name) for name, column in fields],
@@ -248,9 +253,9 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
             if column.role is Role.INTEGRATIONS
         ],
         left_out=_left_out(known, body),
-        may_be_call=bool(containers)
-        and any(column.name == "type" for _, column in fields),
-        has_body=body in containers or body in flattened,
+        beside=_beside(known) if has_body and not has_type else [],
+        may_be_call=bool(containers) and has_type,
+        has_body=has_body,
         is_simple=body not in flattened and containers.get(body, [body]) == [body],
         is_of_warehouse=is_of_warehouse,
     )
@@ -276,6 +281,14 @@ def _columns_of_row(
         name
         for name, column in found
         if column.role in BODY_ROLES and not (is_of_warehouse and column.bookkeeping)
+    ]
+
+
+def _beside(known: Sequence[NamedColumn]) -> list[str]:
+    return [
+        name
+        for name, column in known
+        if column.role is Role.BODY and not column.bookkeeping
     ]
 
 

@@ -131,7 +131,7 @@ class Converter:
             raise RejectedRecord(
                 "too_deep", "", "the record is nested too deeply"
             ) from None
-        if call.flat and not call.shape.is_checked:
+        if (call.flat or call.shape.beside) and not call.shape.is_checked:
             self._notices.check_row(self._call, call, operation)
         return operation
 

@@ -35,6 +35,10 @@ CONTAINER_LEFT_OUT: Final = (
     "the columns {} are left out: a row of this call has its attributes in columns of "
     "its own or in {}; rename them in stream_maps to send them"
 )
+BESIDE_LEFT_OUT: Final = (
+    "the columns {} are left out of records that have {}; put them into {} with "
+    "stream_maps to send them"
+)
 
 WITH_ATTRIBUTES: Final = (
     PersonActivity,
@@ -66,7 +70,7 @@ class Notices:
     def check_row(
         self, name: CallName, row: Call, operation: Operation | Skipped
     ) -> None:
-        """Warn of the columns of a flat row that are not sent."""
+        """Warn of the columns of a record that are not sent."""
         for kind, notice in _left_out(name, row, operation):
             self.warn_once(kind, notice)
         row.shape.is_checked = self._issued.issuperset(_possible_kinds(name, row.shape))
@@ -79,9 +83,11 @@ def _left_out(
         yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
     if isinstance(operation, PersonIdentify) and _ignores_id(row):
         yield "id", ID_LEFT_OUT
+    body = CALL_KINDS[name].body
     if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
-        body = CALL_KINDS[name].body
         yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
+    if isinstance(operation, WITH_ATTRIBUTES) and row.beside:
+        yield "beside", BESIDE_LEFT_OUT.format(_listed(row.beside), body, body)
 
 
 def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
@@ -90,12 +96,15 @@ def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
         yield "overrides"
     if name == "identify" and _has_only_id(shape):
         yield "id"
-    if shape.left_out and name not in WITHOUT_ATTRIBUTES:
-        yield "containers"
+    if name not in WITHOUT_ATTRIBUTES:
+        if shape.left_out:
+            yield "containers"
+        if shape.beside:
+            yield "beside"
 
 
 def _ignores_id(row: Call) -> bool:
-    return "id" in row.fields and _has_only_id(row.shape)
+    return row.flat and "id" in row.fields and _has_only_id(row.shape)
 
 
 def _has_only_id(shape: Shape) -> bool:

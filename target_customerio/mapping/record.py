@@ -104,9 +104,15 @@ class Call(Struct, gc=False):
         """The columns of a flat row that belong to a container the call ignores."""
         return self._present(self.shape.left_out)
 
+    @property
+    def beside(self) -> Attributes:
+        """The columns that are lost beside ``traits`` or ``properties``."""
+        return {} if self.flat else self._of(self.shape.beside)
+
     def _present(self, columns: Iterable[str]) -> Attributes:
-        if not self.flat:
-            return {}
+        return self._of(columns) if self.flat else {}
+
+    def _of(self, columns: Iterable[str]) -> Attributes:
         found = {name: self.record[name] for name in columns}
         return {name: value for name, value in found.items() if value is not None}
 

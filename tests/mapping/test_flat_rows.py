@@ -274,6 +274,43 @@ def test_columns_beside_properties_are_no_flat_row_s_and_need_no_notice(
     assert notices == []
 
 
+BESIDE = [
+    ("identify", {"user_id": "1", "traits": {"a": 1}}),
+    ("identify", {"USER_ID": "1", "TRAITS": '{"a": 1}'}),
+    ("identify", {"user_id": "1", "traits__a": 1}),
+    ("group", {"group_id": "1", "traits": {"a": 1}}),
+    ("track", {"user_id": "1", "event": "x", "properties": {"a": 1}}),
+    ("track", {"user_id": "1", "event": "x", "properties__a": 1}),
+    ("page", {"user_id": "1", "name": "x", "properties": []}),
+]
+
+
+@pytest.mark.parametrize(("call", "record"), BESIDE)
+def test_columns_beside_a_body_are_told_once(
+    converter: Callable[..., Any], call: str, record: dict[str, Any]
+) -> None:
+    notices: list[str] = []
+    conversion = converter(call, notify=notices.append)
+    conversion.convert({**record, "plan": None})
+    assert notices == []
+    for plan in ("pro", "free"):
+        conversion.convert({**record, "plan": plan, "sent_at": "2026-01-01"})
+    assert len(notices) == 1
+    assert "plan" in notices[0]
+    assert "sent_at" not in notices[0]
+
+
+@pytest.mark.parametrize("call", ["identify", "track"])
+def test_a_call_has_no_columns_beside_its_body_to_tell_of(
+    convert: Convert, call: str
+) -> None:
+    notices: list[str] = []
+    record = row_of(call, type=call, rudderId="r", writeKey="k", email="a@example.com")
+    for body in ({"traits": {}}, {"properties": {"a": 1}}, {"context": {}}):
+        convert(call, {**record, **body}, notify=notices.append)
+    assert notices == []
+
+
 @pytest.mark.parametrize("call", ["identify", "group"])
 def test_a_person_or_company_may_have_such_columns(convert: Convert, call: str) -> None:
     notices: list[str] = []
@@ -360,7 +397,8 @@ def test_an_object_of_another_kind_of_call_is_left_out_of_a_row_with_a_notice(
     (notice,) = notices
     assert column in notice
     body = "traits" if call in {"identify", "group"} else "properties"
-    convert(call, {**row, body: {}}, notify=notices.append)
+    nested = {name: value for name, value in row.items() if name != "seats"}
+    convert(call, {**nested, body: {}}, notify=notices.append)
     convert(call, {**row, column: None}, notify=notices.append)
     assert len(notices) == 1
 
