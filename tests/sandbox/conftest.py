@@ -1,4 +1,4 @@
-"""A session whose requests end in a fresh workspace, and SQL to look into it."""
+"""A session on a new sandbox, builders for operations, and SQL access to the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ US = "https://track.customer.io"
 
 
 class CustomerIO:
-    """What a user of the sandbox has at hand: a session, and the file."""
+    """A session on a sandbox, and the workspace file."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class CustomerIO:
         assert (response.status_code, response.json()) == (200, {})
 
     def refuse(self, operation: Any) -> list[str]:
-        """Have one operation refused, and return the fields at fault."""
+        """Send one invalid operation, and return the fields of its errors."""
         response = self.batch(operation)
         assert response.status_code == 207
         errors = response.json()["errors"]
@@ -77,14 +77,14 @@ class CustomerIO:
         return self.sql("SELECT name, field FROM activity ORDER BY sequence")
 
     def not_applied(self) -> list[tuple[Any, ...]]:
-        """Return person, reason, field and value of each entry, in order."""
+        """Return person, reason, field and value of each activity entry, in order."""
         return self.sql(
             "SELECT person, reason, field, value FROM activity ORDER BY sequence"
         )
 
 
 class Operations:
-    """The operations of the Track API, in few words."""
+    """Builders for operations of the Track API."""
 
     @staticmethod
     def person(action: str, *, also: Any = None, **identifiers: str) -> dict[str, Any]:

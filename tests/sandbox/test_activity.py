@@ -1,4 +1,4 @@
-"""What Customer.io answers with 200 and does not apply leaves a row in ``activity``."""
+"""The table ``activity`` lists what Customer.io answers with 200 but does not apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ op = Operations
 # E-mail conflicts
 
 
-def test_a_new_id_takes_over_the_person_of_its_address_and_leaves_a_row(
+def test_a_new_id_takes_over_the_person_with_its_address(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -37,7 +37,7 @@ def test_a_new_id_takes_over_the_person_of_its_address_and_leaves_a_row(
     assert customerio.sql("SELECT holder FROM activity") == [("id:2",)]
 
 
-def test_two_ids_in_turn_with_one_address_leave_a_row_at_every_turn(
+def test_two_ids_that_alternate_on_one_address_are_logged_each_time(
     customerio: CustomerIO,
 ) -> None:
     for number in (2, 3, 2, 3):
@@ -49,7 +49,7 @@ def test_two_ids_in_turn_with_one_address_leave_a_row_at_every_turn(
     ]
 
 
-def test_an_address_of_another_known_id_is_not_taken_and_leaves_a_row(
+def test_the_address_of_another_id_is_not_taken(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -64,7 +64,7 @@ def test_an_address_of_another_known_id_is_not_taken_and_leaves_a_row(
     assert customerio.sql("SELECT holder FROM activity") == [("id:2",)]
 
 
-def test_a_changed_address_of_an_id_is_not_taken_and_leaves_a_row(
+def test_an_id_keeps_its_first_address(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -75,7 +75,7 @@ def test_a_changed_address_of_an_id_is_not_taken_and_leaves_a_row(
     assert customerio.activity() == [("Failed Attribute Change", "email")]
 
 
-def test_an_address_that_moves_between_known_ids_stays_where_it_was(
+def test_an_address_does_not_move_between_known_ids(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -95,7 +95,7 @@ def test_an_address_that_moves_between_known_ids_stays_where_it_was(
     ]
 
 
-def test_an_address_that_is_joined_by_an_id_later_is_no_conflict(
+def test_adding_an_id_to_an_address_is_not_a_conflict(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -108,13 +108,13 @@ def test_an_address_that_is_joined_by_an_id_later_is_no_conflict(
     assert customerio.not_applied() == []
 
 
-def test_a_person_named_by_address_keeps_it(customerio: CustomerIO) -> None:
+def test_a_person_identified_by_address_keeps_it(customerio: CustomerIO) -> None:
     customerio.accept(op.identify({"email": BEA}, email=ANN))
     assert customerio.people() == [f"email:{ANN}"]
     assert customerio.not_applied() == [(f"email:{ANN}", CONFLICT, "email", BEA)]
 
 
-def test_a_removed_address_of_an_id_stays_and_leaves_a_row(
+def test_the_address_of_an_id_cannot_be_removed(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -124,7 +124,7 @@ def test_a_removed_address_of_an_id_stays_and_leaves_a_row(
     assert customerio.not_applied() == [("id:1", CONFLICT, "email", "null")]
 
 
-def test_a_changed_address_of_an_id_is_taken_where_the_workspace_allows_it(
+def test_an_id_gets_a_new_address_if_the_workspace_allows_it(
     customerio_with_email_updates: CustomerIO,
 ) -> None:
     customerio = customerio_with_email_updates
@@ -140,7 +140,7 @@ def test_a_changed_address_of_an_id_is_taken_where_the_workspace_allows_it(
     assert customerio.not_applied() == []
 
 
-def test_what_the_workspace_setting_does_not_allow_leaves_a_row(
+def test_the_workspace_setting_allows_only_changes_by_id(
     customerio_with_email_updates: CustomerIO,
 ) -> None:
     customerio = customerio_with_email_updates
@@ -148,7 +148,7 @@ def test_what_the_workspace_setting_does_not_allow_leaves_a_row(
         op.identify({"email": ANN}, id="1"),
         op.identify({"email": BEA}, id="2"),
         op.identify({"email": BEA}, id="1"),  # belongs to another person
-        op.identify({"email": ""}, id="1"),  # is a removal
+        op.identify({"email": ""}, id="1"),  # a removal
         op.identify({"email": "new@example.com"}, email=ANN),  # not by id
         op.identify({"id": "9"}, email=ANN),  # not an e-mail address
     )
@@ -165,7 +165,7 @@ def test_what_the_workspace_setting_does_not_allow_leaves_a_row(
     ]
 
 
-def test_an_address_moves_between_ids_once_its_holder_has_another(
+def test_an_address_can_move_once_its_holder_has_another(
     customerio_with_email_updates: CustomerIO,
 ) -> None:
     customerio = customerio_with_email_updates
@@ -181,7 +181,7 @@ def test_an_address_moves_between_ids_once_its_holder_has_another(
 
 
 @pytest.mark.parametrize("text", ["n/a", "@", "ann@", "@example.com", 7])
-def test_two_ids_with_the_same_text_that_is_no_address_stay_two_people(
+def test_an_invalid_address_does_not_identify_people(
     customerio: CustomerIO, text: str | int
 ) -> None:
     customerio.accept(
@@ -211,7 +211,7 @@ def test_an_unusual_address_identifies_a_person(
     assert customerio.not_applied() == []
 
 
-def test_a_merged_persons_address_is_free_again(customerio: CustomerIO) -> None:
+def test_the_address_of_a_merged_person_is_free_again(customerio: CustomerIO) -> None:
     customerio.accept(
         op.identify({"email": ANN}, id="1"),
         op.identify(id="2"),
@@ -222,7 +222,7 @@ def test_a_merged_persons_address_is_free_again(customerio: CustomerIO) -> None:
     assert customerio.not_applied() == []
 
 
-def test_other_identifiers_that_are_not_taken_leave_rows_too(
+def test_conflicts_of_other_identifiers_are_logged(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -241,10 +241,10 @@ def test_other_identifiers_that_are_not_taken_leave_rows_too(
     ]
 
 
-# Operations that do nothing
+# Operations without effect
 
 
-def test_an_outdated_identify_leaves_a_row_with_its_attributes(
+def test_an_outdated_identify_is_logged_with_its_attributes(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(
@@ -270,7 +270,7 @@ def test_an_outdated_identify_leaves_a_row_with_its_attributes(
         (op.person("delete", id="1"), "id"),
     ],
 )
-def test_an_operation_on_a_suppressed_person_leaves_a_row(
+def test_an_operation_on_a_suppressed_person_is_logged(
     customerio: CustomerIO, operation: Any, field: str
 ) -> None:
     customerio.accept(
@@ -286,7 +286,7 @@ def test_an_operation_on_a_suppressed_person_leaves_a_row(
     assert json.loads(value) == operation
 
 
-def test_a_merge_with_a_suppressed_person_leaves_a_row(customerio: CustomerIO) -> None:
+def test_a_merge_with_a_suppressed_person_is_logged(customerio: CustomerIO) -> None:
     customerio.accept(
         op.person("suppress", id="1"),
         op.identify(id="2"),
@@ -296,7 +296,7 @@ def test_a_merge_with_a_suppressed_person_leaves_a_row(customerio: CustomerIO) -
     assert (person, reason, field) == ("id:1", SUPPRESSED, "id")
 
 
-def test_a_relationship_of_a_suppressed_person_leaves_a_row(
+def test_a_relationship_of_a_suppressed_person_is_logged(
     customerio: CustomerIO,
 ) -> None:
     related = [op.relation({"id": "1"}, {"role": "x"}), op.relation({"id": "2"})]
@@ -315,7 +315,7 @@ def test_a_relationship_of_a_suppressed_person_leaves_a_row(
     }
 
 
-def test_to_suppress_somebody_twice_leaves_no_row(customerio: CustomerIO) -> None:
+def test_suppressing_twice_is_not_logged(customerio: CustomerIO) -> None:
     suppress = op.person("suppress", id="1")
     customerio.accept(op.identify({"email": ANN}, id="1"), suppress, suppress)
     assert customerio.not_applied() == []
@@ -325,13 +325,13 @@ def test_to_suppress_somebody_twice_leaves_no_row(customerio: CustomerIO) -> Non
 @pytest.mark.parametrize(
     ("primary", "secondary", "missing"),
     [
-        ({"id": "1"}, {"id": "nobody"}, ["secondary"]),
+        ({"id": "1"}, {"id": "unknown"}, ["secondary"]),
         ({"email": BEA}, {"id": "1"}, ["primary"]),
-        ({"cio_id": "nobody"}, {"id": "1"}, ["primary"]),
-        ({"id": "nobody"}, {"cio_id": "nobody"}, ["primary", "secondary"]),
+        ({"cio_id": "unknown"}, {"id": "1"}, ["primary"]),
+        ({"id": "unknown"}, {"cio_id": "unknown"}, ["primary", "secondary"]),
     ],
 )
-def test_a_merge_without_both_people_leaves_a_row_for_each_who_is_missing(
+def test_each_missing_person_of_a_merge_is_logged(
     customerio: CustomerIO, primary: Any, secondary: Any, missing: list[str]
 ) -> None:
     merge = op.merge(primary, secondary)
@@ -346,7 +346,7 @@ def test_a_merge_without_both_people_leaves_a_row_for_each_who_is_missing(
     assert all(json.loads(row[3]) == merge for row in rows)
 
 
-def test_a_merge_of_one_person_leaves_a_row(customerio: CustomerIO) -> None:
+def test_a_merge_of_a_person_with_itself_is_logged(customerio: CustomerIO) -> None:
     customerio.accept(
         op.identify({"email": ANN}, id="1"), op.merge({"id": "1"}, {"email": ANN})
     )
@@ -364,38 +364,36 @@ ACME = op.relation({"object_type_id": "1", "object_id": "acme"})
 @pytest.mark.parametrize(
     "operation",
     [
-        op.identify({"email": ANN}, cio_id="nobody"),
-        op.identify({"_update": True}, cio_id="nobody"),
-        op.event(cio_id="nobody"),
-        op.device("token", cio_id="nobody"),
-        op.identify(cio_id="nobody", also={"cio_relationships": [ACME]}),
-        op.person("delete", cio_id="nobody"),
-        op.person("suppress", cio_id="nobody"),
+        op.identify({"email": ANN}, cio_id="unknown"),
+        op.identify({"_update": True}, cio_id="unknown"),
+        op.event(cio_id="unknown"),
+        op.device("token", cio_id="unknown"),
+        op.identify(cio_id="unknown", also={"cio_relationships": [ACME]}),
+        op.person("delete", cio_id="unknown"),
+        op.person("suppress", cio_id="unknown"),
     ],
 )
-def test_a_cio_id_that_does_not_exist_leaves_a_row(
-    customerio: CustomerIO, operation: Any
-) -> None:
+def test_an_unknown_cio_id_is_logged(customerio: CustomerIO, operation: Any) -> None:
     customerio.accept(operation)
     snapshot = customerio.snapshot()
     assert (snapshot["people"], snapshot["events"], snapshot["devices"]) == ({}, [], {})
     ((person, reason, field, value),) = customerio.not_applied()
-    assert (person, reason, field) == ("cio_id:nobody", "unknown cio_id", "cio_id")
+    assert (person, reason, field) == ("cio_id:unknown", "unknown cio_id", "cio_id")
     assert json.loads(value) == operation
 
 
 @pytest.mark.parametrize("action", ["add_relationships", "delete_relationships"])
-def test_a_cio_id_that_does_not_exist_among_an_objects_people_leaves_a_row(
+def test_an_unknown_cio_id_in_a_relationship_is_logged(
     customerio: CustomerIO, action: str
 ) -> None:
-    related = [op.relation({"cio_id": "nobody"}), op.relation({"id": "2"})]
+    related = [op.relation({"cio_id": "unknown"}), op.relation({"id": "2"})]
     customerio.accept(op.object(action, also={"cio_relationships": related}))
     assert [row[:3] for row in customerio.not_applied()] == [
-        ("cio_id:nobody", "unknown cio_id", "cio_id")
+        ("cio_id:unknown", "unknown cio_id", "cio_id")
     ]
 
 
-def test_a_suppressed_person_is_accepted_again_by_cio_id_without_a_row(
+def test_unsuppressing_by_cio_id_is_not_logged(
     customerio: CustomerIO,
 ) -> None:
     customerio.accept(op.identify(id="1"))
@@ -409,7 +407,7 @@ def test_a_suppressed_person_is_accepted_again_by_cio_id_without_a_row(
     assert customerio.not_applied() == []
 
 
-def test_an_update_of_nobody_leaves_a_row(customerio: CustomerIO) -> None:
+def test_update_only_of_an_unknown_person_is_logged(customerio: CustomerIO) -> None:
     update = op.identify({"_update": True, "plan": "pro"}, id="1")
     customerio.accept(update)
     ((person, reason, field, value),) = customerio.not_applied()
@@ -419,23 +417,23 @@ def test_an_update_of_nobody_leaves_a_row(customerio: CustomerIO) -> None:
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
-def test_a_segment_member_who_does_not_exist_leaves_a_row(
+def test_an_unknown_segment_member_is_logged(
     customerio: CustomerIO, change: str
 ) -> None:
     customerio.accept(op.identify({"email": ANN}, id="1"))
     path = f"/api/v1/segments/7/{change}_customers"
-    for query, ids in (("", ["1", "nobody", 7]), ("?id_type=email", [ANN, BEA])):
+    for query, ids in (("", ["1", "unknown", 7]), ("?id_type=email", [ANN, BEA])):
         response = customerio.request("POST", path + query, json={"ids": ids})
         assert response.status_code == 200
     reason = "unknown segment member"
     assert customerio.not_applied() == [
-        ("id:nobody", reason, "ids", "nobody"),
+        ("id:unknown", reason, "ids", "unknown"),
         ("id:", reason, "ids", "7"),
         (f"email:{BEA}", reason, "ids", BEA),
     ]
 
 
-# Whatever comes, the addresses stay unique, and what was not applied is known
+# For any sequence: addresses stay unique, and each one not set is logged
 
 
 _IDS = st.sampled_from(["1", "2", "3"])
@@ -451,7 +449,7 @@ _EMAILS = st.sampled_from([ANN, ANN.upper(), BEA])
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_an_address_that_did_not_arrive_has_a_row(
+def test_every_address_that_was_not_set_is_logged(
     tmp_path: Path, identifies: list[tuple[str, str]], *, email_updates: bool
 ) -> None:
     path = tmp_path / "workspace.db"

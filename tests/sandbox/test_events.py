@@ -1,4 +1,4 @@
-"""Events, anonymous events, devices and deliveries."""
+"""Events, anonymous events, devices and delivery metrics."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def events(customerio: CustomerIO) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("action", ["event", "page", "screen"])
-def test_events_pages_and_screens_are_kept_and_create_the_person(
+def test_events_pages_and_screens_are_stored_and_create_the_person(
     customerio: CustomerIO, op: type[Operations], action: str
 ) -> None:
-    happening = {"name": "Home", "attributes": {"a": 1}, "timestamp": 5, "id": ULID}
-    customerio.accept(op.person(action, id="1", also=happening))
+    fields = {"name": "Home", "attributes": {"a": 1}, "timestamp": 5, "id": ULID}
+    customerio.accept(op.person(action, id="1", also=fields))
     assert customerio.people() == ["id:1"]
     assert customerio.sql(
         "SELECT type, name, attributes, timestamp, id FROM events"
@@ -34,7 +34,7 @@ def test_events_pages_and_screens_are_kept_and_create_the_person(
 
 
 @pytest.mark.parametrize("action", ["viewed_content", "clicked_content"])
-def test_content_reports_are_kept_without_a_name(
+def test_content_reports_need_no_name(
     customerio: CustomerIO, op: type[Operations], action: str
 ) -> None:
     customerio.accept(op.person(action, anonymous_id="cookie", also={"attributes": {}}))
@@ -53,7 +53,7 @@ def test_a_repeated_ulid_is_ignored_in_the_whole_workspace(
     assert customerio.people() == ["id:1"]
 
 
-def test_a_repeated_ulid_stays_ignored_after_its_person_was_deleted(
+def test_a_repeated_ulid_is_ignored_after_its_person_was_deleted(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -64,7 +64,7 @@ def test_a_repeated_ulid_stays_ignored_after_its_person_was_deleted(
     assert (customerio.people(), events(customerio)) == ([], [])
 
 
-def test_events_without_a_ulid_are_all_kept_in_order(
+def test_events_without_a_ulid_are_all_stored_in_order(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.event("A", id="1"), op.event("B", id="1"))
@@ -72,10 +72,10 @@ def test_events_without_a_ulid_are_all_kept_in_order(
     assert [name for _, name, _ in events(customerio)] == ["A", "B", "A"]
 
 
-def test_an_event_for_a_cio_id_of_nobody_is_dropped(
+def test_an_event_for_an_unknown_cio_id_is_dropped(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
-    customerio.accept(op.event(cio_id="nobody"))
+    customerio.accept(op.event(cio_id="unknown"))
     assert events(customerio) == []
 
 
@@ -86,7 +86,7 @@ def test_spaces_around_an_event_name_are_dropped(
     assert events(customerio) == [("event", "Ordered", "id:1")]
 
 
-def test_anonymous_events_join_the_person_who_takes_the_anonymous_id(
+def test_anonymous_events_are_linked_to_the_person_with_the_anonymous_id(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -106,7 +106,7 @@ def test_anonymous_events_join_the_person_who_takes_the_anonymous_id(
     assert customerio.attributes("id:1") == {"anonymous_id": "cookie"}
 
 
-def test_an_anonymous_id_belongs_to_the_first_who_takes_it(
+def test_an_anonymous_id_belongs_to_the_first_person_who_gets_it(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -119,7 +119,7 @@ def test_an_anonymous_id_belongs_to_the_first_who_takes_it(
     assert customerio.activity() == [("Attribute Update Failure", "anonymous_id")]
 
 
-def test_a_person_may_have_had_several_anonymous_ids(
+def test_a_person_can_have_several_anonymous_ids(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -159,14 +159,14 @@ def test_a_device_moves_to_the_person_it_is_added_to(
     assert (device["person"], device["platform"]) == ("id:2", "android")
 
 
-def test_a_device_of_a_cio_id_of_nobody_is_dropped(
+def test_a_device_for_an_unknown_cio_id_is_dropped(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
-    customerio.accept(op.device("t", cio_id="nobody"))
+    customerio.accept(op.device("t", cio_id="unknown"))
     assert customerio.snapshot()["devices"] == {}
 
 
-def test_a_device_is_removed_from_its_own_person_only(
+def test_a_device_is_deleted_only_from_the_person_it_belongs_to(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     removal = {"device": {"token": "t"}}
@@ -174,14 +174,14 @@ def test_a_device_is_removed_from_its_own_person_only(
         op.device("t", id="1"),
         op.device("other", id="2"),
         op.person("delete_device", id="2", also=removal),
-        op.person("delete_device", id="nobody", also=removal),
+        op.person("delete_device", id="unknown", also=removal),
     )
     assert list(customerio.snapshot()["devices"]) == ["other", "t"]
     customerio.accept(op.person("delete_device", id="1", also=removal))
     assert list(customerio.snapshot()["devices"]) == ["other"]
 
 
-def test_a_delivery_report_needs_no_credentials(customerio: CustomerIO) -> None:
+def test_delivery_metrics_need_no_credentials(customerio: CustomerIO) -> None:
     report = {
         "delivery_id": "RPILAgUBcRhIBqSfeiIwdIYJKxTY",
         "metric": "clicked",
@@ -215,7 +215,7 @@ def test_a_delivery_report_needs_no_credentials(customerio: CustomerIO) -> None:
         ([], "body"),
     ],
 )
-def test_a_delivery_report_of_another_shape_is_refused(
+def test_an_invalid_delivery_metric_is_refused(
     customerio: CustomerIO, report: Any, field: str | None
 ) -> None:
     response = customerio.request("POST", "/api/v1/metrics", json=report)

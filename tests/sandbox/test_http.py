@@ -1,4 +1,4 @@
-"""What a session sees: statuses, bodies, headers, and no socket."""
+"""HTTP responses of the sandbox: status, body, headers, without a socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_no_socket_is_opened(
     assert customerio.session.get("http://localhost:1/nothing").status_code == 404
 
 
-def test_a_response_is_a_real_one(customerio: CustomerIO, op: type[Operations]) -> None:
+def test_the_response_is_a_complete_requests_response(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
     response = customerio.batch(op.identify(id="1"))
     assert isinstance(response, requests.Response)
     assert response.ok
@@ -56,7 +58,7 @@ def test_credentials_are_required(
 
 
 @pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic !", b"Basic eDp5"])
-def test_only_basic_authentication_will_do(
+def test_only_basic_authentication_is_accepted(
     customerio: CustomerIO, header: str | bytes
 ) -> None:
     customerio.session.auth = None
@@ -65,7 +67,9 @@ def test_only_basic_authentication_will_do(
     assert response.status_code == (200 if isinstance(header, bytes) else 401)
 
 
-def test_the_region_is_told(customerio: CustomerIO) -> None:
+def test_the_region_endpoint_returns_url_region_and_environment(
+    customerio: CustomerIO,
+) -> None:
     assert customerio.request("GET", "/api/v1/accounts/region").json() == {
         "url": "https://track.customer.io",
         "region": "us",
@@ -73,7 +77,7 @@ def test_the_region_is_told(customerio: CustomerIO) -> None:
     }
 
 
-def test_a_workspace_can_live_in_the_eu(tmp_path: Path) -> None:
+def test_a_workspace_can_report_region_eu(tmp_path: Path) -> None:
     with requests.Session() as session:
         session.auth = ("a-site", "a-key")
         session.mount("https://", SandboxAdapter(tmp_path / "w.db", region="eu"))
@@ -87,7 +91,7 @@ def test_unknown_paths_and_wrong_methods_are_refused(customerio: CustomerIO) -> 
     assert customerio.request("POST", "/api/v1/accounts/region").status_code == 405
 
 
-def test_the_valid_operations_of_a_batch_are_applied_and_the_others_listed(
+def test_valid_operations_of_a_batch_are_applied_and_invalid_ones_listed(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     response = customerio.batch(
@@ -150,7 +154,7 @@ def test_a_body_may_be_text_bytes_or_a_stream(
     assert customerio.people() == ["id:0", "id:1", "id:2"]
 
 
-def test_every_request_is_kept_without_its_credentials(
+def test_requests_are_logged_without_credentials(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.session.auth = ("a-site", "a-very-secret-key")
@@ -176,7 +180,7 @@ def test_every_request_is_kept_without_its_credentials(
 @pytest.mark.parametrize(
     ("id_type", "ids"),
     [
-        (None, ["1", "nobody", 7]),
+        (None, ["1", "unknown", 7]),
         ("id", ["1"]),
         ("email", ["ANN@example.com", "1"]),
         ("cio_id", None),
@@ -196,7 +200,7 @@ def test_people_are_added_to_a_segment_and_removed(
         assert customerio.snapshot()["segment_members"] == expected
 
 
-def test_values_of_another_kind_add_nobody_to_a_segment(
+def test_segment_ids_of_the_wrong_type_are_ignored(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.identify(id="7"))
@@ -217,7 +221,7 @@ def test_values_of_another_kind_add_nobody_to_a_segment(
         ("?id_type=phone", {"ids": ["1"]}),
     ],
 )
-def test_a_segment_request_of_another_shape_is_refused(
+def test_an_invalid_segment_request_is_refused(
     customerio: CustomerIO, query: str, body: Any
 ) -> None:
     path = f"/api/v1/segments/7/add_customers{query}"

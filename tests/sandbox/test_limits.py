@@ -1,4 +1,4 @@
-"""What is refused, and that nothing of a record is told with it."""
+"""Validation of operations; error messages never quote values."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def named(object_type_id: str = "1", object_id: str = "acme") -> dict[str, Any]:
         ),
     ],
 )
-def test_an_operation_of_another_shape_is_refused(
+def test_an_invalid_operation_is_refused(
     customerio: CustomerIO, operation: Any, field: str | None
 ) -> None:
     fields = customerio.refuse(operation)
@@ -143,7 +143,9 @@ def test_an_operation_of_another_shape_is_refused(
         thing(attributes={"a": "x" * 1000}),
     ],
 )
-def test_what_just_fits_is_accepted(customerio: CustomerIO, operation: Any) -> None:
+def test_values_at_the_limits_are_accepted(
+    customerio: CustomerIO, operation: Any
+) -> None:
     customerio.accept(operation)
 
 
@@ -160,7 +162,7 @@ def test_an_operation_is_limited_to_32768_bytes(
     assert response.json()["errors"][0]["reason"] == "too_large"
 
 
-def test_no_error_tells_what_was_sent(customerio: CustomerIO) -> None:
+def test_errors_never_quote_values(customerio: CustomerIO) -> None:
     response = customerio.batch(
         person(identifiers={SECRET: SECRET}),
         person(identifiers={"phone": SECRET}),

@@ -1,4 +1,4 @@
-"""People who become one, and people who must not come back."""
+"""Merging and suppressing people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 ULID = "01HZX3R8Q4V5W6X7Y8Z9A0B1C2"
 
 
-def test_a_merge_fills_what_the_primary_lacks(
+def test_a_merge_fills_in_missing_attributes(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -79,13 +79,13 @@ def test_a_merge_without_a_primary_or_a_secondary_does_nothing(
 ) -> None:
     customerio.accept(
         op.identify({"plan": "basic"}, id="2"),
-        op.merge({"id": "nobody"}, {"id": "2"}),
-        op.merge({"id": "2"}, {"id": "nobody"}),
+        op.merge({"id": "unknown"}, {"id": "2"}),
+        op.merge({"id": "2"}, {"id": "unknown"}),
     )
     assert customerio.people() == ["id:2"]
 
 
-def test_nobody_is_merged_with_themselves(
+def test_a_person_cannot_be_merged_with_itself(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.identify({"email": "ann@example.com"}, id="1"))
@@ -120,20 +120,20 @@ def test_suppressing_deletes_and_blocks_every_identifier(
     ]
 
 
-def test_somebody_unknown_can_be_suppressed(
+def test_an_unknown_person_can_be_suppressed(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
         op.person("suppress", id="1"),
         op.identify(id="1"),
-        op.person("suppress", cio_id="nobody"),
+        op.person("suppress", cio_id="unknown"),
     )
     snapshot = customerio.snapshot()
     assert snapshot["people"] == {}
     assert snapshot["suppressions"] == [{"identifier": "id:1"}]
 
 
-def test_a_shared_phone_of_a_suppressed_person_blocks_no_one_else(
+def test_a_shared_phone_number_blocks_only_the_suppressed_person(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -144,7 +144,7 @@ def test_a_shared_phone_of_a_suppressed_person_blocks_no_one_else(
     assert customerio.people() == ["id:2"]
 
 
-def test_an_event_of_a_suppressed_person_can_be_sent_again_later(
+def test_an_ignored_event_can_be_sent_again(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -156,7 +156,7 @@ def test_an_event_of_a_suppressed_person_can_be_sent_again_later(
     assert [event["id"] for event in customerio.snapshot()["events"]] == [ULID]
 
 
-def test_suppressed_people_are_left_out_of_an_objects_relationships(
+def test_suppressed_people_are_left_out_of_relationships(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     related = [op.relation({"id": "1"}), op.relation({"id": "2"})]
@@ -167,7 +167,7 @@ def test_suppressed_people_are_left_out_of_an_objects_relationships(
     assert customerio.people() == ["id:2"]
 
 
-def test_unsuppressing_frees_all_that_was_suppressed_together(
+def test_unsuppressing_frees_all_identifiers_of_the_person(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(

@@ -20,7 +20,7 @@ def relationships(customerio: CustomerIO) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_an_objects_attributes_are_merged_and_removed(
+def test_object_attributes_are_merged_and_removed(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -33,7 +33,7 @@ def test_an_objects_attributes_are_merged_and_removed(
     }
 
 
-def test_objects_of_two_types_may_bear_the_same_id(
+def test_objects_of_two_types_can_have_the_same_id(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     course = op.object("identify")
@@ -43,13 +43,13 @@ def test_objects_of_two_types_may_bear_the_same_id(
 
 
 @pytest.mark.parametrize("action", ["identify", "add_relationships"])
-def test_people_whom_an_object_names_are_created(
+def test_people_related_to_an_object_are_created(
     customerio: CustomerIO, op: type[Operations], action: str
 ) -> None:
     related = [
         op.relation({"id": "1"}, {"role": "admin"}),
         op.relation({"email": "ann@example.com"}),
-        op.relation({"cio_id": "nobody"}),
+        op.relation({"cio_id": "unknown"}),
     ]
     customerio.accept(op.object(action, also={"cio_relationships": related}))
     assert relationships(customerio) == [
@@ -117,7 +117,7 @@ def test_deleting_an_object_removes_its_relationships(
     assert list(snapshot["people"]) == ["id:1"]
 
 
-def test_an_anonymous_relationship_carries_over_to_the_person(
+def test_anonymous_relationships_move_to_the_identified_person(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     related = [op.relation({"anonymous_id": "cookie"}, {"role": "x", "since": 1})]
@@ -140,7 +140,7 @@ def test_an_anonymous_relationship_carries_over_to_the_person(
     ]
 
 
-def test_an_anonymous_relationship_of_a_person_already_known_is_theirs(
+def test_an_anonymous_relationship_of_a_known_person_is_linked_to_them(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(

@@ -26,7 +26,7 @@ def test_a_person_is_found_by_id_email_phone_and_cio_id(
     assert customerio.attributes("id:1") == {"a": 1, "b": 1, "c": 1, "d": 1}
 
 
-def test_every_person_gets_a_cio_id_of_their_own(
+def test_every_person_gets_a_unique_cio_id(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(*(op.identify(id=str(number)) for number in range(50)))
@@ -45,7 +45,7 @@ def test_emails_are_compared_without_case_and_keep_their_first_spelling(
     assert customerio.activity() == []
 
 
-def test_new_attributes_join_the_old_ones(
+def test_new_attributes_are_merged_with_existing_ones(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -77,7 +77,7 @@ def test_numbers_keep_every_digit(customerio: CustomerIO) -> None:
     assert customerio.attributes("id:1")["price"] == Decimal("19.10")
 
 
-def test_attributes_stand_in_one_order_and_can_be_read_with_sql(
+def test_attributes_are_sorted_and_readable_with_sql(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -91,7 +91,7 @@ def test_attributes_stand_in_one_order_and_can_be_read_with_sql(
     ) == [("a", 1)]
 
 
-def test_attributes_that_identify_are_added_to_a_person_who_lacks_them(
+def test_missing_identifiers_are_added_from_attributes(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -104,7 +104,7 @@ def test_attributes_that_identify_are_added_to_a_person_who_lacks_them(
     assert person["attributes"] == {}
 
 
-def test_a_new_id_with_a_known_email_updates_the_person_of_that_email(
+def test_a_new_id_with_a_known_email_updates_that_person(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -116,7 +116,7 @@ def test_a_new_id_with_a_known_email_updates_the_person_of_that_email(
     assert customerio.attributes("id:2") == {"plan": "basic"}
 
 
-def test_a_new_email_with_a_known_id_updates_the_person_of_that_id(
+def test_a_new_email_with_a_known_id_updates_that_person(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -125,7 +125,7 @@ def test_a_new_email_with_a_known_id_updates_the_person_of_that_id(
     assert customerio.person("id:1")["email"] == "ann@example.com"
 
 
-def test_an_identifier_of_somebody_else_fails_alone(
+def test_only_a_taken_identifier_fails_not_the_whole_identify(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -138,7 +138,7 @@ def test_an_identifier_of_somebody_else_fails_alone(
     assert customerio.activity() == [("Attribute Update Failure", "email")]
 
 
-def test_an_identifier_is_changed_by_cio_id_only(
+def test_identifiers_can_only_be_changed_by_cio_id(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -155,7 +155,7 @@ def test_an_identifier_is_changed_by_cio_id_only(
     assert customerio.person("id:2")["email"] == "new@example.com"
 
 
-def test_an_identifier_is_removed_by_cio_id_only_and_never_the_last(
+def test_identifiers_can_only_be_removed_by_cio_id_and_not_the_last(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.identify({"email": "ann@example.com"}, id="1"))
@@ -173,7 +173,7 @@ def test_an_identifier_is_removed_by_cio_id_only_and_never_the_last(
     ]
 
 
-def test_several_people_may_share_a_phone_number_and_change_it(
+def test_people_can_share_and_change_a_phone_number(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -190,7 +190,7 @@ def test_several_people_may_share_a_phone_number_and_change_it(
     assert customerio.activity() == []
 
 
-def test_a_person_named_by_phone_keeps_that_phone(
+def test_a_person_identified_by_phone_keeps_it(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.identify({"phone": "+15550199"}, phone="+15550100"))
@@ -198,19 +198,19 @@ def test_a_person_named_by_phone_keeps_that_phone(
     assert customerio.activity() == [("Failed Attribute Change", "phone")]
 
 
-def test_a_cio_id_of_nobody_is_dropped_silently(
+def test_an_identify_by_unknown_cio_id_is_dropped(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
         op.identify({"email": "ann@example.com"}, id="1"),
-        op.identify({"email": "ann@example.com", "plan": "pro"}, cio_id="nobody"),
-        op.identify(cio_id="nobody"),
+        op.identify({"email": "ann@example.com", "plan": "pro"}, cio_id="unknown"),
+        op.identify(cio_id="unknown"),
     )
     assert customerio.people() == ["id:1"]
     assert customerio.attributes("id:1") == {}
 
 
-def test_update_only_creates_nobody_and_is_never_kept(
+def test_update_only_creates_no_person_and_is_not_stored(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -234,7 +234,7 @@ def test_attributes_older_than_the_newest_timestamp_are_ignored(
     assert customerio.attributes("id:1") == {"plan": "new", "a": 1, "c": 1}
 
 
-def test_attributes_without_a_timestamp_apply_and_move_no_clock(
+def test_attributes_without_a_timestamp_apply_and_keep_the_newest_timestamp(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(
@@ -258,7 +258,7 @@ def test_relationships_of_an_outdated_identify_apply(
     assert len(customerio.snapshot()["relationships"]) == 1
 
 
-def test_a_dotted_topic_leaves_the_other_topics_alone(
+def test_a_dotted_topic_changes_only_that_topic(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     preferences = "cio_subscription_preferences"
@@ -289,14 +289,14 @@ def test_a_dotted_topic_can_be_removed(
     assert customerio.attributes("id:2") == {}
 
 
-def test_a_dot_in_another_name_is_part_of_it(
+def test_a_dot_in_any_other_name_is_literal(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.identify({"utm.source": "mail"}, id="1"))
     assert customerio.attributes("id:1") == {"utm.source": "mail"}
 
 
-def test_deleting_a_person_removes_all_that_is_theirs(
+def test_deleting_a_person_deletes_everything_that_belongs_to_them(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     acme = {"object_type_id": "1", "object_id": "acme"}

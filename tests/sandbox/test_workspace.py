@@ -1,4 +1,4 @@
-"""The file: what it may be, and that it is never left half-written."""
+"""The workspace file: valid paths, versions, transactions, crashes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def write_sqlite(path: Path, *statements: str) -> None:
         database.commit()
 
 
-def test_a_path_that_cannot_be_a_workspace_is_told_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("This is no SQLite file, and long enough to tell.")
+def test_unusable_paths_give_a_one_line_error(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(
+        "This is not an SQLite file, and it is longer than SQLite requires."
+    )
     (tmp_path / "short").write_text("x")
     write_sqlite(tmp_path / "other.db", "CREATE TABLE t (a)")
     write_sqlite(tmp_path / "versioned.db", "PRAGMA user_version = 1")
@@ -53,7 +55,7 @@ def test_a_path_that_cannot_be_a_workspace_is_told_in_one_line(tmp_path: Path) -
         assert "\n" not in str(refused.value)
 
 
-def test_a_file_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     write_sqlite(path, "CREATE TABLE t (a)")
     before = path.read_bytes()
@@ -96,25 +98,25 @@ def test_a_workspace_of_version_1_is_upgraded(
     for _ in range(2):
         with Workspace(path) as workspace:
             assert snapshot(path) == before
-            apply(workspace, op.merge({"id": "1"}, {"id": "nobody"}))
+            apply(workspace, op.merge({"id": "1"}, {"id": "unknown"}))
     with contextlib.closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
-    merge = ("Failed Merge", "id:nobody", "merge without both people")
+    merge = ("Failed Merge", "id:unknown", "merge without both people")
     assert rows == [("old", None, None), merge, merge]
 
 
-def test_a_region_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_region_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="us, eu"):
         SandboxAdapter(tmp_path / "workspace.db", region="mars")
 
 
-def test_a_name_that_no_file_can_bear_is_told(tmp_path: Path) -> None:
+def test_an_invalid_file_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="cannot be opened"):
         Workspace(tmp_path / ("x" * 300))
 
 
 @ON_POSIX
-def test_a_file_that_is_no_regular_one_is_refused() -> None:
+def test_a_device_file_is_refused() -> None:
     with pytest.raises(SandboxError, match="not a regular file"):
         Workspace("/dev/null")
 
@@ -135,13 +137,13 @@ def test_an_empty_file_becomes_a_workspace(tmp_path: Path) -> None:
 
 
 @ON_POSIX
-def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     Workspace(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_workspace_is_found_again_as_it_was_left(
+def test_a_reopened_workspace_has_the_same_content(
     tmp_path: Path, op: type[Operations]
 ) -> None:
     path = tmp_path / "workspace.db"
@@ -151,9 +153,7 @@ def test_a_workspace_is_found_again_as_it_was_left(
     assert snapshot(path) == before
 
 
-def test_a_workspace_can_be_used_without_http(
-    tmp_path: Path, op: type[Operations]
-) -> None:
+def test_the_time_of_receipt_is_stored(tmp_path: Path, op: type[Operations]) -> None:
     moment = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
     path = tmp_path / "workspace.db"
     with Workspace(path) as workspace:
@@ -165,7 +165,7 @@ def test_a_workspace_can_be_used_without_http(
     assert rows == [("1", "2024-05-01T12:00:00.000+00:00")]
 
 
-def test_a_request_that_fails_inside_leaves_nothing_behind(
+def test_a_failed_request_is_rolled_back(
     customerio: CustomerIO, op: type[Operations], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -180,7 +180,7 @@ def test_a_request_that_fails_inside_leaves_nothing_behind(
     customerio.accept(op.identify(id="1"))
 
 
-def test_a_closed_workspace_says_so_and_can_be_closed_again(
+def test_a_closed_workspace_gives_an_error_and_can_be_closed_again(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.session.close()
@@ -189,7 +189,9 @@ def test_a_closed_workspace_says_so_and_can_be_closed_again(
         customerio.batch(op.identify(id="1"))
 
 
-def test_threads_take_turns(customerio: CustomerIO, op: type[Operations]) -> None:
+def test_concurrent_requests_are_serialized(
+    customerio: CustomerIO, op: type[Operations]
+) -> None:
     def send(thread: int) -> None:
         for number in range(20):
             customerio.accept(
@@ -207,7 +209,7 @@ def test_threads_take_turns(customerio: CustomerIO, op: type[Operations]) -> Non
     assert customerio.sql("SELECT count(*) FROM requests") == [(80,)]
 
 
-def test_two_workspaces_of_the_same_records_compare_equal(
+def test_replayed_records_leave_an_equal_workspace(
     tmp_path: Path, op: type[Operations]
 ) -> None:
     records = [
@@ -227,7 +229,7 @@ def test_two_workspaces_of_the_same_records_compare_equal(
     assert snapshot(a)["events"][0]["person"] == "id:1"
 
 
-def test_a_killed_process_leaves_whole_requests(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_only_complete_requests(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     endless = f"""
 import requests
