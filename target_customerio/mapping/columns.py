@@ -40,6 +40,10 @@ FLATTENED: Final = {
 }
 """Spellings of the objects whose fields may be separate columns."""
 
+RELATIONSHIP: Final = "relationshipAttributes"
+FLATTENED_RELATIONSHIP: Final = dict.fromkeys(spellings(RELATIONSHIP), RELATIONSHIP)
+"""Another such object, of people and objects only."""
+
 
 class Role(Enum):
     """How a column is used."""
@@ -82,6 +86,8 @@ class Columns:
     def __init__(self, call: CallKind, separators: Iterable[str]) -> None:
         """Prepare the table of known names, and the separators of flattened ones."""
         self._separators = tuple(separators)
+        relationship = FLATTENED_RELATIONSHIP if call.body == "traits" else {}
+        self._containers = {**FLATTENED, **relationship}
         self._named = _columns_by_name(call)
 
     def of(self, name: str) -> Column:
@@ -98,7 +104,7 @@ class Columns:
         """Recognize a column that is a field of a flattened object."""
         for separator in self._separators:
             start, found, rest = name.partition(separator)
-            container = FLATTENED.get(start)
+            container = self._containers.get(start)
             if found and rest and container is not None:
                 return _flattened_column(container, tuple(rest.split(separator)))
         start, _, rest = name.partition("_")
@@ -297,5 +303,5 @@ def _left_out(known: Sequence[NamedColumn], body: str) -> list[str]:
         name
         for name, column in known
         if column.role in {Role.CONTAINER, Role.FLATTENED}
-        and column.name not in {body, "context"}
+        and column.name not in {body, "context", RELATIONSHIP}
     ]

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from target_customerio.mapping.containers import lookup, parse_object
+from target_customerio.mapping.columns import RELATIONSHIP
+from target_customerio.mapping.containers import lookup, parse_object, with_flattened
 from target_customerio.mapping.events import NOTHING
 from target_customerio.mapping.fields import spellings
 from target_customerio.mapping.schema_types import NO_DATES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from target_customerio.mapping.record import Call
     from target_customerio.mapping.schema_types import DateTree
     from target_customerio.mapping.values import Cleaner
@@ -39,11 +42,27 @@ def find_field(call: Call, field: str) -> JSON:
 
 def relationship_attributes(call: Call, cleaner: Cleaner) -> Attributes | UnsetType:
     """Return the attributes of a call's relationship, or ``UNSET``."""
-    field = "relationshipAttributes"
+    field = RELATIONSHIP
     attributes = parse_object(find_field(call, field), field)
+    dates = _dates_of(call, field)
+    columns = call.shape.flattened.get(field)
+    if columns:
+        attributes = with_flattened(attributes, call.record, columns)
+        dates = {**_dates_of_columns(call, columns), **dates}
     if not attributes:
         return UNSET
-    return cleaner.attributes(attributes, _dates_of(call, field), NOTHING)
+    return cleaner.attributes(attributes, dates, NOTHING) or UNSET
+
+
+def _dates_of_columns(
+    call: Call, columns: Iterable[tuple[str, tuple[str, ...]]]
+) -> DateTree:
+    """Return the typed fields among flattened columns, those in objects aside."""
+    return {
+        path[0]: call.field_dates[column]
+        for column, path in columns
+        if len(path) == 1 and column in call.field_dates
+    }
 
 
 def _dates_of(call: Call, field: str) -> DateTree:

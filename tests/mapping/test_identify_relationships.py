@@ -224,3 +224,52 @@ def test_a_typed_date_of_a_relationship_is_one_wherever_it_stands(
     converted = convert("identify", record, schema={"properties": properties})
     (related,) = converted["cio_relationships"]
     assert related["relationship_attributes"] == {"since": 1684368000}
+
+
+FLATTENED = [
+    {"relationshipAttributes__role": "a"},
+    {"relationship_attributes__role": "a", "relationship_attributes__city": None},
+    {"RELATIONSHIP_ATTRIBUTES__role": "a"},
+    {"relationship_attributes__role": "a", "relationship_attributes": None},
+    {"relationship_attributes__role": "b", "relationship_attributes": {"role": "a"}},
+]
+
+
+@pytest.mark.parametrize("columns", FLATTENED)
+@pytest.mark.parametrize("body", [{"plan": "pro"}, {"traits": {"plan": "pro"}}])
+@pytest.mark.parametrize("call", ["identify", "group"])
+def test_relationship_attributes_may_be_flattened(
+    convert: Convert, call: str, columns: dict[str, Any], body: dict[str, Any]
+) -> None:
+    record = {"userId": "1", "objectId": "acme", **columns, **body}
+    notices: list[str] = []
+    operation = convert(call, record, null_attributes="omit", notify=notices.append)
+    (related,) = operation["cio_relationships"]
+    assert related["relationship_attributes"] == {"role": "a"}
+    assert operation["attributes"] == {"plan": "pro"}
+    assert notices == []
+
+
+def test_a_typed_date_of_a_flattened_relationship_is_converted(
+    convert: Convert,
+) -> None:
+    column = "relationship_attributes__since"
+    record = {"userId": "1", "objectId": "acme", column: "2023-05-18"}
+    schema = {"properties": {column: {"type": "string", "format": "date"}}}
+    (related,) = convert("identify", record, schema=schema)["cio_relationships"]
+    assert related["relationship_attributes"] == {"since": 1684368000}
+
+
+def test_flattened_relationship_attributes_that_are_null_are_none(
+    convert: Convert,
+) -> None:
+    record = {"userId": "1", "objectId": "acme", "relationshipAttributes__role": None}
+    operation = convert("identify", record, null_attributes="omit")
+    (related,) = operation["cio_relationships"]
+    assert "relationship_attributes" not in related
+
+
+def test_an_event_has_no_relationship_to_flatten(convert: Convert) -> None:
+    column = "relationship_attributes__role"
+    record = {"userId": "1", "event": "x", column: "a"}
+    assert convert("track", record)["attributes"] == {column: "a"}
