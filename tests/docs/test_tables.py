@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from target_customerio.errors import REASONS
 from target_customerio.track_api import operations
 
@@ -48,16 +50,30 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def test_every_module_is_in_the_layout_table_of_the_development_page(
-    root: Path,
+@pytest.fixture(scope="module")
+def development(root: Path) -> str:
+    return (root / "docs/development.md").read_text(encoding="utf-8")
+
+
+def test_every_module_is_in_the_layout_table(root: Path, development: str) -> None:
+    package = root / "target_customerio"
+    table = development.partition("## Layout")[2].partition("\n## ")[0]
+
+    for entry in package.iterdir():
+        if entry.suffix == ".py" and entry.name != "__init__.py":
+            assert f"`{entry.name}`" in table
+        if (entry / "__init__.py").exists():
+            assert f"`{entry.name}/`" in table
+
+
+def test_every_module_and_table_of_the_development_page_exists(
+    root: Path, development: str
 ) -> None:
     package = root / "target_customerio"
-    page = (root / "docs" / "development.md").read_text(encoding="utf-8")
-    places = page.partition("## Layout")[2].partition("##")[0]
-    missing = {
-        file.name
-        for file in package.glob("*.py")
-        if not file.name.startswith("__") and f"{file.name}`" not in places
-    }
+    sources = [*package.rglob("*.py"), root / "docs/generate.py"]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in sources)
 
-    assert missing == set()
+    for path in re.findall(r"(?<![\w/])[a-z_/]+\.py\b", development):
+        assert (package / path).exists() or (root / path).exists(), path
+    for name in re.findall(r"`([A-Z_]{3,})`", development):
+        assert re.search(rf"(?m)^{name}\b", code), name
