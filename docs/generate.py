@@ -37,7 +37,7 @@ from target_customerio.mapping.fields import (
     SPEC_FIELDS,
     WAREHOUSE_COLUMNS,
 )
-from target_customerio.sandbox.activity import REASONS as ACTIVITY_REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS
 from target_customerio.settings_schema import SETTINGS_OF_STREAMS
 from target_customerio.streams import CALLS_OF_STREAMS
 

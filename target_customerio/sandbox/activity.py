@@ -10,7 +10,7 @@ class Activity(NamedTuple):
 
     Attributes:
         name: Customer.io's name in its activity log, as far as that is documented.
-        reason: Why something was not applied; a key of :data:`REASONS`.
+        reason: Why something was not applied; a key of :data:`ACTIVITY_REASONS`.
     """
 
     name: str
@@ -38,7 +38,7 @@ def identifier_fixed(kind: str) -> Activity:
 
 
 def identifier_replaced(kind: str) -> Activity:
-    """Return the entry for a person found by ``kind`` whose ``id`` or email changed.
+    """Return the entry for a person found by an attribute who got a new identifier.
 
     Unlike all other entries it is about a change that was applied.
     """
@@ -49,7 +49,7 @@ def _conflict(kind: str) -> str:
     return f"{'e-mail' if kind == 'email' else kind} conflict"
 
 
-REASONS: Final = {
+ACTIVITY_REASONS: Final = {
     "e-mail conflict": "The address belongs to another person, or the person already "
     "has a different one",
     "id conflict": "The same for `id`",

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from typing_extensions import Self
-
 
 class Workspace:
     """The people, objects and events of a workspace, in tables open to any client."""
@@ -36,14 +34,6 @@ class Workspace:
         self._email_updates = email_updates
         self._database = connect(path)
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        """Return the workspace itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the workspace."""
-        self.close()
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from target_customerio.sandbox import SandboxAdapter
-from target_customerio.sandbox.activity import REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS
 from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def customerio(tmp_path: Path) -> Iterator[CustomerIO]:
     customerio = CustomerIO(tmp_path / "workspace.db")
     yield customerio
     reasons = {reason for (reason,) in customerio.sql("SELECT reason FROM activity")}
-    assert reasons <= REASONS.keys()
+    assert reasons <= ACTIVITY_REASONS.keys()
     customerio.session.close()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ ULID = "01HZX3R8Q4V5W6X7Y8Z9A0B1C2"
 
 
 def write_sqlite(path: Path, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database:
         for statement in statements:
             database.execute(statement)
         database.commit()
@@ -91,15 +91,15 @@ def test_a_workspace_of_version_1_is_upgraded(
     tmp_path: Path, op: type[Operations]
 ) -> None:
     path = tmp_path / "workspace.db"
-    with Workspace(path) as workspace:
+    with closing(Workspace(path)) as workspace:
         apply(workspace, op.identify({"plan": "pro"}, id="1"))
         before = snapshot(path)
     write_sqlite(path, *VERSION_1.split(";"))
     for _ in range(2):
-        with Workspace(path) as workspace:
+        with closing(Workspace(path)) as workspace:
             assert snapshot(path) == before
             apply(workspace, op.merge({"id": "1"}, {"id": "unknown"}))
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
     merge = ("Failed Merge", "id:unknown", "merge without both people")
     assert rows == [("old", None, None), merge, merge]
@@ -147,7 +147,7 @@ def test_a_reopened_workspace_has_the_same_content(
     tmp_path: Path, op: type[Operations]
 ) -> None:
     path = tmp_path / "workspace.db"
-    with Workspace(path) as workspace:
+    with closing(Workspace(path)) as workspace:
         assert apply(workspace, op.identify({"plan": "pro"}, id="1")) == []
         before = snapshot(path)
     assert snapshot(path) == before
@@ -156,11 +156,11 @@ def test_a_reopened_workspace_has_the_same_content(
 def test_the_time_of_receipt_is_stored(tmp_path: Path, op: type[Operations]) -> None:
     moment = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
     path = tmp_path / "workspace.db"
-    with Workspace(path) as workspace:
+    with closing(Workspace(path)) as workspace:
         assert apply(workspace, op.identify(id="1"), received_at=moment) == []
         (error,) = apply(workspace, op.event("", id="1"), received_at=moment)
     assert error["field"] == "name"
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT id, received_at FROM people").fetchall()
     assert rows == [("1", "2024-05-01T12:00:00.000+00:00")]
 
@@ -222,7 +222,7 @@ def test_replayed_records_leave_an_equal_workspace(
         op.person("suppress", id="3"),
     ]
     a, b = tmp_path / "a", tmp_path / "b"
-    with Workspace(a) as once, Workspace(b) as replayed:
+    with closing(Workspace(a)) as once, closing(Workspace(b)) as replayed:
         apply(once, *records)
         apply(replayed, *records[:4], *records, *records)
     assert snapshot(a) == snapshot(b)
@@ -253,7 +253,7 @@ while True:
         answered = [int(process.stdout.readline()) for _ in range(20)][-1]
         process.kill()
     Workspace(path).close()
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database:
         ((sound,),) = database.execute("PRAGMA integrity_check")
         ((people_kept,),) = database.execute("SELECT count(*) FROM people")
         ((requests_kept,),) = database.execute("SELECT count(*) FROM requests")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from target_customerio.sandbox import Workspace
@@ -93,7 +94,7 @@ def snapshot(path: Path) -> dict[str, Any]:
         ``relationships``, ``events``, ``suppressions``, ``segment_members`` and
         ``deliveries`` as sorted lists.
     """
-    with Workspace(path) as workspace, workspace.transaction() as transaction:
+    with closing(Workspace(path)) as opened, opened.transaction() as transaction:
         return {part: _read(transaction.database, part) for part in _ROWS}
 
 
