@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import requests
 
+pytestmark = pytest.mark.benchmark
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Terminal
+    from support.command import Terminal
 
 SETTINGS: dict[str, tuple[str, Any]] = {
     "site_id": ("string", None),

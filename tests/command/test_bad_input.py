@@ -11,7 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, StandIn, Terminal
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 SECRET = "ada-lovelace-4711"
 """Stands in every line at fault, and must never be shown."""
@@ -281,7 +283,7 @@ def test_digits_of_state_are_kept(terminal: Terminal) -> None:
 
 
 def test_what_came_before_and_cannot_be_delivered_is_what_the_run_fails_with(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = terminal.run(
         singer.schema("identifies", ["userId"]),

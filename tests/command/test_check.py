@@ -12,9 +12,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, StandIn, Terminal
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
-    Start = Callable[..., StandIn]
+    Start = Callable[..., Customerio]
 
 
 def check(terminal: Terminal, **settings: object) -> Outcome:
@@ -67,10 +69,10 @@ def test_nothing_but_the_region_is_asked_and_the_input_is_not_read(
 ) -> None:
     server = stand_in(200, {"region": "us"})
     check(terminal, api_url=server.url)
-    ((method, path, headers, _),) = server.requests
-    assert (method, path) == ("GET", "/api/v1/accounts/region")
+    (request,) = server.requests
+    assert (request.method, request.path) == ("GET", "/api/v1/accounts/region")
     token = base64.b64encode(b"site:key").decode()
-    assert headers["Authorization"] == f"Basic {token}"
+    assert request.headers["Authorization"] == f"Basic {token}"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -147,7 +149,7 @@ def test_a_run_checks_before_the_first_record_and_sends_nothing_when_it_fails(
     )
     assert "site_id" in outcome.error
     assert outcome.states == []
-    assert [path for _, path, _, _ in server.requests] == ["/api/v1/accounts/region"]
+    assert [each.path for each in server.requests] == ["/api/v1/accounts/region"]
 
 
 def test_the_check_leaves_an_empty_workspace(terminal: Terminal) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Outcome, Singer, Terminal
+    from support.command import Outcome, Terminal
+    from support.singer import Singer
 
 ANN, BEA = "ann@example.com", "bea@example.com"
 DAY = 86_400

@@ -25,7 +25,8 @@ from target_customerio.target import TargetCustomerIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Singer, Terminal
+    from support.command import Terminal
+    from support.singer import Singer
 
 STREAMS = ("identifies", "tracks")
 FATES = ("delivered", "anonymous", "filtered", "rejected", "refused")

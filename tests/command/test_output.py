@@ -15,7 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Singer, StandIn, Terminal
+    from support.command import Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses /dev/full")
 
@@ -154,7 +156,7 @@ def test_a_pipe_that_does_not_block_takes_all_of_a_long_state(
 
 
 def test_a_disk_that_is_full_holds_no_half_of_a_state(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, greets=True)
     settings: dict[str, Any] = {"site_id": "a", "api_key": "b", "api_url": server.url}

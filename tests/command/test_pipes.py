@@ -15,7 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Singer, StandIn, Terminal
+    from support.command import Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's here")
 
@@ -40,7 +42,7 @@ def lines(*messages: object) -> bytes:
 
 
 def test_a_run_that_cannot_deliver_ends_while_the_tap_is_silent(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     terminal.write(
         {

@@ -15,7 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, Terminal
+    from support.command import Outcome, Terminal
+    from support.singer import Singer
 
 ODD = (
     b'{ "userId" :true,\t"a":1.10, "b": 1e5,"c":123456789012345678901234567890,'

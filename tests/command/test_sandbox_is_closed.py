@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, StandIn, Terminal
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 WATCHED = """
 import os, sys
@@ -69,7 +71,7 @@ def test_a_run_in_the_sandbox_opens_no_socket(
 
 
 def test_not_even_with_an_api_url(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})
     outcome = play(
@@ -85,7 +87,7 @@ def test_not_even_with_an_api_url(
 
 
 def test_the_watch_sees_a_run_that_does(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})
     outcome = play(terminal, singer, api_url=server.url)

@@ -16,17 +16,18 @@ from singer_sdk.target_base import Target
 from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
+from support.workspace import snapshot
 
 from target_customerio.singer import REPLACED, USED
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.target import TargetCustomerIO
-from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Outcome, Singer, Terminal
+    from support.command import Outcome, Terminal
+    from support.singer import Singer
 
 USER_ID = {
     "TestCamelcase": "Id",

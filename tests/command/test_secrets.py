@@ -10,7 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, StandIn, Terminal
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 SITE, KEY = "open-sesame-site", "open-sesame-key"
 PRIVATE = "ada-lovelace-4711"
@@ -25,7 +27,7 @@ def shell(terminal: Terminal) -> Terminal:
     return terminal
 
 
-def play(shell: Terminal, singer: Singer, server: StandIn, *more: Any) -> Outcome:
+def play(shell: Terminal, singer: Singer, server: Customerio, *more: Any) -> Outcome:
     return shell.run(
         singer.schema("identifies", {"userId": {"type": ["string", "boolean"]}}),
         singer.record(
@@ -46,7 +48,7 @@ def found(outcome: Outcome) -> list[str]:
 
 
 def test_a_run_that_delivers_shows_none(
-    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})
     outcome = play(shell, singer, server)
@@ -55,7 +57,7 @@ def test_a_run_that_delivers_shows_none(
 
 
 def test_a_run_that_fails_shows_none(
-    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = play(shell, singer, stand_in(401, {"message": f"{SITE}:{KEY}"}))
     assert outcome.code == 1
@@ -63,7 +65,7 @@ def test_a_run_that_fails_shows_none(
 
 
 def test_input_that_is_broken_shows_none(
-    shell: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     broken = '{"type": "RECORD", "record": {"a": "' + PRIVATE
     outcome = play(shell, singer, stand_in(200, {"region": "us"}), broken)
@@ -72,7 +74,7 @@ def test_input_that_is_broken_shows_none(
 
 
 def test_no_file_holds_a_credential_and_only_the_rejected_records_a_record(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = play(terminal, singer, stand_in(200, {"region": "us"}))
     for file in outcome.folder.rglob("*"):
@@ -111,7 +113,7 @@ def test_settings_at_fault_show_none(shell: Terminal) -> None:
 
 
 def test_what_customerio_quotes_of_a_record_is_in_the_file_but_not_in_the_log(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     error = {
         "batch_index": 0,

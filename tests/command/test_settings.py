@@ -13,7 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, StandIn, Terminal
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.singer import Singer
 
 SECRET = "sesame-4711"
 
@@ -214,7 +216,7 @@ def test_a_setting_that_resembles_another_ends_the_run(
 
 
 def test_a_misspelt_sandbox_sends_nothing_anywhere(
-    terminal: Terminal, singer: Singer, stand_in: Callable[..., StandIn]
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, greets=True)
     outcome = terminal.run(
@@ -252,7 +254,7 @@ def test_white_space_around_credentials_is_removed(
     space: str,
     terminal: Terminal,
     singer: Singer,
-    stand_in: Callable[..., StandIn],
+    stand_in: Callable[..., Customerio],
 ) -> None:
     server = stand_in(200, greets=True)
     outcome = terminal.run(
@@ -265,9 +267,7 @@ def test_white_space_around_credentials_is_removed(
     )
     assert outcome.code == 0, outcome.stderr
     token = base64.b64encode(b"site:the key").decode()
-    assert {headers["Authorization"] for *_, headers, _ in server.requests} == {
-        f"Basic {token}"
-    }
+    assert server.authorizations == {f"Basic {token}"}
 
 
 def test_white_space_alone_is_no_credential(terminal: Terminal) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Outcome, Terminal
+    from support.command import Outcome, Terminal
 
 Call = dict[str, Any]
 DEVICE = "Application Opened"

@@ -9,7 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Outcome, Singer, Terminal
+    from support.command import Outcome, Terminal
+    from support.singer import Singer
 
 SECRET = "sesame-4711"
 

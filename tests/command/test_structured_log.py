@@ -10,7 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Singer, Terminal
+    from support.command import Terminal
+    from support.singer import Singer
 
 LOGGING = {
     "version": 1,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 from collections import Counter
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Outcome, Terminal
+    from support.command import Outcome, Terminal
 
 TAP = "tap-jsonl==0.3.1"
 ORDER = ("identifies", "groups", "tracks", "pages", "screens", "aliases")
@@ -29,21 +27,8 @@ Call = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def tap(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Install the tap where nothing of ours is, and return its command."""
-    folder = tmp_path_factory.mktemp("tap-jsonl") / "environment"
-    places = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    python = str(places / "python")
-    uv = shutil.which("uv")
-    if uv:
-        make = [uv, "venv", "--quiet", "--python", sys.executable, str(folder)]
-        install = [uv, "pip", "install", "--quiet", "--python", python, TAP]
-    else:
-        make = [sys.executable, "-m", "venv", str(folder)]
-        install = [python, "-m", "pip", "install", "--quiet", TAP]
-    subprocess.run(make, check=True, timeout=120)
-    subprocess.run(install, check=True, timeout=240)
-    return str(places / "tap-jsonl")
+def tap(install: Callable[..., Path]) -> str:
+    return str(install("tap-jsonl", TAP) / "tap-jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Outcome, Singer, Terminal
+    from support.command import Outcome, Terminal
+    from support.singer import Singer
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import backoff
 import pytest
+from support.customerio import Customerio
 
 from .run import Run
-from .server import Customerio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

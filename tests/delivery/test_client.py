@@ -7,19 +7,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.customerio import Reply
 
 from target_customerio.delivery import Client, build_session
 from target_customerio.errors import CredentialsError, DeliveryError, RegionError
 from target_customerio.track_api.client import NoResponse
 
-from .server import Reply
-
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.customerio import Customerio
+
     from .conftest import StartRun
     from .run import Run
-    from .server import Customerio
 
 
 def account(**content: Any) -> Reply:

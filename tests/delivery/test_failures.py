@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.customerio import Reply, Request
 
 from target_customerio.errors import (
     CredentialsError,
@@ -23,12 +24,12 @@ from target_customerio.errors import (
 )
 
 from .run import event, member, report
-from .server import Reply, Request
 
 if TYPE_CHECKING:
+    from support.customerio import Customerio
+
     from .conftest import StartRun
     from .run import Run
-    from .server import Customerio
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 

@@ -8,16 +8,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from support.customerio import Reply, Request
 
 from target_customerio.delivery import Limits
 from target_customerio.delivery.throttle import Stopped, Throttle
 
 from .run import event
-from .server import Reply, Request
 
 if TYPE_CHECKING:
+    from support.customerio import Customerio
+
     from .conftest import StartRun
-    from .server import Customerio
 
 
 def most_in_any_second(arrivals: list[float], seconds: float = 1.0) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.customerio import Customerio, Reply, always
 
 from target_customerio.target import TargetCustomerIO
 
@@ -47,27 +46,6 @@ class Page:
         return re.findall(rf"^<!-- {kind}: ([\w.-]+) -->$", self.text, re.MULTILINE)
 
 
-class Region(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay silent."""
-
-
-@pytest.fixture(scope="session")
-def api_url() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Region) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
@@ -96,3 +74,12 @@ def project() -> dict[str, Any]:
 def loader(project: dict[str, Any]) -> dict[str, Any]:
     (loader,) = project["plugins"]["loaders"]
     return loader
+
+
+@pytest.fixture(scope="module")
+def api_url() -> Iterator[str]:
+    """Return the address of a Customer.io in the EU."""
+    region = {"url": "", "data_center": "eu", "region": "eu", "environment_id": 1}
+    customerio = Customerio(always(Reply.of(region)))
+    yield customerio.url
+    customerio.close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,37 +12,6 @@ from .project import ROOT, STATES, Copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KEPT = "TEST_ENVIRONMENTS"
-"""Names a folder that keeps environments from one run of the tests to another."""
-
-
-@pytest.fixture(scope="session")
-def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return what installs packages where nothing else is, and tells where."""
-    folder = os.environ.get(KEPT)
-    places = Path(folder) if folder else tmp_path_factory.mktemp("environments")
-
-    def install(name: str, *packages: str) -> Path:
-        version = f"{sys.version_info.major}{sys.version_info.minor}"
-        environment = places / f"{name}-{version}"
-        commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
-        ready = environment / "ready"
-        if ready.exists():
-            return commands
-        python = str(commands / "python")
-        if uv := shutil.which("uv"):
-            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable]
-            fetch = [uv, "pip", "install", "--quiet", "--python", python]
-        else:
-            make = [sys.executable, "-m", "venv", "--clear"]
-            fetch = [python, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*make, str(environment)], check=True, timeout=120)
-        subprocess.run([*fetch, *packages], check=True, timeout=900)
-        ready.touch()
-        return commands
-
-    return install
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A Meltano project in a folder, and Customer.io on loopback, out of order at will."""
+"""A Meltano project in a folder."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import os
 import re
 import subprocess
 import sysconfig
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-
-from tests.support.workspace import snapshot
+from support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,56 +111,3 @@ class Copy:
 
     def workspace(self, name: str = "workspace.db") -> dict[str, Any]:
         return snapshot(self.folder / name)
-
-
-class Customerio:
-    """Customer.io on loopback: takes everything, until it is told to refuse."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[dict[str, Any]]] = []
-        self.accounts: set[str] = set()
-        self.refuse: Callable[[int], int | None] = lambda _: None
-        outside = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                outside.accounts.add(self.headers["Authorization"])
-                status = outside.refuse(-1) or 200
-                self.answer(status, {"region": "us", "data_center": "us"})
-
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                status = outside.refuse(len(outside.batches)) or 200
-                if status == 200:
-                    outside.batches.append(json.loads(content)["batch"])
-                self.answer(status, {})
-
-            def answer(self, status: int, content: dict[str, Any]) -> None:
-                body = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def people(self) -> list[str]:
-        return [
-            operation["identifiers"]["id"]
-            for batch in self.batches
-            for operation in batch
-        ]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()

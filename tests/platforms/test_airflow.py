@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.customerio import Customerio, Reply, Request, accept, always
+from support.workspace import snapshot
 
-from tests.support.workspace import snapshot
-
-from .project import ROOT, Copy, Customerio, clean_environment
+from .project import ROOT, Copy, clean_environment
 from .shards import union
 
 if TYPE_CHECKING:
@@ -159,15 +159,15 @@ def retried(
 ) -> Iterator[Retried]:
     folder, server = tmp_path_factory.mktemp("retried"), Customerio()
     pipeline_of_lines(airflow, folder, server)
-    refused: list[int] = []
+    refused: list[Request] = []
 
-    def refuse_the_fourth_once(number: int) -> int | None:
-        if number == 3 and not refused:
-            refused.append(number)
-            return 401
-        return None
+    def refuse_the_fourth_once(request: Request) -> Reply:
+        if len(server.posts) == 4 and request.method == "POST" and not refused:
+            refused.append(request)
+            return Reply(401)
+        return accept(request)
 
-    server.refuse = refuse_the_fourth_once
+    server.script = refuse_the_fourth_once
     yield Retried(airflow.test("shop_pipe", SHOP_FOLDER=str(folder)), folder, server)
     server.close()
 
@@ -261,7 +261,7 @@ def test_eight_shards_leave_together_what_one_run_leaves(
 
 
 def test_a_retry_goes_on_where_the_failed_try_ended(retried: Retried) -> None:
-    outcome, people = retried.outcome, retried.customerio.people
+    outcome, people = retried.outcome, retried.customerio.taken_ids
 
     assert (outcome.code, outcome.state) == (0, "success"), outcome.log
     first, second = map(int, outcome.tries)
@@ -275,7 +275,9 @@ def test_a_retry_goes_on_where_the_failed_try_ended(retried: Retried) -> None:
 def test_the_credentials_arrive_and_are_nowhere_to_be_read(
     airflow: Airflow, retried: Retried
 ) -> None:
-    assert retried.customerio.accounts == {"Basic bWFkZS11cC1zaXRlOm1hZGUtdXAta2V5"}
+    assert retried.customerio.authorizations == {
+        "Basic bWFkZS11cC1zaXRlOm1hZGUtdXAta2V5"
+    }
     assert "made-up" not in retried.outcome.log
     written = [
         file
@@ -304,7 +306,7 @@ def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
     assert first.state == "failed", first.log
     assert first.tries == ["0", "60", "60", "60"]
     assert state_in(tmp_path) == {"line": 60}
-    assert len(customerio.people) == 59
+    assert len(customerio.taken_ids) == 59
     assert str(rejected) in first.log
 
     second = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
@@ -315,7 +317,7 @@ def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
     third = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
 
     assert third.state == "success", third.log
-    assert len(customerio.people) == 59
+    assert len(customerio.taken_ids) == 59
 
 
 def test_rejected_records_keep_a_job_of_meltano_failing_until_their_file_is_gone(
@@ -359,12 +361,12 @@ def test_a_run_that_fails_for_good_fails_the_task_and_keeps_the_state(
 ) -> None:
     pipeline_of_lines(airflow, tmp_path, customerio)
     (tmp_path / "state.json").write_text('{"line": 20}\n')
-    customerio.refuse = lambda _: 401
+    customerio.script = always(Reply(401))
 
     outcome = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
 
     assert outcome.state == "failed"
     assert outcome.tries == ["20", "20", "20", "20"]
     assert state_in(tmp_path) == {"line": 20}
-    assert customerio.people == []
+    assert customerio.taken_ids == []
     assert "check `site_id` and `api_key`" in outcome.log

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.customerio import Customerio, Reply, accept, always
 
-from .project import ACCOUNT, ROOT, Copy, Customerio, Done, clean_environment
+from .project import ACCOUNT, ROOT, Copy, Done, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +205,7 @@ def test_a_run_that_is_refused_leaves_the_state_where_it_was(
     project.people(1, 2)
     project.run(*RUN, **production)
     project.people(3)
-    customerio.refuse = lambda _: 401
+    customerio.script = always(Reply(401))
 
     refused = project.run(*RUN, code=None, **production)
 
@@ -216,11 +217,11 @@ def test_a_run_that_is_refused_leaves_the_state_where_it_was(
     assert "Traceback" not in refused.stderr
     assert "made-up" not in refused.stderr
 
-    customerio.refuse = lambda _: None
+    customerio.script = accept
     project.run(*RUN, **production)
 
     assert project.state("production") == {"line": 3}
-    assert customerio.people == ["p-1", "p-2", "p-3"]
+    assert customerio.taken_ids == ["p-1", "p-2", "p-3"]
 
 
 def test_a_sandbox_that_cannot_be_used_leaves_the_state_where_it_was(

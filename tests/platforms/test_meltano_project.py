@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.postgres import DATABASE, PASSWORD, USER, Database, programs
+from support.workspace import snapshot
 
 from tests.docs.conftest import Page
-from tests.support.workspace import snapshot
-from tests.taps.database import DATABASE, PASSWORD, USER, Database, programs
 
 from .project import ROOT, Copy, clean_environment
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.support.workspace import snapshot
+from support.workspace import snapshot
 
 from .project import ROOT, STATES, Copy, clean_environment
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-
-from tests.support.workspace import snapshot
+from support.workspace import snapshot
 
 from .project import ROOT, clean_environment
 

@@ -7,8 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.support.workspace import snapshot
+from support.workspace import snapshot
 
 from .project import ROOT, Copy, clean_environment
 from .shards import ordered, union

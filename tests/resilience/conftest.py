@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-
-from .child import Child
-from .front import Server
+from support.command import RunningTarget
+from support.customerio import Customerio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,25 +14,27 @@ if TYPE_CHECKING:
 
 
 class StartTarget(Protocol):
-    def __call__(self, settings: dict[str, Any] | None = None, **how: Any) -> Child: ...
+    def __call__(
+        self, settings: dict[str, Any] | None = None, **how: Any
+    ) -> RunningTarget: ...
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
+def server() -> Iterator[Customerio]:
+    server = Customerio()
     yield server
     server.close()
 
 
 @pytest.fixture
-def start_target(server: Server, tmp_path: Path) -> Iterator[StartTarget]:
+def start_target(server: Customerio, tmp_path: Path) -> Iterator[StartTarget]:
     """Return what starts a target that delivers to the server."""
-    children: list[Child] = []
+    children: list[RunningTarget] = []
 
-    def start(settings: dict[str, Any] | None = None, **how: Any) -> Child:
+    def start(settings: dict[str, Any] | None = None, **how: Any) -> RunningTarget:
         folder = tmp_path / f"run-{len(children)}"
         children.append(
-            Child(folder, {"api_url": server.url, **(settings or {})}, **how)
+            RunningTarget(folder, {"api_url": server.url, **(settings or {})}, **how)
         )
         return children[-1]
 

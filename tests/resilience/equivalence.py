@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tests.support.workspace import snapshot
-
-from .child import Child, wait_until
+from support.command import RunningTarget, wait_until
+from support.workspace import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .front import Server
+    from support.customerio import Customerio
+
     from .story import Story
 
 SETTINGS = {
@@ -42,7 +42,7 @@ class Told:
 
 
 def deliver(
-    story: Story, server: Server, folder: Path, seed: int, kills: int = 0
+    story: Story, server: Customerio, folder: Path, seed: int, kills: int = 0
 ) -> Told:
     """Pipe a story into the target, which is killed and started again.
 
@@ -61,7 +61,7 @@ def deliver(
     position = sent = 0
     while told.runs < MOST_RUNS:
         told.runs += 1
-        child = Child(folder, {"api_url": server.url, **SETTINGS})
+        child = RunningTarget(folder, {"api_url": server.url, **SETTINGS})
         feed = _Feed(story, position, random.Random(draw.random()))
         try:
             child.send_in_background(feed)
@@ -86,7 +86,7 @@ def deliver(
             return told
         told.kills += 1
         told.resent += max(0, feed.sent - position)
-        server.quieten()
+        server.wait_until_idle()
     raise AssertionError(f"{MOST_RUNS} runs were not enough (seed {seed})")
 
 
@@ -103,7 +103,9 @@ class _Feed:
             yield message
 
 
-def _wait_for_requests(child: Child, server: Server, count: int, pause: float) -> None:
+def _wait_for_requests(
+    child: RunningTarget, server: Customerio, count: int, pause: float
+) -> None:
     before = len(server.requests)
     wait_until(
         lambda: not child.running or len(server.requests) - before >= count,
@@ -117,7 +119,7 @@ def _wait_for_requests(child: Child, server: Server, count: int, pause: float) -
 def undisturbed(story: Story, folder: Path) -> Snapshot:
     """Deliver a story into a sandbox, one request after the other."""
     settings = {**SETTINGS, "sandbox": "workspace.db", "max_concurrent_requests": 1}
-    child = Child(folder, {**settings, "batch_size_rows": 1000})
+    child = RunningTarget(folder, {**settings, "batch_size_rows": 1000})
     try:
         child.send_in_background(story.messages(0, random.Random(0)))
         assert child.wait(120) == 0, child.stderr[-2000:]

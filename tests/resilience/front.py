@@ -1,238 +1,27 @@
-"""Customer.io on loopback, for a target that is a process of its own.
+"""Scripts for Customer.io on loopback.
 
-What is answered is decided by a script, a function of the request. :class:`Upstream`
-is the script of a server that works; :class:`Faults` and the saboteurs stand before it.
+:class:`Upstream` applies requests to a sandbox; :class:`Faults` and the saboteurs
+change what it receives or answers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
-import select
-import socket
-import struct
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import requests
+from support.customerio import BATCH, REGION, Reply
+from support.workspace import apply, snapshot
 
 from target_customerio.sandbox import SandboxAdapter
-from tests.support.workspace import apply, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.customerio import Request, Script
+
 Operation = dict[str, Any]
-
-BATCH = "/api/v2/batch"
-REGION = "/api/v1/accounts/region"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it arrived."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    connection: socket.socket
-
-    @property
-    def operations(self) -> list[Operation]:
-        if not self.body:
-            return []
-        content = json.loads(self.body)
-        return content["batch"] if self.path == BATCH else [content]
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether the client has hung up, and will have tried again."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        if not readable:
-            return False
-        try:
-            return not self.connection.recv(1, socket.MSG_PEEK)
-        except OSError:
-            return True
-
-    def with_operations(self, operations: list[Operation]) -> Request:
-        body = json.dumps({"batch": operations}).encode()
-        return Request(self.method, self.path, self.headers, body, self.connection)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What to answer, and how badly."""
-
-    status: int = 200
-    body: bytes = b"{}"
-    headers: dict[str, str] = field(default_factory=dict)
-    fault: Literal["reset", "cut", "silence"] | None = None
-
-
-Script = Callable[[Request], Reply]
-
-REGION_REPLY = Reply(body=b'{"region": "us"}')
-
-
-def accept(request: Request) -> Reply:
-    return REGION_REPLY if request.path == REGION else Reply()
-
-
-class Server:
-    """An HTTP server that keeps what it received, and what of it was taken."""
-
-    def __init__(self) -> None:
-        self.script: Script = accept
-        self.requests: list[Request] = []
-        self.taken: list[Operation] = []
-        """The operations of requests that were answered with 200, in that order."""
-        self.closing = threading.Event()
-        self.lock = threading.Lock()
-        self._server = _Server(self)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self._server.server_address[1]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.address[1]}"
-
-    @property
-    def names(self) -> list[str]:
-        return [each["name"] for each in self.taken]
-
-    @property
-    def posts(self) -> list[Request]:
-        return [each for each in self.requests if each.method == "POST"]
-
-    def hold(self, event: threading.Event, seconds: float = 60) -> None:
-        """Hold an answer until an event happens or the test is over."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self.closing.is_set():
-            if event.wait(0.01):
-                return
-
-    def quieten(self, seconds: float = 20) -> None:
-        """Wait until all that a dead client has sent is dealt with.
-
-        Connections are accepted in the order in which they were made, so that those of
-        the dead have been accepted once another one is answered.
-        """
-        with socket.create_connection(self.address, seconds) as connection:
-            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            while connection.recv(65_536):
-                pass
-        deadline = time.monotonic() + seconds
-        while self._server.open:
-            assert time.monotonic() < deadline, "the server is still busy"
-            time.sleep(0.005)
-
-    def close(self) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        for each in list(self._server.open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        self._server.server_close()
-        self._thread.join()
-
-    def receive(self, request: Request) -> Reply:
-        with self.lock:
-            self.requests.append(request)
-        reply = self.script(request)
-        if reply.status == 200 and not reply.fault and request.method == "POST":
-            with self.lock:
-                self.taken += request.operations
-        return reply
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    block_on_close = True
-    request_queue_size = 128
-
-    def __init__(self, owner: Server) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.owner = owner
-        self.open: set[socket.socket] = set()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        super().shutdown_request(request)
-        self.open.discard(request)
-
-    def handle_error(self, *_: Any) -> None:
-        pass  # clients that hang up are part of the play
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1  # whole answers in one piece
-    server: _Server
-
-    def answer(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionAbortedError
-        reply = REGION_REPLY
-        if self.path != "/":
-            reply = self.server.owner.receive(
-                Request(
-                    self.command, self.path, dict(self.headers), body, self.connection
-                )
-            )
-        if reply.fault == "reset":
-            self.reset()
-        if reply.fault == "silence":
-            self.stay_silent()
-        self.send_response_only(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        cut = reply.fault == "cut"
-        self.wfile.write(reply.body[: len(reply.body) // 2] if cut else reply.body)
-        self.wfile.flush()
-        self.close_connection |= cut
-
-    do_GET = answer  # noqa: N815 - the standard library's name
-    do_POST = answer  # noqa: N815 - the standard library's name
-
-    def reset(self) -> None:
-        linger = struct.pack("ii", 1, 0)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.rfile.close()
-        self.connection.close()
-        raise ConnectionAbortedError
-
-    def stay_silent(self) -> None:
-        """Say nothing until the client is tired of it."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not self.server.owner.closing.is_set():
-            readable, _, _ = select.select([self.connection], [], [], 0.05)
-            if readable:
-                break
-        raise ConnectionAbortedError
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 class Upstream:

@@ -42,14 +42,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
+from support.singer import record, schema, state
 from ulid import ULID
-
-from .child import record, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .child import Message
+    from support.singer import Message
 
 START = 1_760_000_000
 TEXT = {"type": ["string", "null"]}

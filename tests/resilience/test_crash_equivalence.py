@@ -1,6 +1,6 @@
 """Whatever the network does, and whenever the target is killed, the result is one.
 
-``CRASH_SEEDS=100 pytest tests/resilience/test_crash_equivalence.py`` tries a hundred
+``CRASH_SEEDS=100 pytest -m crash`` tries a hundred
 streams, each with faults of its own. What the streams leave out, and why, is said in
 ``story.py``.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.customerio import Customerio
 
 from .equivalence import (
     deliver,
@@ -21,7 +22,7 @@ from .equivalence import (
     rejected_in,
     undisturbed,
 )
-from .front import Doubling, Dropping, Faults, Server, Swapping, Upstream
+from .front import Doubling, Dropping, Faults, Swapping, Upstream
 from .story import Story
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .equivalence import Snapshot, Told
+
+pytestmark = pytest.mark.crash
 
 RECORDS = 20_000
 SMALL = 4_000
@@ -62,7 +65,7 @@ def compare(seed: int, folder: Path) -> Comparison:
     story = Story(seed, RECORDS)
     expected = undisturbed(story, folder / "undisturbed")
     upstream = Upstream(folder / "upstream.db")
-    server = Server()
+    server = Customerio()
     server.script = faults = Faults(upstream, seed)
     try:
         told = deliver(story, server, folder / "disturbed", seed, kills_of(seed))
@@ -162,7 +165,7 @@ def test_the_comparison_tells_what_is_broken_on_purpose(
     tmp_path: Path,
 ) -> None:
     upstream = Upstream(tmp_path / "upstream.db")
-    server = Server()
+    server = Customerio()
     server.script = script = sabotage(upstream)
     try:
         deliver(small.story, server, tmp_path / "run", seed=0)

@@ -6,8 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .child import event, schema, state, wait_until
-from .front import Reply, Request, Server, accept
+from support.command import wait_until
+from support.customerio import Customerio, Reply, Request, accept
+from support.singer import event, schema, state
 
 if TYPE_CHECKING:
     from .conftest import StartTarget
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class HoldingTheRegion:
     """A script that holds the answer about the region until it is told to let go."""
 
-    def __init__(self, server: Server, reply: Reply | None = None) -> None:
+    def __init__(self, server: Customerio, reply: Reply | None = None) -> None:
         self.let_go = threading.Event()
         self._server = server
         self._reply = reply
@@ -29,7 +30,7 @@ class HoldingTheRegion:
 
 
 def test_nothing_is_sent_before_the_region_is_known(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = script = HoldingTheRegion(server)
     child = start_target({"batch_size_rows": 10})
@@ -42,13 +43,13 @@ def test_nothing_is_sent_before_the_region_is_known(
     script.let_go.set()
     child.wait()
     assert child.process.returncode == 0
-    assert sorted(map(int, server.names)) == list(range(35))
+    assert sorted(map(int, server.taken_names)) == list(range(35))
     assert child.states[-1] == {"sent": 35}
     assert len([each for each in server.requests if each.method == "GET"]) == 1
 
 
 def test_wrong_credentials_are_told_at_the_first_record(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = script = HoldingTheRegion(server, Reply(401))
     script.let_go.set()

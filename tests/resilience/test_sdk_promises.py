@@ -15,14 +15,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .child import event, record, schema, state, wait_until
-from .front import Reply, Request, Server, accept
+from support.command import wait_until
+from support.customerio import Customerio, Reply, Request, accept
+from support.singer import event, record, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .child import Child, Message
+    from support.command import RunningTarget
+    from support.singer import Message
+
     from .conftest import StartTarget
 
 STREAMS = ("tracks", "pages", "screens", "identifies")
@@ -38,14 +40,14 @@ def call(number: int, person: str, stream: str) -> Message:
     return record(stream, **content)
 
 
-def finish(child: Child, *messages: Message | bytes) -> None:
+def finish(child: RunningTarget, *messages: Message | bytes) -> None:
     """Send messages, end the input, and wait for a good end."""
     child.send(*messages)
     child.close_input()
     assert child.wait() == 0, child.stderr
 
 
-def numbers_by_person(server: Server) -> dict[str, list[int]]:
+def numbers_by_person(server: Customerio) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for each in server.taken:
         who = each["identifiers"]["id"]
@@ -54,7 +56,7 @@ def numbers_by_person(server: Server) -> dict[str, list[int]]:
 
 
 def test_streams_do_not_overtake_each_other(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would deliver stream by stream."""
     child = start_target({"batch_size_rows": 20, "max_concurrent_requests": 4})
@@ -69,7 +71,7 @@ def test_streams_do_not_overtake_each_other(
 
 
 def test_a_changed_schema_keeps_the_order(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would put the old sink aside, and deliver its records some time later."""
     child = start_target({"batch_size_rows": 50})
@@ -87,7 +89,7 @@ def test_a_changed_schema_keeps_the_order(
 
 
 def test_the_changed_schema_holds_for_what_comes_after_it(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
     moment = "2026-03-01T00:00:00.123456Z"  # too exact to be taken for a date untyped
@@ -105,7 +107,7 @@ def test_the_changed_schema_holds_for_what_comes_after_it(
 
 
 def test_state_comes_out_while_nothing_comes_in(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would look at STATE when another record arrives."""
     child = start_target()
@@ -114,12 +116,12 @@ def test_state_comes_out_while_nothing_comes_in(
     child.send(state({"sent": 2}))  # after which there is nothing to deliver
     child.wait_for_state({"sent": 2}, seconds=2)
     finish(child)
-    assert server.names == ["0"]
+    assert server.taken_names == ["0"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 77])
 def test_what_has_come_is_delivered_while_nothing_comes_in(
-    count: int, start_target: StartTarget, server: Server
+    count: int, start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would wait for a batch to be full, or for the end."""
     child = start_target()
@@ -129,7 +131,7 @@ def test_what_has_come_is_delivered_while_nothing_comes_in(
 
 
 def test_rejections_stand_in_the_order_of_arrival(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """Whether a record does not fit its schema or makes too large an operation."""
     child = start_target()
@@ -147,7 +149,7 @@ def test_rejections_stand_in_the_order_of_arrival(
 
 
 def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would start a second drain in the first, and write the newest STATE."""
     let_go = threading.Event()
@@ -189,7 +191,7 @@ def test_decimals_in_state(start_target: StartTarget) -> None:
 
 
 def test_a_full_sink_does_not_drain_alone(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would send a stream's records as soon as there is a batch of them."""
     child = start_target({"batch_size_rows": 1_000})
@@ -219,7 +221,7 @@ DATED = {
     ids=["no date", "no day", "out of range", "not the schema's", "no key"],
 )
 def test_a_record_that_does_not_fit_does_not_end_the_run(
-    row: dict[str, Any], rejected: int, start_target: StartTarget, server: Server
+    row: dict[str, Any], rejected: int, start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would end the run."""
     child = start_target()
@@ -240,7 +242,10 @@ def test_a_record_that_does_not_fit_does_not_end_the_run(
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
 def test_batch_files_are_taken_like_records(
-    compression: str | None, start_target: StartTarget, server: Server, tmp_path: Path
+    compression: str | None,
+    start_target: StartTarget,
+    server: Customerio,
+    tmp_path: Path,
 ) -> None:
     """The SDK would not validate, not map, and not keep their place in the order."""
 

@@ -13,15 +13,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .child import event, record, schema, state, wait_until
-from .front import Reply, Request, Server, accept
+from support.command import wait_until
+from support.customerio import Customerio, Reply, Request, accept
+from support.singer import event, record, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .child import Child, Message
+    from support.command import RunningTarget
+    from support.singer import Message
+
     from .conftest import StartTarget
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
@@ -44,7 +46,7 @@ def events(start: int, end: int | None = None) -> Iterator[Message]:
 class Holding:
     """A script that holds the answers to deliveries until it is told to let go."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Customerio) -> None:
         self.server = server
         self.let_go = threading.Event()
 
@@ -70,17 +72,17 @@ class First:
 
 
 @pytest.fixture
-def holding(server: Server) -> Holding:
+def holding(server: Customerio) -> Holding:
     server.script = script = Holding(server)
     return script
 
 
 def assert_ended_with(
-    child: Child, server: Server, count: int, states: int | None = None
+    child: RunningTarget, server: Customerio, count: int, states: int | None = None
 ) -> None:
     """Assert that all that was read was delivered, and STATE written for it."""
     assert child.process.returncode == 0, child.stderr
-    assert sorted(map(int, server.names)) == list(range(count))
+    assert sorted(map(int, server.taken_names)) == list(range(count))
     last = child.states[-1]["sent"] if child.states else 0
     assert last == (count if states is None else states)
     assert child.rows_of("tracks") == (count, 0)
@@ -89,7 +91,7 @@ def assert_ended_with(
 
 @by_signal
 def test_while_the_tap_says_nothing(
-    number: signal.Signals, start_target: StartTarget, server: Server
+    number: signal.Signals, start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
     child.send(schema("tracks"), *events(0, 5))
@@ -103,7 +105,7 @@ def test_while_the_tap_says_nothing(
 
 @by_signal
 def test_before_anything_has_come(
-    number: signal.Signals, start_target: StartTarget, server: Server
+    number: signal.Signals, start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
     child.send(schema("tracks"))
@@ -117,7 +119,7 @@ def test_before_anything_has_come(
 def test_while_requests_are_under_way(
     number: signal.Signals,
     start_target: StartTarget,
-    server: Server,
+    server: Customerio,
     holding: Holding,
 ) -> None:
     child = start_target(NARROW)
@@ -147,7 +149,7 @@ def test_while_waiting_to_try_again(
     reply: Reply,
     pause: float,
     start_target: StartTarget,
-    server: Server,
+    server: Customerio,
 ) -> None:
     server.script = First(reply)
     child = start_target(NARROW)
@@ -161,7 +163,9 @@ def test_while_waiting_to_try_again(
     assert_ended_with(child, server, 15)
 
 
-def test_while_asking_for_the_region(start_target: StartTarget, server: Server) -> None:
+def test_while_asking_for_the_region(
+    start_target: StartTarget, server: Customerio
+) -> None:
     server.script = First(Reply(503, headers={"Retry-After": "1"}), "GET")
     child = start_target()
     child.send(schema("tracks"), *events(0, 1))
@@ -176,7 +180,7 @@ def test_while_asking_for_the_region(start_target: StartTarget, server: Server) 
 def test_while_reading_waits_for_room(
     number: signal.Signals,
     start_target: StartTarget,
-    server: Server,
+    server: Customerio,
     holding: Holding,
 ) -> None:
     child = start_target(NARROW)
@@ -188,7 +192,7 @@ def test_while_reading_waits_for_room(
     wait_until(lambda: WORDS in child.stderr)
     holding.let_go.set()
     child.wait()
-    count = len(server.names)
+    count = len(server.taken_names)
     # One more than there is room for had been read, but not the STATE behind it.
     assert count == 41
     assert_ended_with(child, server, count, states=40)
@@ -203,7 +207,7 @@ def test_a_second_signal_exits_at_once(
     number: signal.Signals,
     second: signal.Signals,
     start_target: StartTarget,
-    server: Server,
+    server: Customerio,
     holding: Holding,
 ) -> None:
     child = start_target(NARROW)
@@ -221,7 +225,7 @@ def test_a_second_signal_exits_at_once(
 
 
 def test_in_the_middle_of_a_batch_file(
-    start_target: StartTarget, server: Server, holding: Holding, tmp_path: Path
+    start_target: StartTarget, server: Customerio, holding: Holding, tmp_path: Path
 ) -> None:
     rows = [event(number)["record"] for number in range(5_000)]
     path = tmp_path / "rows.jsonl"
@@ -243,8 +247,8 @@ def test_in_the_middle_of_a_batch_file(
     wait_until(lambda: WORDS in child.stderr)
     holding.let_go.set()
     assert child.wait() == 0
-    assert 40 <= len(server.names) < 100
-    assert child.rows_of("tracks") == (len(server.names), 0)
+    assert 40 <= len(server.taken_names) < 100
+    assert child.rows_of("tracks") == (len(server.taken_names), 0)
     assert child.states == [{"sent": 1}]
 
 
@@ -261,13 +265,13 @@ def some_input(folder: Path, *messages: Message) -> str:
 def test_standard_input_is_closed(start_target: StartTarget) -> None:
     child = start_target(stdin=None, shell="<&-")
     assert child.wait() == 1
-    assert "standard input" in child.error
+    assert "Standard input is closed" in child.error
     assert child.states == []
 
 
 @pytest.mark.parametrize("how", ["closed", "nobody reads", "full"])
 def test_standard_output_takes_no_state(
-    how: str, start_target: StartTarget, server: Server, tmp_path: Path
+    how: str, start_target: StartTarget, server: Customerio, tmp_path: Path
 ) -> None:
     path = some_input(tmp_path, *events(0, 3))
     with open(path, "rb") as file:  # noqa: PTH123 - a descriptor is what is needed
@@ -281,11 +285,11 @@ def test_standard_output_takes_no_state(
             child = start_target(stdin=file, stdout=subprocess.DEVNULL, shell=shell)
         assert child.wait() == 1
     assert "Cannot write STATE" in child.error
-    assert sorted(server.names) == ["0", "1", "2"]
+    assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
 def test_the_disk_of_the_rejected_records_is_full(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target({"rejected_records_path": "/dev/full"})
     child.send(schema("tracks"), *events(0, 3))
@@ -295,11 +299,11 @@ def test_the_disk_of_the_rejected_records_is_full(
     assert child.wait() == 1
     assert "/dev/full" in child.error
     assert child.states[-1] == {"sent": 3}
-    assert sorted(server.names) == ["0", "1", "2"]
+    assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
 def test_customerio_refuses_when_the_disk_is_full(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The rejection comes in a thread of the delivery, and has to end the run too."""
 
@@ -319,7 +323,7 @@ def test_customerio_refuses_when_the_disk_is_full(
 
 
 def test_standard_input_is_a_folder(
-    start_target: StartTarget, server: Server, tmp_path: Path
+    start_target: StartTarget, server: Customerio, tmp_path: Path
 ) -> None:
     """Python itself does not even start on one."""
     child = start_target(stdin=None, shell=f"< '{tmp_path}'")
@@ -327,15 +331,15 @@ def test_standard_input_is_a_folder(
     assert (child.states, server.requests) == ([], [])
 
 
-def test_the_input_is_garbage(start_target: StartTarget, server: Server) -> None:
+def test_the_input_is_garbage(start_target: StartTarget, server: Customerio) -> None:
     child = start_target()
     child.send(schema("tracks"), *events(0, 3))
     garbage = random.Random(0).randbytes(20_000)
     child.send_in_background([garbage + b"\n"])
     assert child.wait() == 1
-    assert "Line 8 " in child.error
+    assert child.error.startswith("Line 8: ")
     assert child.states[-1] == {"sent": 3}
-    assert sorted(server.names) == ["0", "1", "2"]
+    assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
 def test_half_a_rejected_record_of_a_killed_run_is_taken_away(

@@ -11,14 +11,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .child import event, schema, state, wait_until
-from .front import Reply, Request, Server, accept
+from support.command import wait_until
+from support.customerio import Customerio, Reply, Request, accept
+from support.singer import event, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .child import Message
+    from support.singer import Message
+
     from .conftest import StartTarget
 
 
@@ -31,7 +32,7 @@ def counted(numbers: Any, person: str | None = None) -> Iterator[Message]:
 class HoldingOne:
     """A script that holds the answer to the request with one event in it."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Customerio, name: str) -> None:
         self.server = server
         self.name = name
         self.let_go = threading.Event()
@@ -43,7 +44,7 @@ class HoldingOne:
 
 
 def test_there_is_no_state_before_the_answer(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = holding = HoldingOne(server, "0")
     child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 1})
@@ -58,13 +59,13 @@ def test_there_is_no_state_before_the_answer(
 
 
 def test_state_waits_for_the_first_of_two_connections(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = holding = HoldingOne(server, "0")
     child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 2})
     child.send(schema("tracks"), *counted(range(20)))
     wait_until(lambda: len(server.taken) == 10)
-    assert sorted(map(int, server.names)) == list(range(10, 20))
+    assert sorted(map(int, server.taken_names)) == list(range(10, 20))
     time.sleep(2.5)
     assert child.states == []
     holding.let_go.set()
@@ -74,7 +75,7 @@ def test_state_waits_for_the_first_of_two_connections(
 
 
 def test_state_goes_as_far_as_what_is_answered(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     """The other way round: what comes before the held request is accounted for."""
     server.script = holding = HoldingOne(server, "10")
@@ -91,7 +92,7 @@ def test_state_goes_as_far_as_what_is_answered(
 
 
 def test_state_is_written_while_a_slow_tap_goes_on(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
     child.send(schema("tracks"))
@@ -150,7 +151,7 @@ def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
     settings: dict[str, Any],
     told: str,
     start_target: StartTarget,
-    server: Server,
+    server: Customerio,
 ) -> None:
     def script(request: Request) -> Reply:
         return reply if 100 in numbered(request) else accept(request)
@@ -163,7 +164,7 @@ def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
     child.send_in_background(counted(range(2_000)))
     assert child.wait() == 1
     assert told in child.error
-    taken = set(map(int, server.names))
+    taken = set(map(int, server.taken_names))
     assert 100 not in taken
     for reached in (each["sent"] for each in child.states):
         assert taken.issuperset(range(reached))
@@ -173,7 +174,7 @@ def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_bounded_while_customerio_stalls(
-    start_target: StartTarget, server: Server
+    start_target: StartTarget, server: Customerio
 ) -> None:
     let_go = threading.Event()
 

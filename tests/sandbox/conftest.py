@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from support.workspace import snapshot
 
 from target_customerio.sandbox import SandboxAdapter
 from target_customerio.sandbox.activity import ACTIVITY_REASONS
-from tests.support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

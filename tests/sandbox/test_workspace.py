@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from support.workspace import apply, snapshot
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import SandboxAdapter, Workspace, people
-from tests.support.workspace import apply, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

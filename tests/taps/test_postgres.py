@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from .database import Database
+    from support.postgres import Database
 
 UTC = timezone.utc
 INDIA = timezone(timedelta(hours=5, minutes=30))

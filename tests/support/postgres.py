@@ -222,19 +222,3 @@ class Database:
             "filter_schemas": list(schemas),
             **settings,
         }
-
-
-def installed(folder: Path, package: str, command: str) -> str:
-    """Install a tap where nothing of ours is, and return its command."""
-    places = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    python = str(places / "python")
-    uv = shutil.which("uv")
-    if uv:
-        make = [uv, "venv", "--quiet", "--python", sys.executable, str(folder)]
-        install = [uv, "pip", "install", "--quiet", "--python", python, package]
-    else:
-        make = [sys.executable, "-m", "venv", str(folder)]
-        install = [python, "-m", "pip", "install", "--quiet", package]
-    subprocess.run(make, check=True, timeout=120)
-    subprocess.run(install, check=True, timeout=240)
-    return str(places / command)

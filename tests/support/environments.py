@@ -1,0 +1,40 @@
+"""Environments with packages of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+KEPT = "TEST_ENVIRONMENTS"
+"""Names a folder that keeps environments from one run of the tests to another."""
+
+
+class Environments:
+    """A folder of environments."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use the folder named by the environment, or else this one."""
+        self._folder = Path(os.environ.get(KEPT) or folder)
+
+    def __call__(self, name: str, *packages: str) -> Path:
+        """Install packages, and return the folder of their commands."""
+        version = f"{sys.version_info.major}{sys.version_info.minor}"
+        environment = self._folder / f"{name}-{version}"
+        commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
+        ready = environment / "ready"
+        if ready.exists():
+            return commands
+        python = str(commands / "python")
+        if uv := shutil.which("uv"):
+            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable]
+            fetch = [uv, "pip", "install", "--quiet", "--python", python]
+        else:
+            make = [sys.executable, "-m", "venv", "--clear"]
+            fetch = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*make, str(environment)], check=True, timeout=120)
+        subprocess.run([*fetch, *packages], check=True, timeout=900)
+        ready.touch()
+        return commands

@@ -1,0 +1,180 @@
+"""Processes of the command that need not import it first.
+
+A start of the command takes about a second, nearly all of it for imports. A server
+that has imported everything forks itself for each run. What runs in the fork is the
+command's own ``main`` with its own arguments, environment, folder and file descriptors,
+until the interpreter ends as it always does.
+
+This file is also the server's program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+POSSIBLE = sys.platform == "linux"
+"""Whether there are sockets that keep messages apart and pass file descriptors."""
+MOST_BYTES = 1 << 20
+
+
+class ForkServer:
+    """The server, started when it is first needed."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        descriptors: Sequence[int],
+    ) -> Fork:
+        """Run the command with three file descriptors: input, output and errors."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        request = {
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "environment": dict(environment),
+        }
+        with theirs, self._lock:
+            socket.send_fds(
+                self._connected(),
+                [json.dumps(request).encode()],
+                [*descriptors, theirs.fileno()],
+            )
+        return Fork(ours)
+
+    def close(self) -> None:
+        """End the server."""
+        if self._process is not None and self._channel is not None:
+            self._channel.close()
+            self._process.wait(30)
+
+    def _connected(self) -> socket.socket:
+        if self._channel is None:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            kept = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PYTHON", "TARGET_CUSTOMERIO"))
+            }
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, __file__, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    env=kept,
+                )
+            self._channel = ours
+        return self._channel
+
+
+class Fork:
+    """One run."""
+
+    def __init__(self, reports: socket.socket) -> None:
+        """Wait until it has started."""
+        self._reports = reports.makefile("rb")
+        reports.close()
+        self.pid = int(self._reports.readline())
+        self._code: int | None = None
+        self._waiting = threading.Thread(target=self._wait, daemon=True)
+        self._waiting.start()
+
+    def wait(self, seconds: float) -> int:
+        """Return the exit code, negative for a signal; kill what takes too long."""
+        self._waiting.join(seconds)
+        if self._waiting.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._waiting.join(30)
+            raise subprocess.TimeoutExpired("target-customerio", seconds)
+        assert self._code is not None
+        return self._code
+
+    def _wait(self) -> None:
+        with self._reports:
+            self._code = int(self._reports.readline())
+
+
+def serve(channel: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request; return the request in the fork, None at the end."""
+    while True:
+        message, descriptors, *_ = socket.recv_fds(channel, MOST_BYTES, 4)
+        if not message:
+            return None
+        if os.fork():
+            for each in descriptors:
+                os.close(each)
+            _reap()
+            continue
+        # This process waits for the one that runs, so that the server need not.
+        channel.close()
+        reports = descriptors[3]
+        if pid := os.fork():
+            for each in descriptors[:3]:
+                os.close(each)
+            os.write(reports, b"%d\n" % pid)
+            _, status = os.waitpid(pid, 0)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(reports, b"%d\n" % os.waitstatus_to_exitcode(status))
+            os._exit(0)
+        os.close(reports)
+        request: dict[str, Any] = json.loads(message)
+        request["descriptors"] = descriptors[:3]
+        return request
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def become(request: dict[str, Any]) -> None:
+    """Take over arguments, environment, folder and file descriptors."""
+    for number, descriptor in enumerate(request["descriptors"]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv[1:] = request["arguments"]
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(
+        2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+    )
+
+
+def main() -> None:
+    """Be the server, and in each fork the command."""
+    sys.path[0] = str(Path(sys.executable).parent)
+    from target_customerio import sandbox, target  # noqa: F401, PLC0415
+    from target_customerio.__main__ import main as command  # noqa: PLC0415
+
+    assert threading.active_count() == 1, "a thread would not survive the fork"
+    sys.argv = [str(Path(sys.executable).parent / "target-customerio"), *sys.argv[1:]]
+    request = serve(socket.socket(fileno=int(sys.argv[1])))
+    if request is not None:
+        become(request)
+        command()
+
+
+if __name__ == "__main__":
+    main()
