@@ -132,7 +132,8 @@ class Sender:
         """Send operations of one endpoint and yield results, in order.
 
         A request that Customer.io refuses as a whole is split in halves; the first half
-        is decided before the second is sent.
+        is decided before the second is sent. So are the operations of a request that
+        errors leave undecided.
 
         Args:
             operations: Operations of one endpoint, in order.
@@ -149,13 +150,16 @@ class Sender:
         while parts:
             part = parts.pop()
             outcome = self._decide(_Request.of(part), classify_response)
+            undecided: Sequence[QueuedOperation] = ()
             if not isinstance(outcome, RequestRefused):
-                yield _result(part, outcome)
+                result, undecided = _result(part, outcome)
+                yield result
             elif len(part) == 1:
                 yield Result(rejected=[(part[0], outcome.error)])
             else:
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
+                undecided = part
+            middle = len(undecided) // 2
+            parts += filter(None, [undecided[middle:], undecided[:middle]])
 
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
@@ -173,7 +177,9 @@ class Sender:
                 return outcome.rejection(size)
             return outcome.retry() if self._has_accepted else outcome.fatal()
         if isinstance(outcome, Delivered) or (
-            isinstance(outcome, PartlyRejected) and len(outcome.errors) < size
+            isinstance(outcome, PartlyRejected)
+            and not outcome.unassigned
+            and len(outcome.errors) < size
         ):
             self._has_accepted = True
         return outcome
@@ -230,19 +236,21 @@ class Sender:
 
 def _result(
     operations: Sequence[QueuedOperation], outcome: Delivered | PartlyRejected
-) -> Result:
+) -> tuple[Result, Sequence[QueuedOperation]]:
+    """Return what is decided, and the operations that are not."""
     if isinstance(outcome, Delivered):
-        return Result(delivered=operations)
-    if outcome.unassigned:
-        logger.warning(
-            "Ignoring %d errors that name no operation of the request",
-            outcome.unassigned,
-        )
+        return Result(delivered=operations), ()
     errors = outcome.errors
-    return Result(
-        [each for index, each in enumerate(operations) if index not in errors],
-        [(operations[index], errors[index]) for index in sorted(errors)],
+    others = [each for index, each in enumerate(operations) if index not in errors]
+    rejected = [(operations[index], errors[index]) for index in sorted(errors)]
+    if not outcome.unassigned:
+        return Result(others, rejected), ()
+    logger.warning(
+        "%d errors name no operation of the request; sending %d operations again",
+        outcome.unassigned,
+        len(others),
     )
+    return Result(rejected=rejected), others
 
 
 def _undelivered(

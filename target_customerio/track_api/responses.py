@@ -63,7 +63,10 @@ class Delivered:
 
 @dataclass(frozen=True)
 class PartlyRejected:
-    """Customer.io accepted all operations except some.
+    """Customer.io rejected some operations.
+
+    It accepted the others, unless there are unassigned errors: these may be about any
+    of the others, which are undecided then.
 
     Attributes:
         errors: The errors by index of the operation in the request.
@@ -178,14 +181,20 @@ def _classify_success(response: Response, size: int) -> Outcome:
     errors: dict[int, RejectedRecord] = {}
     unassigned = 0
     for each in listed:
-        index = each.get("batch_index") if isinstance(each, dict) else None
-        if index is None and size == 1:
-            index = 0  # the only operation
-        if type(index) is int and 0 <= index < size:
-            errors.setdefault(index, _rejection(each, response.status))
-        else:
+        index = 0 if size == 1 else _batch_index(each, size)
+        if index is None:
             unassigned += 1
+        else:
+            errors.setdefault(index, _rejection(each, response.status))
     return PartlyRejected(errors, unassigned)
+
+
+def _batch_index(error: object, size: int) -> int | None:
+    """Return the index of the operation that an error names, if it names one."""
+    index = error.get("batch_index") if isinstance(error, dict) else None
+    if isinstance(index, str) and index.isascii() and index.isdecimal():
+        index = int(index) if len(index) <= len(str(size)) else None
+    return index if type(index) is int and 0 <= index < size else None
 
 
 def _listed_errors(content: object) -> list[object]:

@@ -304,18 +304,57 @@ def test_operations_listed_in_errors_are_rejected_and_nothing_is_resent(
     assert len(error.message) == 200
 
 
-@pytest.mark.parametrize("index", [3, -1, 10**30, "0", 0.0, True, None, [0]])
-def test_an_error_without_a_valid_index_is_ignored(
+INVALID_INDEXES = [3, -1, 10**30, "3", "-1", "9" * 5000, "²", 0.0, True, None, [0]]
+
+
+@pytest.mark.parametrize("index", INVALID_INDEXES)
+def test_an_error_without_a_valid_index_decides_nothing(
     customerio: Customerio, run: Run, index: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     customerio.reply_next(Reply(207, errors({"batch_index": index}, "what", None)))
     run.deliver(*EVENTS)
+    assert [each.names for each in customerio.requests[1:]] == [["a"], ["b", "c"]]
     assert run.recorder.delivered_names == ["a", "b", "c"]
-    assert "3 errors that name no operation" in caplog.text
+    assert run.recorder.states == [{"after": 3}]
+    assert "3 errors name no operation" in caplog.text
+
+
+@pytest.mark.parametrize("status", [200, 207])
+@pytest.mark.parametrize(
+    "error", [{"reason": "invalid"}, "invalid", {"batch_index": 9}]
+)
+def test_errors_that_name_no_operation_reject_the_one_at_fault(
+    customerio: Customerio, run: Run, status: int, error: Any
+) -> None:
+    customerio.script = refusing(status, {"b"}, errors(error))
+    run.deliver(*EVENTS)
+    assert run.recorder.delivered_names == ["a", "c"]
+    assert run.recorder.rejections.keys() == {"b"}
+    assert run.recorder.states == [{"after": 3}]
+
+
+@pytest.mark.parametrize("status", [200, 207])
+def test_an_index_may_be_text(customerio: Customerio, run: Run, status: int) -> None:
+    named = {"batch_index": "1", "reason": "invalid"}
+    customerio.reply_next(Reply(status, errors(named)))
+    run.deliver(*EVENTS)
+    assert len(customerio.requests) == 1
+    assert run.recorder.delivered_names == ["a", "c"]
+    assert run.recorder.rejections.keys() == {"b"}
+
+
+def test_what_an_error_names_is_not_sent_again(
+    customerio: Customerio, run: Run
+) -> None:
+    customerio.reply_next(Reply(200, errors({"batch_index": 1}, {"reason": "odd"})))
+    run.deliver(*EVENTS)
+    assert [each.names for each in customerio.requests[1:]] == [["a"], ["c"]]
+    assert run.recorder.delivered_names == ["a", "c"]
+    assert run.recorder.rejections.keys() == {"b"}
 
 
 @pytest.mark.parametrize("body", [b'{"errors": "x"}', b'{"errors": {"a": 1}}'])
-def test_errors_of_another_shape_are_ignored(
+def test_errors_of_another_shape_decide_nothing(
     customerio: Customerio, run: Run, body: bytes
 ) -> None:
     customerio.reply_next(Reply(207, body))

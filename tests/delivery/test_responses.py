@@ -23,13 +23,15 @@ def test_an_error_without_an_index_means_the_only_operation() -> None:
     assert [outcome.errors[0].reason, outcome.unassigned] == ["invalid", 0]
 
 
-@pytest.mark.parametrize(
-    ("error", "size"), [({"reason": "invalid"}, 2), ({"batch_index": 7}, 1)]
-)
-def test_an_error_that_names_no_operation_is_ignored(
-    error: dict[str, Any], size: int
-) -> None:
-    outcome = classify(response(error), size)
+def test_any_error_means_the_only_operation() -> None:
+    outcome = classify(response({"batch_index": 7}), 1)
+    assert isinstance(outcome, PartlyRejected)
+    assert [list(outcome.errors), outcome.unassigned] == [[0], 0]
+
+
+@pytest.mark.parametrize("error", [{"reason": "invalid"}, {"batch_index": 2}, "what"])
+def test_an_error_that_names_no_operation_is_unassigned(error: Any) -> None:
+    outcome = classify(response(error), 2)
     assert isinstance(outcome, PartlyRejected)
     assert [dict(outcome.errors), outcome.unassigned] == [{}, 1]
 
