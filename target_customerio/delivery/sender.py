@@ -246,8 +246,7 @@ def _result(
     if not outcome.unassigned:
         return Result(others, rejected), ()
     logger.warning(
-        "%d errors name no operation of the request; sending %d operations again",
-        outcome.unassigned,
+        "Response does not name all operations at fault; sending %d operations again",
         len(others),
     )
     return Result(rejected=rejected), others

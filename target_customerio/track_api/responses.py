@@ -70,7 +70,8 @@ class PartlyRejected:
 
     Attributes:
         errors: The errors by index of the operation in the request.
-        unassigned: Number of errors that name no operation of the request.
+        unassigned: Number of errors that name no operation of the request, or 1 where
+            a 207 lists none.
     """
 
     errors: Mapping[int, RejectedRecord]
@@ -176,6 +177,8 @@ def _classify_success(response: Response, size: int) -> Outcome:
         # A proxy's page; Customer.io may not have received the request.
         return _retry(response, f"failed with HTTP {response.status} without JSON")
     listed = _listed_errors(content)
+    if not listed and response.status == HTTPStatus.MULTI_STATUS:
+        listed = [None]  # some operation failed
     if not listed:
         return Delivered()
     errors: dict[int, RejectedRecord] = {}

@@ -316,7 +316,17 @@ def test_an_error_without_a_valid_index_decides_nothing(
     assert [each.names for each in customerio.requests[1:]] == [["a"], ["b", "c"]]
     assert run.recorder.delivered_names == ["a", "b", "c"]
     assert run.recorder.states == [{"after": 3}]
-    assert "3 errors name no operation" in caplog.text
+    assert "sending 3 operations again" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"errors": []}', b"null", b'{"meta": {}}'])
+def test_a_207_that_lists_no_errors_decides_nothing(
+    customerio: Customerio, run: Run, body: bytes
+) -> None:
+    customerio.script = refusing(207, {"b"}, body)
+    run.deliver(*EVENTS)
+    assert run.recorder.delivered_names == ["a", "c"]
+    assert run.recorder.rejections.keys() == {"b"}
 
 
 @pytest.mark.parametrize("status", [200, 207])
