@@ -16,6 +16,7 @@ import requests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
+from support.hypotheses import examples
 
 import target_customerio.run
 from target_customerio.delivery import build_session
@@ -172,7 +173,7 @@ def expected(
 
 
 @pytest.mark.usefixtures("signals")
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @example(fates=[("identifies", "delivered")] * 10, fails_at=1, on_rejected="fail")
 @example(
     fates=[(stream, fate) for fate in FATES for stream in STREAMS] * 4,

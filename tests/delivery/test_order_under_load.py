@@ -13,6 +13,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
+from support.hypotheses import examples
 
 from target_customerio.delivery import QueuedOperation
 from target_customerio.track_api.endpoints import BATCH, METRICS
@@ -124,7 +125,11 @@ def named(draw: st.DrawFn) -> tuple[tuple[str, ...], bool]:
     return (f"{kind}:{person}",), False
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(
     drawn=st.lists(named(), min_size=1, max_size=60),
     bad=st.sets(st.integers(0, 59), max_size=4),

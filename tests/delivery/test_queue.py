@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import event, given, settings, target
 from hypothesis import strategies as st
+from support.hypotheses import examples
 
 from target_customerio.delivery.identity_links import IdentityLinks
 from target_customerio.delivery.queue import OperationQueue
@@ -153,7 +154,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.integers(1, 4), STEPS)
 def test_operations_keep_their_order_per_key_without_deadlock(
     concurrency: int, steps: list[Any]
@@ -183,7 +184,7 @@ def test_operations_keep_their_order_per_key_without_deadlock(
     target(float(len(model.requests)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(1, 4), st.lists(operations(), max_size=50))
 def test_a_worker_that_sleeps_until_its_lane_is_woken_misses_nothing(
     concurrency: int, puts: list[QueuedOperation]
@@ -375,7 +376,7 @@ def test_linked_identities_share_a_key_afterwards() -> None:
 NAMES = st.sampled_from("abcdefghij")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(
         st.tuples(st.lists(NAMES, min_size=1, max_size=3, unique=True), st.booleans())

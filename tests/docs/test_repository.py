@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,23 +12,6 @@ import yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-TOP_LEVEL = {
-    ".ci",
-    ".env.example",
-    ".github",
-    ".gitignore",
-    ".pre-commit-config.yaml",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "LICENSE",
-    "README.md",
-    "docs",
-    "meltano.yml",
-    "mkdocs.yml",
-    "pyproject.toml",
-    "target_customerio",
-    "tests",
-}
 WRITTEN_FOR_TOOLS_AND_PEOPLE = (
     ".ci/run",
     ".env.example",
@@ -51,19 +33,6 @@ PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 @pytest.fixture(scope="module", params=WRITTEN_FOR_TOOLS_AND_PEOPLE)
 def text(request: pytest.FixtureRequest, root: Path) -> str:
     return (root / request.param).read_text(encoding="utf-8")
-
-
-def test_nothing_else_lies_at_the_top(root: Path) -> None:
-    ignored = (root / ".gitignore").read_text(encoding="utf-8").split()
-    patterns = [pattern.rstrip("/") for pattern in (*ignored, ".git")]
-
-    there = {
-        entry.name
-        for entry in root.iterdir()
-        if not any(fnmatchcase(entry.name, pattern) for pattern in patterns)
-    }
-
-    assert there <= TOP_LEVEL
 
 
 def test_no_file_names_a_registry(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hypotheses import examples
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.actions import ACTIONS, events_of_actions
@@ -21,7 +22,7 @@ MARKED_NUMBER = 918273645546
 EVENTS = [name for action in ACTIONS.values() for name in action.events]
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 BROAD = settings(
-    max_examples=250,
+    max_examples=examples(250),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import Terminal
 from support.workspace import snapshot
 
-from .project import ROOT, Copy, clean_environment
+from .project import ROOT
 from .shards import ordered, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from support.forks import ForkServer
 
 SHARDS = [f"{number}/8" for number in range(8, 0, -1)]
 LAST_ACTIONS = ("User Deleted", "User Suppressed")
@@ -54,7 +56,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def deliver(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], list[str]]]:
+def deliver(
+    tmp_path: Path, forks: ForkServer
+) -> Callable[..., tuple[dict[str, Any], list[str]]]:
     """Return what delivers an input, and tells what the workspace holds and the log."""
 
     def deliver(
@@ -65,17 +69,10 @@ def deliver(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], list[str]]]:
         path = tmp_path / workspace
         config = {"sandbox": str(path), "on_rejected": "continue", **settings}
         (folder / "config.json").write_text(json.dumps(config))
-        done = subprocess.run(
-            [
-                Copy.command("target-customerio"),
-                *("--config", "config.json", "--input", str(source)),
-            ],
-            cwd=folder,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
+        done = Terminal(folder, forks).type(
+            "--config", "config.json", "--input", str(source)
         )
+        assert done.code == 0, done.stderr
         assert done.stdout.splitlines()[-1].startswith('{"calls_sent"')
         rejected = folder / "rejected.singer.jsonl"
         lines = rejected.read_text().splitlines() if rejected.exists() else []

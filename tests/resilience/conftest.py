@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.forks import ForkServer
+
 
 class StartTarget(Protocol):
     def __call__(
@@ -27,14 +29,21 @@ def server() -> Iterator[Customerio]:
 
 
 @pytest.fixture
-def start_target(server: Customerio, tmp_path: Path) -> Iterator[StartTarget]:
+def start_target(
+    server: Customerio, tmp_path: Path, forks: ForkServer
+) -> Iterator[StartTarget]:
     """Return what starts a target that delivers to the server."""
     children: list[RunningTarget] = []
 
     def start(settings: dict[str, Any] | None = None, **how: Any) -> RunningTarget:
         folder = tmp_path / f"run-{len(children)}"
         children.append(
-            RunningTarget(folder, {"api_url": server.url, **(settings or {})}, **how)
+            RunningTarget(
+                folder,
+                {"api_url": server.url, **(settings or {})},
+                forks=forks,
+                **how,
+            )
         )
         return children[-1]
 

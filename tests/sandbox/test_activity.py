@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hypotheses import examples
 
 from .conftest import CustomerIO, Operations
 
@@ -445,7 +446,7 @@ _EMAILS = st.sampled_from([ANN, ANN.upper(), BEA])
     email_updates=st.booleans(),
 )
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .forks import POSSIBLE, ForkServer
+from .forks import POSSIBLE, Fork, ForkServer
 from .singer import line_of
 from .workspace import snapshot
 
@@ -281,7 +281,11 @@ class Terminal:
             )
         finally:
             pipes.hand_over()
-        code = fork.wait(timeout)
+        try:
+            code = fork.wait(timeout)
+        except BaseException:
+            fork.kill()
+            raise
         pipes.join()
         return Outcome(code, pipes.text("stdout"), pipes.text("stderr"), self.folder)
 
@@ -379,6 +383,7 @@ class RunningTarget(Log):
         stdin: Any = subprocess.PIPE,
         stdout: Any = subprocess.PIPE,
         shell: str | None = None,
+        forks: ForkServer | None = None,
     ) -> None:
         """Start the command.
 
@@ -388,6 +393,7 @@ class RunningTarget(Log):
             stdin: Where it reads; a pipe unless said otherwise.
             stdout: Where it writes STATE; a pipe unless said otherwise.
             shell: What a shell adds to the command, such as a redirection.
+            forks: Where it is forked, unless one of the other arguments is used.
         """
         folder.mkdir(exist_ok=True, parents=True)
         self.folder = folder
@@ -397,15 +403,20 @@ class RunningTarget(Log):
         if shell is not None:
             command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
         self.stderr_path = folder / "stderr.log"
+        piped = stdin == stdout == subprocess.PIPE and shell is None
         with self.stderr_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=clean_environment(),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=log,
-            )
+            self.process: subprocess.Popen[bytes] | Fork
+            if forks is not None and piped and POSSIBLE:
+                self.process = _forked(forks, command[1:], folder, log.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=clean_environment(),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=log,
+                )
         self.state_lines: list[tuple[float, str]] = []
         self._threads: list[threading.Thread] = []
         if self.process.stdout is not None:
@@ -528,6 +539,20 @@ class RunningTarget(Log):
         for line in self.process.stdout:
             if line.endswith(b"\n"):  # the last line of a target that was killed
                 self.state_lines.append((time.monotonic(), line.decode()))
+
+
+def _forked(forks: ForkServer, arguments: list[str], folder: Path, log: int) -> Fork:
+    """Fork a run with pipes for input and output."""
+    source, stdin = os.pipe()
+    stdout, sink = os.pipe()
+    try:
+        fork = forks.start(arguments, folder, clean_environment(), (source, sink, log))
+    finally:
+        os.close(source)
+        os.close(sink)
+    fork.stdin = os.fdopen(stdin, "wb")
+    fork.stdout = os.fdopen(stdout, "rb")
+    return fork
 
 
 def _as_sent(message: Message | bytes) -> bytes:

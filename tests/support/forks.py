@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,24 +92,36 @@ class Fork:
         self._reports = reports.makefile("rb")
         reports.close()
         self.pid = int(self._reports.readline())
-        self._code: int | None = None
+        self.stdin: IO[bytes] | None = None
+        self.stdout: IO[bytes] | None = None
+        self.returncode: int | None = None
         self._waiting = threading.Thread(target=self._wait, daemon=True)
         self._waiting.start()
 
-    def wait(self, seconds: float) -> int:
-        """Return the exit code, negative for a signal; kill what takes too long."""
-        self._waiting.join(seconds)
-        if self._waiting.is_alive():
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end, and return the exit code."""
+        self._waiting.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("target-customerio", timeout)
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self._waiting.join(30)
-            raise subprocess.TimeoutExpired("target-customerio", seconds)
-        assert self._code is not None
-        return self._code
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
 
     def _wait(self) -> None:
         with self._reports:
-            self._code = int(self._reports.readline())
+            self.returncode = int(self._reports.readline())
 
 
 def serve(channel: socket.socket) -> dict[str, Any] | None:

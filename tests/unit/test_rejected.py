@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
 from target_customerio.rejected import RejectedRecords, Source
@@ -120,7 +121,7 @@ def test_half_a_surrogate_pair_is_kept_and_numbers_beside_it_stay_numbers(
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,  # a busy machine is no fault of the file's
     ],
-    max_examples=50,
+    max_examples=examples(50),
 )
 @given(record=st.dictionaries(st.text(), JSON), ascii_only=st.booleans())
 def test_any_record_stands_there_byte_for_byte(
