@@ -36,8 +36,8 @@ CONTAINER_LEFT_OUT: Final = (
     "its own or in {}; rename them in stream_maps to send them"
 )
 BESIDE_LEFT_OUT: Final = (
-    "the columns {} are left out of records that have {}; in stream_maps, put them into "
-    "{} to send them, or set them to __NULL__"
+    "the columns {} are left out of records that have {}; in stream_maps, put them "
+    "into {} to send them, or set them to __NULL__"
 )
 
 WITH_ATTRIBUTES: Final = (
