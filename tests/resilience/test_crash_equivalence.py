@@ -1,8 +1,7 @@
-"""Whatever the network does, and whenever the target is killed, the result is one.
+"""A run with network faults and kills leaves the same workspace as one without.
 
-``CRASH_SEEDS=100 pytest -m crash`` tries a hundred
-streams, each with faults of its own. What the streams leave out, and why, is said in
-``story.py``.
+``CRASH_SEEDS=100 pytest -m crash`` runs a hundred streams, each with other faults.
+``story.py`` lists what the streams leave out, and why.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ AT_ONCE = 3
 
 @dataclass
 class Comparison:
-    """What an undisturbed and a disturbed run of one story leave."""
+    """Workspaces after a run without faults and one with faults."""
 
     story: Story
     expected: Snapshot
@@ -53,7 +52,7 @@ class Comparison:
     requests: int
 
     @property
-    def how(self) -> str:
+    def description(self) -> str:
         return (
             f"seed {self.story.seed}: {self.told}, {self.requests} requests, "
             f"faults: {self.faults}"
@@ -61,7 +60,7 @@ class Comparison:
 
 
 def compare(seed: int, folder: Path) -> Comparison:
-    """Deliver a story twice, to a workspace that works and to one that hardly does."""
+    """Deliver a story twice: without faults, and with faults and kills."""
     story = Story(seed, RECORDS)
     expected = undisturbed(story, folder / "undisturbed")
     upstream = Upstream(folder / "upstream.db")
@@ -86,7 +85,7 @@ def compare(seed: int, folder: Path) -> Comparison:
 
 
 def kills_of(seed: int) -> int:
-    """Tell how often the target is killed: never in every third run."""
+    """Return how often the target is killed; 0 for every third seed."""
     return (0, 4, 3)[(seed - 1) % 3]
 
 
@@ -94,7 +93,7 @@ def kills_of(seed: int) -> int:
 def comparisons(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[int, Future[Comparison]]]:
-    """Run all seeds, a few at a time, since most of what they do is to wait."""
+    """Run all seeds, some of them at the same time, since they mostly wait."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             seed: pool.submit(compare, seed, tmp_path_factory.mktemp(f"seed-{seed}"))
@@ -109,18 +108,18 @@ def test_faults_and_kills_make_no_difference(
 ) -> None:
     done = comparisons[seed].result()
     events = sorted(done.story.events)
-    assert events_in(done.expected) == events, done.how
-    assert sum(done.faults.values()) >= 0.15 * done.requests, done.how
-    assert done.told.kills == kills_of(seed), done.how
-    assert differences(done.expected, done.found) == [], done.how
-    assert events_in(done.found) == events, done.how
-    assert done.found_rejected == done.expected_rejected, done.how
-    assert len(done.found_rejected) == done.story.rejected, done.how
+    assert events_in(done.expected) == events, done.description
+    assert sum(done.faults.values()) >= 0.15 * done.requests, done.description
+    assert done.told.kills == kills_of(seed), done.description
+    assert differences(done.expected, done.found) == [], done.description
+    assert events_in(done.found) == events, done.description
+    assert done.found_rejected == done.expected_rejected, done.description
+    assert len(done.found_rejected) == done.story.rejected, done.description
 
 
 @dataclass
 class Small:
-    """A short story, and what an undisturbed run of it leaves."""
+    """A short story, and the workspace after a run without faults."""
 
     story: Story
     reference: Snapshot
@@ -157,7 +156,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
         ),
     ],
 )
-def test_the_comparison_tells_what_is_broken_on_purpose(
+def test_the_comparison_finds_each_deliberate_fault(
     sabotage: Callable[[Upstream], Any],
     done: str | None,
     traces: set[str],
@@ -180,7 +179,7 @@ def test_the_comparison_tells_what_is_broken_on_purpose(
     assert bool(found) == bool(traces), found
 
 
-def test_the_stream_is_as_mixed_as_it_is_meant_to_be() -> None:
+def test_the_story_has_every_kind_of_record() -> None:
     story = Story(1, RECORDS)
     assert len(story.records) >= RECORDS
     assert story.people >= 500

@@ -1,4 +1,4 @@
-"""Nothing is sent before Customer.io has told the region, and a refusal is told."""
+"""The region check comes before the first record is sent."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class HoldingTheRegion:
-    """A script that holds the answer about the region until it is told to let go."""
+    """A script that delays the response to the region check until released."""
 
     def __init__(self, server: Customerio, reply: Reply | None = None) -> None:
-        self.let_go = threading.Event()
+        self.released = threading.Event()
         self._server = server
         self._reply = reply
 
     def __call__(self, request: Request) -> Reply:
         if request.method != "GET":
             return accept(request)
-        self._server.hold(self.let_go)
+        self._server.hold(self.released)
         return self._reply or accept(request)
 
 
@@ -40,7 +40,7 @@ def test_nothing_is_sent_before_the_region_is_known(
     time.sleep(0.3)
     assert not server.posts
     assert not child.states
-    script.let_go.set()
+    script.released.set()
     child.wait()
     assert child.process.returncode == 0
     assert sorted(map(int, server.taken_names)) == list(range(35))
@@ -48,14 +48,14 @@ def test_nothing_is_sent_before_the_region_is_known(
     assert len([each for each in server.requests if each.method == "GET"]) == 1
 
 
-def test_wrong_credentials_are_told_at_the_first_record(
+def test_wrong_credentials_end_the_run_at_the_first_record(
     start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = script = HoldingTheRegion(server, Reply(401))
-    script.let_go.set()
+    script.released.set()
     child = start_target()
     child.send(schema("tracks"), event(0))
-    child.wait()  # the tap's pipe is still open
+    child.wait()  # while the tap's pipe is open
     assert child.process.returncode == 1
     assert "`site_id`" in child.stderr
     assert "Traceback" not in child.stderr

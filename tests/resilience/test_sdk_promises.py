@@ -1,7 +1,6 @@
-"""What the target promises and the SDK's own ways would break, each shown at the end.
+"""Guarantees that the SDK's default behaviour would break.
 
-Every test here fails when the part of ``singer.py`` that it is about is taken out, or
-would if the SDK brought its own way back.
+Each test fails without the part of ``singer.py`` that replaces the SDK's behaviour.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def call(number: int, person: str, stream: str) -> Message:
 
 
 def finish(child: RunningTarget, *messages: Message | bytes) -> None:
-    """Send messages, end the input, and wait for a good end."""
+    """Send messages, close the input, and assert exit code 0."""
     child.send(*messages)
     child.close_input()
     assert child.wait() == 0, child.stderr
@@ -73,7 +72,7 @@ def test_streams_do_not_overtake_each_other(
 def test_a_changed_schema_keeps_the_order(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The SDK would put the old sink aside, and deliver its records some time later."""
+    """The SDK would keep the old sink and deliver its records later."""
     child = start_target({"batch_size_rows": 50})
     text = {"type": "string", "format": "date-time"}
     messages: list[Message] = [schema("tracks"), schema("pages")]
@@ -88,11 +87,11 @@ def test_a_changed_schema_keeps_the_order(
     assert child.states == [{"done": True}]
 
 
-def test_the_changed_schema_holds_for_what_comes_after_it(
+def test_a_changed_schema_applies_to_the_records_after_it(
     start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
-    moment = "2026-03-01T00:00:00.123456Z"  # too exact to be taken for a date untyped
+    moment = "2026-03-01T00:00:00.123456Z"  # microseconds: not a date without a type
     row = {"user_id": "ada", "at": moment}
     typed = {"at": {"type": "string", "format": "date-time"}}
     finish(
@@ -106,34 +105,34 @@ def test_the_changed_schema_holds_for_what_comes_after_it(
     assert found == [moment, 1772323200]
 
 
-def test_state_comes_out_while_nothing_comes_in(
+def test_state_is_written_while_no_input_arrives(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The SDK would look at STATE when another record arrives."""
+    """The SDK would write STATE only when another record arrives."""
     child = start_target()
     child.send(schema("tracks"), event(0), state({"sent": 1}))
     child.wait_for_state({"sent": 1}, seconds=8)
-    child.send(state({"sent": 2}))  # after which there is nothing to deliver
+    child.send(state({"sent": 2}))  # no record before it
     child.wait_for_state({"sent": 2}, seconds=2)
     finish(child)
     assert server.taken_names == ["0"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 77])
-def test_what_has_come_is_delivered_while_nothing_comes_in(
+def test_records_are_delivered_while_no_input_arrives(
     count: int, start_target: StartTarget, server: Customerio
 ) -> None:
-    """The SDK would wait for a batch to be full, or for the end."""
+    """The SDK would wait for a full batch or the end of the input."""
     child = start_target()
     child.send(schema("tracks"), *map(event, range(count)))
     wait_until(lambda: len(server.taken) == count, seconds=8)
     finish(child)
 
 
-def test_rejections_stand_in_the_order_of_arrival(
+def test_rejected_records_are_written_in_the_order_of_arrival(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """Whether a record does not fit its schema or makes too large an operation."""
+    """Both invalid records and operations that are too large."""
     child = start_target()
     large = {"userId": "bo", "event": "x", "properties": {"text": "x" * 33_000}}
     bad = [large, {"userId": "cleo"}, large, {"event": "x"}, large]
@@ -148,15 +147,15 @@ def test_rejections_stand_in_the_order_of_arrival(
     assert len(server.taken) == 5
 
 
-def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
+def test_a_signal_during_the_final_drain_writes_no_state_for_unsent_records(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The SDK would start a second drain in the first, and write the newest STATE."""
-    let_go = threading.Event()
+    """The SDK would start a second drain within the first and write the last STATE."""
+    released = threading.Event()
 
     def script(request: Request) -> Reply:
         if request.method == "POST":
-            server.hold(let_go)
+            server.hold(released)
             return Reply(401)
         return accept(request)
 
@@ -171,14 +170,14 @@ def test_a_signal_in_the_final_delivery_writes_no_state_for_what_was_not_sent(
     wait_until(lambda: "stopped reading" in child.stderr)
     time.sleep(0.5)
     assert child.states == []
-    let_go.set()
+    released.set()
     assert child.wait() == 1
     assert child.states == []
     assert "site_id" in child.error
 
 
-def test_decimals_in_state(start_target: StartTarget) -> None:
-    """The SDK could not write what its reader has read."""
+def test_state_keeps_decimals(start_target: StartTarget) -> None:
+    """The SDK cannot encode the decimals that it decodes."""
     child = start_target()
     line = b'{"type": "STATE", "value": {"at": 1.10, "n": 123456789012345678901}}\n'
     finish(child, schema("tracks"), event(0), line)
@@ -190,10 +189,10 @@ def test_decimals_in_state(start_target: StartTarget) -> None:
     assert "1.10" in written
 
 
-def test_a_full_sink_does_not_drain_alone(
+def test_a_full_sink_is_not_drained_alone(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The SDK would send a stream's records as soon as there is a batch of them."""
+    """The SDK would send a stream's records as soon as they fill a batch."""
     child = start_target({"batch_size_rows": 1_000})
     messages = [call(0, "ada", "pages")]
     messages += [call(number, "ada", "tracks") for number in range(1, 1_000)]
@@ -220,7 +219,7 @@ DATED = {
     ],
     ids=["no date", "no day", "out of range", "not the schema's", "no key"],
 )
-def test_a_record_that_does_not_fit_does_not_end_the_run(
+def test_an_invalid_record_does_not_end_the_run(
     row: dict[str, Any], rejected: int, start_target: StartTarget, server: Customerio
 ) -> None:
     """The SDK would end the run."""
@@ -241,13 +240,13 @@ def test_a_record_that_does_not_fit_does_not_end_the_run(
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-def test_batch_files_are_taken_like_records(
+def test_batch_files_are_handled_like_records(
     compression: str | None,
     start_target: StartTarget,
     server: Customerio,
     tmp_path: Path,
 ) -> None:
-    """The SDK would not validate, not map, and not keep their place in the order."""
+    """The SDK would not validate, map or order them."""
 
     def batch(name: str, rows: list[dict[str, Any]]) -> Message:
         path = tmp_path / name

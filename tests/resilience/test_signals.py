@@ -1,4 +1,4 @@
-"""How a run ends before its input does: signals, and pipes and disks that fail."""
+"""Runs that end before their input: signals, broken pipes and full disks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 by_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
 NARROW = {"batch_size_rows": 10, "max_concurrent_requests": 2}
-"""So that no more than 40 operations are held."""
+"""At most 40 operations are held."""
 
-WORDS = "stopped reading"
+STOPPING = "stopped reading"
 
 
 def events(start: int, end: int | None = None) -> Iterator[Message]:
-    """Send events, each with a STATE that counts them."""
+    """Yield events, each followed by a STATE with their number."""
     for number in itertools.count(start):
         if number == end:
             return
@@ -44,20 +44,20 @@ def events(start: int, end: int | None = None) -> Iterator[Message]:
 
 
 class Holding:
-    """A script that holds the answers to deliveries until it is told to let go."""
+    """A script that delays the responses to deliveries until released."""
 
     def __init__(self, server: Customerio) -> None:
         self.server = server
-        self.let_go = threading.Event()
+        self.released = threading.Event()
 
     def __call__(self, request: Request) -> Reply:
         if request.method == "POST":
-            self.server.hold(self.let_go)
+            self.server.hold(self.released)
         return accept(request)
 
 
 class First:
-    """A script that answers the first delivery in one way, and the others well."""
+    """A script with one response to the first delivery; it accepts the others."""
 
     def __init__(self, reply: Reply, method: str = "POST") -> None:
         self.reply = reply
@@ -80,7 +80,7 @@ def holding(server: Customerio) -> Holding:
 def assert_ended_with(
     child: RunningTarget, server: Customerio, count: int, states: int | None = None
 ) -> None:
-    """Assert that all that was read was delivered, and STATE written for it."""
+    """Assert that everything read was delivered and STATE written for it."""
     assert child.process.returncode == 0, child.stderr
     assert sorted(map(int, server.taken_names)) == list(range(count))
     last = child.states[-1]["sent"] if child.states else 0
@@ -90,7 +90,7 @@ def assert_ended_with(
 
 
 @by_signal
-def test_while_the_tap_says_nothing(
+def test_a_signal_while_the_tap_sends_nothing(
     number: signal.Signals, start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
@@ -104,7 +104,7 @@ def test_while_the_tap_says_nothing(
 
 
 @by_signal
-def test_before_anything_has_come(
+def test_a_signal_before_the_first_record(
     number: signal.Signals, start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
@@ -116,7 +116,7 @@ def test_before_anything_has_come(
 
 
 @by_signal
-def test_while_requests_are_under_way(
+def test_a_signal_while_requests_are_in_flight(
     number: signal.Signals,
     start_target: StartTarget,
     server: Customerio,
@@ -127,10 +127,10 @@ def test_while_requests_are_under_way(
     wait_until(lambda: len(server.posts) == 2)
     child.wait_until_read()
     child.signal(number)
-    wait_until(lambda: WORDS in child.stderr)
+    wait_until(lambda: STOPPING in child.stderr)
     assert child.running
     assert child.states == []
-    holding.let_go.set()
+    holding.released.set()
     child.wait()
     assert_ended_with(child, server, 25)
 
@@ -144,7 +144,7 @@ def test_while_requests_are_under_way(
     ],
     ids=["503", "429", "reset"],
 )
-def test_while_waiting_to_try_again(
+def test_a_signal_during_the_wait_before_a_retry(
     number: signal.Signals,
     reply: Reply,
     pause: float,
@@ -163,7 +163,7 @@ def test_while_waiting_to_try_again(
     assert_ended_with(child, server, 15)
 
 
-def test_while_asking_for_the_region(
+def test_a_signal_during_the_region_check(
     start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = First(Reply(503, headers={"Retry-After": "1"}), "GET")
@@ -172,12 +172,12 @@ def test_while_asking_for_the_region(
     wait_until(lambda: server.requests)
     child.signal(signal.SIGTERM)
     child.wait()
-    # The record had been read, the STATE behind it had not.
+    # The record had been read, but not the STATE after it.
     assert_ended_with(child, server, 1, states=0)
 
 
 @by_signal
-def test_while_reading_waits_for_room(
+def test_a_signal_while_reading_is_blocked(
     number: signal.Signals,
     start_target: StartTarget,
     server: Customerio,
@@ -189,11 +189,11 @@ def test_while_reading_waits_for_room(
     wait_until(lambda: len(server.posts) == 2)
     wait_until(child.is_stuck)
     child.signal(number)
-    wait_until(lambda: WORDS in child.stderr)
-    holding.let_go.set()
+    wait_until(lambda: STOPPING in child.stderr)
+    holding.released.set()
     child.wait()
     count = len(server.taken_names)
-    # One more than there is room for had been read, but not the STATE behind it.
+    # One record more than fits had been read, but not the STATE after it.
     assert count == 41
     assert_ended_with(child, server, count, states=40)
 
@@ -214,17 +214,17 @@ def test_a_second_signal_exits_at_once(
     child.send(schema("tracks"), *events(0, 25))
     wait_until(lambda: len(server.posts) == 2)
     child.signal(number)
-    wait_until(lambda: WORDS in child.stderr)
+    wait_until(lambda: STOPPING in child.stderr)
     began = time.monotonic()
     child.signal(second)
     assert child.wait() == 128 + second
     assert time.monotonic() - began < 2
     assert child.states == []
     assert "Traceback" not in child.stderr
-    assert not holding.let_go.is_set()
+    assert not holding.released.is_set()
 
 
-def test_in_the_middle_of_a_batch_file(
+def test_a_signal_in_the_middle_of_a_batch_file(
     start_target: StartTarget, server: Customerio, holding: Holding, tmp_path: Path
 ) -> None:
     rows = [event(number)["record"] for number in range(5_000)]
@@ -244,15 +244,15 @@ def test_in_the_middle_of_a_batch_file(
     )
     wait_until(lambda: len(server.posts) == 2)
     child.signal(signal.SIGTERM)
-    wait_until(lambda: WORDS in child.stderr)
-    holding.let_go.set()
+    wait_until(lambda: STOPPING in child.stderr)
+    holding.released.set()
     assert child.wait() == 0
     assert 40 <= len(server.taken_names) < 100
     assert child.rows_of("tracks") == (len(server.taken_names), 0)
     assert child.states == [{"sent": 1}]
 
 
-# Pipes, disks and input that are none
+# Broken pipes, full disks, invalid input
 
 
 def some_input(folder: Path, *messages: Message) -> str:
@@ -262,20 +262,20 @@ def some_input(folder: Path, *messages: Message) -> str:
     return str(folder / "input.singer.jsonl")
 
 
-def test_standard_input_is_closed(start_target: StartTarget) -> None:
+def test_closed_standard_input(start_target: StartTarget) -> None:
     child = start_target(stdin=None, shell="<&-")
     assert child.wait() == 1
     assert "Standard input is closed" in child.error
     assert child.states == []
 
 
-@pytest.mark.parametrize("how", ["closed", "nobody reads", "full"])
-def test_standard_output_takes_no_state(
+@pytest.mark.parametrize("how", ["closed", "no reader", "full"])
+def test_standard_output_that_cannot_be_written(
     how: str, start_target: StartTarget, server: Customerio, tmp_path: Path
 ) -> None:
     path = some_input(tmp_path, *events(0, 3))
     with open(path, "rb") as file:  # noqa: PTH123 - a descriptor is what is needed
-        if how == "nobody reads":
+        if how == "no reader":
             reader, writer = os.pipe()
             os.close(reader)
             child = start_target(stdin=file, stdout=writer)
@@ -288,7 +288,7 @@ def test_standard_output_takes_no_state(
     assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
-def test_the_disk_of_the_rejected_records_is_full(
+def test_a_full_disk_for_rejected_records(
     start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target({"rejected_records_path": "/dev/full"})
@@ -302,10 +302,10 @@ def test_the_disk_of_the_rejected_records_is_full(
     assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
-def test_customerio_refuses_when_the_disk_is_full(
+def test_a_full_disk_when_customerio_rejects_a_record(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The rejection comes in a thread of the delivery, and has to end the run too."""
+    """The rejection is recorded in a lane's thread and must end the run."""
 
     def script(request: Request) -> Reply:
         error: dict[str, Any] = {"batch_index": 1, "reason": "no", "message": "no"}
@@ -322,16 +322,16 @@ def test_customerio_refuses_when_the_disk_is_full(
     assert child.states == []
 
 
-def test_standard_input_is_a_folder(
+def test_a_folder_as_standard_input(
     start_target: StartTarget, server: Customerio, tmp_path: Path
 ) -> None:
-    """Python itself does not even start on one."""
+    """Python itself refuses to start."""
     child = start_target(stdin=None, shell=f"< '{tmp_path}'")
     assert child.wait() == 1
     assert (child.states, server.requests) == ([], [])
 
 
-def test_the_input_is_garbage(start_target: StartTarget, server: Customerio) -> None:
+def test_input_that_is_not_json(start_target: StartTarget, server: Customerio) -> None:
     child = start_target()
     child.send(schema("tracks"), *events(0, 3))
     garbage = random.Random(0).randbytes(20_000)
@@ -342,19 +342,19 @@ def test_the_input_is_garbage(start_target: StartTarget, server: Customerio) -> 
     assert sorted(server.taken_names) == ["0", "1", "2"]
 
 
-def test_half_a_rejected_record_of_a_killed_run_is_taken_away(
+def test_a_truncated_rejected_record_of_a_killed_run_is_removed(
     start_target: StartTarget, tmp_path: Path
 ) -> None:
-    """Linux stops even a single write where it is when its process is killed."""
+    """A killed process can leave half a line, even of a single write."""
     path = tmp_path / "rejected.singer.jsonl"
-    whole = b'{"type":"RECORD","stream":"tracks","record":{}}'
-    path.write_bytes(whole + b'\n{"type":"RECORD","stream":"tracks","rec')
+    complete = b'{"type":"RECORD","stream":"tracks","record":{}}'
+    path.write_bytes(complete + b'\n{"type":"RECORD","stream":"tracks","rec')
     child = start_target({"rejected_records_path": str(path)})
     child.send(schema("tracks"), record("tracks", userId="ada"))
     child.close_input()
     assert child.wait() == 0
     first, second, third = path.read_bytes().splitlines()
-    assert first == whole
+    assert first == complete
     assert [json.loads(each)["type"] for each in (second, third)] == [
         "SCHEMA",
         "RECORD",

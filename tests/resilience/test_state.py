@@ -1,4 +1,4 @@
-"""STATE: never too early, never much too late, and never changed."""
+"""STATE is written neither too early nor too late, and unchanged."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def counted(numbers: Any, person: str | None = None) -> Iterator[Message]:
 
 
 class HoldingOne:
-    """A script that holds the answer to the request with one event in it."""
+    """A script that delays the response to the request with one event."""
 
     def __init__(self, server: Customerio, name: str) -> None:
         self.server = server
         self.name = name
-        self.let_go = threading.Event()
+        self.released = threading.Event()
 
     def __call__(self, request: Request) -> Reply:
         if any(each["name"] == self.name for each in request.operations):
-            self.server.hold(self.let_go)
+            self.server.hold(self.released)
         return accept(request)
 
 
-def test_there_is_no_state_before_the_answer(
+def test_no_state_before_the_response(
     start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = holding = HoldingOne(server, "0")
@@ -52,13 +52,13 @@ def test_there_is_no_state_before_the_answer(
     wait_until(lambda: server.posts)
     time.sleep(2.5)
     assert child.states == []
-    holding.let_go.set()
+    holding.released.set()
     child.wait_for_state({"sent": 10})
     child.close_input()
     assert child.wait() == 0
 
 
-def test_state_waits_for_the_first_of_two_connections(
+def test_state_waits_for_the_earlier_of_two_requests(
     start_target: StartTarget, server: Customerio
 ) -> None:
     server.script = holding = HoldingOne(server, "0")
@@ -68,16 +68,15 @@ def test_state_waits_for_the_first_of_two_connections(
     assert sorted(map(int, server.taken_names)) == list(range(10, 20))
     time.sleep(2.5)
     assert child.states == []
-    holding.let_go.set()
+    holding.released.set()
     child.wait_for_state({"sent": 20})
     child.close_input()
     assert child.wait() == 0
 
 
-def test_state_goes_as_far_as_what_is_answered(
+def test_state_covers_the_requests_before_the_delayed_one(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    """The other way round: what comes before the held request is accounted for."""
     server.script = holding = HoldingOne(server, "10")
     child = start_target({"batch_size_rows": 10, "max_concurrent_requests": 2})
     child.send(schema("tracks"), *counted(range(20)))
@@ -85,13 +84,13 @@ def test_state_goes_as_far_as_what_is_answered(
     child.wait_for_state({"sent": 10})
     time.sleep(2.5)
     assert child.states[-1] == {"sent": 10}
-    holding.let_go.set()
+    holding.released.set()
     child.wait_for_state({"sent": 20})
     child.close_input()
     assert child.wait() == 0
 
 
-def test_state_is_written_while_a_slow_tap_goes_on(
+def test_state_is_written_while_a_slow_tap_sends(
     start_target: StartTarget, server: Customerio
 ) -> None:
     child = start_target()
@@ -119,7 +118,7 @@ EXACT = (
 )
 
 
-def test_the_digits_of_state_are_kept(start_target: StartTarget) -> None:
+def test_state_keeps_all_digits(start_target: StartTarget) -> None:
     child = start_target()
     line = b'{"type": "STATE", "value": ' + EXACT.encode() + b"}\n"
     child.send(schema("tracks"), event(0), line)
@@ -146,7 +145,7 @@ def numbered(request: Request) -> set[int]:
     ],
     ids=["401", "403", "503", "reset", "302", "404"],
 )
-def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
+def test_a_failed_run_writes_no_state_for_undelivered_records(
     reply: Reply,
     settings: dict[str, Any],
     told: str,
@@ -176,11 +175,11 @@ def test_a_run_that_fails_has_written_no_state_for_what_is_undelivered(
 def test_memory_is_bounded_while_customerio_stalls(
     start_target: StartTarget, server: Customerio
 ) -> None:
-    let_go = threading.Event()
+    released = threading.Event()
 
     def script(request: Request) -> Reply:
         if request.method == "POST":
-            server.hold(let_go)
+            server.hold(released)
             return Reply(401)  # so as not to wait for 200 MB to be delivered
         return accept(request)
 
@@ -206,5 +205,5 @@ def test_memory_is_bounded_while_customerio_stalls(
     assert next(sent) < 1_000
     assert child.memory("VmHWM") < 150_000_000
     assert child.states == []
-    let_go.set()
+    released.set()
     assert child.wait() == 1
