@@ -1,4 +1,4 @@
-"""What the tests of the conversion share: one record in, plain JSON out."""
+"""Fixtures that convert one record to plain JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DRAWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 @pytest.fixture
 def drawn() -> str:
-    """The id of every event that nothing is known by."""
+    """The ID of every event without a message ID and key."""
     return DRAWN
 
 
@@ -86,7 +86,7 @@ def convert(
 
 
 def as_parsed(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a JSON decoder makes of a record, or None if it is no JSON."""
+    """Return what a JSON decoder makes of a record, or None if it is not JSON."""
     try:
         parsed, is_valid = decode_line(ENCODER.encode(record))
     except (TypeError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Track events that are actions, but for devices."""
+"""Track events that are actions, except those on devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alias: two people become one."""
+"""Alias calls."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_alias_that_does_not_name_two_people_is_rejected(
 
 @pytest.mark.parametrize("wrong", [" ", "\t\n", True, 1.5, {"id": 1}, ["a"]])
 @pytest.mark.parametrize("field", ["userId", "id", "previousId"])
-def test_an_alias_by_something_that_is_no_identifier_is_rejected(
+def test_an_alias_with_an_invalid_identifier_is_rejected(
     rejection: Callable[..., Any], field: str, wrong: Any
 ) -> None:
     record = {"previousId": "b", field: wrong}
@@ -106,7 +106,7 @@ def test_an_alias_by_something_that_is_no_identifier_is_rejected(
         ("Ann@example.com", "ann@EXAMPLE.com"),
     ],
 )
-def test_nobody_is_merged_with_themselves(
+def test_merging_a_person_with_themselves_is_rejected(
     rejection: Callable[..., Any], user_id: Any, previous_id: Any
 ) -> None:
     rejection("alias", {"userId": user_id, "previousId": previous_id})
@@ -150,7 +150,7 @@ def test_a_number_is_the_anonymous_id_in_either_form(convert: Convert) -> None:
     assert convert("alias", record)["attributes"] == {"anonymous_id": "7"}
 
 
-def test_joining_anonymous_events_creates_nobody_with_update_only(
+def test_joining_anonymous_events_with_update_only_creates_no_person(
     convert: Convert,
 ) -> None:
     record = {"userId": "u1", "previousId": "v1", "anonymousId": "v1"}
@@ -187,7 +187,7 @@ def test_any_other_previous_id_is_a_person_who_is_merged(
     assert operation["secondary"] == {"id": "v1"}
 
 
-def test_an_anonymous_id_alone_is_no_reason_to_join_anybody_with_themselves(
+def test_a_person_is_not_joined_with_their_own_anonymous_id(
     rejection: Callable[..., Any],
 ) -> None:
     record = {"userId": "v1", "previousId": "v1", "anonymousId": "v1"}

@@ -231,7 +231,7 @@ def test_typed_dates_are_converted_in_lists_and_alternatives(
 
 @pytest.mark.parametrize("text", ["whenever", "21/03/2023", "14:09:57", "2023-03"])
 @pytest.mark.parametrize("typed", [DATE_TIME, DATE], ids=["time", "date"])
-def test_a_typed_column_with_text_that_is_no_date_rejects_the_record(
+def test_invalid_text_in_a_typed_date_column_rejects_the_record(
     rejection: Callable[..., Any], typed: dict[str, Any], text: str
 ) -> None:
     row = row_of("identify", born=text)

@@ -78,7 +78,7 @@ def test_the_call_s_time_is_always_made_unix_seconds(
             assert type(operation["timestamp"]) is int
 
 
-def test_the_timestamp_goes_before_the_original_one(convert: Convert) -> None:
+def test_timestamp_wins_over_original_timestamp(convert: Convert) -> None:
     record = {**BASE, "timestamp": 5, "originalTimestamp": 6}
     assert convert("track", record)["timestamp"] == 5
     for absent in (None, ""):
@@ -114,7 +114,7 @@ def test_the_timestamp_goes_before_the_original_one(convert: Convert) -> None:
     ],
 )
 @pytest.mark.parametrize("call", ["track", "page", "screen", "identify"])
-def test_a_time_that_is_none_rejects_the_record(
+def test_an_invalid_time_rejects_the_record(
     rejection: Callable[..., Any], call: str, wrong: Any
 ) -> None:
     assert rejection(call, {**BASE, "timestamp": wrong}).field == "timestamp"
@@ -125,7 +125,7 @@ def test_a_time_that_is_none_rejects_the_record(
     [10**30, -(10**30), 10**400, "9" * 400, "9" * 5000, 1e300, Decimal("1E+400")],
     ids=["long", "below", "longer", "text", "endless", "float", "decimal"],
 )
-def test_a_number_beyond_all_calendars_rejects_the_record_and_nothing_more(
+def test_a_time_out_of_range_rejects_only_its_record(
     rejection: Callable[..., Any], wrong: Any
 ) -> None:
     assert rejection("track", {**BASE, "timestamp": wrong}).field == "timestamp"
@@ -134,7 +134,9 @@ def test_a_number_beyond_all_calendars_rejects_the_record_and_nothing_more(
 @pytest.mark.parametrize(
     "event", ["User Deleted", "User Suppressed", "User Unsuppressed", "Object Deleted"]
 )
-def test_actions_that_are_no_events_carry_no_time(convert: Convert, event: str) -> None:
+def test_actions_without_a_timestamp_field_carry_no_time(
+    convert: Convert, event: str
+) -> None:
     record = {**BASE, "event": event, "timestamp": NOON, "objectId": "acme"}
     assert "timestamp" not in convert("track", record)
 
@@ -145,7 +147,7 @@ def test_a_merge_carries_no_time(convert: Convert) -> None:
 
 
 @pytest.mark.parametrize("power", [5, 6, 9])
-def test_a_number_of_any_power_is_no_crash(power: int, rejection: Any) -> None:
+def test_a_number_with_any_exponent_is_handled(power: int, rejection: Any) -> None:
     timestamp = Decimal(f"1e{10**power}")
     record = {"userId": "u", "event": "e", "timestamp": timestamp}
     assert rejection("track", record).reason == "invalid_timestamp"

@@ -160,7 +160,7 @@ def test_typed_dates_among_the_traits_of_the_context_are_converted(
     assert attributes["at"] == 1679356800
 
 
-def test_a_column_that_is_no_date_stays_text_though_the_context_types_one(
+def test_a_text_column_stays_text_if_the_context_types_a_date(
     attributes_of: Convert,
 ) -> None:
     schema = {"properties": {"context_traits_at": {"type": "string", "format": "date"}}}
@@ -172,7 +172,7 @@ def test_a_column_that_is_no_date_stays_text_though_the_context_types_one(
 @pytest.mark.parametrize(
     "context", [{"context": {"traits": TRAITS}}, {"context_traits_plan": "pro"}]
 )
-def test_in_other_calls_the_traits_of_the_context_are_no_attributes(
+def test_in_other_calls_context_traits_are_not_attributes(
     attributes_of: Convert, call: str, context: dict[str, Any]
 ) -> None:
     body = "traits" if call == "group" else "properties"
@@ -204,7 +204,7 @@ def test_a_call_without_a_body_has_no_attributes(
 
 
 @pytest.mark.parametrize("container", [None, 7, "text", "null", "7", [1], True])
-def test_a_row_with_no_object_is_no_call(
+def test_a_row_without_an_object_is_not_a_call(
     attributes_of: Convert, container: Any
 ) -> None:
     row = {"userId": "1", "type": "identify", "plan": "p", "context": container}
@@ -212,7 +212,7 @@ def test_a_row_with_no_object_is_no_call(
 
 
 @pytest.mark.parametrize("kind", [None, "", "customer", 7, ["identify"], "segment"])
-def test_a_row_whose_type_names_no_call_is_no_call(
+def test_a_row_with_another_type_is_not_a_call(
     attributes_of: Convert, kind: Any
 ) -> None:
     row = {"userId": "1", "type": kind, "plan": "p", "context": {}}
@@ -295,7 +295,7 @@ def test_a_record_that_turns_customer_io_off_is_skipped(
 
 @pytest.mark.parametrize("integrations", ON)
 @pytest.mark.parametrize("call", ["identify", "track", "group"])
-def test_all_other_integrations_change_nothing_and_are_no_attribute(
+def test_other_integrations_are_ignored_and_not_attributes(
     attributes_of: Convert, call: str, integrations: Any
 ) -> None:
     for written in (integrations, json.dumps(integrations)):
@@ -398,13 +398,13 @@ def test_by_type_a_missing_or_unknown_type_rejects(kind: Any, reason: str) -> No
         assert (caught.value.reason, caught.value.field) == (reason, "type")
 
 
-def test_by_type_what_is_turned_off_is_skipped_before_its_type_is_judged() -> None:
+def test_by_type_turned_off_records_are_skipped_whatever_their_type() -> None:
     record = {"integrations": {"All": False}}
     assert by_type().convert(record) == Skipped("integrations")
     assert by_type().convert({**record, "type": "track"}) == Skipped("integrations")
 
 
-def test_by_type_a_notice_is_given_once_for_the_stream() -> None:
+def test_by_type_each_warning_is_issued_once_per_stream() -> None:
     notices: list[str] = []
     ours = by_type(notify=notices.append)
     for call in ("track", "page", "screen"):

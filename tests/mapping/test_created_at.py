@@ -1,4 +1,4 @@
-"""``created_at``: read like a call's own time, wherever it stands."""
+"""``created_at`` is read like a call's own time, in any place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices: tokens, platforms and what is known of them."""
+"""Devices: tokens, platforms and attributes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_device_id_beside_the_context_s_token_stays_an_attribute(
     assert operation["device"]["attributes"] == {"device_id": "d-1"}
 
 
-def test_a_device_id_stands_in_for_an_empty_token(convert: Convert) -> None:
+def test_a_device_id_replaces_an_empty_token(convert: Convert) -> None:
     for empty in (None, ""):
         record = opened(properties={"device_id": "d"}, context=device(empty, "ios"))
         assert convert("track", record)["device"] == {
@@ -143,7 +143,7 @@ def test_a_flat_row_registers_its_device(convert: Convert) -> None:
         ("ANDROID", "android"),
     ],
 )
-def test_the_platform_is_read_off_the_device_s_type(
+def test_the_platform_is_derived_from_the_device_type(
     convert: Convert, kind: str, platform: str
 ) -> None:
     record = opened(context=device("t", kind))
@@ -161,14 +161,14 @@ def test_the_platform_is_read_off_the_device_s_type(
     ],
 )
 @pytest.mark.parametrize("kind", [None, ""])
-def test_the_platform_is_else_read_off_the_token_s_form(
+def test_otherwise_the_platform_is_derived_from_the_token(
     convert: Convert, token: str, platform: str, kind: str | None
 ) -> None:
     record = opened(context=device(token, kind))
     assert convert("track", record)["device"]["platform"] == platform
 
 
-def test_the_device_s_type_goes_before_the_token_s_form(convert: Convert) -> None:
+def test_the_device_type_wins_over_the_token(convert: Convert) -> None:
     for token, kind, platform in (
         (APPLE, "android", "android"),
         (FCM, "ios", "ios"),
@@ -194,7 +194,7 @@ def test_the_device_s_type_goes_before_the_token_s_form(convert: Convert) -> Non
 )
 @pytest.mark.parametrize("token", ["t", APPLE, FCM])
 @pytest.mark.parametrize("kind", [None, "", " "])
-def test_the_system_s_name_goes_before_the_token_s_form(
+def test_the_os_name_wins_over_the_token(
     convert: Convert, name: str, platform: str, token: str, kind: str | None
 ) -> None:
     context = device(token, kind, os={"name": name, "version": "17"})
@@ -208,7 +208,7 @@ def test_the_system_s_name_goes_before_the_token_s_form(
         assert (sent["token"], sent["platform"]) == (token, platform)
 
 
-def test_the_device_s_type_goes_before_the_system_s_name(convert: Convert) -> None:
+def test_the_device_type_wins_over_the_os_name(convert: Convert) -> None:
     context = device(FCM, "android", os={"name": "iOS"})
     sent = convert("track", opened(context=context))["device"]
     assert sent["platform"] == "android"
@@ -228,7 +228,7 @@ def test_a_device_of_another_system_is_rejected(
     "token",
     ["t", "a" * 63, "a" * 65, "g" * 64, "APA91bFsKwjW9zUaiuJMC", "a" * 64 + "\n"],
 )
-def test_a_device_whose_platform_cannot_be_told_is_rejected(
+def test_a_device_without_a_known_platform_is_rejected(
     rejection: Callable[..., Any], token: str
 ) -> None:
     rejection("track", opened(properties={"device_id": token}))
@@ -243,7 +243,7 @@ def test_a_device_of_another_platform_is_rejected(
     rejection("track", opened(context=device(token, kind)))
 
 
-def test_a_device_knows_its_app_system_model_and_locale(convert: Convert) -> None:
+def test_a_device_has_app_os_model_and_locale_attributes(convert: Convert) -> None:
     context = {
         "device": {"token": "t", "type": "ios", "model": "iPhone14,5"},
         "app": {"version": "2.1.0", "build": 9},
@@ -294,7 +294,7 @@ def test_an_update_without_a_token_is_an_ordinary_event(
 
 
 @pytest.mark.parametrize("event", UPDATES)
-def test_an_update_that_names_no_person_is_an_ordinary_event(
+def test_a_device_update_without_a_person_is_an_ordinary_event(
     convert: Convert, event: str
 ) -> None:
     record = {
@@ -309,7 +309,7 @@ def test_an_update_that_names_no_person_is_an_ordinary_event(
     assert operation["attributes"] == {"device_id": APPLE}
 
 
-def test_an_update_that_names_nobody_at_all_is_rejected(
+def test_a_device_update_without_any_identifier_is_rejected(
     rejection: Callable[..., Any],
 ) -> None:
     properties = {"device_id": APPLE}
@@ -327,7 +327,7 @@ def test_an_update_that_names_nobody_at_all_is_rejected(
         {"properties": {"device_id": "other"}, "context": device("t")},
     ],
 )
-def test_a_deletion_names_nothing_but_the_token(
+def test_a_device_deletion_contains_only_the_token(
     convert: Convert, event: str, where: dict[str, Any]
 ) -> None:
     record = {"userId": "1", "event": event, "timestamp": 5, **where}

@@ -1,4 +1,4 @@
-"""E-mail addresses: which text is one, and what becomes of other text."""
+"""E-mail addresses, valid and invalid."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ place = pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @place
-def test_an_address_names_the_person_as_it_is(
+def test_an_address_identifies_the_person_unchanged(
     convert: Convert, address: str, place: Any
 ) -> None:
     record = {"anonymousId": "v1", **place(address)}
@@ -140,14 +140,14 @@ def test_other_text_rejects_the_record_and_is_never_anonymous(
         assert text not in rejected.message
 
 
-def test_other_text_is_no_reason_to_go_by_phone(rejection: Any) -> None:
+def test_other_text_does_not_fall_back_to_the_phone(rejection: Any) -> None:
     traits = {"email": "n/a", "phone": "+15550100"}
     assert rejection("identify", {"traits": traits}).reason == "invalid_email"
 
 
 @pytest.mark.parametrize("text", NO_ADDRESSES)
 @pytest.mark.parametrize("user_id", ["1", "cio_1", "bob@example.com"])
-def test_with_a_user_id_other_text_is_the_attribute_it_is(
+def test_with_a_user_id_other_text_is_sent_as_an_attribute(
     convert: Convert, text: str, user_id: str
 ) -> None:
     for record in ({"email": text}, {"traits": {"email": text}}):
@@ -197,7 +197,7 @@ def test_an_action_takes_the_same_addresses(
     assert (rejected.reason, rejected.field) == ("invalid_email", "properties.email")
 
 
-def test_a_company_s_address_is_not_judged(convert: Convert, rejection: Any) -> None:
+def test_a_company_address_is_not_validated(convert: Convert, rejection: Any) -> None:
     for record in ({"traits": {"email": "n/a"}}, {"email": "n/a"}):
         operation = convert("group", {"groupId": "acme", **record})
         assert operation["attributes"] == {"email": "n/a"}
@@ -206,7 +206,7 @@ def test_a_company_s_address_is_not_judged(convert: Convert, rejection: Any) -> 
     assert rejection("group", record).reason == "invalid_email"
 
 
-def test_a_delivery_report_needs_no_person_and_judges_no_address(
+def test_a_delivery_report_needs_no_person_and_validates_no_address(
     convert: Convert,
 ) -> None:
     properties = {"deliveryId": "d", "metric": "opened"}

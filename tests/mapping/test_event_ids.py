@@ -80,7 +80,7 @@ def test_an_integer_message_id_is_the_same_as_its_text(convert: Convert) -> None
 
 @pytest.mark.parametrize("absent", [{}, {"messageId": None}, {"messageId": ""}])
 @pytest.mark.parametrize("call", CALLS)
-def test_an_event_is_else_known_by_its_stream_and_key(
+def test_otherwise_the_id_is_derived_from_stream_and_key(
     convert: Convert, drawn: str, call: str, absent: dict[str, Any]
 ) -> None:
     def made(stream: str = "s", **key: Any) -> Any:
@@ -179,7 +179,7 @@ def test_equal_text_keys_of_two_other_tables_are_two_events(
     assert len(ids - {key, drawn}) == 2
 
 
-def test_a_row_s_id_is_no_message_id_where_it_is_not_the_only_key(
+def test_an_id_column_is_a_message_id_only_as_the_only_key(
     convert: Convert, drawn: str
 ) -> None:
     row = {**WAREHOUSE, "id": A_ULID, "part": 1}
@@ -191,7 +191,7 @@ def test_a_row_s_id_is_no_message_id_where_it_is_not_the_only_key(
     assert len({*made, A_ULID, drawn}) == 4
 
 
-def test_a_message_id_goes_before_a_row_s_key(convert: Convert) -> None:
+def test_a_message_id_wins_over_the_key(convert: Convert) -> None:
     row = {**WAREHOUSE, "id": "4vl6zh", "message_id": "m-1"}
     made = convert("track", row, key_properties=["id"])["id"]
     assert made == convert("track", {**row, "id": "other"})["id"]
@@ -265,7 +265,7 @@ def test_names_that_agree_in_their_first_bytes_are_different_events(
     assert first["id"] != second["id"]
 
 
-def test_the_order_of_the_key_properties_means_nothing(convert: Convert) -> None:
+def test_the_order_of_the_key_properties_is_irrelevant(convert: Convert) -> None:
     row = {**BASE, "a": 1, "b": 2}
     ids = {
         convert("track", row, key_properties=keys)["id"]
@@ -274,7 +274,7 @@ def test_the_order_of_the_key_properties_means_nothing(convert: Convert) -> None
     assert len(ids) == 1
 
 
-def test_the_names_of_the_key_properties_mean_something(convert: Convert) -> None:
+def test_the_names_of_the_key_properties_are_relevant(convert: Convert) -> None:
     row = {**BASE, "a": 1, "b": 2, "c": 1}
     keys = (["a", "b"], ["b", "c"], ["a"], ["c"])
     ids = {convert("track", row, key_properties=each)["id"] for each in keys}
@@ -316,7 +316,7 @@ def test_keys_of_different_types_or_values_are_different_keys(
         unique=True,
     )
 )
-def test_no_characters_in_names_and_keys_make_two_events_one(
+def test_no_characters_in_names_and_keys_cause_a_collision(
     events: list[tuple[str, str, str, Any]],
 ) -> None:
     def made(stream: str, mapped: str, name: str, key: Any) -> Any:
@@ -343,7 +343,7 @@ def test_no_characters_in_names_and_keys_make_two_events_one(
         unique=True,
     )
 )
-def test_no_characters_in_message_ids_make_two_events_one(
+def test_no_characters_in_message_ids_cause_a_collision(
     events: list[tuple[str, str, str]],
 ) -> None:
     def made(mapped: str, name: str, message_id: str) -> Any:
@@ -418,7 +418,7 @@ def test_a_key_that_only_an_expression_gives_is_taken(
     assert ours.convert({**BASE, "id": 1}, arrived=arrived).id != drawn
 
 
-def test_a_key_that_an_expression_makes_of_something_else_rejects_the_record(
+def test_a_key_expression_with_an_invalid_result_rejects_the_record(
     rejection: Callable[..., Any],
 ) -> None:
     found = rejection("track", {**BASE, "k": object()}, key_properties=["k"])
@@ -437,7 +437,7 @@ def test_rows_of_two_tables_are_two_events_even_if_their_numbers_agree(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_event_that_nothing_is_known_by_draws_its_id(
+def test_an_event_without_message_id_and_key_gets_a_random_id(
     converter: Callable[..., Any], call: str
 ) -> None:
     ids = [str(ULID()) for _ in range(3)]
@@ -446,7 +446,7 @@ def test_an_event_that_nothing_is_known_by_draws_its_id(
     assert [ours.convert(BASE).id for _ in ids] == ids
 
 
-def test_ids_drawn_without_further_ado_are_ulids(
+def test_random_ids_are_ulids(
     converter: Callable[..., Any],
 ) -> None:
     ours = converter("track", draw=draw_ulid)

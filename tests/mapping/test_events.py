@@ -1,4 +1,4 @@
-"""Track, page and screen: what people did."""
+"""Track, page and screen calls."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_track_becomes_an_event_with_the_properties_as_attributes(
         ({"event": "order_done", "event_text": ""}, "order_done"),
     ],
 )
-def test_an_event_is_named_by_event_text_else_by_event(
+def test_the_event_name_is_event_text_or_event(
     convert: Convert, record: dict[str, Any], name: str
 ) -> None:
     operation = convert("track", {"userId": "1", "price": 5, **record})
@@ -95,7 +95,7 @@ def test_a_page_becomes_a_page_view(convert: Convert, drawn: str) -> None:
         {"name": None, "url": "https://a.example/x"},
     ],
 )
-def test_a_page_without_a_name_is_known_by_its_url(
+def test_a_page_without_a_name_uses_its_url(
     convert: Convert, record: dict[str, Any]
 ) -> None:
     operation = convert("page", {"userId": "1", **record})
@@ -149,7 +149,7 @@ def test_a_screen_view_without_a_name_is_rejected(
     assert rejection("screen", record).field == "name"
 
 
-def test_a_screen_event_without_a_name_is_of_the_undefined_screen(
+def test_a_screen_event_without_a_name_is_called_undefined(
     convert: Convert,
 ) -> None:
     record = {"userId": "1", "properties": {"width": 5}}
@@ -161,7 +161,7 @@ def test_a_screen_event_without_a_name_is_of_the_undefined_screen(
 @pytest.mark.parametrize(
     "record", [{"anonymousId": "anon-1"}, {"anonymous_id": "anon-1"}]
 )
-def test_anonymous_events_bear_the_anonymous_id(
+def test_anonymous_events_have_the_anonymous_id(
     convert: Convert, call: str, record: dict[str, Any]
 ) -> None:
     operation = convert(call, {"event": "x", "name": "x", "properties": {}, **record})
@@ -170,7 +170,7 @@ def test_anonymous_events_bear_the_anonymous_id(
 
 
 @pytest.mark.parametrize("call", ["track", "page", "screen"])
-def test_an_event_of_nobody_is_rejected(
+def test_an_event_without_a_person_is_rejected(
     rejection: Callable[..., Any], call: str
 ) -> None:
     rejection(call, {"event": "x", "name": "x", "properties": {"a": 1}})

@@ -125,7 +125,7 @@ def test_in_other_rows_the_same_names_are_business_columns(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_one_sign_of_a_warehouse_alone_is_none(
+def test_a_single_warehouse_column_is_not_enough(
     attributes_of: Convert, call: str
 ) -> None:
     columns = {"original_timestamp": "7", "uuid_ts": "7", "loaded_at": "7"}
@@ -163,7 +163,7 @@ def test_columns_that_no_spec_names_are_business_columns(
 
 
 @pytest.mark.parametrize("call", ["page", "screen", "track"])
-def test_a_context_column_is_no_property(attributes_of: Convert, call: str) -> None:
+def test_a_context_column_is_not_a_property(attributes_of: Convert, call: str) -> None:
     row = row_of(call, plan="pro", context={"ip": "1.2.3.4"}, context_ip="1.2.3.4")
     assert attributes_of(call, row) == {"plan": "pro"}
 
@@ -228,7 +228,7 @@ def test_a_row_never_redirects_a_message(
 
 
 @pytest.mark.parametrize("call", EVENTS)
-def test_the_columns_left_out_are_told_once_a_stream(
+def test_ignored_columns_are_warned_of_once_per_stream(
     converter: Callable[..., Any], call: str
 ) -> None:
     notices: list[str] = []
@@ -264,7 +264,7 @@ def test_inside_properties_an_override_is_the_caller_s_intent(
 
 
 @pytest.mark.parametrize("call", EVENTS)
-def test_columns_beside_properties_are_no_flat_row_s_and_need_no_notice(
+def test_columns_next_to_properties_cause_no_warning(
     convert: Convert, call: str
 ) -> None:
     notices: list[str] = []
@@ -331,7 +331,7 @@ def test_an_id_inside_traits_is_the_caller_s_intent(attributes_of: Convert) -> N
     assert attributes_of("identify", record) == {"id": "new"}
 
 
-def test_an_id_column_that_names_nobody_is_told_once(converter: Any) -> None:
+def test_an_unused_id_column_is_warned_of_once(converter: Any) -> None:
     notices: list[str] = []
     identify = converter("identify", notify=notices.append)
     for number in (1, 2):
@@ -340,13 +340,13 @@ def test_an_id_column_that_names_nobody_is_told_once(converter: Any) -> None:
     assert "id" in notices[0]
 
 
-def test_an_id_column_beside_a_user_id_is_nothing_to_tell(converter: Any) -> None:
+def test_an_id_column_next_to_a_user_id_causes_no_warning(converter: Any) -> None:
     notices: list[str] = []
     converter("identify", notify=notices.append).convert({"id": 1, "user_id": 2})
     assert notices == []
 
 
-def test_what_is_left_out_is_told_of_even_if_the_first_record_left_nothing_out(
+def test_a_column_that_is_null_at_first_is_warned_of_later(
     converter: Callable[..., Any],
 ) -> None:
     notices: list[str] = []
@@ -361,7 +361,7 @@ def test_what_is_left_out_is_told_of_even_if_the_first_record_left_nothing_out(
     assert len(notices) == 2
 
 
-def test_each_kind_of_notice_is_given_once(converter: Callable[..., Any]) -> None:
+def test_each_kind_of_warning_is_issued_once(converter: Callable[..., Any]) -> None:
     notices: list[str] = []
     people = converter("identify", notify=notices.append)
     row = {"id": 1, "email": "ann@example.com", "context": "web"}
@@ -386,7 +386,7 @@ def test_each_kind_of_notice_is_given_once(converter: Callable[..., Any]) -> Non
     ],
 )
 @pytest.mark.parametrize("form", ["{}", "{}__plan", "upper"])
-def test_an_object_of_another_kind_of_call_is_left_out_of_a_row_with_a_notice(
+def test_a_container_of_another_call_is_ignored_with_a_warning(
     convert: Convert, call: str, container: str, form: str
 ) -> None:
     notices: list[str] = []
@@ -405,7 +405,7 @@ def test_an_object_of_another_kind_of_call_is_left_out_of_a_row_with_a_notice(
 
 @pytest.mark.parametrize("call", EVENTS)
 @pytest.mark.parametrize("column", OVERRIDES)
-def test_an_address_in_upper_case_redirects_no_message_either(
+def test_upper_case_override_columns_are_ignored_too(
     convert: Convert, call: str, column: str
 ) -> None:
     notices: list[str] = []

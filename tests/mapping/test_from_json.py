@@ -1,4 +1,4 @@
-"""What came out of JSON text is converted like anything else, wherever it stands.
+"""Decoded JSON is converted like other records.
 
 The fixture ``convert`` converts each record both ways, and compares.
 """
@@ -41,7 +41,7 @@ BODIES = {"identify": "traits", "track": "properties", "group": "traits"}
 
 
 def places_for(text: str) -> dict[str, Any]:
-    """Put a text wherever a text may stand."""
+    """Return attributes with a text in every place."""
     return {
         "top": text,
         "list": [text, [text], "x", {text: text}],
@@ -52,7 +52,7 @@ def places_for(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("call", BODIES)
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_text_that_is_nearly_a_moment_stays_what_it_is(
+def test_text_that_is_almost_a_date_time_is_unchanged(
     convert: Convert, call: str, text: str
 ) -> None:
     who = {"userId": "1", "groupId": "g", "event": "x", BODIES[call]: places_for(text)}
@@ -60,7 +60,7 @@ def test_a_text_that_is_nearly_a_moment_stays_what_it_is(
 
 
 @pytest.mark.parametrize("call", BODIES)
-def test_a_moment_is_converted_where_it_is_a_value(convert: Convert, call: str) -> None:
+def test_a_date_time_is_converted_if_it_is_a_value(convert: Convert, call: str) -> None:
     places = places_for(MOMENT)
     who = {"userId": "1", "groupId": "g", "event": "x", BODIES[call]: places}
     assert convert(call, who)["attributes"] == {

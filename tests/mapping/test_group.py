@@ -44,7 +44,7 @@ def test_the_documented_example_becomes_an_object_and_a_relationship(
     }
 
 
-def test_a_group_of_nobody_is_an_object_alone(convert: Convert) -> None:
+def test_a_group_without_a_person_is_only_an_object(convert: Convert) -> None:
     record = {"groupId": "acme", "traits": {"name": "Acme"}}
     assert convert("group", record) == {
         "type": "object",
@@ -154,7 +154,7 @@ def test_an_object_with_only_an_anonymous_id_is_identified_anonymously(
     }
 
 
-def test_a_person_goes_before_an_anonymous_id(convert: Convert) -> None:
+def test_a_person_wins_over_an_anonymous_id(convert: Convert) -> None:
     record = {"groupId": "acme", "anonymousId": "a", "userId": "1", "traits": {}}
     operation = convert("group", record)
     assert operation["action"] == "identify"
@@ -204,7 +204,7 @@ def test_relationship_actions_name_a_person_and_carry_no_attributes(
     }
 
 
-def test_relationship_attributes_travel_with_an_added_relationship(
+def test_relationship_attributes_are_sent_with_an_added_relationship(
     convert: Convert,
 ) -> None:
     record = {
@@ -220,7 +220,7 @@ def test_relationship_attributes_travel_with_an_added_relationship(
 
 @pytest.mark.parametrize("action", ["add_relationships", "delete_relationships"])
 @pytest.mark.parametrize("who", [{}, {"anonymousId": "anon-1"}])
-def test_relationship_actions_that_name_nobody_are_rejected(
+def test_relationship_actions_without_a_person_are_rejected(
     rejection: Callable[..., Any], action: str, who: dict[str, str]
 ) -> None:
     traits = {"email": "acme@example.com", "phone": "+14155552671"}
@@ -263,7 +263,7 @@ def test_a_group_carries_no_time(convert: Convert) -> None:
 
 @pytest.mark.parametrize("columns", [{"action": "identify"}, {"ACTION": "identify"}])
 @pytest.mark.parametrize("form", ["row", "traits"])
-def test_the_action_of_a_group_is_no_attribute_in_any_spelling(
+def test_the_action_of_a_group_is_not_an_attribute_in_any_spelling(
     attributes_of: Callable[..., dict[str, Any]], columns: dict[str, str], form: str
 ) -> None:
     attributes = {**columns, "plan": "pro"}

@@ -1,4 +1,4 @@
-"""Who: the ladder of identifiers, for every kind of operation."""
+"""Identifiers of people, in order of precedence."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ LADDER = [
 
 @pytest.mark.parametrize(("record", "identifiers"), LADDER)
 @pytest.mark.parametrize("call", CALLS)
-def test_the_first_that_a_call_bears_names_the_person(
+def test_the_first_identifier_is_used(
     convert: Convert, call: str, record: dict[str, Any], identifiers: dict[str, str]
 ) -> None:
     assert convert(call, record)["identifiers"] == identifiers
 
 
 @pytest.mark.parametrize("call", ["track", "page", "screen"])
-def test_an_anonymous_id_comes_last_in_an_event_and_properties_name_nobody(
+def test_an_anonymous_id_comes_last_and_properties_do_not_identify(
     convert: Convert, call: str
 ) -> None:
     record = without("userId", *EMAILS, "traits.phone")
     assert convert(call, record)["identifiers"] == {"anonymous_id": "anon-1"}
 
 
-def test_an_anonymous_id_names_nobody_in_an_identify(
+def test_an_anonymous_id_does_not_identify_in_an_identify(
     is_skipped: Callable[..., bool],
 ) -> None:
     record = without("userId", *EMAILS, "traits.phone")
@@ -90,7 +90,7 @@ def test_an_anonymous_id_names_nobody_in_an_identify(
         {"id": 5, "name": "Ann"},
     ],
 )
-def test_an_identify_of_nobody_is_rejected(
+def test_an_identify_without_an_identifier_is_rejected(
     rejection: Callable[..., Any], record: dict[str, Any]
 ) -> None:
     rejection("identify", record)
@@ -98,9 +98,7 @@ def test_an_identify_of_nobody_is_rejected(
 
 
 @pytest.mark.parametrize("email", ["", " ", "\u00a0\ufeff", None, 5, ["a@example.com"]])
-def test_an_email_without_text_leaves_the_next_step_its_turn(
-    convert: Convert, email: Any
-) -> None:
+def test_a_blank_email_is_passed_over(convert: Convert, email: Any) -> None:
     record = {"email": email, "traits": {"email": email, "phone": PHONE}}
     record |= {"event": "Bought", "properties": {}}
     assert convert("track", record)["identifiers"] == {"phone": PHONE}
@@ -168,7 +166,7 @@ def test_a_group_names_its_person_by_user_id_or_the_record_s_own_email(
         {"email": "office@acme.com", "phone": PHONE},
     ],
 )
-def test_a_group_s_own_email_and_phone_name_nobody(
+def test_a_group_s_own_email_and_phone_do_not_identify_a_person(
     convert: Convert, record: dict[str, Any]
 ) -> None:
     operation = convert("group", {"groupId": "acme", **record})
@@ -203,7 +201,7 @@ ACTIONS = {
     ],
 )
 @pytest.mark.parametrize("event", [*ACTIONS, "Relationship Deleted"])
-def test_an_action_names_its_person_by_the_same_ladder_and_properties_email(
+def test_an_action_uses_the_same_order_and_properties_email(
     convert: Convert, event: str, record: dict[str, Any], identifiers: dict[str, str]
 ) -> None:
     properties = {"objectId": "acme", **record["properties"], **ACTIONS.get(event, {})}
@@ -215,7 +213,7 @@ def test_an_action_names_its_person_by_the_same_ladder_and_properties_email(
 
 
 @pytest.mark.parametrize("event", ACTIONS)
-def test_an_action_on_a_person_names_them_by_phone_at_last(
+def test_an_action_on_a_person_uses_the_phone_last(
     convert: Convert, event: str
 ) -> None:
     record = {"event": event, "traits": {"phone": PHONE}, "anonymousId": "a"}
@@ -226,7 +224,7 @@ def test_an_action_on_a_person_names_them_by_phone_at_last(
 @pytest.mark.parametrize(
     "event", ["User Deleted", "User Suppressed", "User Unsuppressed", "Device Deleted"]
 )
-def test_an_action_that_names_nobody_or_only_an_anonymous_id_is_rejected(
+def test_an_action_without_a_known_person_is_rejected(
     rejection: Callable[..., Any], event: str
 ) -> None:
     record = {"event": event, "properties": ACTIONS[event]}
@@ -245,7 +243,7 @@ def test_a_deleted_relationship_takes_neither_a_phone_nor_an_anonymous_id(
     rejection("track", {**record, **who})
 
 
-def test_a_content_report_takes_an_anonymous_id_but_not_nobody(
+def test_a_content_report_needs_a_person_or_an_anonymous_id(
     convert: Convert, rejection: Callable[..., Any]
 ) -> None:
     record = {

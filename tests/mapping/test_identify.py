@@ -236,7 +236,7 @@ def test_an_anonymous_id_can_serve_as_the_person_s_id(
     assert operation["attributes"] == {"plan": "pro"}
 
 
-def test_an_anonymous_id_serves_as_id_only_where_nobody_is_named(
+def test_an_anonymous_id_is_the_id_only_without_another_identifier(
     convert: Convert,
 ) -> None:
     record = {"anonymousId": "anon-1", "traits": {"email": "ann@example.com"}}

@@ -114,7 +114,7 @@ def test_the_object_is_found_in_traits_and_context(
         {"traits__objectId": "acme", "traits__relationshipAttributes__role": "a"},
     ],
 )
-def test_relationship_attributes_travel_with_the_relationship(
+def test_relationship_attributes_are_sent_with_the_relationship(
     convert: Convert, record: dict[str, Any]
 ) -> None:
     operation = convert("identify", {"userId": "1", **record})
@@ -168,7 +168,7 @@ def test_typed_dates_in_relationship_attributes_are_converted_at_any_precision(
 
 
 @pytest.mark.parametrize("attributes", [[1], 7, True, "no JSON", '["list"]'])
-def test_relationship_attributes_that_are_no_object_reject_the_record(
+def test_invalid_relationship_attributes_reject_the_record(
     rejection: Callable[..., Any], attributes: Any
 ) -> None:
     traits = {"objectId": "acme", "relationshipAttributes": attributes}
@@ -176,7 +176,9 @@ def test_relationship_attributes_that_are_no_object_reject_the_record(
 
 
 @pytest.mark.parametrize("empty", [{}, [], "{}", "[]", None, "null"])
-def test_empty_relationship_attributes_are_none(convert: Convert, empty: Any) -> None:
+def test_empty_relationship_attributes_are_omitted(
+    convert: Convert, empty: Any
+) -> None:
     traits = {"objectId": "acme", "relationshipAttributes": empty}
     (related,) = convert("identify", {"userId": "1", "traits": traits})[
         "cio_relationships"
@@ -185,7 +187,7 @@ def test_empty_relationship_attributes_are_none(convert: Convert, empty: Any) ->
 
 
 @pytest.mark.parametrize("object_id", [True, 1.5, "  ", ["acme"], {"id": 1}])
-def test_an_object_id_that_is_no_identifier_rejects_the_record(
+def test_an_invalid_object_id_rejects_the_record(
     rejection: Callable[..., Any], object_id: Any
 ) -> None:
     rejection("identify", {"userId": "1", "traits": {"objectId": object_id}})
@@ -217,7 +219,7 @@ IN_SCHEMA = {"relationship_attributes": SINCE}
     ],
     ids=["flat", "beside_traits", "in_traits", "in_the_context"],
 )
-def test_a_typed_date_of_a_relationship_is_one_wherever_it_stands(
+def test_typed_dates_of_a_relationship_are_converted_in_any_place(
     convert: Convert, record: dict[str, Any], properties: dict[str, Any]
 ) -> None:
     record = {"userId": "ada", "objectId": "acme", **record}

@@ -1,4 +1,4 @@
-"""Whom a converted record names, which is what keeps it in order."""
+"""The people and objects of an operation, which its order depends on."""
 
 from __future__ import annotations
 

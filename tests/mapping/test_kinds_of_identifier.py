@@ -52,7 +52,7 @@ def test_a_user_id_is_a_cio_id_an_email_or_an_id(
 @pytest.mark.parametrize(
     "user_id", ["ann@corp.local", "ann@shop.test", "root@intranet.internal"]
 )
-def test_an_address_of_a_domain_nobody_can_reach_is_an_email_too(
+def test_an_address_of_a_reserved_domain_is_an_email(
     convert: Convert, user_id: str
 ) -> None:
     operation = convert("identify", {"userId": user_id})
@@ -63,7 +63,7 @@ def test_an_address_of_a_domain_nobody_can_reach_is_an_email_too(
     "wrong", [" ", "\t", "\u00a0 ", True, False, 1.0, 1.5, {}, {"id": 1}, [], ["1"]]
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_a_user_id_that_is_no_identifier_rejects_the_record(
+def test_an_invalid_user_id_rejects_the_record(
     rejection: Callable[..., Any], call: str, wrong: Any
 ) -> None:
     record = {**BARE, "userId": wrong, "email": "ann@example.com", "anonymousId": "a"}
@@ -72,7 +72,7 @@ def test_a_user_id_that_is_no_identifier_rejects_the_record(
 
 @pytest.mark.parametrize("wrong", [" ", True, 1.5, {"id": 1}, ["a"]])
 @pytest.mark.parametrize("call", CALLS)
-def test_an_anonymous_id_that_is_no_identifier_rejects_the_record(
+def test_an_invalid_anonymous_id_rejects_the_record(
     rejection: Callable[..., Any], call: str, wrong: Any
 ) -> None:
     record = {**BARE, "anonymousId": wrong}
@@ -128,7 +128,7 @@ def test_spaces_dots_hyphens_and_parentheses_of_a_phone_number_are_removed(
         14155552671,
     ],
 )
-def test_a_phone_number_in_any_other_form_names_nobody(
+def test_a_phone_number_in_another_form_is_not_an_identifier(
     convert: Convert, phone: Any
 ) -> None:
     record = {"event": "Bought", "anonymousId": "a", "traits": {"phone": phone}}

@@ -1,4 +1,4 @@
-"""The conversion is pure, whatever comes in."""
+"""The conversion is pure for any input."""
 
 from __future__ import annotations
 
@@ -351,7 +351,7 @@ PARSED = st.one_of(
 
 @BROAD
 @given(CALLS, records_of(PARSED), SETTINGS, SCHEMAS, KEYS)
-def test_what_came_out_of_json_is_converted_like_anything_else(
+def test_decoded_json_is_converted_like_other_records(
     call: Any, record: dict[str, Any], chosen: Any, schema: Any, keys: Any
 ) -> None:
     def converter() -> Converter:

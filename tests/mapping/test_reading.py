@@ -218,7 +218,7 @@ def test_an_empty_list_is_an_empty_object(
 
 @pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group"])
 @pytest.mark.parametrize("wrong", NO_OBJECTS)
-def test_a_context_that_is_no_object_is_absent_and_said_once(
+def test_an_invalid_context_is_ignored_and_warned_of_once(
     converter: Callable[..., Any],
     as_json: Callable[..., dict[str, Any]],
     call: str,
@@ -234,7 +234,7 @@ def test_a_context_that_is_no_object_is_absent_and_said_once(
     assert "context" in notice
 
 
-def test_what_is_flattened_counts_beside_a_context_that_is_no_object(
+def test_flattened_columns_count_next_to_an_invalid_context(
     convert: Convert,
 ) -> None:
     record = {**DEVICE, "context": "web", "context_device_token": "t"}
@@ -257,7 +257,7 @@ def test_what_is_flattened_counts_beside_a_context_that_is_no_object(
         {"properties": {"url": "https://example.com/"}, "context": {"page": []}},
     ],
 )
-def test_a_page_without_a_name_is_known_by_its_url(
+def test_a_page_without_a_name_uses_its_url(
     convert: Convert, context: dict[str, Any]
 ) -> None:
     operation = convert("page", {"userId": "1", **context})
@@ -301,7 +301,7 @@ def test_a_nested_trait_wins_over_its_flattened_column(attributes_of: Convert) -
         assert attributes == {"plan": "nested"}
 
 
-def test_a_flattened_column_stands_in_for_a_nested_null(attributes_of: Convert) -> None:
+def test_a_flattened_column_replaces_a_nested_null(attributes_of: Convert) -> None:
     for record in (
         {"traits": {"plan": None}, "traits__plan": "flat"},
         {"traits": None, "traits__plan": "flat"},
@@ -355,7 +355,7 @@ def test_traits_that_are_null_count_as_absent(
 
 
 @pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group"])
-def test_columns_beside_nested_traits_or_properties_stay_behind(
+def test_columns_next_to_nested_traits_or_properties_are_ignored(
     convert: Convert, call: str
 ) -> None:
     body = "traits" if call in {"identify", "group"} else "properties"
@@ -375,7 +375,7 @@ def test_columns_beside_nested_traits_or_properties_stay_behind(
         ("screen", "properties"),
     ],
 )
-def test_a_container_that_is_no_object_rejects_the_record(
+def test_a_container_that_is_not_an_object_rejects_the_record(
     rejection: Callable[..., Any], call: str, container: str, wrong: Any
 ) -> None:
     record = {"userId": "1", "groupId": "g", "event": "x", "name": "x"}

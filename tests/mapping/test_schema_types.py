@@ -1,4 +1,4 @@
-"""Dates and decimals that only the schema tells from other text."""
+"""Typed dates and decimals in schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the sources differ: what this target does."""
+"""Behaviour where the sources differ."""
 
 from __future__ import annotations
 

@@ -86,7 +86,9 @@ def test_a_null_topic_follows_the_setting(attributes_of: Convert) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "n/a", "[1]", "5", "null", 5, None, [1]])
-def test_what_is_no_object_stays(attributes_of: Convert, value: Any) -> None:
+def test_preferences_that_are_not_an_object_are_unchanged(
+    attributes_of: Convert, value: Any
+) -> None:
     record = {"userId": "1", "traits": {NAME: value}}
     assert attributes_of("identify", record) == {NAME: value}
 

@@ -1,4 +1,4 @@
-"""What a user id is, by the setting ``user_id_type``."""
+"""The setting ``user_id_type``."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_both_sides_of_a_merge_follow_the_setting(convert: Convert) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["u1", 42, "n/a", "ann@", "a@b@c"])
-def test_a_user_id_that_must_be_an_address_and_is_none_rejects_the_record(
+def test_user_id_type_email_rejects_other_text(
     rejection: Callable[..., Any], user_id: Any
 ) -> None:
     for call, record in CALLS.items():
@@ -86,7 +86,7 @@ def test_a_user_id_that_must_be_an_address_and_is_none_rejects_the_record(
 
 @pytest.mark.parametrize("kind", ["auto", "id", "email", "cio_id"])
 @pytest.mark.parametrize("wrong", [" ", True, 1.5, {"id": 1}, ["a"]])
-def test_what_is_no_identifier_is_none_of_any_type(
+def test_invalid_identifiers_are_rejected_for_every_type(
     rejection: Callable[..., Any], kind: str, wrong: Any
 ) -> None:
     record = {"userId": wrong, "event": "Bought", "anonymousId": "v1"}
@@ -106,6 +106,6 @@ def test_without_a_user_id_the_other_identifiers_keep_their_order(
     assert operation["identifiers"] == {"anonymous_id": "v1"}
 
 
-def test_a_prefix_alone_is_no_cio_id(rejection: Callable[..., Any]) -> None:
+def test_a_prefix_alone_is_not_a_cio_id(rejection: Callable[..., Any]) -> None:
     record = {"userId": "cio_"}
     assert rejection("identify", record, user_id_type="cio_id").reason == "blank"

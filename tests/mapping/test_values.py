@@ -1,4 +1,4 @@
-"""Numbers, nulls and other values on their way out."""
+"""Numbers, nulls and other attribute values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_decimal_keeps_its_digits(
 @pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
 @pytest.mark.parametrize("place", PLACES, ids=["top", "object", "list", "deep"])
 @pytest.mark.parametrize("call", BODY)
-def test_nan_and_infinities_are_rejected_wherever_they_stand(
+def test_nan_and_infinities_are_rejected_at_any_depth(
     rejection: Callable[..., Any],
     call: str,
     number: Any,
@@ -97,14 +97,14 @@ def test_nan_and_infinities_are_rejected_outside_the_traits_too(
 
 
 @pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
-def test_a_record_s_own_email_that_is_no_number_either_is_rejected(
+def test_a_record_s_own_email_that_is_nan_is_rejected(
     rejection: Callable[..., Any], number: Any
 ) -> None:
     rejection("identify", {"userId": "1", "email": number, "traits": {}})
 
 
 @pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
-def test_a_device_never_knows_a_version_that_is_no_number(
+def test_a_device_version_that_is_nan_is_rejected(
     rejection: Callable[..., Any], number: Any
 ) -> None:
     context = {"device": {"token": "t", "type": "ios"}, "app": {"version": number}}
