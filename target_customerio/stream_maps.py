@@ -260,5 +260,5 @@ def _why(error: Exception, expression: str) -> str:
         return f"{name}: {str(error).rstrip('.')}"
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
     if isinstance(key, str) and repr(key) in expression:
-        return f"there is no {key!r}"
+        return f"missing key {key!r}"
     return name

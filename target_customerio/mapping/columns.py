@@ -187,8 +187,8 @@ class Shape(Struct):
         integrations: The columns that may turn Customer.io off, with their paths below
             ``integrations``.
         left_out: Columns of a flat row that belong to a container the call ignores.
-        beside: Columns that are lost in a record with attributes of its own; none where
-            a ``type`` may make the record a call.
+        beside: Columns that are ignored in a record with a body; empty if there is a
+            ``type``, because the record may be a call.
         may_be_call: Whether there is a ``type`` and a container, so that a record may
             be a call instead of a row.
         has_body: Whether there are columns for the body, nested or flattened.

@@ -106,7 +106,7 @@ class Call(Struct, gc=False):
 
     @property
     def beside(self) -> Attributes:
-        """The columns that are lost beside ``traits`` or ``properties``."""
+        """The columns that are ignored because of ``traits`` or ``properties``."""
         return {} if self.flat else self._of(self.shape.beside)
 
     def _present(self, columns: Iterable[str]) -> Attributes:

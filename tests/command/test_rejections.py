@@ -391,7 +391,7 @@ EXPRESSIONS = {
     "half": ("int(amount) / 2", "half", "ValueError"),
     "a sum": ("amount + 1", "sum", "TypeError: can only concatenate str"),
     "a function": ("twice(amount)", "n", "Function 'twice' not defined"),
-    "a key": ("record['nothing']", "n", "there is no 'nothing'"),
+    "a key": ("record['nothing']", "n", "missing key 'nothing'"),
     "a key that is a value": ("record[amount]", "n", "KeyError"),
     "an attribute": ("amount.unit", "n", "Attribute 'unit' does not exist"),
     "JSON": ("json.loads(amount)", "n", "JSONDecodeError"),
