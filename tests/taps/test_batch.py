@@ -1,4 +1,4 @@
-"""BATCH messages: the rows of files take the road of records."""
+"""BATCH messages: rows of files are processed like records."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ SCHEMA = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_manifest_of_files_takes_the_road_of_records(
+def test_the_rows_of_a_manifest_are_processed_like_records(
     encoding: str, terminal: Any, singer: Any, files: Any
 ) -> None:
     def row(number: int, **more: Any) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_a_manifest_of_files_takes_the_road_of_records(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_rows_are_held_against_the_stream_s_schema(
+def test_rows_are_validated_against_the_stream_s_schema(
     encoding: str, terminal: Any, singer: Any, files: Any
 ) -> None:
     rows = [{"userId": "a", "n": "no number"}, {"userId": "b", "n": "none either"}]
@@ -158,7 +158,7 @@ def test_rows_are_held_against_the_stream_s_schema(
     assert [each["record"] for each in outcome.rejected] == rows
 
 
-def test_a_mended_row_of_a_file_can_be_piped_in_again(
+def test_a_corrected_row_of_a_file_can_be_piped_in_again(
     terminal: Any, singer: Any, files: Any
 ) -> None:
     parts = files("parquet", [[{"email": None, "born": date(2000, 2, 29)}]])
@@ -194,7 +194,7 @@ def test_a_big_file_is_read_as_a_stream(
     encoding: str, terminal: Any, singer: Any
 ) -> None:
     def peak(rows: int) -> int:
-        """Return the most memory, in megabytes, that a run over a file takes."""
+        """Return the peak memory, in megabytes, of a run on a file."""
         path = terminal.folder / f"big-{rows}.{encoding}"
         padding = "x" * 2_000
         made = ({"key": f"p-{n % 7}", "n": n, "pad": padding} for n in range(rows))
@@ -296,7 +296,7 @@ def test_a_broken_file_ends_the_run_after_what_came_before_it(
     assert not any(person.startswith("id:p-4") for person in people)
 
 
-def test_an_empty_file_holds_no_rows(terminal: Any, singer: Any, files: Any) -> None:
+def test_an_empty_file_is_valid(terminal: Any, singer: Any, files: Any) -> None:
     parts = files("jsonl", [[], [{"userId": "ann"}]])
     parts += files("jsonl.gz", [[]])
 
@@ -323,7 +323,7 @@ def test_an_empty_file_holds_no_rows(terminal: Any, singer: Any, files: Any) -> 
         (b"", "none"),
     ],
 )
-def test_a_file_without_a_row_holds_no_rows(
+def test_a_file_without_rows_is_valid(
     content: bytes, compression: str | None, terminal: Any, singer: Any
 ) -> None:
     path = terminal.folder / "rows.jsonl.gz"
@@ -380,7 +380,7 @@ def test_the_extras_are_those_of_the_package() -> None:
         "https://example.com?token=sesame/rows",
     ],
 )
-def test_an_error_shows_no_secret_of_a_url(path: str) -> None:
+def test_an_error_does_not_contain_secrets_of_a_url(path: str) -> None:
     with pytest.raises(InputError, match=r"example\.com") as caught:
         list(rows_of(path, {"format": "jsonl"}))
 
@@ -391,7 +391,7 @@ def test_an_error_shows_no_secret_of_a_url(path: str) -> None:
     "line",
     ["[1]", '"text"', "nonsense", '{"userId": "b"', "null", '{"userId": "\x01"}'],
 )
-def test_a_line_that_is_no_row_is_named_with_its_file(
+def test_an_invalid_line_is_reported_with_its_file(
     line: str, terminal: Any, singer: Any
 ) -> None:
     path = terminal.folder / "rows.jsonl"
@@ -417,7 +417,7 @@ def test_a_line_that_is_no_row_is_named_with_its_file(
         {"format": "jsonl", "compression": "zstd"},
     ],
 )
-def test_an_encoding_that_is_not_known_is_named(
+def test_an_unknown_encoding_is_reported(
     encoding: dict[str, Any], terminal: Any, singer: Any, files: Any
 ) -> None:
     (path,) = files("jsonl", [[{"userId": "ann"}]])
@@ -522,7 +522,7 @@ def table_of(columns: dict[str, Typed]) -> pa.Table:
     )
 
 
-def test_columns_of_every_type_land(terminal: Any, singer: Any) -> None:
+def test_columns_of_every_type_are_delivered(terminal: Any, singer: Any) -> None:
     path = terminal.folder / "typed.parquet"
     parquet.write_table(table_of(COLUMNS), path)
     moment = {"type": ["string", "null"], "format": "date-time"}
@@ -555,7 +555,7 @@ NO_NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": -float
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("typed", [False, True])
-def test_what_is_no_number_is_rejected_and_kept_as_text(
+def test_nan_is_rejected_and_written_as_text(
     terminal: Any, singer: Any, *, nested: bool, typed: bool
 ) -> None:
     column = pa.array([1.5, *NO_NUMBERS.values(), None], pa.float32())
@@ -592,7 +592,7 @@ def test_what_is_no_number_is_rejected_and_kept_as_text(
         (pa.duration("ns"), 1, "P0D"),
     ],
 )
-def test_what_has_no_form_in_json_is_rejected(
+def test_values_that_json_cannot_express_are_rejected(
     type_: pa.DataType, value: Any, kept: str, terminal: Any, singer: Any
 ) -> None:
     path = terminal.folder / "rows.parquet"
@@ -613,9 +613,7 @@ def test_what_has_no_form_in_json_is_rejected(
     assert outcome.states == [{"done": True}]
 
 
-def test_a_time_beyond_the_calendar_never_stops_the_run(
-    terminal: Any, singer: Any
-) -> None:
+def test_a_time_out_of_range_does_not_end_the_run(terminal: Any, singer: Any) -> None:
     path = terminal.folder / "rows.parquet"
     columns = {
         "userId": pa.array(["ann", "bob"]),

@@ -1,4 +1,4 @@
-"""Deletions: by rows that are marked, and by events that are actions."""
+"""Deletions by marked rows and by action events."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_rows_that_are_marked_delete_their_people_and_objects(
     }
 
 
-def test_nothing_is_deleted_unless_it_is_wanted(terminal: Any, singer: Any) -> None:
+def test_nothing_is_deleted_without_hard_delete(terminal: Any, singer: Any) -> None:
     outcome = rows_of_two_tables(terminal, singer)
 
     assert outcome.code == 0
@@ -103,7 +103,7 @@ def test_a_log_of_changes_deletes_by_the_key_alone(terminal: Any, singer: Any) -
     assert (outcome.code, people(outcome)) == (0, {"id:1"})
 
 
-def test_a_deleted_row_that_names_nobody_is_rejected(
+def test_a_deleted_row_without_an_identifier_is_rejected(
     terminal: Any, singer: Any
 ) -> None:
     outcome = terminal.run(
@@ -245,7 +245,7 @@ def test_an_object_is_deleted_by_every_way_to_name_it(
     assert people(outcome) == all_of("id:ann", range(last + 1))
 
 
-def test_a_deletion_that_names_nobody_or_nothing_is_rejected(
+def test_a_deletion_without_an_identifier_is_rejected(
     terminal: Any, singer: Any
 ) -> None:
     company = {"properties": {"objectId": "acme"}}

@@ -1,4 +1,4 @@
-"""Event ids, from the tap's lines to the workspace: none is lost, none comes twice."""
+"""Event IDs end to end: no event is lost or doubled."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_row_read_again_in_another_state_is_another_event(
     assert events_of(outcome) == sorted(names * 2)
 
 
-def test_keys_in_another_order_double_nothing(
+def test_keys_in_another_order_give_the_same_events(
     run: Callable[..., Any], singer: Any
 ) -> None:
     row = {"a": 1, "b": 2, "user_id": "ann", "event": "Done"}
@@ -195,7 +195,7 @@ def test_an_alias_keeps_two_databases_apart(
         (["id"], {"id": None}, "a key property is null"),
     ],
 )
-def test_a_stream_whose_events_double_is_warned_of_once_with_the_cure(
+def test_a_stream_without_a_key_is_warned_of_once_with_a_remedy(
     keys: list[str],
     more: dict[str, Any],
     why: str,
@@ -216,7 +216,7 @@ def test_a_stream_whose_events_double_is_warned_of_once_with_the_cure(
     assert len(events_of(outcome)) == 4
 
 
-def test_the_cure_helps(run: Callable[..., Any], singer: Any) -> None:
+def test_the_remedy_works(run: Callable[..., Any], singer: Any) -> None:
     for _ in range(2):
         outcome = run(
             *rows(singer, "tracks", {"id": 1, "user_id": "a", "event": "x"}, keys=[]),

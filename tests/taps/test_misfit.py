@@ -1,4 +1,4 @@
-"""Help for a stream that does not fit: said once, without a value."""
+"""Advice for a stream that does not match: logged once, without values."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_rows_without_their_key_are_explained(terminal: Any, singer: Any) -> Non
     assert "primary key" in line
 
 
-def test_what_is_advised_helps(terminal: Any, singer: Any) -> None:
+def test_the_advice_works(terminal: Any, singer: Any) -> None:
     rows = [{"customer_no": number} for number in range(PLENTY)]
     row_schema = {"customer_no": {"type": "integer"}}
     first = run(terminal, singer, "identifies", rows, schema=row_schema)
@@ -157,7 +157,7 @@ GOOD = {"user_id": "ann"}
 
 
 @pytest.mark.parametrize("at", [0, 50, 99])
-def test_one_record_that_gets_through_says_that_the_stream_fits(
+def test_one_delivered_record_prevents_the_advice(
     at: int, terminal: Any, singer: Any
 ) -> None:
     rows: list[dict[str, Any]] = [NOBODY] * PLENTY
@@ -166,9 +166,7 @@ def test_one_record_that_gets_through_says_that_the_stream_fits(
     assert helped(run(terminal, singer, "identifies", rows)) == []
 
 
-def test_a_record_that_is_skipped_by_a_rule_counts_as_one_that_gets_through(
-    terminal: Any, singer: Any
-) -> None:
+def test_a_skipped_record_counts_as_delivered(terminal: Any, singer: Any) -> None:
     rows = [{"anonymous_id": "visitor"}, *[NOBODY] * PLENTY]
 
     assert helped(run(terminal, singer, "identifies", rows)) == []
@@ -183,7 +181,7 @@ def test_different_reasons_are_left_to_their_own_lines(
     assert helped(run(terminal, singer, "identifies", rows)) == []
 
 
-def test_ninety_nine_records_are_not_yet_a_hundred(terminal: Any, singer: Any) -> None:
+def test_ninety_nine_rejections_cause_no_advice(terminal: Any, singer: Any) -> None:
     assert helped(run(terminal, singer, "identifies", [NOBODY] * 99)) == []
 
 
@@ -248,7 +246,7 @@ def test_a_stream_that_has_been_explained_is_not_explained_at_its_end(
     assert helped_at_the_end(outcome) == []
 
 
-def test_a_schema_that_changes_does_not_start_a_stream_anew(
+def test_a_changed_schema_does_not_restart_the_count(
     terminal: Any, singer: Any
 ) -> None:
     messages = [
@@ -288,9 +286,7 @@ def test_a_stream_map_that_fails_is_explained(
     assert "4711" not in outcome.stderr
 
 
-def test_columns_are_named_where_a_number_is_not_finite(
-    terminal: Any, singer: Any
-) -> None:
+def test_columns_with_infinite_numbers_are_named(terminal: Any, singer: Any) -> None:
     record = '{"type":"RECORD","stream":"tracks","record":{"at":NaN,"user_id":"a"}}'
     outcome = terminal.run(
         singer.schema("tracks"), *[record] * 10, on_rejected="continue"
@@ -300,7 +296,7 @@ def test_columns_are_named_where_a_number_is_not_finite(
     assert "Columns: at, user_id." in line
 
 
-def test_each_stream_is_explained_for_itself(terminal: Any, singer: Any) -> None:
+def test_each_stream_is_explained_separately(terminal: Any, singer: Any) -> None:
     outcome = terminal.run(
         singer.schema("identifies"),
         singer.schema("pages"),

@@ -1,4 +1,4 @@
-"""Rows of a real PostgreSQL, read by a real tap, held against what was inserted."""
+"""Rows of PostgreSQL, read by tap-postgres, compared with what was inserted."""
 
 from __future__ import annotations
 
@@ -354,7 +354,7 @@ def test_a_warehouse_of_segment_is_delivered_without_a_rejection(
     assert table["segment-identifies"]["skipped"] == {"anonymous identify": 1}
 
 
-def test_traits_of_every_type_land_as_they_were_inserted(
+def test_traits_of_every_type_are_delivered_as_inserted(
     warehouse: dict[str, Any],
 ) -> None:
     people = warehouse["recipe"].workspace["people"]
@@ -410,7 +410,7 @@ def test_the_events_of_a_table_each_have_their_own_columns_as_properties(
     assert found["page", "Home"]["person"] == "id:u-1"
 
 
-def test_an_event_that_stands_in_two_tables_counts_once(
+def test_an_event_in_two_tables_counts_once(
     warehouse: dict[str, Any],
 ) -> None:
     outcome = warehouse["with_tracks"]
@@ -431,7 +431,7 @@ def test_an_event_that_stands_in_two_tables_counts_once(
     assert order["attributes"] == attributes(ORDER, "recipient")
 
 
-def test_a_device_is_read_off_the_columns_of_the_context(
+def test_a_device_is_read_from_the_context_columns(
     warehouse: dict[str, Any],
 ) -> None:
     device = warehouse["with_tracks"].workspace["devices"][TOKEN]
@@ -704,7 +704,7 @@ def test_a_second_run_sends_only_what_has_changed(
     assert len(third.workspace["events"]) == 3
 
 
-def test_people_who_changed_are_updated_and_no_one_else(
+def test_only_changed_people_are_updated(
     database: Database,
     shop: Tap,
     run_recipe: Callable[..., Any],

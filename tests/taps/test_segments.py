@@ -75,7 +75,7 @@ def test_rows_add_people_and_remove_them(vips: Any) -> None:
         ({"user_id": "ann", "email": "ann@example.com"}, "id", "ann"),
     ],
 )
-def test_a_person_is_named_by_what_the_endpoint_takes(
+def test_a_person_is_identified_by_what_the_endpoint_accepts(
     row: dict[str, Any], kind: str, value: str, vips: Any
 ) -> None:
     outcome = vips({"segment_id": 7, **row})

@@ -1,4 +1,4 @@
-"""Sparse and typed columns, and rows in whatever shape a warehouse hands them out."""
+"""Sparse and typed columns, and the forms in which warehouses return rows."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ NO_OBJECTS = ["[1]", '"text"', "7", "{", "plain text"]
 
 
 @pytest.mark.parametrize("column", ["traits", "properties"])
-def test_a_container_that_is_none_is_rejected(
+def test_an_invalid_container_is_rejected(
     column: str, terminal: Any, singer: Any
 ) -> None:
     outcome = terminal.run(
@@ -144,7 +144,7 @@ def test_a_container_that_is_none_is_rejected(
     assert outcome.reasons == [(reason, column) for reason in reasons]
 
 
-def test_a_context_that_is_none_is_ignored_with_one_warning(
+def test_an_invalid_context_is_ignored_with_one_warning(
     terminal: Any, singer: Any
 ) -> None:
     outcome = terminal.run(
@@ -381,7 +381,7 @@ def test_a_sparse_table_of_events_sends_only_what_a_row_has(
     } == {f"E{number}": {columns[number * 7]: number} for number in range(5)}
 
 
-def test_a_schema_that_denies_a_list_its_nulls_can_be_passed_over(
+def test_validation_against_a_too_strict_schema_can_be_disabled(
     terminal: Any, singer: Any
 ) -> None:
     """As tap-postgres denies them to the arrays of PostgreSQL, which may have them."""
