@@ -1,4 +1,4 @@
-"""Processes and servers that are gone when the test is over."""
+"""Processes and servers that are closed after the test."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server() -> Iterator[Customerio]:
 def start_target(
     server: Customerio, tmp_path: Path, forks: ForkServer
 ) -> Iterator[StartTarget]:
-    """Return what starts a target that delivers to the server."""
+    """Return a function that starts a target for the server."""
     children: list[RunningTarget] = []
 
     def start(settings: dict[str, Any] | None = None, **how: Any) -> RunningTarget:

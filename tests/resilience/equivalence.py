@@ -1,4 +1,4 @@
-"""Runs that are killed and started again, and the comparison of what they leave."""
+"""Runs that are killed and restarted, and the comparison of workspaces."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ Snapshot = dict[str, Any]
 
 @dataclass
 class Told:
-    """What a feeder can tell when the target has ended well."""
+    """Figures of the runs of one story."""
 
     runs: int
     kills: int
     resent: int
-    """How many records were sent more than once."""
+    """Records that were sent more than once."""
 
 
 def deliver(
     story: Story, server: Customerio, folder: Path, seed: int, kills: int = 0
 ) -> Told:
-    """Pipe a story into the target, which is killed and started again.
+    """Pipe a story into the target, killing and restarting it.
 
     Args:
-        story: What to send.
-        server: Where it goes.
-        folder: Where the target runs.
-        seed: Says when.
-        kills: How often.
+        story: The records.
+        server: The fake Customer.io.
+        folder: Working directory of the target.
+        seed: Seed of the random moments.
+        kills: Number of kills.
 
     Returns:
-        How it went.
+        The figures.
     """
     draw = random.Random(seed)
     told = Told(0, 0, 0)
@@ -66,7 +66,7 @@ def deliver(
         try:
             child.send_in_background(feed)
             if told.kills < kills:
-                # So many requests that there is something left for the other kills.
+                # Few enough requests to leave some for the other kills.
                 requests = draw.randint(2, 100 // kills)
                 pause = draw.random() / 20
                 _wait_for_requests(child, server, requests, pause)
@@ -91,7 +91,7 @@ def deliver(
 
 
 class _Feed:
-    """A tap that can say how far it got."""
+    """A tap that counts the records it sent."""
 
     def __init__(self, story: Story, position: int, states: random.Random) -> None:
         self.sent = position
@@ -112,12 +112,12 @@ def _wait_for_requests(
         120,
         "requests",
     )
-    # Let the moment be any, not just the beginning of a request.
+    # Kill at a random moment, not only at the start of a request.
     server.closing.wait(pause)
 
 
 def undisturbed(story: Story, folder: Path) -> Snapshot:
-    """Deliver a story into a sandbox, one request after the other."""
+    """Deliver a story to a sandbox, one request after the other."""
     settings = {**SETTINGS, "sandbox": "workspace.db", "max_concurrent_requests": 1}
     child = RunningTarget(folder, {**settings, "batch_size_rows": 1000})
     try:
@@ -131,16 +131,16 @@ def undisturbed(story: Story, folder: Path) -> Snapshot:
 def differences(expected: Snapshot, found: Snapshot, most: int = 5) -> list[str]:
     """Compare two workspaces row for row.
 
-    Reports on deliveries have no id, so that a replay may double them: they are
-    compared as a set.
+    Delivery reports have no id, so a replay may double them: they are compared as a
+    set.
 
     Args:
-        expected: What an undisturbed run leaves.
-        found: What a disturbed one leaves.
-        most: Most rows that are told of each kind.
+        expected: The workspace after a run without faults.
+        found: The workspace after a run with faults.
+        most: Maximum number of rows listed per kind.
 
     Returns:
-        One line for each of them.
+        One line per different row.
     """
     lines: list[str] = []
     for part in sorted(expected.keys() | found.keys()):
@@ -160,7 +160,7 @@ def _rows(part: Any) -> Counter[str]:
 
 
 def events_in(snapshot: Snapshot) -> list[int]:
-    """Return the numbers that the story gave its events."""
+    """Return the numbers of the events, as the story set them."""
     return sorted(int(each["attributes"]["n"]) for each in snapshot["events"])
 
 

@@ -1,7 +1,7 @@
 """Scripts for Customer.io on loopback.
 
-:class:`Upstream` applies requests to a sandbox; :class:`Faults` and the saboteurs
-change what it receives or answers.
+:class:`Upstream` applies requests to a sandbox; the other classes change what it
+receives or how it responds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Operation = dict[str, Any]
 
 
 class Upstream:
-    """A workspace behind HTTP: what a request says is applied, and answered."""
+    """A sandbox workspace behind HTTP."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,8 +41,8 @@ class Upstream:
             headers={"Authorization": request.headers.get("Authorization", "")},
         ).prepare()
         with self.lock:
-            # A request that waited here for so long that it is being tried again must
-            # not be applied after all: no client could keep its order then.
+            # A request that was abandoned while it waited here must not be applied
+            # after its retry: no client could keep the order then.
             if request.abandoned:
                 return Reply(fault="reset")
             with self.adapter.send(prepared) as response:
@@ -85,11 +85,11 @@ APPLIED: dict[str, Reply] = {
 }
 RARE = ("silence", "silence applied")
 NO_CUSTOMERIO = "200 garbage applied"
-"""Told to who asks for the region, it means that this is another server."""
+"""In response to the region check it would mean another server."""
 
 
 class Faults:
-    """What networks and busy servers do, before or after a request is applied.
+    """Injects faults of networks and servers, before or after a request is applied.
 
     One request in six is chosen, so that the share is the same in every run.
     """
@@ -126,7 +126,7 @@ class Faults:
 
 
 class Swapping:
-    """A saboteur: holds updates of people back until a later one has been applied."""
+    """Deliberate fault: applies updates of people after a later update."""
 
     def __init__(self, upstream: Script) -> None:
         self.upstream = upstream
@@ -149,7 +149,7 @@ class Swapping:
 
 
 class Dropping:
-    """A saboteur: loses one operation that it says it has taken."""
+    """Deliberate fault: drops one operation that it reports as accepted."""
 
     def __init__(self, upstream: Script, action: str, after: int) -> None:
         self.upstream = upstream
@@ -174,7 +174,7 @@ class Dropping:
 
 
 class Doubling:
-    """A saboteur: applies one event twice, as if it had no id."""
+    """Deliberate fault: applies one event twice, as if it had no id."""
 
     def __init__(self, upstream: Script, after: int) -> None:
         self.upstream = upstream

@@ -1,19 +1,17 @@
-"""A long stream of records of every kind, made from a seed, that can be replayed.
+"""A long stream of random records of every kind that is safe to replay.
 
-After a crash everything since the last STATE is sent again, some or all of which has
-been applied already. That makes no difference to this stream: to apply a part of it
-again, in order, gives what to apply it once does. Most of what sources send is like
-that: events carry ids, and the last value of an attribute, a relationship or a device
-wins. What is not like that in Customer.io itself, so that no target could deliver it at
-least once and have it look like once, is left out of the stream:
+After a crash, everything since the last STATE is sent again, although some or all of it
+has been applied. For this stream that makes no difference: events have ids, and the
+last value of an attribute, a relationship or a device wins. Records for which a replay
+makes a difference in Customer.io itself, whatever the target does, are left out:
 
 * An event of a person after that person was deleted or suppressed. Replayed, the
   deletion takes the event with it, and Customer.io, which remembers the event's id,
   does not take the event again. (People do come back after a deletion, with attributes,
   devices and relationships.)
-* A record of somebody who is suppressed, and unsuppressed later. It was ignored, but
+* A record of a person who is suppressed and later unsuppressed. It was ignored, but
   replayed after the unsuppression it is not. (Records of people who stay suppressed are
-  there.)
+  included.)
 * A record of a person who was merged into another. Replayed, the merge would take what
   that record made as well. For the same reason the primary of a merge exists before
   it, is in no merge as a secondary, and is never deleted, and what it has taken over
@@ -21,17 +19,18 @@ least once and have it look like once, is left out of the stream:
 * Updates of one person with and without timestamps. Replayed, an update without one
   wins over an older one with one, which Customer.io ignores the second time. (Updates
   that come later than newer ones are there.)
-* A second name, an e-mail address, for people who are deleted. Replayed, the address
-  makes a person of its own before the deletion by id.
+* An e-mail address for people who are deleted. Replayed, the address creates another
+  person before the deletion by id.
 * A device that belongs to two people, a phone number that two people are identified by,
   and an anonymous visitor's relationship with an object that the person has one with
-  already: their order among several people is nobody's promise.
-* A change from one name of a person, id or e-mail address, to the other, without an
-  identify that names both in between, except for events and relationships. After a
-  restart the target has to be told again that the two names are one person's.
-* A report on a delivery has no id, so that one sent again counts twice. They are
-  compared as a set.
-* A request that is applied only after the client has given it up and sent it again.
+  already: their order among several people is not guaranteed.
+* A change from one identifier of a person (id or e-mail address) to the other without
+  an identify that names both in between, except for events and relationships. After a
+  restart the target does not know that the two belong to the same person.
+* A request that is applied only after the client has abandoned and retried it.
+
+Delivery reports have no id, so one that is sent again counts twice; they are compared
+as a set.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ Name = Literal["id", "email"]
 
 @dataclass
 class Person:
-    """Somebody, and what the story has to remember of them."""
+    """A person and their history in the story."""
 
     number: int
     kind: str
@@ -120,7 +119,7 @@ class Person:
 
 
 class Story:
-    """The records, and the events that a workspace has to hold in the end."""
+    """The records, and the events expected in the workspace at the end."""
 
     def __init__(self, seed: int, size: int) -> None:
         self.seed = seed
@@ -130,7 +129,7 @@ class Story:
         self.rejected = 0
         self.devices = Counter[str]()
         self.events: set[int] = set()
-        """The numbers of the events that are there in the end."""
+        """The numbers of the events expected at the end."""
         people = max(60, size // 40)
         self.regulars = self._cast("regular", people * 3 // 4)
         self.leads = self._cast("lead", people * 2 // 5)
@@ -156,14 +155,14 @@ class Story:
         )
 
     def messages(self, position: int, states: random.Random) -> Iterator[Message]:
-        """Send what comes after a position, with a STATE now and then.
+        """Yield the records after a position, with STATE at random intervals.
 
         Args:
-            position: How many records have been sent already, by the last STATE.
-            states: Says when.
+            position: Number of records before the last STATE.
+            states: Random source of the intervals.
 
         Yields:
-            What a tap would send.
+            Singer messages.
         """
         yield from SCHEMAS
         pause = states.randint(50, 200)
@@ -313,7 +312,7 @@ class Story:
             self._deed(person, (chance - 0.64) / 0.36)
 
     def _introduce(self, person: Person) -> None:
-        """Let some be seen before they are known, by address or not at all."""
+        """Send some events by e-mail address or anonymous id before the identify."""
         if person.visits < 2:
             person.visits += 1
             if person.number % 3 == 0:
@@ -326,14 +325,14 @@ class Story:
         self._identify(person, email=person.email, **self._traits())
 
     def _tie(self, person: Person, name: Name) -> None:
-        """Change to another name by saying whose it is."""
+        """Change to another identifier with an identify that names both."""
         if person.named != name:
             person.named = "id"
             self._identify(person, email=person.email, tied=self._n)
             person.named = name
 
     def _relate(self, person: Person, name: Name) -> None:
-        """Relate somebody to an object from the person's side, and change no more."""
+        """Add a relationship with an identify without traits."""
         when = {"timestamp": self._time()} if person.stamped else {}
         self._tie(person, name)
         context = {
@@ -344,7 +343,7 @@ class Story:
         self._add("identifies", userId=who, traits={}, context=context, **when)
 
     def _deed(self, person: Person, chance: float) -> None:
-        """Do what has to be in order under one name."""
+        """Send a record whose order matters under one identifier."""
         if chance < 0.45:
             self._identify(person, **self._traits())
         elif chance < 0.60 and person.named == "id":
@@ -360,7 +359,7 @@ class Story:
             self._merge_into(person)
 
     def _visit(self, person: Person) -> None:
-        """Come without a name, buy something for oneself, then say who one was."""
+        """Send records of the anonymous visitor, then link it to the person."""
         if not person.joined and self.draw.random() < 0.5:
             cart = {"objectTypeId": "2", "filled": self._n}
             group = {"groupId": f"cart-of-{person.id}", "traits": cart}
@@ -442,7 +441,7 @@ class Story:
         self.events.difference_update(person.events)
 
     def _suppressed(self) -> None:
-        """Suppress people for good, and go on naming them."""
+        """Suppress people for good and send more of their records."""
         person = self.draw.choice(self.suppressed)
         if not person.known:
             person.known = True
@@ -462,7 +461,7 @@ class Story:
             self._group(person, person.id, self._company())
 
     def _pardoned(self) -> None:
-        """Suppress people, leave them alone, and take them in again."""
+        """Suppress people, send nothing of them, then unsuppress them."""
         person = self.draw.choice(self.pardoned)
         chance = self.draw.random()
         if person.gone and not person.known:
@@ -483,7 +482,7 @@ class Story:
             self._device(person)
 
     def _caller(self) -> None:
-        """Name people by their phone numbers."""
+        """Identify people by their phone numbers."""
         person = self.draw.choice(self.callers)
         phone = f"+353155500{person.number:03}"
         self._add("identifies", traits={"phone": phone, "n": self._n})
@@ -510,7 +509,7 @@ class Story:
         self._add("tracks", event="Report Delivery Event", properties=properties)
 
     def _mistake(self) -> None:
-        """Send what the target, or Customer.io, does not take, or does not need."""
+        """Send a record that is rejected or skipped."""
         self.rejected += 1
         who = {"userId": self.draw.choice(self.regulars).id}
         mistake = self.draw.randrange(8)
