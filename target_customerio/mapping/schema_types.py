@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import unquote
+
+from target_customerio.schemas import UnresolvableError, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -172,20 +173,12 @@ class _Reader:
             if isinstance(some, list) and some:
                 yield some
 
-    def _target(self, reference: object) -> Any:  # noqa: ANN401 - any part of a schema
-        """Return what a reference points to; an unknown schema allows anything."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
+    def _target(self, reference: object) -> object:
+        """Return the target of a ``$ref``; an unknown schema allows any text."""
+        try:
+            return target_of(reference, self._root)
+        except UnresolvableError:
             return True
-        found: Any = self._root
-        for step in reference[1:].split("/")[1:]:
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
-            elif isinstance(found, Mapping) and name in found:
-                found = found[name]
-            else:
-                return True
-        return found
 
     def _type(self, alternatives: Iterable[Any]) -> Typed | None:
         texts = _NONE.union(*(self._texts(each, ()) for each in alternatives))
