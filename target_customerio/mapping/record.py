@@ -258,9 +258,9 @@ class RecordReader:
             raise RejectedRecord(
                 "wrong_call",
                 "type",
-                f"the record is another call than the stream's ({self._call.name}); "
-                "set stream_calls to by_type for a stream of several calls, or leave "
-                "out type in stream_maps",
+                f"the type is another call than the stream's ({self._call.name}); in "
+                "stream_calls, map a stream of several calls to by_type, or remove the "
+                "type in stream_maps",
             )
 
     def _is_call(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> bool:
