@@ -1,8 +1,8 @@
-"""Reading Singer messages: exactly, interruptibly, and without quoting them.
+"""Reads Singer messages in batches, with exact numbers, until the input ends.
 
-Numbers keep all their digits. A line that the fast decoder refuses only because of a
-NaN, an infinity or half a surrogate pair is decoded by the standard library, so that
-the record in it can be rejected instead of ending the run.
+The reader never quotes the input in an error. A line that the fast decoder refuses only
+because of a NaN, an infinity or half a surrogate pair is decoded by the standard
+library, so that its record can be rejected instead of ending the run.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import select
 import sys
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 from singer_sdk.io_base import GenericSingerReader
 
@@ -22,46 +23,57 @@ from target_customerio.errors import InputError
 from target_customerio.json_codec import DECODE_ERRORS, decode, decode_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     _Callback: TypeAlias = Callable[[dict[str, Any]], None]
-    _Awaited = Callable[[Callable[[], Any]], Any]
 
-_Read = TypeVar("_Read")
 Line: TypeAlias = str | bytes
+Batch: TypeAlias = list[tuple[Line, Any]]
+"""Lines, each with its value; ``None`` if the fast decoder refuses the line."""
 
-BUFFER_BYTES: Final = 1 << 18
-LINES_TOGETHER: Final = 32
-"""Most lines that are decoded before they are handed on, which takes less time than to
-do the one and the other for each line. A piece of :data:`BUFFER_BYTES` may be fewer."""
+BLOCK_BYTES: Final = 1 << 18
+"""Maximum bytes per read of a file or a pipe.
+
+Each read releases the interpreter, and the sending threads may keep it for a while, so
+that many small reads are slow.
+"""
+
+BATCH_LINES: Final = 32
+"""Maximum lines per batch: decoding several at once is faster than one by one."""
 
 LONGEST_NAME: Final = 100
-"""Most characters of a name out of the input that an error message repeats."""
+"""Maximum characters of a name from the input that an error message shows."""
+
+
+class StopReading(BaseException):
+    """Waiting for input is to be aborted."""
 
 
 class MessageReader(GenericSingerReader[bytes]):
-    """Reads Singer messages until the input ends or it is told to stop."""
+    """Reads Singer messages until the input ends or it is told to stop.
 
-    def __init__(self) -> None:
-        """Start at the first line."""
+    Attributes:
+        line: The line that is being processed, as it arrived.
+        line_number: Its number, from 1.
+        line_is_valid: Whether it is valid JSON.
+        stopped: Whether :meth:`stop` was called.
+    """
+
+    def __init__(self, on_idle: Callable[[], None] | None = None) -> None:
+        """Start before the first line.
+
+        Args:
+            on_idle: Called when everything read has been processed and the reader is
+                about to wait for more input.
+        """
         super().__init__()
         self.line: Line = b""
+        self.line_number = 0
         self.line_is_valid = True
         self.stopped = False
-        self.before_waiting: Callable[[], None] = _nothing
-        """Called when everything that has been read is handed on, and more is waited
-        for."""
+        self._on_idle = on_idle
         self._waiting = False
         self._alarm: Alarm | None = None
-        self._line_number = 0
-        self._read: list[tuple[Line, Any]] = []
-        self._callbacks: dict[str, _Callback] = {}
-        self._counts: dict[str, int] = {}
-
-    @property
-    def line_number(self) -> int:
-        """The number of the line that is being handed on."""
-        return self._line_number
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -71,29 +83,23 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It is closed.
         """
         if sys.stdin is None:
-            raise InputError(
-                "Standard input is closed: pipe a tap into target-customerio"
-            )
+            raise InputError("Standard input is closed: pipe a tap into the target")
         return sys.stdin.buffer
 
     def stop(self) -> None:
-        """Read no further.
+        """Read no further; to be called by a signal handler in the reading thread.
 
-        Called by a signal handler in the thread that reads. A line that was read but
-        not handed on yet is dropped: nothing that depends on it has happened.
+        Lines that were read but not processed yet are dropped.
 
         Raises:
-            StopReading: The reader is waiting for input, and must be woken.
+            StopReading: The reader is waiting for input; this aborts it.
         """
         self.stopped = True
         if self._waiting:
             raise StopReading
 
     def wake(self) -> None:
-        """Stop waiting for input, or do not start: the run has ended.
-
-        May be called by any thread.
-        """
+        """Abort waiting for input, now or the next time; callable by any thread."""
         if self._alarm is not None:
             self._alarm.ring()
 
@@ -102,55 +108,69 @@ class MessageReader(GenericSingerReader[bytes]):
         file_input: IO[Any] | None,
         callbacks: dict[str, _Callback],
     ) -> Counter[str]:
-        """Read every message and hand it on.
+        """Read every message and pass it to the callback of its type.
 
         Args:
-            file_input: The input; standard input if left out.
-            callbacks: What handles the messages, by their type.
+            file_input: The input; default is standard input.
+            callbacks: The callbacks by message type.
 
         Returns:
             The number of messages of each type.
 
         Raises:
-            InputError: A line is no Singer message.
+            InputError: A line is not a Singer message.
         """
         source = self.default_input if file_input is None else file_input
+        counts = dict.fromkeys(callbacks, 0)
+        with closing(self.batches(getattr(source, "buffer", source))) as batches:
+            for batch in batches:
+                if batch:
+                    self._process(batch, callbacks, counts)
+                elif self._on_idle is not None:
+                    self._on_idle()
+        return Counter({kind: count for kind, count in counts.items() if count})
+
+    def batches(self, source: IO[Any]) -> Generator[Batch]:
+        """Read the lines of an input.
+
+        Args:
+            source: The input.
+
+        Yields:
+            The lines in order, in batches; an empty batch before each read that may
+            block.
+
+        Raises:
+            InputError: The input cannot be read.
+        """
         alarm = self._alarm = Alarm()
-        self._callbacks, self._counts = callbacks, dict.fromkeys(callbacks, 0)
-        read = self._read
         try:
-            read_line = self._line_reader(getattr(source, "buffer", source), alarm)
-            while not self.stopped and (line := read_line()):
-                try:
-                    read.append((line, decode(line)))
-                except DECODE_ERRORS:
-                    read.append((line, None))
-                if len(read) == LINES_TOGETHER:
-                    self._hand_on()
-            self._hand_on()
+            if _is_file(source):
+                yield from self._blocks(source, alarm)
+            else:
+                yield from self._lines(source)
         except StopReading:
             pass
         finally:
             alarm.close()
-        return Counter({kind: count for kind, count in self._counts.items() if count})
 
-    def _hand_on(self) -> None:
-        """Hand on the messages that were read, in order."""
-        lines = [*self._read]
-        self._read.clear()
-        callbacks, counts = self._callbacks, self._counts
-        for self.line, message in lines:
+    def _process(
+        self, batch: Batch, callbacks: dict[str, _Callback], counts: dict[str, int]
+    ) -> None:
+        """Pass the messages of a batch to their callbacks, in order."""
+        for self.line, message in batch:
             if self.stopped:
                 return
-            self._line_number += 1
+            self.line_number += 1
             try:
                 kind = message["type"]
                 callback = callbacks[kind]
             except (KeyError, TypeError):
-                if self.line.isspace():
+                if not self.line or self.line.isspace():
                     continue
-                message = self.deserialize_json(self.line)  # noqa: PLW2901 - mended
-                kind, callback = self._callback_for(message)
+                message = self.deserialize_json(self.line)  # noqa: PLW2901 - same line
+                kind = message["type"]
+                callback = self._callback_for(kind, callbacks)
             callback(message)
             self.line_is_valid = True
             counts[kind] += 1
@@ -165,51 +185,62 @@ class MessageReader(GenericSingerReader[bytes]):
             The message.
 
         Raises:
-            InputError: It holds none.
+            InputError: The line is not a Singer message.
         """
         try:
-            message = decode(line)
-            self.line_is_valid = True
-        except DECODE_ERRORS:
-            message = self._decoded_or_refused(line)
-            self.line_is_valid = False
+            message, self.line_is_valid = decode_line(line)
+        except ValueError:
+            raise InputError(
+                f"Line {self.line_number}: not JSON; everything before it was "
+                "delivered. Make sure that only the tap writes to the pipe"
+            ) from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise InputError(
-                f"Line {self._line_number}: not a Singer message, `type` is missing; "
+                f"Line {self.line_number}: not a Singer message, `type` is missing; "
                 "make sure that only the tap writes to the pipe"
             )
         return message
 
-    def _decoded_or_refused(self, line: Line) -> Any:  # noqa: ANN401 - a line holds any JSON
-        try:
-            return decode_line(line)[0]
-        except ValueError:
-            raise InputError(
-                f"Line {self._line_number}: not JSON; everything before it was "
-                "delivered. Make sure that only the tap writes to the pipe"
-            ) from None
+    def _callback_for(self, kind: str, callbacks: dict[str, _Callback]) -> _Callback:
+        if kind in callbacks:
+            return callbacks[kind]
+        raise InputError(
+            f"Line {self.line_number}: unknown message type {kind[:LONGEST_NAME]!r} "
+            "(bug in the tap)"
+        )
 
-    def _line_reader(self, source: IO[Any], alarm: Alarm) -> Callable[[], Line]:
-        """Choose what reads the next line.
+    def _lines(self, source: IO[Any]) -> Iterator[Batch]:
+        """Yield the lines of any stream, each in a batch of its own."""
+        while not self.stopped:
+            yield []
+            line = self._awaited(source.readline)
+            if not line:
+                return
+            yield _decoded([line])
 
-        A file or a pipe is read in large pieces: each time that the thread asks for
-        more it lets go of the interpreter, and gets it back only when the threads that
-        send are done with it.
-        """
-        if not (
-            isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
-        ):
-            return partial(self._awaited, source.readline)
-        file = AwaitedFile(source.fileno(), self._awaited, alarm)
-        larger = io.BufferedReader(file, BUFFER_BYTES)
+    def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[Batch]:
+        """Yield the lines of a file or a pipe, which is read in large blocks."""
+        file = source.fileno()
         if source.seekable():
-            larger.seek(source.tell())
-        return larger.readline
+            os.lseek(file, source.tell(), os.SEEK_SET)
+        unfinished: list[bytes] = []
+        while not self.stopped:
+            yield []
+            block: bytes = self._awaited(partial(_read_block, file, alarm))
+            first, *lines = block.split(b"\n")
+            unfinished.append(first)
+            if block and not lines:
+                continue
+            lines = [b"".join(unfinished), *lines]
+            # What follows the last newline is the start of the next line.
+            unfinished = [lines.pop()] if block else []
+            for start in range(0, len(lines), BATCH_LINES):
+                yield _decoded(lines[start : start + BATCH_LINES])
+            if not block:
+                return
 
-    def _awaited(self, read: Callable[[], _Read]) -> _Read:
-        """Wait for input, which a signal may interrupt."""
-        self._hand_on()
-        self.before_waiting()
+    def _awaited(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - text or bytes
+        """Call a function that reads; :meth:`stop` can interrupt it."""
         self._waiting = True
         try:
             if self.stopped:
@@ -217,108 +248,67 @@ class MessageReader(GenericSingerReader[bytes]):
             return read()
         except OSError as error:
             raise InputError(
-                f"Cannot read the input after line {self._line_number} "
+                f"Cannot read the input after line {self.line_number} "
                 f"({error.strerror}); everything before it was delivered. "
                 "Run the tap again"
             ) from error
         finally:
             self._waiting = False
 
-    def _callback_for(self, message: dict[str, Any]) -> tuple[str, _Callback]:
-        kind: str = message["type"]
-        if kind in self._callbacks:
-            return kind, self._callbacks[kind]
-        raise InputError(
-            f"Line {self._line_number}: unknown message type {kind[:LONGEST_NAME]!r} "
-            "(bug in the tap)"
-        )
+
+def _read_block(file: int, alarm: Alarm) -> bytes:
+    """Wait for a block of bytes; it is empty at the end of the input."""
+    while True:
+        alarm.wait_for(file)
+        try:
+            return os.read(file, BLOCK_BYTES)
+        except BlockingIOError:  # another process has made the pipe non-blocking
+            continue
 
 
-def _nothing() -> None:
-    pass
+def _is_file(source: IO[Any]) -> bool:
+    return isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
+
+
+def _decoded(lines: Iterable[Line]) -> Batch:
+    batch: Batch = []
+    for line in lines:
+        try:
+            batch.append((line, decode(line)))
+        except DECODE_ERRORS:  # noqa: PERF203 - each line may be invalid on its own
+            batch.append((line, None))
+    return batch
 
 
 CAN_BE_WOKEN: Final = os.name == "posix"
-"""Whether a wait for a pipe can be cut short; elsewhere only sockets are selected."""
-
-
-class StopReading(BaseException):
-    """There is no use in waiting for more input."""
+"""Whether waiting for a pipe can be aborted: elsewhere only sockets are selectable."""
 
 
 class Alarm:
-    """Cuts a wait for input short, from any thread."""
+    """Lets any thread abort waiting for input."""
 
     def __init__(self) -> None:
-        """Make the pipe by which the waiting thread is woken."""
+        """Open the pipe that wakes the waiting thread."""
         self._heard, self._rung = os.pipe()
         self._lock = Lock()
         self._closed = False
 
     def ring(self) -> None:
-        """Wake whoever waits now, or will wait next; nobody does once it is closed."""
+        """Abort the current or the next wait; does nothing once closed."""
         with self._lock:
             if not self._closed:
                 os.write(self._rung, b"!")
 
-    def wait_for(self, file: io.FileIO) -> None:
-        """Wait until something can be read from a file.
-
-        Args:
-            file: The file.
-
-        Raises:
-            StopReading: The alarm has been rung.
-        """
+    def wait_for(self, file: int) -> None:
+        """Wait until a file is readable; raise ``StopReading`` after :meth:`ring`."""
         if CAN_BE_WOKEN:
-            watched: list[Any] = [file, self._heard]
-            ready, _, _ = select.select(watched, [], [])
+            ready, _, _ = select.select([file, self._heard], [], [])
             if self._heard in ready:
                 raise StopReading
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         with self._lock:
             self._closed = True
             os.close(self._heard)
             os.close(self._rung)
-
-
-class AwaitedFile(io.FileIO):
-    """A file or a pipe of which somebody is told before it is waited for."""
-
-    def __init__(self, descriptor: int, awaited: _Awaited, alarm: Alarm) -> None:
-        """Open nothing: the descriptor stays its owner's.
-
-        Args:
-            descriptor: The open file.
-            awaited: Is given what reads, and calls it.
-            alarm: Cuts the wait short.
-        """
-        super().__init__(descriptor, closefd=False)
-        self._awaited = awaited
-        self._alarm = alarm
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        """Wait for bytes, and read them.
-
-        Args:
-            buffer: Where they go.
-
-        Returns:
-            How many there were; 0 at the end.
-
-        Raises:
-            StopReading: There is no use in waiting.
-        """
-        count: int | None = self._awaited(partial(self._read_into, buffer))
-        return count
-
-    def _read_into(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        count = None
-        # Who shares the pipe may have made it one that does not block: then nothing
-        # read yet is not the end.
-        while count is None:
-            self._alarm.wait_for(self)
-            count = super().readinto(buffer)
-        return count

@@ -61,6 +61,7 @@ class Run:
         settings: Settings,
         logger: logging.Logger,
         on_failure: Callable[[], None],
+        place: Callable[[], str],
     ) -> None:
         """Contact nobody yet.
 
@@ -68,6 +69,7 @@ class Run:
             settings: The settings.
             logger: Takes what the user should know.
             on_failure: Called as soon as the delivery has failed, by any thread.
+            place: Returns where in the input the current record is.
 
         Raises:
             SandboxError: The sandbox's file cannot be used.
@@ -89,8 +91,7 @@ class Run:
         self._timeless: set[str] = set()
         self._address_book = AddressBook()
         self._old_before = time.time() - OLD_SECONDS
-        self.place: Callable[[], str] = _nowhere
-        """Says where in the input the record stands that is being taken."""
+        self._place = place
         self._metrics = RecordMetrics()
         self._ended = Event()
 
@@ -178,7 +179,7 @@ class Run:
         for conflict in self._address_book.add(identify):
             figures[conflict.value] += 1
             if figures[conflict.value] <= CONFLICTS_TOLD:
-                self._logger.warning(CONFLICTS[conflict], stream.title, self.place())
+                self._logger.warning(CONFLICTS[conflict], stream.title, self._place())
 
     def _warn_of_no_time(self, stream: SourceStream) -> None:
         if stream.title not in self._timeless:
@@ -263,10 +264,6 @@ class Run:
 
     def _tell(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
-
-
-def _nowhere() -> str:
-    return "the input"
 
 
 def _sender(settings: Settings) -> Sender:

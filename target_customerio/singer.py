@@ -1,12 +1,11 @@
-"""The Singer side of the target, and the one place that replaces parts of the SDK.
+"""Handlers of Singer messages, which replace parts of the SDK.
 
-The SDK (0.54) keeps each stream's records in a buffer of its own, drains the buffers in
-parallel, looks at STATE when a record happens to arrive, ends the run at the first
-record that does not fit its schema, and lets a signal start a drain within a drain.
-The target promises order across streams, STATE in time and rejected records instead,
-so that the handlers of the messages are replaced here. Each replaced name is listed in
-:data:`REPLACED`, other private names in :data:`USED`, and tests make sure that they are
-still the SDK's.
+The SDK (0.54) buffers each stream's records separately, drains the buffers in parallel,
+writes STATE only when another record arrives, ends the run at the first record that
+does not match its schema, and lets a signal start a drain within a drain. This target
+guarantees order across streams, timely STATE and rejected records instead. All replaced
+names are listed in :data:`REPLACED`, other private names in :data:`USED`; tests check
+that the SDK still has them.
 """
 
 from __future__ import annotations
@@ -35,11 +34,8 @@ from target_customerio.errors import (
 from target_customerio.reader import LONGEST_NAME, Line, MessageReader
 from target_customerio.rejected import SourceStream
 from target_customerio.sinks import (
-    ARRIVED,
-    FROM_JSON,
-    INFLOW,
-    LINE,
     CallSink,
+    IncomingRecord,
     Inflow,
     Origin,
     StreamSink,
@@ -72,15 +68,15 @@ REPLACED: Final = (
     "_process_state_message",
     "_validate_config",
 )
-"""What of the SDK is replaced that it does not offer to be."""
+"""Private names of the SDK that are overridden here."""
 
 USED: Final = ("_config",)
-"""What of the SDK is used that it does not offer."""
+"""Private names of the SDK that are used here."""
 
 FILTERED: Final = "left out by stream_maps"
 
 MOST_PATHS: Final = 10
-"""How many parts of a schema a warning names."""
+"""Maximum parts of a schema that a warning names."""
 
 
 class SingerTarget(Target):
@@ -91,10 +87,10 @@ class SingerTarget(Target):
     message_reader_class = MessageReader
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
-        """Start the target.
+        """Create the target.
 
         Args:
-            options: What the SDK's target takes.
+            options: The options of the SDK's target.
         """
         self._schemas: dict[str, Line] = {}
         self._mappings: dict[str, list[_Mapping]] = {}
@@ -102,15 +98,18 @@ class SingerTarget(Target):
         self._left_out: dict[str, set[str]] = {}
         self._versions_ignored = False
         self._file_and_row = (0, 0)
-        super().__init__(**options)
-        # Nothing is left for the SDK to drain in parallel.
+        super().__init__(message_reader=MessageReader(self._flush), **options)
+        # The sinks buffer nothing that the SDK could drain in parallel.
         self.max_parallelism = 1
 
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings without ever quoting one, and fill in the defaults.
+    def _flush(self) -> None:
+        """Queue what has been read for delivery, before waiting for more input."""
+        self.run.hand_over()
 
-        A null counts as not set. Numbers may come as text, as they do from the
-        environment.
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Validate the settings without quoting values, and fill in the defaults.
+
+        Null counts as not set. Numbers may be given as text, as in the environment.
         """
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
@@ -133,7 +132,7 @@ class SingerTarget(Target):
     def _unknown_settings(
         self, names: Iterable[str], known: Iterable[str]
     ) -> Iterator[str]:
-        """Name each setting that seems to be misspelt, and warn of all others."""
+        """Yield an error for each misspelt setting; warn of other unknown settings."""
         for name in sorted(set(names) - set(known)):
             meant = closest_name(name, known)
             if meant is None:
@@ -156,7 +155,7 @@ class SingerTarget(Target):
             ) from error
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        """Learn a stream, and make its sinks."""
+        """Register a stream and create its sinks."""
         stream, schema = message_dict.get("stream"), message_dict.get("schema")
         keys = message_dict.get("key_properties")
         if not (isinstance(stream, str) and stream.isprintable()):
@@ -191,7 +190,7 @@ class SingerTarget(Target):
         line: Line,
         definitions: list[Definition],
     ) -> list[_Mapping]:
-        """Connect a stream with the sinks of the streams that it is mapped to."""
+        """Return the mappings of a stream, each with its sink."""
         stream_maps = self.mapper.stream_maps[stream]
         kept = [
             (stream_map, definition, self._sink_of(stream_map.stream_alias))
@@ -219,7 +218,7 @@ class SingerTarget(Target):
         return mappings
 
     def _check_of(self, stream: str, schema: dict[str, Any]) -> _Check | None:
-        """Compile a stream's schema, unless nobody needs it."""
+        """Return the validation of a stream's records, if they are validated."""
         is_read = any(isinstance(sink, CallSink) for *_, sink in self._mappings[stream])
         if not is_read or not self.config.get("validate_records", True):
             return None
@@ -239,11 +238,9 @@ class SingerTarget(Target):
         return validator.rejection_of
 
     def stream_names(self) -> tuple[list[str], list[str]]:
-        """Name the streams of the input so far.
+        """Return the streams of the input so far, as named by the tap and as mapped.
 
-        Returns:
-            Their names as the tap has them, and those after stream maps, which a stream
-            that is left out keeps.
+        A stream that stream maps drop is among the mapped ones under its own name.
         """
         mapped: list[str] = []
         for name, mappings in self._mappings.items():
@@ -251,9 +248,9 @@ class SingerTarget(Target):
         return list(self._mappings), mapped
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        """Take a record, unless this very run has rejected it already."""
+        """Process a record, unless it was rejected and written out by this run."""
         stream, record = message_dict.get("stream"), message_dict.get("record")
-        # A call less for nearly every record.
+        # Saves a call for almost every record.
         if not isinstance(stream, str) or stream not in self._mappings:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
@@ -267,7 +264,7 @@ class SingerTarget(Target):
     def _take(
         self, name: str, record: dict[str, Any], line: Line, *, from_json: bool
     ) -> None:
-        """Map a record and hand it to its sinks, in the order of arrival."""
+        """Validate and map a record, and pass it to its sinks."""
         mappings = self._mappings[name]
         if not mappings:
             self.run.accounts.skip(name, FILTERED)
@@ -279,32 +276,28 @@ class SingerTarget(Target):
                 self._reject(mappings, record, line, error)
                 return
         for transform, inflow, sink in mappings:
-            context = {INFLOW: inflow, LINE: line, FROM_JSON: from_json}
+            incoming = IncomingRecord(record, inflow, line, from_json)
             if transform is None:
-                sink.process_record(record, context)
+                sink.load(incoming)
             else:
-                self._map(record, transform, sink, context)
+                self._map(incoming, transform, sink)
 
     def _map(
-        self,
-        record: dict[str, Any],
-        transform: _Transform,
-        sink: StreamSink,
-        context: dict[str, Any],
+        self, incoming: IncomingRecord, transform: _Transform, sink: StreamSink
     ) -> None:
-        """Apply a stream map to a record and hand the result to a sink."""
-        inflow = context[INFLOW]
+        """Apply a stream map to a record and pass the result to a sink."""
         try:
-            mapped = transform(record)
+            mapped = transform(incoming.record)
         except Exception as error:  # noqa: BLE001 - expressions raise anything
-            assert isinstance(sink, CallSink)  # noqa: S101 - others are given no map
-            sink.reject(record, inflow, context[LINE], unmappable(error))
+            assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
+            sink.reject(incoming, unmappable(error))
             return
         if mapped is None:
-            self.run.accounts.skip(inflow.stream.title, FILTERED)
-        else:
-            context |= {FROM_JSON: False, ARRIVED: record}
-            sink.process_record(mapped, context)
+            self.run.accounts.skip(incoming.inflow.stream.title, FILTERED)
+            return
+        incoming.arrived, incoming.record = incoming.record, mapped
+        incoming.from_json = False
+        sink.load(incoming)
 
     @staticmethod
     def _reject(
@@ -313,17 +306,19 @@ class SingerTarget(Target):
         line: Line,
         error: RejectedRecord,
     ) -> None:
-        """Put aside a record that does not fit its schema, however often it is mapped.
+        """Reject a record that does not match its schema, once however it is mapped.
 
-        In the file of rejected records twice, it would be delivered twice.
+        If it were in the file of rejected records twice, it would be loaded twice.
         """
         for _, inflow, sink in mappings:
             if isinstance(sink, CallSink):
-                sink.reject(record, inflow, line, error)
+                sink.reject(
+                    IncomingRecord(record, inflow, line, from_json=False), error
+                )
                 return
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        """Queue a state behind everything that came before it."""
+        """Write the state once everything before it is delivered or rejected."""
         if "value" not in message_dict:
             raise self._invalid("STATE", "`value` is missing")
         self.run.checkpoint(message_dict["value"])
@@ -339,7 +334,7 @@ class SingerTarget(Target):
             self.logger.info("Ignoring ACTIVATE_VERSION messages")
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        """Take the records in the files of a batch like those in lines."""
+        """Process the records in the files of a batch like RECORD messages."""
         stream = self._known_stream(message_dict)
         manifest, encoding = message_dict.get("manifest"), message_dict.get("encoding")
         if not isinstance(manifest, list) or not isinstance(encoding, dict):
@@ -365,12 +360,7 @@ class SingerTarget(Target):
             raise InputError(f"{self._line()}: {error}") from error
 
     def place(self) -> str:
-        """Say where in the input the record stands that is being taken.
-
-        Returns:
-            The number of its line; of a row of a BATCH that of the message, and the
-            numbers of the file and of the row in it.
-        """
+        """Return where in the input the current record is, as text for the log."""
         line = f"line {self.message_reader.line_number}"
         file, row = self._file_and_row
         return f"row {row} of file {file} ({line})" if row else line
@@ -391,9 +381,9 @@ class SingerTarget(Target):
         self.message_reader.stop()
 
     def _sink_of(self, name: str) -> StreamSink:
-        """Return the one sink of a stream, which outlives changes of the schema."""
+        """Return the sink of a stream; it is kept when the schema changes."""
         sink = self.get_sink(name, schema={"properties": {}}, key_properties=[])
-        assert isinstance(sink, StreamSink)  # noqa: S101 - we have no others
+        assert isinstance(sink, StreamSink)  # noqa: S101 - there are no other sinks
         return sink
 
     def _line(self) -> str:
@@ -421,7 +411,7 @@ def _without_stop(error: Exception) -> str:
 
 
 def _join_names(config: dict[str, Any]) -> None:
-    """Put together the stream names that Meltano has taken apart."""
+    """Join stream names with dots, which Meltano splits into nested objects."""
     for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
         if isinstance(config.get(name), dict):
             config[name] = join(config[name])
@@ -439,9 +429,9 @@ def _origin(
     schema: Mapping[str, Any],
     stream_map: StreamMap,
     definition: Definition,
-    **names: Any,  # noqa: ANN401 - the rest of an origin
+    **names: Any,  # noqa: ANN401 - fields of Origin
 ) -> Origin:
-    """Say what a sink has to know of a stream."""
+    """Return what a sink needs to know about a source stream."""
     keys = stream_map.transformed_key_properties or ()
     return Origin(
         stream=stream,
@@ -465,7 +455,7 @@ def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: AR
 
 
 def _number(text: str, schema: Mapping[str, Any]) -> object:
-    """Read a number that came as text, where the setting is a number."""
+    """Convert text to a number if the setting is a number."""
     types = schema.get("type", ())
     for kind, read in (("integer", int), ("number", float)):
         if kind in types:

@@ -1,8 +1,8 @@
-"""The sinks, one for each call: a record goes in, an operation goes to the run.
+"""The sinks, one class per call, which convert records to operations.
 
-A sink holds nothing. The operations of all streams share one queue, since the order of
-a person's records across streams is part of the promise; it is the queue that batches,
-throttles and tries again.
+A sink buffers nothing. The operations of all streams share one queue, since
+records of a person are delivered in order across streams; the queue batches, throttles
+and retries.
 """
 
 from __future__ import annotations
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from target_customerio.reader import Line
     from target_customerio.rejected import SourceStream
 
-INFLOW, LINE, FROM_JSON, ARRIVED = "inflow", "line", "from_json", "arrived"
-"""Where the context of a record holds its inflow, its line, whether the record is just
-what a JSON decoder made of that line, and the record before stream maps changed it."""
-
 COUNTED_AT_ONCE = 100
-"""Records of which the SDK's metric learns at once."""
+"""Records after which the SDK's metric is updated."""
 
 NO_KEY = "the stream has no key properties"
 NULL_KEY = "a key property is null"
@@ -49,17 +45,16 @@ DOUBLES = (
 
 
 class Origin(Struct, frozen=True, eq=False):
-    """What a sink knows about one of the tap's streams, as its last SCHEMA says.
+    """A source stream as described by its last SCHEMA message.
 
     Attributes:
         stream: The stream.
         schema: Its JSON schema, before stream maps and flattening.
-        key_properties: Its primary key; after stream maps where these set it.
+        key_properties: Its primary key; after stream maps if they set it.
         key_is_mapped: Whether stream maps set the primary key.
-        mapped_name: The name after stream maps, different for each stream that the
-            tap's stream is mapped to.
-        is_shared: Whether the tap's stream is mapped to several streams.
-        map_dates: Makes the dates of mapped records from those of the schema.
+        mapped_name: The name after stream maps; unique per mapped stream.
+        is_shared: Whether the source stream is mapped to several streams.
+        map_dates: Converts the date fields of the schema to those of mapped records.
     """
 
     stream: SourceStream
@@ -72,12 +67,12 @@ class Origin(Struct, frozen=True, eq=False):
 
 
 class Inflow(Struct, frozen=True, eq=False):
-    """The way of one of the tap's streams into a sink.
+    """What a sink needs to convert the records of one source stream.
 
     Attributes:
         stream: The stream.
         key_properties: Its primary key.
-        converter: Converts its records.
+        converter: Converts its records; ``None`` if they are ignored.
     """
 
     stream: SourceStream
@@ -85,29 +80,38 @@ class Inflow(Struct, frozen=True, eq=False):
     converter: Converter | ConverterByType | None = None
 
 
-def run_of(target: Target) -> Run:
-    """Return the run that a target's sinks share.
+class IncomingRecord(Struct, eq=False, gc=False):
+    """A record with its source.
 
-    Args:
-        target: The target.
-
-    Returns:
-        The run.
-
-    Raises:
-        TypeError: The target has none.
+    Attributes:
+        record: The record after stream maps.
+        inflow: The stream that it belongs to.
+        line: The record as it arrived.
+        from_json: Whether ``record`` is exactly what a JSON decoder returns for
+            ``line``.
+        arrived: The record before stream maps, if they were applied.
     """
+
+    record: dict[str, Any]
+    inflow: Inflow
+    line: Line
+    from_json: bool
+    arrived: dict[str, Any] | None = None
+
+
+def run_of(target: Target) -> Run:
+    """Return the run that the sinks of a target share."""
     run = getattr(target, "run", None)
     if not isinstance(run, Run):
-        raise TypeError("sinks of this kind belong to a target that has a run")
+        raise TypeError("these sinks require a target with a run")
     return run
 
 
 class StreamSink(BatchSink):
-    """What all sinks have in common: they count, and hold nothing."""
+    """Base class of the sinks: counts records and buffers nothing."""
 
     include_sdc_metadata_properties = True
-    """Lets ``_sdc_deleted_at`` through; the conversion leaves all of them out."""
+    """Keeps ``_sdc_deleted_at``; the conversion omits these columns from attributes."""
 
     def __init__(
         self,
@@ -116,13 +120,13 @@ class StreamSink(BatchSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        """Prepare to take the records of a stream.
+        """Create the sink of a stream.
 
         Args:
             target: The target.
-            stream_name: The stream's name.
-            schema: Its JSON schema.
-            key_properties: Its primary key.
+            stream_name: The stream's name after stream maps.
+            schema: Not used; see :meth:`open`.
+            key_properties: Not used; see :meth:`open`.
         """
         super().__init__(target, stream_name, schema, key_properties)
         self._run = run_of(target)
@@ -130,21 +134,29 @@ class StreamSink(BatchSink):
         self._unmetered = 0
 
     def open(self, origin: Origin) -> Inflow:
-        """Prepare to take the records of one of the tap's streams.
+        """Prepare for records of a source stream.
 
         Args:
-            origin: The stream.
+            origin: The source stream.
 
         Returns:
-            What the context of its records holds as :data:`INFLOW`.
+            The inflow of its records.
         """
         return Inflow(origin.stream)
 
+    def load(self, incoming: IncomingRecord) -> None:
+        """Process a record.
+
+        Args:
+            incoming: The record.
+        """
+        raise NotImplementedError
+
     def get_validator(self) -> None:
-        """Check nothing: records are validated before stream maps."""
+        """Return no validator: records are validated before stream maps."""
 
     def clean_up(self) -> None:
-        """Let go of everything, once the metric is complete."""
+        """Complete the SDK's metric, then clean up."""
         self._meter()
         super().clean_up()
 
@@ -153,16 +165,16 @@ class StreamSink(BatchSink):
         self._unmetered = 0
 
     def process_batch(self, context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
-        """Deliver what was taken in, from all streams.
+        """Deliver the queued operations of all streams.
 
         Args:
-            context: Nothing is kept there.
+            context: Not used.
         """
         self._run.drain()
 
 
 class CallSink(StreamSink):
-    """Takes the records of a stream whose records are calls."""
+    """Converts the records of a stream to operations."""
 
     call: ClassVar[StreamCall]
 
@@ -173,13 +185,13 @@ class CallSink(StreamSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        """Prepare to convert the records of a stream.
+        """Create the sink of a stream.
 
         Args:
             target: The target.
-            stream_name: The stream's name.
-            schema: Its JSON schema.
-            key_properties: Its primary key.
+            stream_name: The stream's name after stream maps.
+            schema: Not used; see :meth:`open`.
+            key_properties: Not used; see :meth:`open`.
         """
         super().__init__(target, stream_name, schema, key_properties)
         self._first_records = self._run.accounts.first_records[stream_name]
@@ -187,13 +199,13 @@ class CallSink(StreamSink):
         self._has_drawn = False
 
     def open(self, origin: Origin) -> Inflow:
-        """Prepare to convert the records of one of the tap's streams.
+        """Prepare to convert the records of a source stream.
 
         Args:
-            origin: The stream.
+            origin: The source stream.
 
         Returns:
-            What the context of its records holds as :data:`INFLOW`.
+            The inflow of its records.
         """
         rule = self._run.settings.streams.rule_of(self.stream_name)
         converter = converter_of(
@@ -211,74 +223,61 @@ class CallSink(StreamSink):
         )
         return Inflow(origin.stream, origin.key_properties, converter)
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Convert a record and hand the operation to the run.
+    def load(self, incoming: IncomingRecord) -> None:
+        """Convert a record and queue its operation.
 
         Args:
-            record: The record, mapped.
-            context: Says where the record comes from.
+            incoming: The record.
         """
         self._unmetered += 1
         if self._unmetered == COUNTED_AT_ONCE:
             self._meter()
         self._counts.read += 1
-        inflow, line = context[INFLOW], context[LINE]
+        inflow = incoming.inflow
+        record = incoming.record
         try:
             _require(inflow.key_properties, record)
-            operation = inflow.converter.convert(
-                record, from_json=context[FROM_JSON], arrived=context.get(ARRIVED)
+            operation = inflow.converter.convert(  # type: ignore[union-attr]  # set by `open`
+                record, from_json=incoming.from_json, arrived=incoming.arrived
             )
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
             else:
-                self._run.take(inflow.stream, line, operation)
+                self._run.take(inflow.stream, incoming.line, operation)
         except RejectedRecord as error:
-            self._put_aside(record, inflow, line, error)
+            self._reject(incoming, error)
         else:
             self._first_records.done = True
 
-    def reject(
-        self,
-        record: Mapping[str, Any],
-        inflow: Inflow,
-        line: Line,
-        error: RejectedRecord,
-    ) -> None:
-        """Put aside a record that did not come as far as its conversion.
+    def reject(self, incoming: IncomingRecord, error: RejectedRecord) -> None:
+        """Reject a record before its conversion.
 
         Args:
-            record: The record as it arrived.
-            inflow: Where it comes from.
-            line: Its line.
+            incoming: The record as it arrived.
             error: What is wrong with it.
         """
         self._unmetered += 1
         self._counts.read += 1
-        self._put_aside(record, inflow, line, error)
+        self._reject(incoming, error)
 
-    def _put_aside(
-        self,
-        record: Mapping[str, Any],
-        inflow: Inflow,
-        line: Line,
-        error: RejectedRecord,
-    ) -> None:
-        """Reject a record, unless it is not meant for Customer.io."""
+    def _reject(self, incoming: IncomingRecord, error: RejectedRecord) -> None:
+        """Reject a record unless its ``integrations`` exclude Customer.io."""
+        inflow = incoming.inflow
         converter = inflow.converter
-        if converter is not None and converter.turns_off(record):
+        if converter is not None and converter.turns_off(incoming.record):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
-        self._run.reject(inflow.stream, line, error)
+        self._run.reject(inflow.stream, incoming.line, error)
 
     def _draw(self, why: str) -> str:
-        """Draw the id of an event that will have another one when it is read again."""
+        """Return a random event id, which differs when the record is read again."""
         if not self._has_drawn:
             self._has_drawn = True
             self._warn(DOUBLES.format(why=why, stream=self.stream_name))
         return draw_ulid()
 
     def _warn(self, notice: str) -> None:
-        """Tell the user something about the stream, once."""
+        """Log a warning about the stream, once."""
         if notice in self._told:
             return
         self._told.add(notice)
@@ -292,7 +291,7 @@ class IdentifySink(CallSink):
 
 
 class TrackSink(CallSink):
-    """Events, and the actions that some of them are."""
+    """Events, and the actions that some events trigger."""
 
     call = "track"
 
@@ -322,26 +321,25 @@ class AliasSink(CallSink):
 
 
 class SegmentSink(CallSink):
-    """Members of manual segments."""
+    """Membership of manual segments."""
 
     call = "segment"
 
 
 class ByTypeSink(CallSink):
-    """Calls of all kinds, each of the kind that its ``type`` names."""
+    """Calls of any kind; the record's ``type`` names its call."""
 
     call = "by_type"
 
 
 class IgnoredSink(StreamSink):
-    """Drops the records of a stream that no rule names, and counts them."""
+    """Drops and counts the records of an unmapped stream."""
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002 - the SDK's
+    def load(self, incoming: IncomingRecord) -> None:  # noqa: ARG002 - only counted
         """Count a record.
 
         Args:
-            record: The record.
-            context: Says where it comes from.
+            incoming: The record.
         """
         self._unmetered += 1
         self._run.accounts.skip(self.stream_name, "unmapped stream")
@@ -354,11 +352,11 @@ def _require(names: Sequence[str], record: Mapping[str, Any]) -> None:
 
 
 def draw_ulid() -> str:
-    """Draw a ULID that no record will ever have again."""
+    """Return a new random ULID."""
     return str(ULID())
 
 
 SINKS: Final[dict[StreamCall, type[CallSink]]] = {
     sink.call: sink for sink in CallSink.__subclasses__()
 }
-"""The sink of each call: every one above."""
+"""The sink class of each call."""

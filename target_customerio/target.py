@@ -82,9 +82,12 @@ class TargetCustomerIO(SingerTarget):
         """
         super().__init__(**options)
         self.settings = Settings.of(self.config)
-        self.run = Run(self.settings, self.logger, self.message_reader.wake)
-        self.message_reader.before_waiting = self.run.hand_over
-        self.run.place = self.place
+        self.run = Run(
+            self.settings,
+            self.logger,
+            on_failure=self.message_reader.wake,
+            place=self.place,
+        )
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Return the sink class of a stream, by its call.

@@ -509,9 +509,13 @@ def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
     feed.seek(0)
     target = TargetCustomerIO(config={"sandbox": str(tmp_path / "workspace.db")})
     kept = []
-    target.message_reader.before_waiting = lambda: kept.append(
-        len(target._sinks_active) + len(target._sinks_to_clear)  # noqa: SLF001 - what it keeps is the question
-    )
+    flush = target.run.hand_over
+
+    def count() -> None:
+        kept.append(len(target._sinks_active) + len(target._sinks_to_clear))  # noqa: SLF001 - what it keeps is the question
+        flush()
+
+    target.run.hand_over = count  # type: ignore[method-assign]
     target.process(feed)
     assert max(kept) == 1
     assert target.run.accounts.summary.delivered == 40

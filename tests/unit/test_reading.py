@@ -191,8 +191,7 @@ def test_everything_is_handed_on_before_more_is_waited_for() -> None:
         else:
             os.close(into)
 
-    reader = MessageReader()
-    reader.before_waiting = before_waiting
+    reader = MessageReader(before_waiting)
     with os.fdopen(descriptor, "rb") as source:
         counts = reader.process_lines(
             source, {"RECORD": lambda message: happened.append(message["n"])}
