@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
     from target_customerio.batch_files import Row
-    from target_customerio.run import Run
+    from target_customerio.pipeline import Pipeline
     from target_customerio.stream_maps import Definition
 
     _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -82,7 +82,7 @@ MOST_PATHS: Final = 10
 class SingerTarget(Target):
     """A target whose streams share one ordered queue."""
 
-    run: Run
+    pipeline: Pipeline
     message_reader: MessageReader
     message_reader_class = MessageReader
 
@@ -104,7 +104,7 @@ class SingerTarget(Target):
 
     def _flush(self) -> None:
         """Queue what has been read for delivery, before waiting for more input."""
-        self.run.hand_over()
+        self.pipeline.flush()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Validate the settings without quoting values, and fill in the defaults.
@@ -255,9 +255,11 @@ class SingerTarget(Target):
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise self._invalid("RECORD", "`record` must be an object")
-        if "rejection" in message_dict and self.run.accounts.is_echo(message_dict):
-            self.run.accounts.skip(stream, "rejected in this run")
-            return
+        if "rejection" in message_dict:
+            recorder = self.pipeline.recorder
+            if recorder.was_rejected_by_this_run(message_dict):
+                recorder.skip(stream, "rejected in this run")
+                return
         reader = self.message_reader
         self._take(stream, record, reader.line, from_json=reader.line_is_valid)
 
@@ -267,7 +269,7 @@ class SingerTarget(Target):
         """Validate and map a record, and pass it to its sinks."""
         mappings = self._mappings[name]
         if not mappings:
-            self.run.accounts.skip(name, FILTERED)
+            self.pipeline.recorder.skip(name, FILTERED)
             return
         check = self._checks[name]
         if check is not None:
@@ -293,7 +295,7 @@ class SingerTarget(Target):
             sink.reject(incoming, unmappable(error))
             return
         if mapped is None:
-            self.run.accounts.skip(incoming.inflow.stream.title, FILTERED)
+            self.pipeline.recorder.skip(incoming.inflow.stream.title, FILTERED)
             return
         incoming.arrived, incoming.record = incoming.record, mapped
         incoming.from_json = False
@@ -321,7 +323,7 @@ class SingerTarget(Target):
         """Write the state once everything before it is delivered or rejected."""
         if "value" not in message_dict:
             raise self._invalid("STATE", "`value` is missing")
-        self.run.checkpoint(message_dict["value"])
+        self.pipeline.checkpoint(message_dict["value"])
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Ignore the message: it concerns the versions of tables."""

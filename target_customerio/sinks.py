@@ -14,11 +14,11 @@ from msgspec import Struct
 from singer_sdk.sinks import BatchSink
 from ulid import ULID
 
-from target_customerio.accounts import MISSING_KEY
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.converter import TURNED_OFF, converter_of
 from target_customerio.mapping.settings import Skipped
-from target_customerio.run import Run
+from target_customerio.pipeline import Pipeline
+from target_customerio.recorder import MISSING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,12 +99,12 @@ class IncomingRecord(Struct, eq=False, gc=False):
     arrived: dict[str, Any] | None = None
 
 
-def run_of(target: Target) -> Run:
-    """Return the run that the sinks of a target share."""
-    run = getattr(target, "run", None)
-    if not isinstance(run, Run):
-        raise TypeError("these sinks require a target with a run")
-    return run
+def pipeline_of(target: Target) -> Pipeline:
+    """Return the pipeline that the sinks of a target share."""
+    pipeline = getattr(target, "pipeline", None)
+    if not isinstance(pipeline, Pipeline):
+        raise TypeError("these sinks require a target with a pipeline")
+    return pipeline
 
 
 class StreamSink(BatchSink):
@@ -129,8 +129,8 @@ class StreamSink(BatchSink):
             key_properties: Not used; see :meth:`open`.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        self._run = run_of(target)
-        self._counts = self._run.accounts.summary.streams[stream_name]
+        self._pipeline = pipeline_of(target)
+        self._counts = self._pipeline.recorder.summary.streams[stream_name]
         self._unmetered = 0
 
     def open(self, origin: Origin) -> Inflow:
@@ -170,7 +170,7 @@ class StreamSink(BatchSink):
         Args:
             context: Not used.
         """
-        self._run.drain()
+        self._pipeline.drain()
 
 
 class CallSink(StreamSink):
@@ -194,7 +194,7 @@ class CallSink(StreamSink):
             key_properties: Not used; see :meth:`open`.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        self._first_records = self._run.accounts.first_records[stream_name]
+        self._first_records = self._pipeline.recorder.first_records[stream_name]
         self._told: set[str] = set()
         self._has_drawn = False
 
@@ -207,7 +207,7 @@ class CallSink(StreamSink):
         Returns:
             The inflow of its records.
         """
-        rule = self._run.settings.streams.rule_of(self.stream_name)
+        rule = self._pipeline.settings.streams.rule_of(self.stream_name)
         converter = converter_of(
             self.call,
             stream=origin.stream.name,
@@ -243,7 +243,7 @@ class CallSink(StreamSink):
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
             else:
-                self._run.take(inflow.stream, incoming.line, operation)
+                self._pipeline.queue(inflow.stream, incoming.line, operation)
         except RejectedRecord as error:
             self._reject(incoming, error)
         else:
@@ -267,7 +267,7 @@ class CallSink(StreamSink):
         if converter is not None and converter.turns_off(incoming.record):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
-        self._run.reject(inflow.stream, incoming.line, error)
+        self._pipeline.reject(inflow.stream, incoming.line, error)
 
     def _draw(self, why: str) -> str:
         """Return a random event id, which differs when the record is read again."""
@@ -342,7 +342,7 @@ class IgnoredSink(StreamSink):
             incoming: The record.
         """
         self._unmetered += 1
-        self._run.accounts.skip(self.stream_name, "unmapped stream")
+        self._pipeline.recorder.skip(self.stream_name, "unmapped stream")
 
 
 def _require(names: Sequence[str], record: Mapping[str, Any]) -> None:

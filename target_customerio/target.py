@@ -23,8 +23,8 @@ from target_customerio.errors import (
     TargetError,
     UnmappedStreamError,
 )
+from target_customerio.pipeline import Pipeline
 from target_customerio.reader import LONGEST_NAME
-from target_customerio.run import Run
 from target_customerio.settings import Settings, settings_in
 from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from target_customerio.sinks import StreamSink
 
-PATIENCE_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 5.0
 ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
 
 CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
@@ -82,7 +82,7 @@ class TargetCustomerIO(SingerTarget):
         """
         super().__init__(**options)
         self.settings = Settings.of(self.config)
-        self.run = Run(
+        self.pipeline = Pipeline(
             self.settings,
             self.logger,
             on_failure=self.message_reader.wake,
@@ -117,11 +117,11 @@ class TargetCustomerIO(SingerTarget):
             TargetError: The run has failed.
         """
         super().process_endofpipe()
-        self.run.drain()
+        self.pipeline.drain()
         if not self.message_reader.stopped:
             self._log_unmatched_names()
-        self.run.end()
-        self.run.accounts.judge()
+        self.pipeline.end()
+        self.pipeline.recorder.fail_if_rejected()
 
     def _log_unmatched_names(self) -> None:
         """Log the names in the settings that matched no stream of the input."""
@@ -241,15 +241,15 @@ class TargetCustomerIO(SingerTarget):
         # Nothing is queued, so a signal may end the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self.run.meet()
-        self.run.close()
+        self.pipeline.connect()
+        self.pipeline.close()
         connection = self.settings.connection
         if connection.sandbox is None:
             self.logger.info(
                 "Connected to %s in region %s; settings and credentials are valid",
                 "Customer.io"
-                if self.run.workspace is None
-                else f"workspace {self.run.workspace}",
+                if self.pipeline.workspace is None
+                else f"workspace {self.pipeline.workspace}",
                 connection.region,
             )
         else:
@@ -271,14 +271,14 @@ class TargetCustomerIO(SingerTarget):
         self.logger.info(
             "Loading records into %s", self.settings.connection.destination
         )
-        self.run.begin()
+        self.pipeline.start_progress()
         try:
             self.listen(file_input)
         except Exception as error:
             self._deliver_after(error)
             raise
         finally:
-            self.run.end(patience_seconds=PATIENCE_SECONDS)
+            self.pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
 
     def _deliver_after(self, error: Exception) -> None:
         """Deliver what was read before an error in the input.
@@ -287,7 +287,7 @@ class TargetCustomerIO(SingerTarget):
             TargetError: Delivery failed, which matters more than the first error.
         """
         try:
-            self.run.drain()
+            self.pipeline.drain()
         except TargetError as undelivered:
             # If delivery had failed before, it raises the same error again.
             if undelivered is not error:

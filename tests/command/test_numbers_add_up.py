@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 from support.hypotheses import examples
 
-import target_customerio.run
+import target_customerio.pipeline
 from target_customerio.delivery import build_session
 from target_customerio.errors import TargetError
 from target_customerio.target import TargetCustomerIO
@@ -130,7 +130,7 @@ def deliver(
         return made
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(target_customerio.run, "build_session", session)
+        patch.setattr(target_customerio.pipeline, "build_session", session)
         target = TargetCustomerIO(
             config={
                 "site_id": "site",
@@ -148,7 +148,7 @@ def deliver(
             target.process(io.TextIOWrapper(io.BytesIO(lines.encode())))
         return {
             stream: counts.totals
-            for stream, counts in target.run.accounts.summary.streams.items()
+            for stream, counts in target.pipeline.recorder.summary.streams.items()
         }
 
 

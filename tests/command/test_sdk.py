@@ -101,7 +101,7 @@ def sdk_runner(tmp_path: Path) -> Iterator[Runner]:
     if runner.input_filepath is not None:
         runner.target_input.close()
     for target in runner.targets:
-        target.run.end()
+        target.pipeline.end()
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -140,7 +140,7 @@ def test_every_record_of_a_standard_test_lands_in_the_workspace(
     sdk_runner.sync_all()
     (target,) = sdk_runner.targets
     records = [each for each in messages if each["type"] == "RECORD"]
-    assert target.run.accounts.summary.delivered == len(records)
+    assert target.pipeline.recorder.summary.delivered == len(records)
     assert len(snapshot(tmp_path / "workspace.db")["people"]) == PEOPLE[name]
 
 
@@ -509,13 +509,13 @@ def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
     feed.seek(0)
     target = TargetCustomerIO(config={"sandbox": str(tmp_path / "workspace.db")})
     kept = []
-    flush = target.run.hand_over
+    flush = target.pipeline.flush
 
     def count() -> None:
         kept.append(len(target._sinks_active) + len(target._sinks_to_clear))  # noqa: SLF001 - what it keeps is the question
         flush()
 
-    target.run.hand_over = count  # type: ignore[method-assign]
+    target.pipeline.flush = count  # type: ignore[method-assign]
     target.process(feed)
     assert max(kept) == 1
-    assert target.run.accounts.summary.delivered == 40
+    assert target.pipeline.recorder.summary.delivered == 40

@@ -120,7 +120,7 @@ def test_the_metrics_of_the_sdk_count_the_same(outcome: Outcome) -> None:
 
 SLOWLY = """
 import io, sys, time
-import target_customerio.run
+import target_customerio.pipeline
 from target_customerio.__main__ import main
 
 class Slow(io.BytesIO):
@@ -128,7 +128,7 @@ class Slow(io.BytesIO):
         time.sleep(0.2)
         return super().readline()
 
-target_customerio.run.PROGRESS_SECONDS = 0.25
+target_customerio.pipeline.PROGRESS_SECONDS = 0.25
 schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'
 record = b'{"type":"RECORD","stream":"ledger","record":{}}'
 sys.stdin = io.TextIOWrapper(Slow(b"\\n".join([schema, record, record])))

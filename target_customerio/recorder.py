@@ -1,4 +1,4 @@
-"""The accounts of a run: what became of each record, and how far STATE has come."""
+"""Records the result of each record: counters, rejected records and STATE."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 MISSING_KEY: Final = "missing_key"
-ELSEWHERE: Final = "another shard"
+OTHER_SHARD: Final = "another shard"
 REFUSED: Final = "refused by Customer.io"
 
 LOGGED: Final = 10
-"""Most rejections of a stream for one reason that are logged one by one."""
+"""Maximum rejections per stream and reason that are logged one by one."""
 
 _WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
 _FIELD: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,99}", re.ASCII)
@@ -42,57 +42,47 @@ _stream_and_label: Final = attrgetter("stream", "label")
 _is_recent: Final = attrgetter("is_recent")
 
 
-class Accounts:
-    """Counts records, puts the rejected ones aside, and writes STATE.
+class RunRecorder:
+    """Counts records, writes rejected records to their file, and writes STATE.
 
-    It is the listener of the delivery, whose threads call it one at a time; the thread
-    that reads records calls it too.
+    It is the recorder of the delivery, whose threads call it one at a time; the reading
+    thread calls it too.
+
+    Attributes:
+        summary: The counters of the run.
+        first_records: Advice for each stream, by its name after stream maps.
     """
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
-        """Open nothing yet.
+        """Create the recorder; no file is opened yet.
 
         Args:
             settings: The settings.
-            logger: Takes what the user should know.
+            logger: Logs messages for the user.
         """
         self.summary = Summary()
         self.first_records: defaultdict[str, FirstRecords] = defaultdict(FirstRecords)
-        """Of each stream, by the name that it has in the summary."""
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
         self._reads_rejected = False
-        # The thread that reads rejects records, and so do those that send.
+        # Both the reading thread and the sending threads reject records.
         self._rejecting = Lock()
 
     def skip(self, stream: str, reason: str) -> None:
-        """Count a record that comes to no sink, or to one that only counts.
-
-        Args:
-            stream: The name of the stream in the summary.
-            reason: The rule that leaves it out.
-        """
+        """Count a record that was read and skipped before any conversion."""
         counts = self.summary.streams[stream]
         counts.read += 1
         counts.skipped[reason] += 1
 
-    def leave_to_another_shard(self, stream: str) -> None:
-        """Count a record that a sink has read and that falls to another shard.
+    def skip_other_shard(self, stream: str) -> None:
+        """Count a record, already counted as read, of another shard."""
+        self.summary.streams[stream].skipped[OTHER_SHARD] += 1
 
-        Args:
-            stream: The name of the stream in the summary.
-        """
-        self.summary.streams[stream].skipped[ELSEWHERE] += 1
+    def was_rejected_by_this_run(self, message: Mapping[str, Any]) -> bool:
+        """Return whether a RECORD message was written by this run, as a rejected one.
 
-    def is_echo(self, message: Mapping[str, Any]) -> bool:
-        """Tell whether a record comes out of this run's own rejected records.
-
-        Args:
-            message: The RECORD message.
-
-        Returns:
-            Whether it does, and has been dealt with.
+        Warns once if the input contains rejected records.
         """
         if not self._reads_rejected:
             self._reads_rejected = True
@@ -102,24 +92,24 @@ class Accounts:
             )
         return self._rejected_records.was_written_by_this_run(message.get("rejection"))
 
-    def put_aside(
+    def reject(
         self,
         stream: SourceStream,
         record: Line,
         error: RejectedRecord,
         shown: RejectedRecord | None = None,
     ) -> None:
-        """Write a record to the file of rejected records, and say so.
+        """Write a record to the file of rejected records, count and log it.
 
         Args:
             stream: The stream of the record.
             record: The record as it arrived.
             error: What is wrong with it.
-            shown: What is said of it where the error itself may quote the record.
+            shown: What to log instead, if the error may quote the record.
 
         Raises:
-            RecordsRejectedError: The run is to stop at the first.
-            RejectedFileError: It cannot be put aside.
+            RecordsRejectedError: ``on_rejected`` is ``abort``.
+            RejectedFileError: The file cannot be written.
         """
         shown = shown or error
         with self._rejecting:
@@ -143,7 +133,7 @@ class Accounts:
     def _log_rejection(
         self, stream: str, where: str, error: RejectedRecord, number: int
     ) -> None:
-        """Log the first rejections for each reason, and once that there are more."""
+        """Log the first rejections for each reason, then once that there are more."""
         fields = {
             "event_type": "rejection",
             "stream_name": stream,
@@ -172,18 +162,12 @@ class Accounts:
             )
 
     def advise(self, stream: str, record: Line, error: RejectedRecord) -> None:
-        """Say what to do if a stream does not fit: all its first records are rejected.
-
-        Args:
-            stream: The name of the stream in the summary.
-            record: The record as it arrived.
-            error: What is wrong with it.
-        """
+        """Log advice if all the first records of a stream were rejected."""
         advice = self.first_records[stream].reject(stream, record, error)
         self._log_advice(stream, advice)
 
     def end_streams(self) -> None:
-        """Say what to do about short streams that do not fit."""
+        """Log advice for short streams whose records were all rejected."""
         for stream, first_records in self.first_records.items():
             self._log_advice(stream, first_records.end(stream))
 
@@ -191,11 +175,11 @@ class Accounts:
         if advice is not None:
             self._logger.warning("Stream '%s': %s", stream, advice)
 
-    def judge(self) -> None:
-        """Fail the run if records were rejected and the settings say so.
+    def fail_if_rejected(self) -> None:
+        """Fail the run if records were rejected and ``on_rejected`` is ``fail``.
 
         Raises:
-            RecordsRejectedError: They were, and they do.
+            RecordsRejectedError: The run has failed.
         """
         rejected = self.summary.rejected
         if rejected and self._on_rejected == "fail":
@@ -207,7 +191,7 @@ class Accounts:
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
-        """Count operations that Customer.io has taken.
+        """Count operations that Customer.io accepted.
 
         Args:
             operations: The operations.
@@ -218,28 +202,28 @@ class Accounts:
         self.summary.figures[RECENT_EVENTS] += sum(map(_is_recent, operations))
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
-        """Put aside the record of an operation that Customer.io has refused.
+        """Reject the record of an operation that Customer.io refused.
 
         Args:
             operation: The operation.
             error: What is wrong with it.
 
         Raises:
-            RecordsRejectedError: The run is to stop at the first.
-            RejectedFileError: It cannot be put aside.
+            RecordsRejectedError: ``on_rejected`` is ``abort``.
+            RejectedFileError: The file of rejected records cannot be written.
         """
         stream = cast("SourceStream", operation.stream)
         line = cast("Line", operation.record)
-        self.put_aside(stream, line, error, shown=_without_quotes(error))
+        self.reject(stream, line, error, shown=_without_quotes(error))
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write STATE, as the Singer specification wants it.
+        """Write STATE to standard output.
 
         Args:
             state: The state.
 
         Raises:
-            StateError: Nobody takes it.
+            StateError: Standard output is closed or full.
         """
         try:
             write_line(encode_anything(state))
@@ -256,9 +240,9 @@ class Accounts:
 
 
 def _without_quotes(error: RejectedRecord) -> RejectedRecord:
-    """Keep of what Customer.io says only what is a word of its own or a field's name.
+    """Return an error of Customer.io without text that may quote the record.
 
-    The rest may quote a value of the record; the file has it in full.
+    The file of rejected records has it in full.
     """
     return RejectedRecord(
         error.reason if _WORD.fullmatch(error.reason) else "refused",

@@ -1,4 +1,4 @@
-"""One run: what the sinks of all streams share, from the first record to the last."""
+"""The pipeline of a run, shared by all sinks: operations in, requests and STATE out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from target_customerio.accounts import Accounts
 from target_customerio.address_book import AddressBook, Conflict
 from target_customerio.delivery import (
     Client,
@@ -19,6 +18,7 @@ from target_customerio.delivery import (
 )
 from target_customerio.errors import RejectedRecord
 from target_customerio.record_metrics import RecordMetrics
+from target_customerio.recorder import RunRecorder
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
 from target_customerio.track_api.operations import PersonActivity, PersonIdentify
 
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = 8_192
-"""Bytes above which a line is counted among what the delivery holds."""
-OPERATIONS_TOGETHER: Final = 32
-"""Most operations that are handed over at once, which takes less time than one by one.
+"""Bytes above which the memory of a line counts towards the limits of the queue."""
+BATCH_OPERATIONS: Final = 32
+"""Maximum operations queued at once, which is faster than one by one.
 
-Where there is no room for so many, it is fewer, lest more be read than is taken."""
+It is fewer if the queue has no room for so many, so that reading does not run ahead.
+"""
 
 CONFLICTS: Final = {
     Conflict.MOVED_ADDRESS: "Stream '%s', %s: this e-mail address was sent with "
@@ -49,12 +50,18 @@ CONFLICTS: Final = {
     "address before; Customer.io keeps the first address unless the workspace has "
     '"Allow updates to email using ID" on',
 }
-CONFLICTS_TOLD: Final = 3
-"""How many conflicts of each kind are logged; the summary counts them all."""
+LOGGED_CONFLICTS: Final = 3
+"""Maximum conflicts of each kind that are logged; the summary counts all of them."""
 
 
-class Run:
-    """What the sinks of a run share."""
+class Pipeline:
+    """Queues operations for delivery and records what happens to each record.
+
+    Attributes:
+        settings: The settings.
+        recorder: Counts records and writes rejected records and STATE.
+        workspace: The number of the workspace, once Customer.io has returned it.
+    """
 
     def __init__(
         self,
@@ -63,103 +70,102 @@ class Run:
         on_failure: Callable[[], None],
         place: Callable[[], str],
     ) -> None:
-        """Contact nobody yet.
+        """Create the pipeline; nothing is sent yet.
 
         Args:
             settings: The settings.
-            logger: Takes what the user should know.
-            on_failure: Called as soon as the delivery has failed, by any thread.
-            place: Returns where in the input the current record is.
+            logger: Logs messages for the user.
+            on_failure: Called as soon as delivery has failed, by any thread.
+            place: Returns where in the input the current record is, as text.
 
         Raises:
-            SandboxError: The sandbox's file cannot be used.
+            SandboxError: The sandbox file cannot be used.
         """
         self.settings = settings
-        self.accounts = Accounts(settings, logger)
+        self.recorder = RunRecorder(settings, logger)
         self._logger = logger
         self._sender = _sender(settings)
         self._delivery = Delivery(
-            self._sender, settings.limits, self.accounts, on_failure
+            self._sender, settings.limits, self.recorder, on_failure
         )
         self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
-        """The workspace's number, once Customer.io has told it."""
-        self._met = False
-        self._taken: list[tuple[Operation, SourceStream, Line]] = []
-        self._together = 1  # nobody waits to hear whether the credentials are right
-        self._timeless: set[str] = set()
+        self._connected = False
+        self._pending: list[tuple[Operation, SourceStream, Line]] = []
+        self._batch = 1  # check the credentials at the first operation
+        self._without_time: set[str] = set()
         self._address_book = AddressBook()
         self._old_before = time.time() - OLD_SECONDS
         self._place = place
-        self._metrics = RecordMetrics()
+        self._connectedrics = RecordMetrics()
         self._ended = Event()
 
-    def meet(self) -> None:
-        """Make sure, once, that Customer.io knows us and is in the right region.
+    def connect(self) -> None:
+        """Check credentials and region, once.
 
         Raises:
-            DeliveryError: It does not, it is not, or there is no telling.
+            DeliveryError: They are wrong, or Customer.io cannot be reached.
         """
-        if not self._met:
+        if not self._connected:
             region = self.settings.connection.region
             self.workspace = self._sender.check_account(region)
-            self._met = True
+            self._connected = True
 
-    def begin(self) -> None:
-        """Log progress from now on."""
+    def start_progress(self) -> None:
+        """Log progress every 30 seconds until the run ends."""
         Thread(target=self._show_progress, daemon=True).start()
 
-    def take(self, stream: SourceStream, line: Line, operation: Operation) -> None:
-        """Take an operation in for delivery, unless it falls to another shard.
+    def queue(self, stream: SourceStream, line: Line, operation: Operation) -> None:
+        """Queue an operation, unless it belongs to another shard.
 
-        It is handed over with a few others, at the latest before more input has to be
-        waited for.
+        It is queued together with a few others, at the latest before the reader waits
+        for more input.
 
         Args:
-            stream: The stream of the record that it comes from.
+            stream: The stream of its record.
             line: The record as it arrived.
             operation: The operation.
 
         Raises:
-            TargetError: The delivery has ended.
+            TargetError: Delivery has failed.
         """
         if self._shard is not None and not self._shard.holds(
             operation.primary_identity()
         ):
-            self.accounts.leave_to_another_shard(stream.title)
+            self.recorder.skip_other_shard(stream.title)
             return
         if type(operation) is PersonIdentify:
-            self._look_at(operation, stream)
-        taken = self._taken
-        taken.append((operation, stream, line))
-        if len(taken) >= self._together:
-            self.hand_over()
+            self._count_risks(operation, stream)
+        pending = self._pending
+        pending.append((operation, stream, line))
+        if len(pending) >= self._batch:
+            self.flush()
 
-    def hand_over(self) -> None:
-        """Hand what was taken in over to the delivery.
+    def flush(self) -> None:
+        """Pass the operations queued here on to the delivery.
 
         Raises:
-            TargetError: The delivery has ended, or the run is to stop at the first
-                rejected record.
+            TargetError: Delivery has failed, or a record was rejected and
+                ``on_rejected`` is ``abort``.
         """
-        if not self._taken:
+        if not self._pending:
             return
-        taken, self._taken = self._taken, []
-        self.meet()
+        pending, self._pending = self._pending, []
+        self.connect()
         recent_since = self._recent_since
         queued: list[QueuedOperation] = []
         try:
-            for operation, stream, line in taken:
+            for operation, stream, line in pending:
                 try:
                     each = encode_operation(operation, stream, line)
                 except RejectedRecord as error:
-                    self.accounts.put_aside(stream, line, error)
+                    self.recorder.reject(stream, line, error)
                     continue
                 if isinstance(operation, PersonActivity):
                     moment = operation.timestamp
                     if moment is UNSET:
-                        self._warn_of_no_time(stream)
+                        self._warn_without_time(stream)
                         each.is_recent = True
                     elif moment > recent_since:
                         each.is_recent = True
@@ -168,22 +174,22 @@ class Run:
                 queued.append(each)
         finally:
             self._delivery.put(*queued)
-            self._together = min(OPERATIONS_TOGETHER, self._delivery.room)
+            self._batch = min(BATCH_OPERATIONS, self._delivery.room)
 
-    def _look_at(self, identify: PersonIdentify, stream: SourceStream) -> None:
-        """Count what Customer.io may accept and not apply."""
-        figures = self.accounts.summary.figures
+    def _count_risks(self, identify: PersonIdentify, stream: SourceStream) -> None:
+        """Count identifies that Customer.io may accept but not apply."""
+        figures = self.recorder.summary.figures
         moment = identify.timestamp
         if moment is not UNSET and moment < self._old_before:
             figures[OLD_IDENTIFIES] += 1
         for conflict in self._address_book.add(identify):
             figures[conflict.value] += 1
-            if figures[conflict.value] <= CONFLICTS_TOLD:
+            if figures[conflict.value] <= LOGGED_CONFLICTS:
                 self._logger.warning(CONFLICTS[conflict], stream.title, self._place())
 
-    def _warn_of_no_time(self, stream: SourceStream) -> None:
-        if stream.title not in self._timeless:
-            self._timeless.add(stream.title)
+    def _warn_without_time(self, stream: SourceStream) -> None:
+        if stream.title not in self._without_time:
+            self._without_time.add(stream.title)
             self._logger.warning(
                 "Stream '%s': events have no timestamp: Customer.io dates them now, so "
                 "they can trigger campaigns. If a column holds the time, map it to "
@@ -192,7 +198,7 @@ class Run:
             )
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
-        """Put a record aside that becomes no operation; one of all shards does.
+        """Reject a record; of several shards, one writes it to its file.
 
         Args:
             stream: The stream of the record.
@@ -200,69 +206,69 @@ class Run:
             error: What is wrong with it.
 
         Raises:
-            RecordsRejectedError: The run is to stop at the first.
-            RejectedFileError: It cannot be put aside.
+            RecordsRejectedError: ``on_rejected`` is ``abort``.
+            RejectedFileError: The file of rejected records cannot be written.
         """
-        self.hand_over()  # what is rejected stands in the file in the order of arrival
+        self.flush()  # keeps the file of rejected records in the order of arrival
         if self.settings.shard.holds(line):
-            self.accounts.put_aside(stream, line, error)
-            self.accounts.advise(stream.title, line, error)
+            self.recorder.reject(stream, line, error)
+            self.recorder.advise(stream.title, line, error)
         else:
-            self.accounts.leave_to_another_shard(stream.title)
+            self.recorder.skip_other_shard(stream.title)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Have a state written once everything before it is accounted for.
+        """Write a state once every operation before it is delivered or rejected.
 
         Args:
             state: The state.
 
         Raises:
-            TargetError: The delivery has ended.
+            TargetError: Delivery has failed.
         """
-        self.hand_over()
+        self.flush()
         self._delivery.checkpoint(state)
 
     def drain(self) -> None:
-        """Deliver all that was taken in.
+        """Deliver everything that is queued.
 
         Raises:
-            TargetError: The delivery has ended.
+            TargetError: Delivery has failed.
         """
         if not self._ended.is_set():
-            self.hand_over()
+            self.flush()
             self._delivery.drain()
 
-    def end(self, *, patience_seconds: float = 0.0) -> None:
-        """Stop, say what was done, and let go of everything.
+    def end(self, *, timeout_seconds: float = 0.0) -> None:
+        """Close the pipeline and log the summary.
 
         Args:
-            patience_seconds: How long requests under way may take to be accounted for.
+            timeout_seconds: How long to wait for requests in flight, in seconds.
         """
         if self._ended.is_set():
             return
-        self.close(patience_seconds)
-        self.accounts.end_streams()
-        self._metrics.log(self.accounts.summary.streams, is_final=True)
-        for entry in self.accounts.summary.entries(self._delivery.statistics):
-            self._tell(entry)
+        self.close(timeout_seconds)
+        self.recorder.end_streams()
+        self._connectedrics.log(self.recorder.summary.streams, is_final=True)
+        for entry in self.recorder.summary.entries(self._delivery.statistics):
+            self._log(entry)
 
-    def close(self, patience_seconds: float = 0.0) -> None:
-        """Let go of everything.
+    def close(self, timeout_seconds: float = 0.0) -> None:
+        """Close all connections and files; nothing more is sent.
 
         Args:
-            patience_seconds: How long requests under way may take to be accounted for.
+            timeout_seconds: How long to wait for requests in flight, in seconds.
         """
         self._ended.set()
-        self._delivery.close(patience_seconds)
+        self._delivery.close(timeout_seconds)
         self._sender.close()
-        self.accounts.close()
+        self.recorder.close()
 
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
-            self._tell(self.accounts.summary.progress(self._delivery.statistics))
-            self._metrics.log(self.accounts.summary.streams, is_final=False)
+            self._log(self.recorder.summary.progress(self._delivery.statistics))
+            self._connectedrics.log(self.recorder.summary.streams, is_final=False)
 
-    def _tell(self, entry: Entry) -> None:
+    def _log(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
 
 
@@ -272,7 +278,7 @@ def _sender(settings: Settings) -> Sender:
         connection.site_id, connection.api_key, settings.limits.concurrency
     )
     if connection.sandbox is not None:
-        # The sandbox brings SQLite with it, which no other run needs.
+        # Only runs with a sandbox need SQLite.
         from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
 
         adapter = SandboxAdapter(
