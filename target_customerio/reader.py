@@ -84,7 +84,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         if sys.stdin is None:
             raise InputError(
-                "No input: standard input is closed; pipe a tap into the target"
+                "Standard input is closed: pipe a tap into the target"
             )
         return sys.stdin.buffer
 

@@ -300,7 +300,7 @@ def _reads_environment(record: logging.LogRecord) -> bool:
 
 
 def _unmapped(stream: str, meant: str | None) -> str:
-    hint = "" if meant is None else f" (which has {meant!r})"
+    hint = "" if meant is None else f" (it has {meant!r})"
     example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
     return (
         f"Stream {stream!r} is not mapped to a call: add it to stream_calls{hint}, for "
