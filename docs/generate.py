@@ -429,9 +429,8 @@ def page(text: str) -> str:
 
 ENVIRONMENT_HEAD: Final = """\
 # Settings as environment variables, each with its default. Copy this file to .env,
-# remove the `# ` before what you need, keep the quotes, and load it with:
-# set -a; . ./.env; set +a
-# Then: target-customerio --config=ENV
+# remove the `# ` before what you need, and keep the quotes. --config=ENV reads it
+# from the working directory; variables of the environment itself take precedence.
 """
 
 

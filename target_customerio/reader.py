@@ -83,9 +83,7 @@ class MessageReader(GenericSingerReader[bytes]):
             InputError: It is closed.
         """
         if sys.stdin is None:
-            raise InputError(
-                "Standard input is closed: pipe a tap into the target"
-            )
+            raise InputError("Standard input is closed: pipe a tap into the target")
         return sys.stdin.buffer
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from dotenv import dotenv_values
 
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
@@ -249,6 +250,26 @@ BOOLEANS: Final = {
     "no": False,
     "off": False,
 }
+
+
+def variables_of_file(path: str) -> dict[str, str]:
+    """Return the variables in a ``.env`` file; none if there is no such file.
+
+    The SDK searches parent folders too and lets the file override the environment,
+    either of which could send a sandbox run to production.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    try:
+        # Values are JSON, in which a dollar sign is only text.
+        variables = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"Cannot read {path} ({type(error).__name__}): expected lines NAME=value "
+            "in UTF-8"
+        ) from error
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def settings_in(

@@ -25,7 +25,7 @@ from target_customerio.errors import (
 )
 from target_customerio.pipeline import Pipeline
 from target_customerio.reader import LONGEST_NAME
-from target_customerio.settings import Settings, settings_in
+from target_customerio.settings import Settings, settings_in, variables_of_file
 from target_customerio.settings_schema import SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT_SECONDS = 5.0
 ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
+
+DOTENV = ".env"
+"""File in the working directory whose variables count as the environment's; those of
+the environment itself take precedence."""
 
 CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
 """Overrides for ``--check``, so that it fails fast."""
@@ -223,7 +227,9 @@ class TargetCustomerIO(SingerTarget):
                 cls.logger.addFilter(_reads_environment)
                 cls.append_builtin_config(cls.config_jsonschema)
                 settings |= settings_in(
-                    os.environ, cls.config_jsonschema, ENVIRONMENT_PREFIX
+                    {**variables_of_file(DOTENV), **os.environ},
+                    cls.config_jsonschema,
+                    ENVIRONMENT_PREFIX,
                 )
             target = cls(config=settings | (CHECK_SETTINGS if check else {}))
             if check:

@@ -462,3 +462,57 @@ def test_the_log_does_not_deny_that_the_environment_is_read(terminal: Terminal) 
     assert (
         "Skipping parse" not in terminal.type("--config", config, "--config=ENV").stderr
     )
+
+
+class TestDotenv:
+    """Settings in a file .env of the working directory, with --config=ENV."""
+
+    @pytest.fixture
+    def feed(self, singer: Singer) -> bytes:
+        messages = [singer.schema("users"), singer.record("users", userId="ada")]
+        return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+
+    def test_its_variables_are_settings(self, terminal: Terminal, feed: bytes) -> None:
+        (terminal.folder / ".env").write_text(
+            "# where records go\n"
+            "export TARGET_CUSTOMERIO_SANDBOX='workspace.db'\n"
+            'TARGET_CUSTOMERIO_STREAM_CALLS=\'{"us*": "identify", "$HOME": "track"}\'\n'
+        )
+        outcome = terminal.type("--config=ENV", feed=feed)
+        assert outcome.code == 0
+        assert list(outcome.workspace["people"]) == ["id:ada"]
+
+    def test_the_environment_takes_precedence(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        (terminal.folder / ".env").write_text(
+            "TARGET_CUSTOMERIO_SANDBOX=other.db\n"
+            "TARGET_CUSTOMERIO_UNMAPPED_STREAMS=ignore\n"
+        )
+        terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+        outcome = terminal.type("--config=ENV", feed=feed)
+        assert outcome.code == 0
+        assert not (terminal.folder / "other.db").exists()
+        assert outcome.table["users"]["skipped"] == {"unmapped stream": 1}
+
+    def test_it_is_not_read_without_env(self, terminal: Terminal, feed: bytes) -> None:
+        (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBOX=other.db\n")
+        config = terminal.write({"sandbox": "workspace.db", "stream_calls": CALLS})
+        outcome = terminal.type("--config", config, feed=feed)
+        assert outcome.code == 0
+        assert not (terminal.folder / "other.db").exists()
+
+    def test_a_misspelt_setting_in_it_is_an_error(self, terminal: Terminal) -> None:
+        (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBX=other.db\n")
+        assert "sandbox" in terminal.type("--config=ENV").error
+
+    def test_a_file_in_another_encoding_ends_the_run_in_one_line(
+        self, terminal: Terminal
+    ) -> None:
+        (terminal.folder / ".env").write_bytes(b"TARGET_CUSTOMERIO_API_KEY=\xff\xfe\n")
+        assert terminal.type("--config=ENV").error == (
+            "Cannot read .env (UnicodeDecodeError): expected lines NAME=value in UTF-8"
+        )
+
+
+CALLS = {"users": "identify"}
