@@ -98,7 +98,7 @@ class Pipeline:
         self._address_book = AddressBook()
         self._old_before = time.time() - OLD_SECONDS
         self._place = place
-        self._connectedrics = RecordMetrics()
+        self._metrics = RecordMetrics()
         self._ended = Event()
 
     def connect(self) -> None:
@@ -248,7 +248,7 @@ class Pipeline:
             return
         self.close(timeout_seconds)
         self.recorder.end_streams()
-        self._connectedrics.log(self.recorder.summary.streams, is_final=True)
+        self._metrics.log(self.recorder.summary.streams, is_final=True)
         for entry in self.recorder.summary.entries(self._delivery.statistics):
             self._log(entry)
 
@@ -266,7 +266,7 @@ class Pipeline:
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
             self._log(self.recorder.summary.progress(self._delivery.statistics))
-            self._connectedrics.log(self.recorder.summary.streams, is_final=False)
+            self._metrics.log(self.recorder.summary.streams, is_final=False)
 
     def _log(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
