@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from target_customerio.mapping.fields import METADATA_PREFIX
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -104,12 +102,6 @@ REVERSED: Final = ("else", "if", "not", "then")
 BOUNDS: Final = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
 """Keywords that are booleans in draft 4, and the bounds that they apply to."""
 
-METADATA: Final = "^" + "".join(
-    f"[{character}{character.upper()}]" if character.isalpha() else character
-    for character in METADATA_PREFIX
-)
-"""The pattern of Singer metadata columns, which are never sent."""
-
 
 def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
     """Return a copy of a schema with older forms converted to draft 7."""
@@ -149,20 +141,6 @@ def _required_columns(schema: dict[str, Schema]) -> list[str]:
         and column.get("required") is True
         and name not in known
     ]
-
-
-def with_metadata(schema: dict[str, Schema]) -> dict[str, Schema]:
-    """Return a copy of a stream's schema that allows any ``_sdc_`` columns."""
-    found = {**schema}
-    for keyword, more in (("properties", {}), ("patternProperties", {METADATA: True})):
-        columns = schema.get(keyword)
-        if columns is None or isinstance(columns, dict):
-            found[keyword] = {
-                name: column
-                for name, column in (columns or {}).items()
-                if not name.lower().startswith(METADATA_PREFIX)
-            } | more
-    return found
 
 
 class CompilableSchema:

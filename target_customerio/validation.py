@@ -12,12 +12,15 @@ import jsonschema_rs
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.json_codec import MOST_DIGITS
-from target_customerio.schemas import CompilableSchema, to_draft_7, with_metadata
+from target_customerio.mapping.fields import METADATA_PREFIX
+from target_customerio.schemas import CompilableSchema, to_draft_7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jsonschema import ValidationError
+
+    from target_customerio.schemas import Schema
 
 EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "enum": lambda rule, _: "one of " + ", ".join(str(value) for value in rule),
@@ -32,6 +35,12 @@ EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     ),
 }
 """Text on the valid values of a setting, by the rule that fails."""
+
+METADATA: Final = "^" + "".join(
+    f"[{character}{character.upper()}]" if character.isalpha() else character
+    for character in METADATA_PREFIX
+)
+"""The pattern of Singer metadata columns, which are never sent."""
 
 
 def explained(error: ValidationError) -> str:
@@ -60,9 +69,9 @@ class RecordValidator:
     def __init__(self, schema: dict[str, Any]) -> None:
         """Compile a stream's schema of draft 7 or an earlier draft."""
         self.left_out: list[str] = []
-        compiled = _compiled(with_metadata(to_draft_7(schema)))
+        compiled = _compiled(_with_metadata(to_draft_7(schema)))
         if compiled is None:
-            simple = with_metadata(to_draft_7(schema, with_ids=False))
+            simple = _with_metadata(to_draft_7(schema, with_ids=False))
             compiled = _compiled(simple)
         if compiled is None:
             compilable = CompilableSchema(
@@ -118,3 +127,17 @@ def _is_multiple(value: object, step: object) -> bool:
             return Decimal(str(value)) % Decimal(str(step)) == 0
         except ArithmeticError:  # more than MOST_DIGITS digits
             return False
+
+
+def _with_metadata(schema: dict[str, Schema]) -> dict[str, Schema]:
+    """Return a copy of a stream's schema that allows any ``_sdc_`` columns."""
+    found = {**schema}
+    for keyword, more in (("properties", {}), ("patternProperties", {METADATA: True})):
+        columns = schema.get(keyword)
+        if columns is None or isinstance(columns, dict):
+            found[keyword] = {
+                name: column
+                for name, column in (columns or {}).items()
+                if not name.lower().startswith(METADATA_PREFIX)
+            } | more
+    return found
