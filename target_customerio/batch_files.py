@@ -272,7 +272,9 @@ def _object(convert: Callable[[Any], Any], value: list[tuple[Any, Any]]) -> JSON
     return {str(name): convert(inner) for name, inner in value}
 
 
-def _struct(conversions: dict[str, Callable[[Any], Any]], value: JSON) -> JSON:
+def _struct(
+    conversions: dict[str, Callable[[Any], Any]], value: dict[str, Any]
+) -> JSON:
     for name, convert in conversions.items():
         value[name] = convert(value[name])
     return value

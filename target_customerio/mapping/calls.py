@@ -362,7 +362,7 @@ def _anonymous_id(call: Call, stream: StreamContext) -> str | None:
     return anonymous_id if anonymous_id == previous_id else None
 
 
-CHANGES: Final[dict[JSON, type[SegmentChange]]] = {
+CHANGES: Final[dict[str, type[SegmentChange]]] = {
     "add": SegmentAdd,
     "remove": SegmentRemove,
 }

@@ -204,7 +204,7 @@ class RecordReader:
                 fields[field] = value
         if shape.may_be_call and fields.get("type") != self._call.name:
             self._check_type(record, shape, fields.get("type"))
-        body = record.get(self._body)
+        body: Any = record.get(self._body)
         if shape.has_body and (type(body) is not dict or not shape.is_simple):
             body = _container(record, shape, self._body)
         containers = self._containers(record, shape) if shape.others else {}

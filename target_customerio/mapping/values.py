@@ -28,7 +28,7 @@ from target_customerio.mapping.schema_types import (
 from target_customerio.mapping.times import call_time, typed_time, untyped_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from msgspec import Raw
 
@@ -93,7 +93,7 @@ class Cleaner:
         return untyped_time(text) if self._convert else text
 
     def _object(
-        self, values: Mapping[str, JSON], dates: DateTree, field: str
+        self, values: Mapping[str, Any], dates: DateTree, field: str
     ) -> Attributes:
         """Return a prepared object; common types are handled without a call."""
         cleaned: Attributes = {}
@@ -128,7 +128,7 @@ class Cleaner:
         }
         return {**values, **converted}
 
-    def _list(self, value: JSON, dates: DateTree, field: str) -> JSON:
+    def _list(self, value: Sequence[JSON], dates: DateTree, field: str) -> JSON:
         if dates:
             rest = dates.get(ITEMS, NO_DATES)
             return [
@@ -283,7 +283,7 @@ class JSONCleaner(Cleaner):
         return dates
 
 
-def _convert_untyped(values: Attributes, dates: DateTree) -> None:
+def _convert_untyped(values: dict[str, Any], dates: DateTree) -> None:
     for name, value in values.items():
         kind = type(value)
         if kind not in MAY_HOLD_DATES or name in dates:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from requests import Response
@@ -101,7 +101,7 @@ def _is_authorized(header: str | bytes | None) -> bool:
     return scheme.lower() == "basic" and bool(site and key)
 
 
-def _read(body: JSON) -> bytes:
+def _read(body: Any) -> bytes:  # noqa: ANN401 - as in requests
     """Return the bytes of any body that ``requests`` accepts."""
     if body is None:
         return b""

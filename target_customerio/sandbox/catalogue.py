@@ -8,7 +8,7 @@ operations that the target sends are here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from target_customerio.sandbox import events, identity, objects, people, values
 from target_customerio.sandbox.activity import SUPPRESSED, UNKNOWN_CIO_ID
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from target_customerio.sandbox.store import Transaction
+    from target_customerio.sandbox.values import ValidOperation
     from target_customerio.track_api.operations import JSON
 
 
@@ -53,8 +54,8 @@ class OperationType(NamedTuple):
     """How operations of one type and action are validated and applied."""
 
     rule: Rule
-    apply: Callable[[Transaction, JSON], None]
-    identifiers: Callable[[JSON], Identifiers]
+    apply: Callable[[Transaction, ValidOperation], None]
+    identifiers: Callable[[ValidOperation], Identifiers]
     """The people that must be neither suppressed nor named by an unknown ``cio_id``;
     otherwise the operation is ignored."""
 
@@ -62,7 +63,7 @@ class OperationType(NamedTuple):
 def apply(transaction: Transaction, operation: JSON) -> list[FieldError]:
     """Return what is wrong with an operation, after applying it if nothing is."""
     operation_type = _type_of(operation)
-    if operation_type is None:
+    if operation_type is None or not isinstance(operation, dict):
         return [field_error("invalid", "action", "unknown type or action")]
     if len(values.encode(operation)) > MAX_OPERATION_BYTES:
         message = f"must not exceed {MAX_OPERATION_BYTES} bytes"
@@ -84,7 +85,7 @@ def _type_of(operation: JSON) -> OperationType | None:
 
 
 def _is_ignored(
-    transaction: Transaction, operation_type: OperationType, operation: JSON
+    transaction: Transaction, operation_type: OperationType, operation: ValidOperation
 ) -> bool:
     """Return whether the operation names a suppressed person or an unknown cio_id."""
     person = operation.get("identifiers")
@@ -99,16 +100,16 @@ def _is_ignored(
     return False
 
 
-def _none(_: JSON) -> Identifiers:
+def _none(_: ValidOperation) -> Identifiers:
     return ()
 
 
-def _person(operation: JSON) -> Identifiers:
+def _person(operation: ValidOperation) -> Identifiers:
     items: Identifiers = operation["identifiers"].items()
     return items
 
 
-def _person_and_attributes(operation: JSON) -> Iterator[tuple[str, str]]:
+def _person_and_attributes(operation: ValidOperation) -> Iterator[tuple[str, str]]:
     """Yield the person's identifiers, without a phone number that others may share."""
     yield from operation["identifiers"].items()
     sent = operation.get("attributes") or {}
@@ -117,12 +118,12 @@ def _person_and_attributes(operation: JSON) -> Iterator[tuple[str, str]]:
             yield kind, str(value)
 
 
-def _merged_people(operation: JSON) -> Iterator[tuple[str, str]]:
+def _merged_people(operation: ValidOperation) -> Iterator[tuple[str, str]]:
     yield from operation["primary"].items()
     yield from operation["secondary"].items()
 
 
-def _different_people(operation: JSON, _: str) -> Iterator[FieldError]:
+def _different_people(operation: Any, _: str) -> Iterator[FieldError]:  # noqa: ANN401 - always an object
     """Check that a merge names two people (implied by the description, not stated)."""
     roles = operation.get("primary"), operation.get("secondary")
     if not all(isinstance(role, dict) for role in roles):
@@ -135,7 +136,7 @@ def _different_people(operation: JSON, _: str) -> Iterator[FieldError]:
         yield field_error("invalid", "secondary", "must not be the primary person")
 
 
-def _event_name(operation: JSON, field: str) -> Iterator[FieldError]:
+def _event_name(operation: Any, field: str) -> Iterator[FieldError]:  # noqa: ANN401 - always an object
     """Check the name of an event, which is shorter for anonymous people.
 
     Source: "Track API Event limits", which Customer.io applies to anonymous events.

@@ -9,6 +9,7 @@ from target_customerio.sandbox.identity import find, find_or_create
 
 if TYPE_CHECKING:
     from target_customerio.sandbox.store import Transaction
+    from target_customerio.sandbox.values import ValidOperation
     from target_customerio.track_api.operations import JSON
 
 
@@ -27,7 +28,7 @@ METRICS = frozenset(
 """The metrics of all channels (``POST /api/v1/metrics``)."""
 
 
-def record_event(transaction: Transaction, operation: JSON) -> None:
+def record_event(transaction: Transaction, operation: ValidOperation) -> None:
     """Store an event, page or screen view, or content report (``person_event``, ...).
 
     The person is created if missing. A repeated ``id`` is ignored: "If an event repeats
@@ -69,7 +70,7 @@ def _is_repeated(transaction: Transaction, ulid: str | None) -> bool:
     return not inserted.rowcount
 
 
-def add_device(transaction: Transaction, operation: JSON) -> None:
+def add_device(transaction: Transaction, operation: ValidOperation) -> None:
     """Add or update a device of a person (``person_add_device``).
 
     A token is one device: added to another person, it moves there. The person is
@@ -100,7 +101,7 @@ def add_device(transaction: Transaction, operation: JSON) -> None:
     )
 
 
-def delete_device(transaction: Transaction, operation: JSON) -> None:
+def delete_device(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete a device if it belongs to the person (``person_delete_device``)."""
     ((kind, value),) = operation["identifiers"].items()
     transaction.database.execute(
@@ -109,7 +110,7 @@ def delete_device(transaction: Transaction, operation: JSON) -> None:
     )
 
 
-def record_metric(transaction: Transaction, metric: JSON) -> None:
+def record_metric(transaction: Transaction, metric: ValidOperation) -> None:
     """Store a delivery metric (``POST /api/v1/metrics``)."""
     transaction.database.execute(
         "INSERT INTO deliveries (delivery_id, metric, timestamp, recipient, reason,"

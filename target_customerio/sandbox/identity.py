@@ -9,7 +9,8 @@ from target_customerio.sandbox.activity import UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from target_customerio.sandbox.store import Transaction
-    from target_customerio.track_api.operations import JSON, PersonIdentifiers
+    from target_customerio.sandbox.values import ValidOperation
+    from target_customerio.track_api.operations import PersonIdentifiers
 
 
 _FIND = {
@@ -95,7 +96,7 @@ def is_suppressed(transaction: Transaction, kind: str, value: str) -> bool:
     return row is not None
 
 
-def suppress(transaction: Transaction, operation: JSON) -> None:
+def suppress(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete a person and suppress all their identifiers (``person_suppress``).
 
     Source: ``POST /api/v1/customers/{identifier}/suppress``. The identifier of a person
@@ -126,7 +127,7 @@ def suppress(transaction: Transaction, operation: JSON) -> None:
     )
 
 
-def unsuppress(transaction: Transaction, operation: JSON) -> None:
+def unsuppress(transaction: Transaction, operation: ValidOperation) -> None:
     """Accept all identifiers again that were suppressed with this one.
 
     Source: ``POST /api/v1/customers/{identifier}/unsuppress``: "both the person's email

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from target_customerio.sandbox.activity import Activity
     from target_customerio.sandbox.store import Transaction
+    from target_customerio.sandbox.values import ValidOperation
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -76,7 +77,7 @@ def anonymous(anonymous_id: str) -> RelatedPerson:
     return RelatedPerson(anonymous_id, _ANONYMOUS)
 
 
-def identify(transaction: Transaction, operation: JSON) -> None:
+def identify(transaction: Transaction, operation: ValidOperation) -> None:
     """Add or update an object, and relate it to people (``object_identify``)."""
     key = _object_key(operation["identifiers"])
     row = transaction.database.execute(
@@ -93,7 +94,7 @@ def identify(transaction: Transaction, operation: JSON) -> None:
     add_relationships(transaction, operation)
 
 
-def identify_anonymous(transaction: Transaction, operation: JSON) -> None:
+def identify_anonymous(transaction: Transaction, operation: ValidOperation) -> None:
     """Add or update an object, and relate it to anonymous people.
 
     Source: schema ``object_identify_anonymous``, which has them in
@@ -106,7 +107,7 @@ def identify_anonymous(transaction: Transaction, operation: JSON) -> None:
     identify(transaction, {**operation, "cio_relationships": related})
 
 
-def delete(transaction: Transaction, operation: JSON) -> None:
+def delete(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete an object and its relationships (``object_delete``)."""
     transaction.database.execute(
         "DELETE FROM objects WHERE object_type_id = ? AND object_id = ?",
@@ -114,7 +115,7 @@ def delete(transaction: Transaction, operation: JSON) -> None:
     )
 
 
-def add_relationships(transaction: Transaction, operation: JSON) -> None:
+def add_relationships(transaction: Transaction, operation: ValidOperation) -> None:
     """Relate an object to people (``object_add_relationships``).
 
     The object and the people are created if missing; suppressed people are left out.
@@ -127,7 +128,7 @@ def add_relationships(transaction: Transaction, operation: JSON) -> None:
             _relate(transaction, key, person, attributes)
 
 
-def delete_relationships(transaction: Transaction, operation: JSON) -> None:
+def delete_relationships(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete relationships of an object (``object_delete_relationships``)."""
     key = _object_key(operation["identifiers"])
     for relationship in operation["cio_relationships"]:
@@ -140,7 +141,7 @@ def delete_relationships(transaction: Transaction, operation: JSON) -> None:
 
 
 def relate_person(
-    transaction: Transaction, person: str, relationships: Iterable[JSON]
+    transaction: Transaction, person: str, relationships: Iterable[ValidOperation]
 ) -> None:
     """Relate a person (a ``cio_id``) to objects, which are created if missing."""
     for relationship in relationships:
@@ -170,7 +171,7 @@ def _object_key(identifiers: ObjectIdentifiers) -> ObjectKey:
 
 
 def _related_person(
-    transaction: Transaction, key: ObjectKey, relationship: JSON
+    transaction: Transaction, key: ObjectKey, relationship: ValidOperation
 ) -> RelatedPerson | None:
     """Return the person to relate, created if missing; None, logged, if impossible."""
     identifiers: PersonIdentifiers = relationship["identifiers"]
@@ -188,7 +189,10 @@ def _related_person(
 
 
 def _log_activity(
-    transaction: Transaction, activity: Activity, key: ObjectKey, relationship: JSON
+    transaction: Transaction,
+    activity: Activity,
+    key: ObjectKey,
+    relationship: ValidOperation,
 ) -> None:
     """Log a relationship that was neither added nor deleted."""
     person: PersonIdentifiers = relationship["identifiers"]

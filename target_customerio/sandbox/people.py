@@ -27,8 +27,8 @@ from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
     from target_customerio.sandbox.store import Transaction
+    from target_customerio.sandbox.values import ValidOperation
     from target_customerio.track_api.operations import (
-        JSON,
         Attributes,
         PersonIdentifiers,
     )
@@ -38,7 +38,7 @@ UNIQUE = ("id", "email")
 """Attributes that find a person when the operation's identifier does not."""
 
 
-def identify(transaction: Transaction, operation: JSON) -> None:
+def identify(transaction: Transaction, operation: ValidOperation) -> None:
     """Add or update a person.
 
     Source: schema ``identify_person`` and ``PUT /api/v1/customers/{identifier}``.
@@ -65,7 +65,7 @@ def identify(transaction: Transaction, operation: JSON) -> None:
     relate_person(transaction, cio_id, operation.get("cio_relationships") or ())
 
 
-def delete(transaction: Transaction, operation: JSON) -> None:
+def delete(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete a person and everything that belongs to them (``person_delete``).
 
     Source: ``DELETE /api/v1/customers/{identifier}``: "removes them, and all of their
@@ -176,7 +176,7 @@ def _update(
     )
 
 
-def merge_people(transaction: Transaction, operation: JSON) -> None:
+def merge_people(transaction: Transaction, operation: ValidOperation) -> None:
     """Merge ``secondary`` into ``primary``, then delete it (``person_merge``).
 
     Source: ``POST /api/v1/merge_customers``. The primary gains the attributes that it

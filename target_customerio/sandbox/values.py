@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import DecimalException
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from target_customerio.track_api.operations import JSON, Attributes
 
+
+ValidOperation: TypeAlias = "dict[str, Any]"
+"""An operation, or a part of one, whose fields the rules have checked."""
 
 encode: Final = msgspec.json.Encoder(
     decimal_format="number", order="deterministic"
@@ -31,7 +34,7 @@ class NotJSONError(ValueError):
     """The text is not JSON, or too large or deep to decode."""
 
 
-def decode(text: bytes | str) -> JSON:
+def decode(text: bytes | str) -> Any:  # noqa: ANN401 - the caller knows the type
     """Return the value of a JSON text; numbers are ``int`` or ``Decimal``."""
     try:
         return json_codec.decode(text)
@@ -67,7 +70,7 @@ def merge(stored: Attributes, new: Mapping[str, JSON]) -> Attributes:
 
 def _merge_path(stored: Attributes, path: list[str], value: JSON) -> None:
     *parents, last = path
-    inner = stored
+    inner: dict[str, Any] = stored
     for name in parents:
         if not isinstance(inner.get(name), dict):
             if is_empty(value):

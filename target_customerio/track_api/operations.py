@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-JSON: TypeAlias = Any
-"""A JSON value; numbers are ``int`` or ``Decimal``."""
+JSON: TypeAlias = object
+"""A JSON value of any type; numbers are ``int`` or ``Decimal``."""
 
 Attributes: TypeAlias = dict[str, JSON]
 
