@@ -92,6 +92,8 @@ class Workspace(BaseAdapter):
                 raise requests.ReadTimeout
             if fault == "page":
                 return response(request, 200, b"<html>")
+            if not bad:
+                return response(request, 200, b"{}")
             listed = [{"batch_index": numbers.index(number)} for number in bad]
             return response(request, 207, json.dumps({"errors": listed}).encode())
 
