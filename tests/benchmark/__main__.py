@@ -1,7 +1,7 @@
-"""How fast the target is, beside others: ``python tests/benchmark``.
+"""Compare the target's speed with others: ``python tests/benchmark``.
 
 It takes a quarter of an hour on a quiet machine. Everything runs here, on loopback,
-with made-up records; only what the contenders are made of is fetched.
+with made-up records; only the contenders' packages are downloaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VERSIONS = ("singer-sdk", "msgspec", "requests", "customerio")
 
 
 def made(extent: Extent) -> str:
-    """Say when, on what and with what the figures were made."""
+    """Describe when, on which machine and with which versions it was measured."""
     versions = ", ".join(
         [*(f"{name} {version(name)}" for name in VERSIONS), *_versions_of_node()]
     )
@@ -45,7 +45,7 @@ def made(extent: Extent) -> str:
 
 
 def _versions_of_node() -> list[str]:
-    """Name Node.js and what is installed for it, where it is."""
+    """Return the versions of Node.js and its packages, if installed."""
     node = shutil.which("node")
     if node is None:
         return []
@@ -58,7 +58,7 @@ def _versions_of_node() -> list[str]:
 
 
 def main() -> None:
-    """Measure, and show what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(prog="python tests/benchmark")
     parser.add_argument("--records", type=int, default=Extent.records)
     parser.add_argument("--many", type=int, default=Extent.many)
@@ -77,7 +77,7 @@ def main() -> None:
             chosen.rounds,
             instructions=not chosen.without_instructions,
         )
-        # Else the first start of each program would be spent on compiling it.
+        # Otherwise the first start of each program would include compiling it.
         for folder in (sysconfig.get_path("purelib"), PACKAGE):
             compileall.compile_dir(folder, quiet=2)
         with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""How fast the same records are read as lines and as batch files of each kind.
+"""Compare the speed of lines and of batch files of each format.
 
 ``python tests/benchmark/batch_files.py [RECORDS] [ROUNDS]`` has the command deliver
-them to a server that takes everything at once, once for each kind of input in every
+them to a server that accepts everything at once, once for each input format in every
 round, and prints medians with start-up subtracted.
 """
 
@@ -56,7 +56,7 @@ def write(folder: Path, load: Load) -> dict[str, Path]:
 
 
 def main(count: int, rounds: int) -> None:
-    """Measure, and show what came out."""
+    """Measure, and print the results."""
     taken: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name, serving(0) as server:
         folder = Path(name)

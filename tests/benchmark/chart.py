@@ -1,4 +1,4 @@
-"""The figures as a picture."""
+"""The results as a chart."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     """Draw records per second by contender and latency.
 
     Args:
-        figures: What was measured.
-        path: Where the SVG goes.
+        figures: The results.
+        path: Path of the SVG.
     """
     everything = {"0": figures["contenders"], **figures["latencies"]}
     titles = [

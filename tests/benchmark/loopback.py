@@ -1,8 +1,8 @@
-"""A server on loopback that takes everything, and costs little.
+"""A cheap loopback server that accepts everything.
 
 ``python loopback.py MILLISECONDS [STALL_SECONDS]`` prints its port. It answers each
 request that many milliseconds after it has come in whole, and the first one only after
-it has stalled. ``GET /figures`` returns what came in since that was last asked.
+it has stalled. ``GET /figures`` returns the counts since the last such request.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ MORE_ROOM = 1 << 20
 
 @dataclass
 class Figures:
-    """What came in."""
+    """Counts of what was received."""
 
     requests: int = 0
     bytes: int = 0
     operations: int = 0
 
     def taken(self) -> dict[str, int]:
-        """Return them, and begin anew."""
+        """Return the counts, and reset them."""
         figures = asdict(self)
         self.requests = self.bytes = self.operations = 0
         return figures
 
 
 class Wait:
-    """How long an answer takes, in seconds."""
+    """The response time in seconds."""
 
     def __init__(self, latency: float, stall: float) -> None:
         self.latency = latency
@@ -49,7 +49,7 @@ class Wait:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Takes requests, one after the other."""
+    """Handles requests one after the other."""
 
     transport: asyncio.Transport
 
@@ -76,7 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         length = LENGTH.search(self._buffer, 0, head)
         end = head + len(END_OF_HEAD) + (int(length[1]) if length else 0)
         if self._filled >= end:
-            self._filled = 0  # nobody here sends a request before the last is answered
+            self._filled = 0  # no client here pipelines requests
             self._answer(head + len(END_OF_HEAD), end)
 
     def _answer(self, start: int, end: int) -> None:
@@ -100,7 +100,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 async def serve(milliseconds: float, stall: float) -> None:
-    """Serve until the end, and say where."""
+    """Print the port, and serve until stopped."""
     wait = Wait(milliseconds / 1_000, stall)
     server = await asyncio.get_running_loop().create_server(
         partial(Connection, Figures(), wait), "127.0.0.1", 0

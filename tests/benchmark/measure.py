@@ -1,4 +1,4 @@
-"""One run of one contender: how long, how much memory, how many instructions."""
+"""One run of one contender: time, memory and instructions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ COUNTED = re.compile(r"I +refs: +([\d,]+)")
 
 @dataclass(frozen=True)
 class Contender:
-    """Something that takes Singer messages and delivers them.
+    """A program that reads Singer messages and delivers them.
 
     Attributes:
-        title: What it is called in the tables.
-        command: How it is run.
-        takes: How many of 100,000 records it is given, lest it take hours.
+        title: Its name in the tables.
+        command: The command that runs it.
+        takes: How many of 100,000 records it gets, so that it does not take hours.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Contender:
 
 
 def script(name: str) -> tuple[str, ...]:
-    """Return the command of a contender that is a script here."""
+    """Return the command of a contender that is a script in this folder."""
     return (sys.executable, str(CONTENDERS / f"{name}.py"))
 
 
@@ -64,11 +64,11 @@ CHUNKS = Contender("SDK batch sink, 500 KB chunks", script("batch_sink"))
 
 START = Contender("empty target of the SDK", (*script("empty_target"), "--version"))
 VERSION = Contender("target-customerio", (*PRODUCT.command[:3], "--version"))
-"""What shows how long it takes to start."""
+"""The input for measuring start-up."""
 
 
 def segment(folder: Path) -> Contender | None:
-    """Install Segment's destination, where there is Node.js to run it."""
+    """Install Segment's destination if Node.js is installed."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return None
     target = folder / "segment"
@@ -83,12 +83,12 @@ def segment(folder: Path) -> Contender | None:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has cost.
+    """The cost of a run.
 
     Attributes:
         seconds: Wall-clock time, start-up included.
-        peak_mb: Most memory that was in use at once.
-        requests: Requests that came in.
+        peak_mb: Peak memory.
+        requests: Number of requests received.
         bytes: Bytes in their bodies.
         operations: Operations in them.
     """
@@ -102,12 +102,12 @@ class Result:
 
 @dataclass
 class Server:
-    """A loopback server in a process of its own."""
+    """A loopback server in a separate process."""
 
     url: str
 
     def figures(self) -> dict[str, int]:
-        """Return what has come in since this was last asked."""
+        """Return the counts since the last call."""
         with urllib.request.urlopen(f"{self.url}/figures") as answer:
             figures: dict[str, int] = json.load(answer)
         return figures
@@ -115,7 +115,7 @@ class Server:
 
 @contextmanager
 def serving(milliseconds: int, stall_seconds: int = 0) -> Iterator[Server]:
-    """Run a server that answers so late."""
+    """Run a server with this response time."""
     command = [sys.executable, str(HERE / "loopback.py")]
     with subprocess.Popen(
         [*command, str(milliseconds), str(stall_seconds)],
@@ -131,12 +131,12 @@ def serving(milliseconds: int, stall_seconds: int = 0) -> Iterator[Server]:
 
 @dataclass
 class Bench:
-    """A place where contenders are run.
+    """The environment in which contenders run.
 
     Attributes:
-        server: Where they deliver to.
-        connections: How many the target may use.
-        folder: Where they run.
+        server: The server they deliver to.
+        connections: Maximum number of connections of the target.
+        folder: Their working directory.
     """
 
     server: Server
@@ -151,7 +151,7 @@ class Bench:
             source: Its input.
 
         Returns:
-            What it has cost.
+            The cost of the run.
         """
         self._configure()
         self.server.figures()
@@ -161,7 +161,7 @@ class Bench:
         return Result(seconds, peak, **self.server.figures())
 
     def instructions(self, contender: Contender, source: Path) -> int | None:
-        """Count the instructions of a run, where valgrind can.
+        """Count the instructions of a run, if valgrind is available.
 
         Args:
             contender: The contender.

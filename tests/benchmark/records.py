@@ -18,7 +18,7 @@ PEOPLE = 50_000
 STARTED = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ITEM_BYTES = 110
 PLAIN_BYTES = 300
-"""What a record takes without items, about."""
+"""Approximate size of a record without items."""
 
 DETAILS: dict[str, Any] = {
     "order_id": {"type": "string"},
@@ -40,7 +40,7 @@ SHARES = {
     "groups": 8,
     "aliases": 2,
 }
-"""Of a hundred calls, how many are of which kind in the mix."""
+"""The percentage of each call in the mix."""
 
 OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "tracks": ("userId", "event"),
@@ -57,18 +57,18 @@ SNAKE_CASE = {
     "previousId": "previous_id",
 }
 CONTAINERS = {"identifies": "traits", "groups": "traits", "aliases": None}
-"""What holds the details of a call; the properties of any other."""
+"""The container of a call's details; ``properties`` for any other call."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a contender is given to do.
+    """The input of a contender.
 
     Attributes:
         count: The number of records.
-        size: Bytes of a record, about.
+        size: Approximate bytes of a record.
         calls: Events alone, or all six calls.
-        rows: Details in a container, or one column for each.
+        rows: Details in one container, or in a column each.
     """
 
     count: int
@@ -78,11 +78,11 @@ class Load:
 
     @property
     def name(self) -> str:
-        """What the load's file is called."""
+        """The name of the load's file."""
         return f"{self.calls}-{self.rows}-{self.size}-{self.count}.singer"
 
     def write(self, folder: Path) -> Path:
-        """Write the load as Singer messages, unless that has been done."""
+        """Write the load as Singer messages, unless the file exists."""
         path = folder / self.name
         if not path.exists():
             with path.open("w", encoding="utf-8") as file:
@@ -115,11 +115,11 @@ class Load:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The streams that the load consists of."""
+        """The streams of the load."""
         return ("tracks",) if self.calls == "track" else tuple(SHARES)
 
     def column(self, field: str) -> str:
-        """Name the column that holds a field."""
+        """Return the column of a field."""
         return field if self.rows == "nested" else SNAKE_CASE.get(field, field)
 
     def _columns_of(self, stream: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def tables(results: dict[str, Any]) -> str:
     """Render everything that was measured.
 
     Args:
-        results: What a suite has measured, and on what.
+        results: The results of a suite, and the machine.
 
     Returns:
         Markdown.
@@ -38,7 +38,7 @@ def tables(results: dict[str, Any]) -> str:
 
 
 def records_a_second(figures: dict[str, Any]) -> float:
-    """Return how many records a run got through, start-up left out."""
+    """Return the records per second of a run, without start-up."""
     return MILLION / float(figures["microseconds"])
 
 
@@ -97,7 +97,7 @@ def _loads(figures: dict[str, Any]) -> str:
 
 
 def fill(figures: dict[str, Any]) -> float:
-    """Return how full requests are, by the limit that binds."""
+    """Return how full requests are, by the limit reached first."""
     requests = figures["requests"]
     return max(
         figures["bytes"] / requests / MOST_BYTES,
@@ -107,13 +107,13 @@ def fill(figures: dict[str, Any]) -> float:
 
 @dataclass(frozen=True)
 class Goal:
-    """Something to be reached.
+    """A target figure.
 
     Attributes:
-        what: What is looked at.
-        limit: The figure to be reached.
-        at_most: Whether less is better.
-        figure: Finds it; ``None`` where it was not measured.
+        what: The quantity compared.
+        limit: The figure to reach.
+        at_most: Whether the limit is a maximum.
+        figure: Returns the measured figure, or ``None``.
     """
 
     what: str
@@ -123,7 +123,7 @@ class Goal:
     figure: Callable[[dict[str, Any]], float | None]
 
     def row(self, figures: dict[str, Any]) -> list[str]:
-        """Say what was reached."""
+        """Compare the figure with the limit."""
         measured = self.figure(figures)
         if measured is None:
             return [self.what, self._limit, NOTHING, "not measured"]
@@ -141,7 +141,7 @@ class Goal:
 
 
 def _times(title: str) -> Callable[[dict[str, Any]], float | None]:
-    """Return how many times as fast the target is."""
+    """Return the factor by which the target is faster."""
 
     def figure(figures: dict[str, Any]) -> float | None:
         rival = figures["contenders"].get(title)

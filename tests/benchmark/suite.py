@@ -1,4 +1,4 @@
-"""What is measured, and how the figures are made of single runs."""
+"""What is measured, and how runs are combined into results."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNECTIONS = {0: 4, 50: 4, 200: 8}
-"""How many requests the target has in flight, by the latency in milliseconds."""
+"""The target's concurrent requests, by latency in milliseconds."""
 
 LESS_WHEN_LATE = {0: 1, 50: 10, 200: 50}
-"""Who waits for each answer is given so many times fewer records."""
+"""Contenders that send one request at a time get this many times fewer records."""
 
 INSTRUCTIONS_BETWEEN = (500, 2_500)
 STALL_SECONDS = 10
@@ -39,13 +39,13 @@ PER_100_000 = 100_000
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured.
+    """The size of the measurement.
 
     Attributes:
-        records: Records of a run.
+        records: Records per run.
         many: Records of the long run.
-        rounds: Runs of each contender, of which the median counts.
-        instructions: Whether they are counted, which takes some minutes.
+        rounds: Runs of each contender, for the median.
+        instructions: Whether to count instructions, which takes some minutes.
     """
 
     records: int = 100_000
@@ -54,7 +54,7 @@ class Extent:
     instructions: bool = True
 
     def of(self, contender: Contender, latency: int = 0) -> int:
-        """Return how many records a contender is given."""
+        """Return the number of records for a contender."""
         share = contender.takes / PER_100_000
         if contender not in (PRODUCT, SDK_FLOOR, BARE_FLOOR):
             share /= LESS_WHEN_LATE[latency]
@@ -65,11 +65,11 @@ class Suite:
     """Measures everything, one thing after the other."""
 
     def __init__(self, extent: Extent, folder: Path) -> None:
-        """Install what is not there yet.
+        """Install what is missing.
 
         Args:
-            extent: How much is measured.
-            folder: Where inputs and installations are put.
+            extent: The size of the measurement.
+            folder: Folder of inputs and installations.
         """
         self._extent = extent
         self._folder = folder
@@ -90,7 +90,7 @@ class Suite:
         }
 
     def start_up(self) -> dict[str, float]:
-        """Compare how long ``--version`` takes."""
+        """Compare the time of ``--version``."""
         taken: dict[str, list[float]] = defaultdict(list)
         nothing = Load(0).write(self._folder)
         with serving(0) as server:
@@ -103,7 +103,7 @@ class Suite:
         return {title: statistics.median(each) for title, each in taken.items()}
 
     def contenders(self) -> dict[str, Any]:
-        """Compare all contenders, with a server that answers at once."""
+        """Compare all contenders, with a server without latency."""
         everybody = [PRODUCT, SDK_FLOOR, BARE_FLOOR, *self._rivals]
         figures = self._compare(everybody, 0)
         with serving(0) as server:
@@ -116,11 +116,11 @@ class Suite:
         return figures
 
     def at(self, latency: int) -> dict[str, Any]:
-        """Compare those that send, with a server that answers late."""
+        """Compare the contenders that send, with a server with latency."""
         return self._compare([PRODUCT, *self._rivals], latency)
 
     def loads(self) -> dict[str, Any]:
-        """Compare what the target is given to do."""
+        """Compare loads for the target."""
         count = self._extent.records
         loads = {
             "track, nested": Load(count),
@@ -146,7 +146,7 @@ class Suite:
         return figures
 
     def stalled(self) -> float:
-        """Return the most memory that is used while no answer comes."""
+        """Return the peak memory while the server does not respond."""
         with serving(0, STALL_SECONDS) as server:
             bench = Bench(server)
             source = Load(self._extent.records // 2, size=10_000).write(self._folder)
@@ -183,7 +183,7 @@ class Suite:
         }
 
     def _instructions(self, bench: Bench, contender: Contender) -> int | None:
-        """Count the instructions of a record, start-up left out."""
+        """Count the instructions per record, without start-up."""
         if not self._extent.instructions:
             return None
         counts = [

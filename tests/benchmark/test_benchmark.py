@@ -1,6 +1,6 @@
-"""The benchmark measures what it says that it measures.
+"""The benchmark runs, and measures what it reports.
 
-What comes out of so few records means nothing, and is not looked at.
+Results of so few records mean nothing and are not checked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]
     return results, chart, output_of(HERE, *extent, *kept, "--without-instructions")
 
 
-def test_the_chart_shows_the_figures_that_are_kept_here(tmp_path: Path) -> None:
+def test_the_chart_shows_the_stored_results(tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
     output_of(HERE, "--show", HERE / "results.json", "--chart", drawn)
     kept = (HERE / "chart.svg").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def numbers_in(picture: str) -> list[str]:
     return re.findall(r'class="value">([\d,]+)<', picture)
 
 
-def test_the_command_on_the_page_is_this_one(
+def test_the_documented_command_is_this_one(
     measured: tuple[Path, Path, str],
 ) -> None:
     _, _, rest = PAGE.partition("<!-- run: benchmark -->\n```bash\n")
@@ -94,13 +94,13 @@ def test_every_contender_delivers_every_record(
         assert each["peak_mb"] > 1
 
 
-def test_every_load_is_delivered_whole(measured: tuple[Path, Path, str]) -> None:
+def test_every_load_is_delivered_completely(measured: tuple[Path, Path, str]) -> None:
     figures = figures_in(measured[0])
     for each in [*figures["loads"].values(), figures["long"]]:
         assert each["operations"] == each["records"]
 
 
-def test_the_server_answers_late_and_counts_what_comes_in() -> None:
+def test_the_server_delays_responses_and_counts_requests() -> None:
     with subprocess.Popen(
         [sys.executable, HERE / "loopback.py", "50", "0.3"],
         stdout=subprocess.PIPE,
@@ -123,7 +123,7 @@ def test_the_server_answers_late_and_counts_what_comes_in() -> None:
     assert set(again.values()) == {0}
 
 
-def test_the_tables_name_everything_and_so_does_the_chart(
+def test_the_tables_and_the_chart_list_everything(
     measured: tuple[Path, Path, str],
 ) -> None:
     results, chart, said = measured
@@ -135,7 +135,7 @@ def test_the_tables_name_everything_and_so_does_the_chart(
         assert title in picture
 
 
-def test_the_benchmark_of_batch_files_measures_every_kind() -> None:
+def test_the_batch_file_benchmark_measures_every_format() -> None:
     said = output_of(HERE / "batch_files.py", "500", "1")
     for kind in KINDS:
         assert re.search(rf"^{kind} +-?[\d,]+ records/s", said, re.MULTILINE)

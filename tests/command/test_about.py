@@ -1,4 +1,4 @@
-"""What the command says about itself."""
+"""The output of --about, --version and --help."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "rejected_records_path": ("string", "rejected.singer.jsonl"),
     "batch_size_rows": ("integer", 1_000),
 }
-"""The type and the default of each setting, as promised."""
+"""The documented type and default of each setting."""
 
 CHOICES = {
     "region": ["us", "eu"],
@@ -64,7 +64,7 @@ def settings(about: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return about["settings"]["properties"]
 
 
-def test_every_setting_of_the_contract_is_there(settings: dict[str, Any]) -> None:
+def test_every_expected_setting_exists(settings: dict[str, Any]) -> None:
     assert settings.keys() >= SETTINGS.keys() | OF_THE_SDK
 
 
@@ -89,20 +89,20 @@ def test_every_setting_is_described(settings: dict[str, dict[str, Any]]) -> None
     assert silent == []
 
 
-def test_the_credentials_and_nothing_else_are_secret(
+def test_only_the_credentials_are_secret(
     settings: dict[str, dict[str, Any]],
 ) -> None:
     secret = {name for name, each in settings.items() if each.get("secret")}
     assert secret == {"site_id", "api_key"}
 
 
-def test_no_setting_is_required_since_the_sandbox_needs_none(
+def test_no_setting_is_required(
     about: dict[str, Any],
 ) -> None:
     assert not about["settings"].get("required")
 
 
-def test_it_is_shown_as_markdown_too(terminal: Terminal) -> None:
+def test_about_as_markdown(terminal: Terminal) -> None:
     outcome = terminal.type("--about", "--format=markdown")
     assert outcome.code == 0
     assert outcome.stdout.startswith("# `target-customerio`")
@@ -110,13 +110,13 @@ def test_it_is_shown_as_markdown_too(terminal: Terminal) -> None:
         assert f"| {name} " in outcome.stdout
 
 
-def test_it_is_shown_as_text(terminal: Terminal) -> None:
+def test_about_as_text(terminal: Terminal) -> None:
     outcome = terminal.type("--about")
     assert outcome.code == 0
     assert "target-customerio" in outcome.stdout
 
 
-def test_the_version_is_shown_by_command_and_by_module(terminal: Terminal) -> None:
+def test_version_of_the_command_and_the_module(terminal: Terminal) -> None:
     by_command = terminal.type("--version")
     by_module = terminal.type("-m", "target_customerio", "--version", python=True)
     assert by_command.code == by_module.code == 0
@@ -125,13 +125,13 @@ def test_the_version_is_shown_by_command_and_by_module(terminal: Terminal) -> No
     assert by_module.stdout + by_module.stderr == shown
 
 
-def test_the_help_explains_check(terminal: Terminal) -> None:
+def test_help_describes_check(terminal: Terminal) -> None:
     outcome = terminal.type("--help")
     assert outcome.code == 0
     assert "--check" in outcome.stdout
 
 
-def test_an_unknown_option_is_refused_without_a_traceback(terminal: Terminal) -> None:
+def test_an_unknown_option_fails_without_a_traceback(terminal: Terminal) -> None:
     outcome = terminal.type("--confgi", "x")
     assert outcome.code == 2
     assert "Traceback" not in outcome.stderr

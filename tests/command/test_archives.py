@@ -14,7 +14,7 @@ ANN = {"userId": "u1", "context": {"ip": "203.0.113.9"}}
 
 @pytest.fixture(scope="module")
 def archive(new_terminal: Callable[[], Any], singer: Any) -> Any:
-    """Run an archive of calls of every kind, some of them not for Customer.io."""
+    """Run an archive of every call, including some not intended for Customer.io."""
     terminal = new_terminal()
     calls: list[dict[str, Any]] = [
         {"type": "identify", "traits": {"plan": "pro"}},
@@ -39,7 +39,7 @@ def archive(new_terminal: Callable[[], Any], singer: Any) -> Any:
     )
 
 
-def test_every_record_becomes_what_its_type_says(archive: Any) -> None:
+def test_the_type_of_a_record_decides_its_call(archive: Any) -> None:
     assert archive.table["archive"]["delivered"] == {
         "person identify": 1,
         "person event": 3,
@@ -50,23 +50,23 @@ def test_every_record_becomes_what_its_type_says(archive: Any) -> None:
     }
 
 
-def test_records_not_meant_for_customer_io_are_skipped_and_counted(
+def test_records_not_intended_for_customer_io_are_skipped_and_counted(
     archive: Any,
 ) -> None:
     assert archive.table["archive"]["skipped"] == {"integrations": 3}
 
 
-def test_records_that_name_no_call_are_rejected(archive: Any) -> None:
+def test_records_without_a_call_are_rejected(archive: Any) -> None:
     assert archive.reasons == [("wrong_call", "type"), ("required", "type")]
 
 
-def test_a_context_that_is_no_object_is_warned_of_once(archive: Any) -> None:
+def test_an_invalid_context_causes_one_warning(archive: Any) -> None:
     (warning,) = [line for line in archive.lines("WARNING") if "context" in line]
     assert "'archive'" in warning
     assert "web" not in warning
 
 
-def test_a_call_in_the_stream_of_another_is_rejected(
+def test_a_call_in_the_stream_of_another_call_is_rejected(
     terminal: Any, singer: Any
 ) -> None:
     outcome = terminal.run(
@@ -81,7 +81,5 @@ def test_a_call_in_the_stream_of_another_is_rejected(
     assert "request_ip" not in str(people)
 
 
-def test_the_call_of_an_unmapped_stream_may_be_by_type(
-    terminal: Any, singer: Any
-) -> None:
+def test_an_unmapped_stream_can_be_mapped_by_type(terminal: Any, singer: Any) -> None:
     assert "by_type" in terminal.run(singer.schema("archive")).error

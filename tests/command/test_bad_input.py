@@ -1,4 +1,4 @@
-"""Input that is not Singer: one clear line, after delivering what came before it."""
+"""Invalid input: a one-line error, after the records before it are delivered."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from support.singer import Singer
 
 SECRET = "ada-lovelace-4711"
-"""Stands in every line at fault, and must never be shown."""
+"""Part of every invalid line; must never be shown."""
 
 FAULTS: dict[str, tuple[bytes, list[str]]] = {
     "a line that is not JSON": (
         b'{"type": "RECORD", "stream": "tracks", "record": {"userId": "' + b"SECRET",
         ["Line 4", "not JSON"],
     ),
-    "a line that is not even text": (b"\xff\xfe SECRET", ["Line 4", "not JSON"]),
-    "JSON nested without end": (
+    "a line that is not UTF-8": (b"\xff\xfe SECRET", ["Line 4", "not JSON"]),
+    "JSON nested too deeply": (
         b'{"type": "RECORD", "a": ' + b"[" * 100_000,
         ["Line 4"],
     ),
-    "JSON that is no object": (b'["SECRET"]', ["Line 4", "Singer"]),
+    "JSON that is not an object": (b'["SECRET"]', ["Line 4", "Singer"]),
     "a message without a type": (b'{"stream": "tracks", "record": {}}', ["Line 4"]),
     "a message of an unknown type": (
         b'{"type": "RECROD", "record": "SECRET"}',
@@ -38,7 +38,7 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
         b'{"type": "RECORD", "stream": "tracks", "record": {"userId": "SECRET"}}',
         ["Line 4", "'tracks'", "SCHEMA"],
     ),
-    "a RECORD whose stream is no text": (
+    "a RECORD whose stream is not a string": (
         b'{"type": "RECORD", "stream": {"SECRET": 1}, "record": {}}',
         ["Line 4", "RECORD"],
     ),
@@ -46,7 +46,7 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
         b'{"type": "RECORD", "stream": "identifies"}',
         ["Line 4", "RECORD"],
     ),
-    "a RECORD whose record is no object": (
+    "a RECORD whose record is not an object": (
         b'{"type": "RECORD", "stream": "identifies", "record": ["SECRET"]}',
         ["Line 4", "RECORD"],
     ),
@@ -58,11 +58,11 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
         b'{"type": "SCHEMA", "schema": {"properties": {}}}',
         ["Line 4", "stream"],
     ),
-    "a SCHEMA whose properties are no object": (
+    "a SCHEMA whose properties are not an object": (
         b'{"type": "SCHEMA", "stream": "tracks", "schema": {"properties": ["SECRET"]}}',
         ["Line 4", "SCHEMA"],
     ),
-    "a SCHEMA whose keys are no list": (
+    "a SCHEMA whose key_properties are not a list": (
         (
             b'{"type": "SCHEMA", "stream": "tracks", "key_properties": 5,'
             b'"schema": {"properties": {}}}'
@@ -88,7 +88,7 @@ FAULTS: dict[str, tuple[bytes, list[str]]] = {
         ),
         ["Line 4", "missing.jsonl"],
     ),
-    "a stream that no rule names": (
+    "an unmapped stream": (
         b'{"type": "SCHEMA", "stream": "invoices", "schema": {"properties": {}}}',
         [
             "'invoices'",
@@ -129,25 +129,25 @@ def fault(request: pytest.FixtureRequest, faults: dict[str, Fault]) -> Fault:
     return faults[request.param]
 
 
-def test_the_run_fails_with_one_line_that_says_what_is_wrong(fault: Fault) -> None:
+def test_the_run_fails_with_a_one_line_error(fault: Fault) -> None:
     for clue in fault.clues:
         assert clue in fault.outcome.error
     assert "Unexpected" not in fault.outcome.error
 
 
-def test_what_came_before_is_delivered_and_nothing_after_it(fault: Fault) -> None:
+def test_only_records_before_the_invalid_line_are_delivered(fault: Fault) -> None:
     assert list(fault.outcome.workspace["people"]) == ["id:before"]
 
 
-def test_state_is_written_for_what_came_before_and_no_further(fault: Fault) -> None:
+def test_state_covers_only_records_before_the_invalid_line(fault: Fault) -> None:
     assert fault.outcome.states == [{"reached": "before"}]
 
 
-def test_no_value_out_of_the_input_is_shown(fault: Fault) -> None:
+def test_no_input_value_is_logged(fault: Fault) -> None:
     assert SECRET not in fault.outcome.stderr + fault.outcome.stdout
 
 
-def test_the_summary_is_still_drawn_up(fault: Fault) -> None:
+def test_the_summary_is_still_logged(fault: Fault) -> None:
     assert fault.outcome.table["identifies"]["delivered"] == {"person identify": 1}
 
 
@@ -174,7 +174,7 @@ def test_unmapped_streams_can_be_ignored_and_are_counted(
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": None}])
 @pytest.mark.parametrize("stream", ["identifies", "invoices"])
-def test_a_schema_without_properties_is_fine(
+def test_a_schema_without_properties_is_valid(
     stream: str, schema: dict[str, Any], terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -187,7 +187,7 @@ def test_a_schema_without_properties_is_fine(
     assert list(outcome.workspace["people"]) == people
 
 
-def test_a_schema_without_properties_can_be_mapped_and_may_have_keys(
+def test_a_schema_without_properties_can_be_mapped_and_have_keys(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -205,7 +205,7 @@ def test_a_schema_without_properties_can_be_mapped_and_may_have_keys(
     assert list(outcome.workspace["people"]) == ["id:ada"]
 
 
-def test_what_of_a_schema_is_not_understood_is_left_out_with_one_warning(
+def test_invalid_parts_of_a_schema_are_ignored_with_one_warning(
     terminal: Terminal, singer: Singer
 ) -> None:
     columns = {
@@ -237,7 +237,7 @@ def test_what_of_a_schema_is_not_understood_is_left_out_with_one_warning(
     assert SECRET not in outcome.stderr
 
 
-def test_blank_lines_and_activate_version_harm_nothing(
+def test_blank_lines_and_activate_version_are_ignored(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -253,20 +253,20 @@ def test_blank_lines_and_activate_version_harm_nothing(
     assert outcome.states == [{"reached": "the end"}]
 
 
-def test_an_empty_input_is_no_error_and_makes_no_call(terminal: Terminal) -> None:
+def test_empty_input_succeeds_without_requests(terminal: Terminal) -> None:
     outcome = terminal.run()
     assert (outcome.code, outcome.errors, outcome.states) == (0, [], [])
     assert not outcome.rejected_path.exists()
 
 
-def test_state_that_follows_no_record_is_passed_on(
+def test_state_without_a_record_before_it_is_written(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(singer.state(bookmarks={"a": 1}))
     assert (outcome.code, outcome.states) == (0, [{"bookmarks": {"a": 1}}])
 
 
-def test_a_last_line_without_an_end_is_read(terminal: Terminal) -> None:
+def test_a_last_line_without_a_newline_is_read(terminal: Terminal) -> None:
     feed = (
         b'{"type":"SCHEMA","stream":"identify","schema":{"properties":{}},'
         b'"key_properties":[]}\n'
@@ -277,12 +277,12 @@ def test_a_last_line_without_an_end_is_read(terminal: Terminal) -> None:
     assert list(outcome.workspace["people"]) == ["id:ada"]
 
 
-def test_digits_of_state_are_kept(terminal: Terminal) -> None:
+def test_state_keeps_all_digits_of_numbers(terminal: Terminal) -> None:
     outcome = terminal.run(b'{"type":"STATE","value":{"at":1.10,"id":%d}}' % 10**30)
     assert outcome.stdout == f'{{"at":1.10,"id":{10**30}}}\n'
 
 
-def test_what_came_before_and_cannot_be_delivered_is_what_the_run_fails_with(
+def test_a_delivery_failure_takes_precedence_over_invalid_input(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = terminal.run(
@@ -310,7 +310,7 @@ def test_what_came_before_and_cannot_be_delivered_is_what_the_run_fails_with(
         ({"__key_properties__": ["nr"]}, "Property 'nr' was not detected in schema"),
     ],
 )
-def test_a_stream_map_that_cannot_be_applied_is_quoted(
+def test_a_stream_map_error_quotes_the_expression(
     stream_map: dict[str, Any], clue: str, terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(

@@ -1,4 +1,4 @@
-"""First contact: are the credentials right, and is it the right region?"""
+"""The check of credentials and region before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check(terminal: Terminal, **settings: object) -> Outcome:
     return terminal.type("--config", config, "--check")
 
 
-def test_the_sandbox_is_always_in_order(terminal: Terminal) -> None:
+def test_check_succeeds_in_the_sandbox(terminal: Terminal) -> None:
     outcome = check(terminal, sandbox="workspace.db")
     assert (outcome.code, outcome.errors, outcome.stdout) == (0, [], "")
     assert outcome.lines("INFO")[-1] == (
@@ -32,11 +32,11 @@ def test_the_sandbox_is_always_in_order(terminal: Terminal) -> None:
     )
 
 
-def test_the_sandbox_lives_in_the_region_that_is_set(terminal: Terminal) -> None:
+def test_the_sandbox_uses_the_configured_region(terminal: Terminal) -> None:
     assert check(terminal, sandbox="workspace.db", region="eu").code == 0
 
 
-def test_a_server_that_takes_the_credentials_is_in_order(
+def test_check_succeeds_with_valid_credentials(
     terminal: Terminal, stand_in: Start
 ) -> None:
     server = stand_in(200, {"region": "eu"})
@@ -54,7 +54,7 @@ def test_a_server_that_takes_the_credentials_is_in_order(
         ({"environment_id": True}, "Customer.io"),
     ],
 )
-def test_the_region_and_the_workspace_are_named(
+def test_check_reports_region_and_workspace(
     answer: dict[str, object], where: str, terminal: Terminal, stand_in: Start
 ) -> None:
     server = stand_in(200, {"region": "eu", **answer})
@@ -64,7 +64,7 @@ def test_the_region_and_the_workspace_are_named(
     )
 
 
-def test_nothing_but_the_region_is_asked_and_the_input_is_not_read(
+def test_check_requests_only_the_region_and_reads_no_input(
     terminal: Terminal, stand_in: Start
 ) -> None:
     server = stand_in(200, {"region": "us"})
@@ -76,7 +76,7 @@ def test_nothing_but_the_region_is_asked_and_the_input_is_not_read(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_wrong_credentials_are_told_in_one_line_that_names_the_settings(
+def test_wrong_credentials_cause_one_line_naming_the_settings(
     terminal: Terminal, stand_in: Start, status: int
 ) -> None:
     error = check(terminal, api_url=stand_in(status).url).error
@@ -84,14 +84,14 @@ def test_wrong_credentials_are_told_in_one_line_that_names_the_settings(
     assert "api_key" in error
 
 
-def test_another_region_is_told_in_one_line_that_says_which_to_set(
+def test_a_wrong_region_causes_one_line_with_the_right_one(
     terminal: Terminal, stand_in: Start
 ) -> None:
     error = check(terminal, api_url=stand_in(200, {"region": "eu"}).url).error
     assert "region: eu" in error
 
 
-def test_a_redirect_is_not_followed_and_names_the_region(
+def test_a_redirect_is_not_followed_and_the_error_names_the_region(
     terminal: Terminal, stand_in: Start
 ) -> None:
     elsewhere = stand_in(200, {"region": "us"})
@@ -101,7 +101,7 @@ def test_a_redirect_is_not_followed_and_names_the_region(
     assert elsewhere.requests == []
 
 
-def test_a_redirect_to_the_other_region_says_which_to_set(
+def test_a_redirect_to_the_other_region_reports_the_region_to_set(
     terminal: Terminal, stand_in: Start
 ) -> None:
     location = "https://track-eu.customer.io/api/v1/accounts/region"
@@ -109,13 +109,13 @@ def test_a_redirect_to_the_other_region_says_which_to_set(
     assert "region: eu" in check(terminal, api_url=server.url).error
 
 
-def test_a_server_that_is_not_customerio_is_told_in_one_line(
+def test_a_server_other_than_customerio_causes_a_one_line_error(
     terminal: Terminal, stand_in: Start
 ) -> None:
     assert "api_url" in check(terminal, api_url=stand_in(404).url).error
 
 
-def test_a_server_that_is_not_there_is_told_in_one_line(
+def test_an_unreachable_server_causes_a_one_line_error(
     terminal: Terminal, stand_in: Start
 ) -> None:
     server = stand_in(200)
@@ -124,7 +124,7 @@ def test_a_server_that_is_not_there_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("flag", [True, False], ids=["check", "run"])
-def test_missing_credentials_are_told_before_any_request(
+def test_missing_credentials_are_reported_before_any_request(
     terminal: Terminal, stand_in: Start, *, flag: bool
 ) -> None:
     server = stand_in(200, {"region": "us"})
@@ -134,7 +134,7 @@ def test_missing_credentials_are_told_before_any_request(
     assert server.requests == []
 
 
-def test_a_run_checks_before_the_first_record_and_sends_nothing_when_it_fails(
+def test_a_failed_check_at_the_start_of_a_run_sends_nothing(
     terminal: Terminal, singer: Singer, stand_in: Start
 ) -> None:
     server = stand_in(401)
@@ -152,7 +152,7 @@ def test_a_run_checks_before_the_first_record_and_sends_nothing_when_it_fails(
     assert [each.path for each in server.requests] == ["/api/v1/accounts/region"]
 
 
-def test_the_check_leaves_an_empty_workspace(terminal: Terminal) -> None:
+def test_check_leaves_the_workspace_empty(terminal: Terminal) -> None:
     check(terminal, sandbox="workspace.db")
     with closing(sqlite3.connect(terminal.folder / "workspace.db")) as database:
         (people,) = database.execute("SELECT count(*) FROM people").fetchone()

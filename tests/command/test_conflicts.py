@@ -1,4 +1,4 @@
-"""A run tells what of its records Customer.io may accept and not apply."""
+"""A run warns of records that Customer.io may accept but not apply."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ DAY = 86_400
 
 
 def counted(outcome: Outcome, words: str) -> int:
-    """Return the number in the summary's line with these words, or 0."""
+    """Return the number in the summary line that contains this text, or 0."""
     found = [line for line in outcome.lines("INFO") if words in line]
     return int(found[0].split()[0].replace(",", "")) if found else 0
 
 
 def figures(outcome: Outcome) -> tuple[int, int, int]:
-    """Return how many addresses moved and changed, and how many identifies are old."""
+    """Return the counts of moved addresses, changed addresses and old identifies."""
     words = ("moved from one id", "changed", "older than a day")
     moved, changed, old = (counted(outcome, each) for each in words)
     return moved, changed, old
 
 
 def warned(outcome: Outcome) -> list[str]:
-    """Return the places in the input that conflicts are told of."""
+    """Return the input positions in the conflict warnings."""
     return [
         line.split(" was sent with ")[0]
         for line in outcome.lines("WARNING")
@@ -39,7 +39,7 @@ def warned(outcome: Outcome) -> list[str]:
     ]
 
 
-def test_an_address_that_moves_is_counted_and_told_by_its_line(
+def test_a_moved_address_is_counted_and_logged_with_its_line(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -56,7 +56,7 @@ def test_an_address_that_moves_is_counted_and_told_by_its_line(
     assert "example.com" not in outcome.stderr
 
 
-def test_an_address_that_moves_is_seen_in_calls_and_across_streams(
+def test_a_moved_address_is_detected_in_calls_and_across_streams(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -75,7 +75,7 @@ def test_an_address_that_moves_is_seen_in_calls_and_across_streams(
     ]
 
 
-def test_an_id_that_changes_its_address_is_counted_and_told_by_its_line(
+def test_a_changed_address_is_counted_and_logged_with_its_line(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -88,7 +88,7 @@ def test_an_id_that_changes_its_address_is_counted_and_told_by_its_line(
     assert warned(outcome) == ["Stream 'identifies', line 3: this id"]
 
 
-def test_a_stream_without_conflicts_is_not_told_of(
+def test_a_stream_without_conflicts_is_not_reported(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -105,7 +105,7 @@ def test_a_stream_without_conflicts_is_not_told_of(
     assert warned(outcome) == []
 
 
-def test_the_first_few_conflicts_are_told_and_all_are_counted(
+def test_the_first_conflicts_are_logged_and_all_are_counted(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -127,7 +127,7 @@ def test_the_first_few_conflicts_are_told_and_all_are_counted(
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-def test_a_row_of_a_batch_is_told_by_its_file_and_row(
+def test_a_conflict_in_a_batch_is_logged_with_its_file_and_row(
     terminal: Terminal, singer: Singer, compression: str | None
 ) -> None:
     rows: list[list[dict[str, Any]]] = [

@@ -34,7 +34,7 @@ FATES = ("delivered", "anonymous", "filtered", "rejected", "refused")
 
 
 class Customerio(BaseAdapter):
-    """Takes operations, refuses some of them, and fails from one request on."""
+    """Accepts operations, rejects some of them, and fails after some requests."""
 
     def __init__(self, fails_at: int | None) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Record(NamedTuple):
     def message(self) -> dict[str, Any]:
         record: dict[str, Any] = {"event": "A", "kind": self.fate, "userId": self.name}
         if self.fate == "anonymous":
-            # An identify of nobody is skipped, a track of nobody delivered.
+            # Without an identifier, an identify is skipped and a track delivered.
             del record["userId"]
             record["anonymousId"] = "visitor"
         if self.fate == "rejected":
@@ -109,7 +109,7 @@ def signals() -> Iterator[None]:
 def deliver(
     records: list[Record], server: Customerio, **config: Any
 ) -> dict[str, dict[str, int]]:
-    """Run the target over records; return its figures by stream."""
+    """Run the target on records; return its counts by stream."""
     properties = {name: {} for name in ("userId", "anonymousId", "event", "kind")}
     messages = [
         *(
@@ -155,7 +155,7 @@ def deliver(
 def expected(
     stream: str, read: int, records: list[Record], server: Customerio
 ) -> dict[str, int]:
-    """Work out what became of the first records of a stream."""
+    """Compute the outcomes of the first records of a stream."""
     seen = [record for record in records if record.stream == stream][:read]
     assert len(seen) == read
     skipped = {"filtered"} | ({"anonymous"} if stream == "identifies" else set())
@@ -185,10 +185,10 @@ def expected(
     fails_at=st.none() | st.integers(1, 8),
     on_rejected=st.sampled_from(["fail", "continue"]),
 )
-def test_each_record_that_was_read_is_counted_as_what_became_of_it(
+def test_every_record_is_counted_by_its_outcome(
     fates: list[tuple[str, str]], fails_at: int | None, on_rejected: str
 ) -> None:
-    # A track of nobody has no name to tell it by.
+    # A delivered track without a user ID could not be matched to its record.
     records = [
         Record(stream, fate, number)
         for number, (stream, fate) in enumerate(fates)
@@ -207,7 +207,7 @@ def test_each_record_that_was_read_is_counted_as_what_became_of_it(
             assert counts["read"] == sum(each.stream == stream for each in records)
 
 
-def test_what_an_outage_leaves_is_in_the_summary(
+def test_the_summary_counts_undelivered_records_after_an_outage(
     terminal: Terminal, singer: Singer, stand_in: Any
 ) -> None:
     server = stand_in(503, greets=True)
@@ -232,7 +232,7 @@ def test_what_an_outage_leaves_is_in_the_summary(
     assert outcome.table["identifies"]["rejected"] == 1
 
 
-def test_a_run_that_goes_well_has_no_column_for_what_is_undelivered(
+def test_a_successful_run_has_no_undelivered_column(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(

@@ -1,4 +1,4 @@
-"""Standard output: STATE as bytes of UTF-8, and exit codes where nobody takes it."""
+"""Standard output: STATE in UTF-8, and exit codes when it cannot be written."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def feed(singer: Singer) -> bytes:
 
 
 @pytest.mark.parametrize("name", LOCALES)
-def test_state_does_not_depend_on_the_encoding_of_the_terminal(
+def test_state_does_not_depend_on_the_terminal_encoding(
     name: str, terminal: Terminal, feed: bytes
 ) -> None:
     terminal.environment |= LOCALES[name]
@@ -64,7 +64,7 @@ def test_state_does_not_depend_on_the_encoding_of_the_terminal(
 def command(
     terminal: Terminal, redirection: str, *arguments: str, feed: bytes = b""
 ) -> tuple[int, str]:
-    """Run the command in a shell that redirects its output, and return what it says."""
+    """Run the command in a shell with redirected output; return code and output."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -87,7 +87,7 @@ UNTAKEN = {"full": ">/dev/full", "closed": ">&-"}
 
 
 @pytest.mark.parametrize("how", UNTAKEN)
-def test_state_that_nobody_takes_ends_the_run_with_1_and_nothing_from_the_interpreter(
+def test_unwritable_standard_output_exits_with_1_and_no_interpreter_message(
     how: str, terminal: Terminal, feed: bytes
 ) -> None:
     config = terminal.write({"sandbox": "workspace.db"})
@@ -99,7 +99,7 @@ def test_state_that_nobody_takes_ends_the_run_with_1_and_nothing_from_the_interp
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
-def test_a_log_that_nobody_takes_changes_no_exit_code(
+def test_unwritable_standard_error_does_not_change_the_exit_code(
     redirection: str, terminal: Terminal, feed: bytes, singer: Singer
 ) -> None:
     config = terminal.write({"sandbox": "workspace.db"})
@@ -109,7 +109,7 @@ def test_a_log_that_nobody_takes_changes_no_exit_code(
 
 
 @pytest.mark.parametrize("option", ["--help", "--version", "--about"])
-def test_what_is_shown_and_cannot_be_ends_with_1_and_one_line(
+def test_output_that_cannot_be_written_exits_with_1_and_one_line(
     option: str, terminal: Terminal
 ) -> None:
     code, said = command(terminal, ">/dev/full", option)
@@ -117,7 +117,7 @@ def test_what_is_shown_and_cannot_be_ends_with_1_and_one_line(
     assert said == "Cannot write to standard output (No space left on device)\n"
 
 
-def test_a_terminal_takes_state_and_log(terminal: Terminal, feed: bytes) -> None:
+def test_state_and_log_on_a_terminal(terminal: Terminal, feed: bytes) -> None:
     config = terminal.write({"sandbox": "workspace.db"})
     (terminal.folder / "feed").write_bytes(feed)
     ours, theirs = pty.openpty()
@@ -134,7 +134,7 @@ def test_a_terminal_takes_state_and_log(terminal: Terminal, feed: bytes) -> None
     os.close(ours)
 
 
-def test_a_pipe_that_does_not_block_takes_all_of_a_long_state(
+def test_a_long_state_is_written_completely_to_a_nonblocking_pipe(
     terminal: Terminal, singer: Singer
 ) -> None:
     state = {"bookmarks": ["x" * 1000] * 500}
@@ -155,7 +155,7 @@ def test_a_pipe_that_does_not_block_takes_all_of_a_long_state(
         assert process.wait(60) == 0
 
 
-def test_a_disk_that_is_full_holds_no_half_of_a_state(
+def test_a_full_disk_leaves_no_partial_state(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, greets=True)
@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_holds_no_half_of_a_state(
     config = terminal.write(settings)
     states = [singer.state(number=1), singer.state(number=2, pad="x" * 5000)]
     feed = b"".join(json.dumps(each).encode() + b"\n" for each in states)
-    # Nothing that the command writes may have more than 1,024 bytes.
+    # Files that the command writes are limited to 1,024 bytes.
     script = 'ulimit -f 1; exec "$@" >states 2>/dev/null'
     done = subprocess.run(
         ["bash", "-c", script, "bash", *COMMAND, "--config", config],

@@ -1,4 +1,4 @@
-"""The pipe from the tap: silent, broken, or shared with somebody who changes it."""
+"""The pipe from the tap: silent, broken, or changed by another process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lines(*messages: object) -> bytes:
     return b"".join(json.dumps(each).encode() + b"\n" for each in messages)
 
 
-def test_a_run_that_cannot_deliver_ends_while_the_tap_is_silent(
+def test_a_delivery_failure_ends_the_run_while_the_tap_is_silent(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     terminal.write(
@@ -62,7 +62,7 @@ def test_a_run_that_cannot_deliver_ends_while_the_tap_is_silent(
 
 
 @pytest.mark.parametrize("paused_at", [0, 20])
-def test_a_pipe_that_does_not_block_is_read_to_its_end(
+def test_a_nonblocking_pipe_is_read_to_its_end(
     terminal: Terminal, singer: Singer, paused_at: int
 ) -> None:
     terminal.write({"sandbox": "workspace.db"})
@@ -79,7 +79,7 @@ def test_a_pipe_that_does_not_block_is_read_to_its_end(
     assert (process.returncode, said) == (0, b'{"reached":"the end"}\n')
 
 
-def test_a_pipe_that_breaks_ends_the_run_with_one_line(terminal: Terminal) -> None:
+def test_a_broken_pipe_ends_the_run_with_one_line(terminal: Terminal) -> None:
     terminal.write({"sandbox": "workspace.db"})
     with (
         (terminal.folder / "written").open("wb") as file,

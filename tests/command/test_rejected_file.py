@@ -1,4 +1,4 @@
-"""The file of rejected records: Singer, private, exact, fit to be piped in again."""
+"""The rejected-records file: Singer messages, private, exact, ready to be replayed."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def outcome(new_terminal: Callable[[], Terminal]) -> Outcome:
     )
 
 
-def test_only_its_owner_can_read_it(outcome: Outcome) -> None:
+def test_the_file_is_readable_only_by_its_owner(outcome: Outcome) -> None:
     assert stat.S_IMODE(outcome.rejected_path.stat().st_mode) == 0o600
 
 
-def test_a_schema_stands_before_its_records_once_and_again_when_it_changes(
+def test_a_schema_precedes_its_records_and_is_repeated_when_it_changes(
     outcome: Outcome,
 ) -> None:
     lines = [
@@ -68,28 +68,28 @@ def test_a_schema_stands_before_its_records_once_and_again_when_it_changes(
     assert lines == [*expected, "tracks"]
 
 
-def test_a_record_stands_there_byte_for_byte_as_it_arrived(outcome: Outcome) -> None:
+def test_a_record_is_written_byte_for_byte_as_received(outcome: Outcome) -> None:
     assert record_text(outcome.rejected_lines[1]) == ODD
 
 
-def test_what_is_not_finite_stands_there_as_text(outcome: Outcome) -> None:
+def test_non_finite_numbers_are_written_as_text(outcome: Outcome) -> None:
     kept = outcome.rejected[-1]["record"]
     assert kept == {"userId": "ada", "event": "A", "a": "NaN", "b": "-Infinity"}
 
 
-def test_the_rejection_stands_beside_the_record(outcome: Outcome) -> None:
+def test_the_rejection_is_written_next_to_the_record(outcome: Outcome) -> None:
     for each in outcome.rejected:
         assert each.keys() == {"type", "stream", "record", "rejection"}
         assert each["rejection"].keys() == {"reason", "field", "message", "at"}
 
 
-def test_the_time_of_the_rejection_is_told(outcome: Outcome) -> None:
+def test_the_rejection_has_a_time(outcome: Outcome) -> None:
     at = datetime.fromisoformat(outcome.rejected[0]["rejection"]["at"])
     assert at.utcoffset() is not None
     assert abs((datetime.now(timezone.utc) - at).total_seconds()) < 600
 
 
-def test_it_is_appended_to_and_counts_its_lines_on(
+def test_an_existing_file_is_appended_to_and_line_numbers_continue(
     terminal: Terminal, singer: Singer
 ) -> None:
     path = terminal.folder / "rejected.singer.jsonl"
@@ -102,7 +102,7 @@ def test_it_is_appended_to_and_counts_its_lines_on(
     assert "line 4 of rejected.singer.jsonl" in warning
 
 
-def test_it_is_not_made_when_nothing_is_rejected(
+def test_no_file_is_created_when_nothing_is_rejected(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -112,7 +112,7 @@ def test_it_is_not_made_when_nothing_is_rejected(
     assert not outcome.rejected_path.exists()
 
 
-def test_piped_in_as_it_stands_it_ends_and_rejects_each_record_once_more(
+def test_replaying_the_unchanged_file_rejects_each_record_once(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
@@ -122,20 +122,20 @@ def test_piped_in_as_it_stands_it_ends_and_rejects_each_record_once_more(
     assert again.table["tracks"]["rejected"] == 3
 
 
-def test_a_run_that_reads_rejected_records_says_once_that_they_may_be_old(
+def test_a_replay_warns_once_that_records_may_be_old(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
     assert "older" not in first.stderr
-    mended = first.rejected_path.rename(terminal.folder / "mended.singer.jsonl")
+    corrected = first.rejected_path.rename(terminal.folder / "corrected.singer.jsonl")
 
-    again = terminal.run(feed=mended)
+    again = terminal.run(feed=corrected)
 
     warnings = [line for line in again.lines("WARNING") if "may be older" in line]
     assert len(warnings) == 1
 
 
-def test_piped_in_twice_as_it_stands_it_ends_again(
+def test_replaying_the_unchanged_file_twice_terminates(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), singer.record("tracks"))
@@ -144,7 +144,7 @@ def test_piped_in_twice_as_it_stands_it_ends_again(
     assert len(again.rejected) == 4
 
 
-def test_mended_and_piped_in_again_everything_is_delivered(
+def test_replaying_the_corrected_file_delivers_everything(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(
@@ -153,18 +153,18 @@ def test_mended_and_piped_in_again_everything_is_delivered(
         singer.record("tracks", userId="bo", properties={"total": 6}),
         on_rejected="continue",
     )
-    mended = terminal.folder / "mended.jsonl"
+    corrected = terminal.folder / "corrected.jsonl"
     text = first.rejected_path.read_bytes()
-    mended.write_bytes(text.replace(b'"record":{', b'"record":{"event":"Bought",'))
+    corrected.write_bytes(text.replace(b'"record":{', b'"record":{"event":"Bought",'))
     first.rejected_path.unlink()
-    again = terminal.run(feed=mended)
+    again = terminal.run(feed=corrected)
     assert again.code == 0
     assert not again.rejected_path.exists()
     bought = [(each["person"], each["name"]) for each in again.workspace["events"]]
     assert sorted(bought) == [("id:ada", "Bought"), ("id:bo", "Bought")]
 
 
-def test_mended_in_its_own_place_it_is_delivered_too(
+def test_a_file_corrected_in_place_is_delivered(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), singer.record("tracks", userId="ada"))
@@ -188,7 +188,7 @@ def bad_between_good(singer: Singer) -> list[Any]:
     ]
 
 
-def test_on_rejected_fail_delivers_all_others_and_writes_state_before_it_fails(
+def test_on_rejected_fail_delivers_the_others_and_writes_state_first(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(*bad_between_good(singer), on_rejected="fail")
@@ -197,7 +197,7 @@ def test_on_rejected_fail_delivers_all_others_and_writes_state_before_it_fails(
     assert outcome.states[-1] == {"reached": "after"}
 
 
-def test_on_rejected_continue_is_no_failure(terminal: Terminal, singer: Singer) -> None:
+def test_on_rejected_continue_exits_with_0(terminal: Terminal, singer: Singer) -> None:
     outcome = terminal.run(*bad_between_good(singer), on_rejected="continue")
     assert (outcome.code, outcome.errors) == (0, [])
     assert list(outcome.workspace["people"]) == ["id:after", "id:before"]
@@ -215,7 +215,7 @@ def test_on_rejected_abort_stops_at_the_first(
     assert len(outcome.rejected) == 1
 
 
-def test_on_rejected_abort_stops_when_customerio_refuses(
+def test_on_rejected_abort_stops_when_customerio_rejects(
     terminal: Terminal, singer: Singer, stand_in: Any
 ) -> None:
     error = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
@@ -237,7 +237,7 @@ def test_on_rejected_abort_stops_when_customerio_refuses(
 REFUSED = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
 
 
-def test_records_that_customerio_refuses_end_the_run_with_3_too(
+def test_records_rejected_by_customerio_exit_with_3(
     terminal: Terminal, singer: Singer, stand_in: Any
 ) -> None:
     server = stand_in(200, {"region": "us", "errors": [REFUSED]})
@@ -255,7 +255,7 @@ def test_records_that_customerio_refuses_end_the_run_with_3_too(
 
 
 @pytest.mark.parametrize("on_rejected", ["fail", "abort"])
-def test_a_record_without_its_key_ends_the_run_with_3(
+def test_a_record_without_its_key_exits_with_3(
     terminal: Terminal, singer: Singer, on_rejected: str
 ) -> None:
     outcome = terminal.run(
@@ -268,7 +268,7 @@ def test_a_record_without_its_key_ends_the_run_with_3(
 
 
 @pytest.mark.parametrize("on_rejected", ["fail", "continue"])
-def test_an_outage_ends_the_run_with_1_whatever_was_rejected(
+def test_an_outage_exits_with_1_even_with_rejected_records(
     terminal: Terminal, singer: Singer, stand_in: Any, on_rejected: str
 ) -> None:
     server = stand_in(401, greets=True)
@@ -285,7 +285,7 @@ def test_an_outage_ends_the_run_with_1_whatever_was_rejected(
 
 
 @pytest.mark.parametrize("on_rejected", ["fail", "continue"])
-def test_input_that_is_not_singer_ends_the_run_with_1_whatever_was_rejected(
+def test_invalid_input_exits_with_1_even_with_rejected_records(
     terminal: Terminal, singer: Singer, on_rejected: str
 ) -> None:
     outcome = terminal.run(
@@ -296,7 +296,7 @@ def test_input_that_is_not_singer_ends_the_run_with_1_whatever_was_rejected(
 
 
 @pytest.mark.parametrize("path", ["missing/rejected.jsonl", ".", "config.json/x"])
-def test_a_path_that_cannot_be_written_ends_the_run_in_one_line(
+def test_an_unwritable_path_causes_a_one_line_error(
     terminal: Terminal, singer: Singer, path: str
 ) -> None:
     outcome = terminal.run(*bad_between_good(singer), rejected_records_path=path)
@@ -306,7 +306,7 @@ def test_a_path_that_cannot_be_written_ends_the_run_in_one_line(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
-def test_a_full_disk_ends_the_run_in_one_line_and_no_state_follows(
+def test_a_full_disk_causes_a_one_line_error_and_no_state(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -319,7 +319,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_no_state_follows(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
-def test_state_that_cannot_be_written_ends_the_run_in_one_line(
+def test_unwritable_state_causes_a_one_line_error(
     terminal: Terminal, singer: Singer
 ) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -332,7 +332,7 @@ def test_state_that_cannot_be_written_ends_the_run_in_one_line(
     assert "STATE" in outcome.error
 
 
-def test_a_reader_of_state_that_has_gone_ends_the_run_in_one_line(
+def test_a_closed_state_pipe_causes_a_one_line_error(
     terminal: Terminal, singer: Singer
 ) -> None:
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Records that cannot be delivered: put aside with a reason, the others delivered."""
+"""Records that cannot be delivered are rejected with a reason; others are delivered."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 SECRET = "ada-lovelace-4711"
 
 BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
-    "an identify that names nobody": (
+    "an identify without an identifier": (
         "identifies",
         '{"traits": {"plan": "SECRET"}}',
         ("no_identifier", "userId"),
     ),
-    "a track that names nobody": (
+    "a track without an identifier": (
         "tracks",
         '{"event": "SECRET"}',
         ("no_identifier", "userId"),
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
         '{"userId": "SECRET"}',
         ("required", "previousId"),
     ),
-    "an alias of a person with themselves": (
+    "an alias of a person to themselves": (
         "aliases",
         '{"userId": "SECRET", "previousId": "SECRET"}',
         ("", ""),
@@ -66,7 +66,7 @@ BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
         '{"userId": "ada", "traits": 4711}',
         ("", "traits"),
     ),
-    "traits that are broken JSON text": (
+    "traits that are invalid JSON text": (
         "identifies",
         '{"userId": "ada", "traits": "{\\"plan\\": \\"SECRET"}',
         ("", "traits"),
@@ -92,7 +92,7 @@ BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
         '{"userId": {"id": "SECRET"}}',
         ("invalid_type", "userId"),
     ),
-    "an operation of forty kilobytes": (
+    "an operation of 40 KB": (
         "identifies",
         '{"userId": "ada", "traits": {"essay": "SECRET' + "x" * 40_000 + '"}}',
         ("too_large", ""),
@@ -102,12 +102,12 @@ BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
         '{"userId": "ada", "traits": {"plan": "SECRET", "score": NaN}}',
         ("not_finite", ""),
     ),
-    "a timestamp that is no time": (
+    "an invalid timestamp": (
         "tracks",
         '{"userId": "ada", "event": "A", "timestamp": "SECRET"}',
         ("invalid_timestamp", "timestamp"),
     ),
-    "a record that does not fit its schema": (
+    "a record that does not match its schema": (
         "strict-identifies",
         '{"userId": "ada", "age": "SECRET", "born": null}',
         ("schema", "age"),
@@ -117,12 +117,12 @@ BAD: dict[str, tuple[str, str, tuple[str, str]]] = {
         '{"age": 4711}',
         ("missing_key", "userId"),
     ),
-    "a typed date that is none": (
+    "an invalid typed date": (
         "strict-identifies",
         '{"userId": "ada", "born": "SECRET"}',
         ("", "born"),
     ),
-    "a stream map's expression that fails": (
+    "a failing stream map expression": (
         "mapped-identifies",
         '{"userId": "ada", "amount": "SECRET"}',
         ("stream_map", ""),
@@ -163,7 +163,9 @@ def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
 
 
 @pytest.mark.parametrize("name", BAD, ids=NAMES)
-def test_it_is_rejected_with_its_reason_and_field(name: str, outcome: Outcome) -> None:
+def test_a_record_is_rejected_with_its_reason_and_field(
+    name: str, outcome: Outcome
+) -> None:
     place = list(BAD).index(name)
     reason, field = BAD[name][2]
     rejected = outcome.rejected[place]
@@ -174,36 +176,36 @@ def test_it_is_rejected_with_its_reason_and_field(name: str, outcome: Outcome) -
     assert rejected["rejection"]["message"]
 
 
-def test_all_of_them_are_rejected_and_nothing_else(outcome: Outcome) -> None:
+def test_only_the_invalid_records_are_rejected(outcome: Outcome) -> None:
     assert len(outcome.rejected) == len(BAD)
 
 
-def test_everything_between_them_is_delivered_in_order(outcome: Outcome) -> None:
+def test_the_valid_records_between_are_delivered_in_order(outcome: Outcome) -> None:
     assert len(outcome.workspace["people"]) == len(BAD)
     assert [event["name"] for event in outcome.workspace["events"]] == (
         ["Cheered"] * len(BAD)
     )
 
 
-def test_the_run_fails_in_one_line_that_says_how_many_and_where(
+def test_the_run_fails_with_one_line_giving_the_count_and_the_file(
     outcome: Outcome,
 ) -> None:
     assert f"{len(BAD)} records" in outcome.rejection_error
     assert "rejected.singer.jsonl" in outcome.rejection_error
 
 
-def test_state_is_written_since_everything_is_accounted_for(outcome: Outcome) -> None:
+def test_state_advances_past_rejected_records(outcome: Outcome) -> None:
     assert outcome.states[-1] == {"reached": "the end"}
 
 
-def test_no_value_of_a_record_is_logged(outcome: Outcome) -> None:
+def test_no_record_value_is_logged(outcome: Outcome) -> None:
     shown = outcome.stderr + outcome.stdout
     assert SECRET not in shown
     assert "4711" not in shown
 
 
 @pytest.mark.parametrize("name", BAD, ids=NAMES)
-def test_each_is_logged_with_its_stream_and_its_line_in_the_file(
+def test_each_rejection_is_logged_with_its_stream_and_line(
     name: str, outcome: Outcome
 ) -> None:
     place = list(BAD).index(name)
@@ -215,13 +217,13 @@ def test_each_is_logged_with_its_stream_and_its_line_in_the_file(
     assert written == outcome.rejected[place]
 
 
-def test_the_size_of_what_is_too_large_is_told(outcome: Outcome) -> None:
+def test_the_size_of_a_record_that_is_too_large_is_reported(outcome: Outcome) -> None:
     (warning,) = [line for line in outcome.lines("WARNING") if "too_large" in line]
     assert "32,768" in warning
     assert "40," in warning
 
 
-def test_the_summary_counts_them_by_stream(outcome: Outcome) -> None:
+def test_the_summary_counts_rejections_by_stream(outcome: Outcome) -> None:
     counted = {stream: row["rejected"] for stream, row in outcome.table.items()}
     expected = dict.fromkeys(counted, 0)
     for stream, _, _ in BAD.values():
@@ -229,7 +231,7 @@ def test_the_summary_counts_them_by_stream(outcome: Outcome) -> None:
     assert counted == expected
 
 
-def test_a_value_that_customerio_quotes_is_not_logged(
+def test_a_value_quoted_by_customerio_is_not_logged(
     terminal: Terminal, singer: Singer, stand_in: Any
 ) -> None:
     error = {
@@ -253,7 +255,7 @@ def test_a_value_that_customerio_quotes_is_not_logged(
     assert SECRET not in outcome.stderr
 
 
-def test_a_record_that_a_stream_map_filters_out_is_neither_read_nor_rejected(
+def test_a_record_filtered_out_by_a_stream_map_is_neither_read_nor_rejected(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -267,7 +269,7 @@ def test_a_record_that_a_stream_map_filters_out_is_neither_read_nor_rejected(
 
 
 @pytest.mark.parametrize("odd", ["NaN", '"\\ud800"', "Infinity"])
-def test_a_record_is_put_aside_with_numbers_that_no_machine_holds(
+def test_a_rejected_record_keeps_numbers_out_of_range(
     terminal: Terminal, singer: Singer, odd: str
 ) -> None:
     traits = f'{{"odd":{odd},"n":1E9999999999999999999,"digits":{"7" * 5_000}}}'
@@ -284,7 +286,7 @@ def test_a_record_is_put_aside_with_numbers_that_no_machine_holds(
     assert b"7" * 5_000 in line
 
 
-def test_an_integer_of_thousands_of_digits_is_delivered_with_all_of_them(
+def test_an_integer_of_thousands_of_digits_is_delivered_exactly(
     terminal: Terminal, singer: Singer
 ) -> None:
     digits = "7" * 900
@@ -298,7 +300,7 @@ def test_an_integer_of_thousands_of_digits_is_delivered_with_all_of_them(
     assert digits in str(outcome.workspace)
 
 
-def test_a_byte_order_mark_in_a_batch_file_is_no_part_of_its_first_record(
+def test_a_byte_order_mark_in_a_batch_file_is_ignored(
     terminal: Terminal, singer: Singer
 ) -> None:
     rows = b'\xef\xbb\xbf{"userId": true}\n{"userId": "bo"}\n'
@@ -335,7 +337,9 @@ def rejections(outcome: Outcome) -> list[str]:
     return [line for line in outcome.lines("WARNING") if "rejected" in line]
 
 
-def test_the_first_ten_of_a_stream_and_a_reason_are_logged(many: Outcome) -> None:
+def test_the_first_ten_rejections_per_stream_and_reason_are_logged(
+    many: Outcome,
+) -> None:
     logged = [
         (line.split("'")[1], line.rpartition("(")[2].split(",")[0])
         for line in rejections(many)
@@ -349,7 +353,7 @@ def test_the_first_ten_of_a_stream_and_a_reason_are_logged(many: Outcome) -> Non
     assert SECRET not in many.stderr
 
 
-def test_further_ones_are_announced_once_and_counted(many: Outcome) -> None:
+def test_further_rejections_are_announced_once_and_counted(many: Outcome) -> None:
     further = [line for line in rejections(many) if "more than 10" in line]
     assert len(rejections(many)) == 32
     assert [line.split("'")[1] for line in further] == ["identifies", "tracks"]
@@ -364,7 +368,7 @@ def test_further_ones_are_announced_once_and_counted(many: Outcome) -> None:
     assert "46 records" in many.rejection_error
 
 
-def test_refusals_of_customerio_are_counted_after_the_first_ten_too(
+def test_rejections_by_customerio_are_counted_after_the_first_ten(
     terminal: Terminal, singer: Singer, stand_in: Any
 ) -> None:
     errors = [
@@ -401,7 +405,7 @@ EXPRESSIONS = {
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_an_expression_that_fails_is_named_without_a_value(
+def test_a_failing_expression_is_reported_without_a_value(
     name: str, terminal: Terminal, singer: Singer
 ) -> None:
     expression, key, why = EXPRESSIONS[name]
@@ -421,7 +425,7 @@ def test_an_expression_that_fails_is_named_without_a_value(
     assert "4711" not in told
 
 
-def test_a_name_that_a_stream_map_does_not_find_is_told(
+def test_a_name_not_found_by_a_stream_map_is_reported(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(

@@ -1,4 +1,4 @@
-"""What the sandbox shows of records that Customer.io accepts and does not apply."""
+"""The sandbox shows records that Customer.io accepts but does not apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def activity(outcome: Outcome) -> list[tuple[str, ...]]:
         ).fetchall()
 
 
-def test_two_ids_with_one_address_are_seen_in_the_sandbox(
+def test_two_ids_with_one_address_are_shown_in_the_sandbox(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -36,7 +36,7 @@ def test_two_ids_with_one_address_are_seen_in_the_sandbox(
     assert activity(outcome) == [("id:3", "e-mail conflict", ANN)]
 
 
-def test_text_that_is_no_address_makes_nobody_the_same_person(
+def test_invalid_addresses_do_not_cause_conflicts(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(
@@ -55,7 +55,7 @@ def test_text_that_is_no_address_makes_nobody_the_same_person(
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("email_updates", [None, False, True])
-def test_a_changed_address_of_an_id_arrives_where_the_workspace_allows_it(
+def test_a_changed_address_is_applied_if_the_workspace_allows_it(
     terminal: Terminal, singer: Singer, *, nested: bool, email_updates: bool | None
 ) -> None:
     def row(email: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_the_workspace_setting_can_come_from_the_environment(
     assert outcome.workspace["people"]["id:1"]["email"] == BEA
 
 
-def test_an_outdated_identify_and_a_suppressed_person_are_seen_in_the_sandbox(
+def test_an_outdated_identify_and_a_suppressed_person_are_shown_in_the_sandbox(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(

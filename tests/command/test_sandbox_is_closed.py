@@ -1,4 +1,4 @@
-"""A run in the sandbox never opens a socket; the same watch sees the run that does."""
+"""A sandbox run never opens a socket; the monitor detects a run that does."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def play(terminal: Terminal, singer: Singer, **settings: Any) -> Outcome:
     return terminal.type("-c", WATCHED, "--config", config, feed=feed, python=True)
 
 
-def test_a_run_in_the_sandbox_opens_no_socket(
-    terminal: Terminal, singer: Singer
-) -> None:
+def test_a_sandbox_run_opens_no_socket(terminal: Terminal, singer: Singer) -> None:
     outcome = play(
         terminal, singer, sandbox="workspace.db", on_rejected="continue", region="eu"
     )
@@ -70,7 +68,7 @@ def test_a_run_in_the_sandbox_opens_no_socket(
     assert outcome.states == [{"reached": "the end"}]
 
 
-def test_not_even_with_an_api_url(
+def test_a_sandbox_run_with_an_api_url_opens_no_socket(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})
@@ -86,7 +84,7 @@ def test_not_even_with_an_api_url(
     assert server.requests == []
 
 
-def test_the_watch_sees_a_run_that_does(
+def test_the_monitor_detects_a_run_that_opens_a_socket(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})

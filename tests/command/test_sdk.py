@@ -1,4 +1,4 @@
-"""The SDK's own tests of a target, its stream maps and its flattening."""
+"""The SDK's standard target tests, stream maps and flattening."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ USER_ID = {
     "test_strings_in_arrays": "id",
     "test_strings_in_objects": "id",
 }
-"""What names a person in each stream of the SDK's tests."""
+"""The person's identifier in each stream of the SDK's tests."""
 
 CONFIG = {
     "stream_calls": {"*": "identify"},
@@ -69,11 +69,11 @@ PEOPLE = {
     "schema_updates": 6,
     "special_chars_in_attributes": 1,
 }
-"""How many people each of the SDK's streams is about."""
+"""The number of people in each of the SDK's streams."""
 
 
 class Runner(TargetTestRunner):
-    """The SDK's runner, in a folder of its own, whose targets are ended."""
+    """The SDK's runner in a separate folder; it closes its targets."""
 
     def __init__(self, folder: Path) -> None:
         config = {
@@ -107,14 +107,14 @@ def sdk_runner(tmp_path: Path) -> Iterator[Runner]:
 
 
 class TestTheStandardTests(get_target_test_class(TargetCustomerIO, config=CONFIG)):
-    """Each of the SDK's standard tests; the first rejected record would fail it."""
+    """Each of the SDK's standard tests; a rejected record fails it."""
 
     @pytest.fixture
     def runner(self, sdk_runner: Runner) -> Runner:
         return sdk_runner
 
     def test_target_invalid_schema(self, sdk_runner: Runner) -> None:
-        """A schema without properties, which the SDK calls invalid, is fine."""
+        """A schema without properties, invalid for the SDK, is valid here."""
         (standard,) = [
             each for each in target_tests.tests if each.name == "invalid_schema"
         ]
@@ -122,7 +122,7 @@ class TestTheStandardTests(get_target_test_class(TargetCustomerIO, config=CONFIG
         sdk_runner.sync_all()
 
 
-def test_no_standard_test_is_left_out() -> None:
+def test_every_standard_test_is_included() -> None:
     names = {f"test_target_{each().name}" for each in target_tests.tests}
     assert len(names) == 16
     for name in names:
@@ -130,7 +130,7 @@ def test_no_standard_test_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_every_record_of_a_standard_test_lands_in_the_workspace(
+def test_every_record_of_a_standard_test_reaches_the_workspace(
     name: str, sdk_runner: Runner, tmp_path: Path
 ) -> None:
     (standard,) = [each for each in target_tests.tests if each.name == name]
@@ -145,7 +145,7 @@ def test_every_record_of_a_standard_test_lands_in_the_workspace(
 
 
 def names_of_its_own(*kinds: type) -> set[str]:
-    """Return what the code of classes finds on ``self``."""
+    """Return the attributes of ``self`` that the code of classes uses."""
     trees = [ast.parse(textwrap.dedent(inspect.getsource(each))) for each in kinds]
     return {
         node.attr
@@ -163,11 +163,11 @@ def theirs_and_ours(kind: type) -> tuple[list[type], list[type]]:
     return [each for each in bases if each not in ours], ours
 
 
-def test_the_names_that_are_replaced_are_still_called_by_the_sdk() -> None:
+def test_the_sdk_still_calls_the_overridden_names() -> None:
     assert set(REPLACED) <= names_of_its_own(*Target.__mro__[:-1])
 
 
-def test_the_private_names_that_are_used_are_still_the_sdks_and_are_listed() -> None:
+def test_the_private_names_used_still_exist_in_the_sdk_and_are_listed() -> None:
     shared = set()
     for kind in (TargetCustomerIO, *SINKS.values(), IgnoredSink):
         theirs, ours = theirs_and_ours(kind)
@@ -177,7 +177,7 @@ def test_the_private_names_that_are_used_are_still_the_sdks_and_are_listed() -> 
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_a_name_that_is_replaced_is_still_defined_by_the_sdk(name: str) -> None:
+def test_an_overridden_name_is_still_defined_by_the_sdk(name: str) -> None:
     theirs = getattr(Target, name)
     ours = getattr(TargetCustomerIO, name)
     assert theirs is not ours
@@ -186,7 +186,7 @@ def test_a_name_that_is_replaced_is_still_defined_by_the_sdk(name: str) -> None:
     )
 
 
-def test_no_private_name_is_replaced_without_being_listed() -> None:
+def test_every_overridden_private_name_is_listed() -> None:
     replaced = {
         each
         for base in TargetCustomerIO.__mro__
@@ -268,12 +268,14 @@ def test_a_stream_map_filters_rows_which_are_counted_as_skipped(
     assert orders["read"] > 2
 
 
-def test_a_stream_map_names_objects_and_people_of_a_group(mapped: Outcome) -> None:
+def test_a_stream_map_identifies_the_object_and_the_person_of_a_group(
+    mapped: Outcome,
+) -> None:
     (relationship,) = mapped.workspace["relationships"]
     assert (relationship["object"], relationship["person"]) == ("1:c-1", "id:42")
 
 
-def test_an_alias_of_a_stream_map_decides_the_call(mapped: Outcome) -> None:
+def test_the_alias_in_a_stream_map_decides_the_call(mapped: Outcome) -> None:
     (page,) = [each for each in mapped.workspace["events"] if each["type"] == "page"]
     assert (page["name"], page["anonymous_id"]) == ("Home", "v-1")
     assert page["attributes"] == {"visitor": "v-1", "address": "https://example.com"}
@@ -283,7 +285,7 @@ def test_a_stream_map_merges_people(mapped: Outcome) -> None:
     assert "id:44" not in mapped.workspace["people"]
 
 
-def test_a_stream_that_its_map_removes_needs_no_call(mapped: Outcome) -> None:
+def test_a_stream_removed_by_its_map_needs_no_call(mapped: Outcome) -> None:
     secrets = mapped.table["crm-secrets"]
     assert secrets["skipped"] == {"left out by stream_maps": secrets["read"]}
     assert "id:nobody" not in mapped.workspace["people"]
@@ -427,7 +429,7 @@ def depths(
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_flattening_to_any_depth_makes_the_same_workspace(
+def test_flattening_to_any_depth_gives_the_same_workspace(
     depth: int, depths: dict[int, Outcome]
 ) -> None:
     plain = depths[0]
@@ -436,12 +438,12 @@ def test_flattening_to_any_depth_makes_the_same_workspace(
     assert flattened.code == 0, flattened.stderr
     expected, found = plain.workspace, flattened.workspace
     for people in (expected["people"], found["people"]):
-        del people["id:deep"]  # whose traits lie deeper than the least depth
+        del people["id:deep"]  # traits nested deeper than the smallest depth
     for part in expected:
         assert found[part] == expected[part], part
 
 
-def test_the_workspace_to_compare_with_holds_something_of_everything(
+def test_the_reference_workspace_has_every_kind_of_data(
     depths: dict[int, Outcome],
 ) -> None:
     workspace = depths[0].workspace
@@ -452,7 +454,7 @@ def test_the_workspace_to_compare_with_holds_something_of_everything(
         assert workspace[part], part
 
 
-def test_a_nested_trait_is_put_together_again_from_its_columns(
+def test_a_nested_trait_is_rebuilt_from_its_columns(
     depths: dict[int, Outcome],
 ) -> None:
     plain, flattened = (
@@ -463,11 +465,11 @@ def test_a_nested_trait_is_put_together_again_from_its_columns(
     assert flattened == plain
 
 
-def test_what_lies_deeper_than_flattening_goes_arrives_whole_or_as_text(
+def test_values_below_the_flattening_depth_arrive_as_objects_or_text(
     depths: dict[int, Outcome],
 ) -> None:
     attributes = depths[1].workspace["people"]["id:deep"]["attributes"]
-    home = attributes["home"]  # text where the schema told the SDK of it
+    home = attributes["home"]  # text if the schema describes it
     if isinstance(home, str):
         home = json.loads(home, parse_float=Decimal)
     assert home["geo"]["lat"] == Decimal("51.9")
@@ -497,7 +499,7 @@ def test_records_in_batch_files_are_delivered(
     assert outcome.states == [{"reached": "the end"}]
 
 
-def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
+def test_a_stream_with_repeated_schema_changes_keeps_one_sink(
     tmp_path: Path, singer: Singer
 ) -> None:
     feed = io.BytesIO()
@@ -512,7 +514,7 @@ def test_a_stream_whose_schema_changes_again_and_again_keeps_one_sink(
     flush = target.pipeline.flush
 
     def count() -> None:
-        kept.append(len(target._sinks_active) + len(target._sinks_to_clear))  # noqa: SLF001 - what it keeps is the question
+        kept.append(len(target._sinks_active) + len(target._sinks_to_clear))  # noqa: SLF001 - its internal state is tested
         flush()
 
     target.pipeline.flush = count  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Credentials and records: in no output at any log level, and in no other file."""
+"""Credentials and records appear in no output, at any log level, and no other file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS = (SITE, KEY, PRIVATE, TOKEN, "Authorization")
 
 @pytest.fixture
 def shell(terminal: Terminal) -> Terminal:
-    """Return a terminal that shows all there is."""
+    """Return a terminal with the debug log level."""
     terminal.environment["TARGET_CUSTOMERIO_LOGLEVEL"] = "DEBUG"
     return terminal
 
@@ -47,7 +47,7 @@ def found(outcome: Outcome) -> list[str]:
     return [word for word in WORDS if word in outcome.stdout + outcome.stderr]
 
 
-def test_a_run_that_delivers_shows_none(
+def test_a_successful_run_shows_no_secrets(
     shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     server = stand_in(200, {"region": "us"})
@@ -56,7 +56,7 @@ def test_a_run_that_delivers_shows_none(
     assert found(outcome) == []
 
 
-def test_a_run_that_fails_shows_none(
+def test_a_failed_run_shows_no_secrets(
     shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = play(shell, singer, stand_in(401, {"message": f"{SITE}:{KEY}"}))
@@ -64,7 +64,7 @@ def test_a_run_that_fails_shows_none(
     assert found(outcome) == []
 
 
-def test_input_that_is_broken_shows_none(
+def test_invalid_input_shows_no_secrets(
     shell: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     broken = '{"type": "RECORD", "record": {"a": "' + PRIVATE
@@ -73,7 +73,7 @@ def test_input_that_is_broken_shows_none(
     assert found(outcome) == []
 
 
-def test_no_file_holds_a_credential_and_only_the_rejected_records_a_record(
+def test_no_file_contains_credentials_and_only_rejected_records_contain_records(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     outcome = play(terminal, singer, stand_in(200, {"region": "us"}))
@@ -100,19 +100,19 @@ def test_the_sandbox_does_not_keep_the_credentials(
             assert word.encode() not in file.read_bytes()
 
 
-def test_about_shows_none(terminal: Terminal) -> None:
+def test_about_shows_no_secrets(terminal: Terminal) -> None:
     config = terminal.write({"site_id": SITE, "api_key": KEY})
     outcome = terminal.type("--config", config, "--about", "--format=json")
     assert found(outcome) == []
 
 
-def test_settings_at_fault_show_none(shell: Terminal) -> None:
+def test_invalid_settings_show_no_secrets(shell: Terminal) -> None:
     outcome = shell.run(sandbox=None, site_id=SITE, api_key=KEY, region=PRIVATE)
     assert outcome.code == 1
     assert found(outcome) == []
 
 
-def test_what_customerio_quotes_of_a_record_is_in_the_file_but_not_in_the_log(
+def test_values_quoted_by_customerio_are_in_the_file_but_not_in_the_log(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
     error = {

@@ -1,4 +1,4 @@
-"""Settings: checked at start, each at fault named with what it may be, never shown."""
+"""Settings are checked at start; errors give the valid values, never the value set."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ TOGETHER: list[dict[str, tuple[Any, list[str]]]] = [
         "action_events": ({"delete_person": SECRET}, ["delete_person", "array"]),
     },
 ]
-"""Settings at fault by their schema, which are all told at once."""
+"""Settings that do not match their schema, all reported together."""
 
 ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "an event of two actions": (
+    "an event with two actions": (
         {"action_events": {"delete_person": ["X"], "suppress_person": ["X"]}},
         ["action_events", "delete_person", "suppress_person"],
     ),
@@ -50,10 +50,10 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"api_url": f"http://{SECRET}.example.com"},
         ["api_url", "https"],
     ),
-    "a shard that is none": ({"shard": "8"}, ["shard", "2/8"]),
-    "a URL that is none": ({"api_url": f"http://[{SECRET}"}, ["api_url", "https"]),
+    "an invalid shard": ({"shard": "8"}, ["shard", "2/8"]),
+    "an invalid URL": ({"api_url": f"http://[{SECRET}"}, ["api_url", "https"]),
     "a workspace that is a folder": ({"sandbox": "."}, ["sandbox", "folder"]),
-    "a workspace in no folder": (
+    "a workspace in a missing folder": (
         {"sandbox": "nowhere/workspace.db"},
         ["sandbox", "nowhere"],
     ),
@@ -61,11 +61,11 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"sandbox": "other.db"},
         ["sandbox", "other.db", "another program"],
     ),
-    "a workspace that is a text": (
+    "a workspace that is a text file": (
         {"sandbox": "notes.txt"},
         ["sandbox", "notes.txt", "not a database"],
     ),
-    "a workspace that is a long text": (
+    "a workspace that is a long text file": (
         {"sandbox": "story.txt"},
         ["sandbox", "story.txt", "not a database"],
     ),
@@ -74,7 +74,7 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["stream_maps", "'identifies'", "1 +* 2"],
     ),
 }
-"""Settings at fault that end the run one by one."""
+"""Invalid settings that each end the run."""
 
 
 def furnished(terminal: Terminal) -> Terminal:
@@ -110,7 +110,7 @@ def together(
     return play({name: value for name, (value, _) in wrong.items()}), wrong
 
 
-def test_all_settings_at_fault_are_named_at_once_each_with_what_it_may_be(
+def test_all_invalid_settings_are_reported_together_with_valid_values(
     together: tuple[Outcome, dict[str, tuple[Any, list[str]]]],
 ) -> None:
     outcome, wrong = together
@@ -122,13 +122,13 @@ def test_all_settings_at_fault_are_named_at_once_each_with_what_it_may_be(
             assert clue in line
 
 
-def test_none_of_their_values_is_shown(
+def test_no_invalid_value_is_shown(
     together: tuple[Outcome, dict[str, tuple[Any, list[str]]]],
 ) -> None:
     assert "4711" not in together[0].stderr
 
 
-def test_none_of_them_is_a_traceback_and_nothing_is_delivered(
+def test_invalid_settings_cause_no_traceback_and_deliver_nothing(
     together: tuple[Outcome, dict[str, tuple[Any, list[str]]]],
 ) -> None:
     outcome, _ = together
@@ -151,7 +151,7 @@ def case(
     return outcomes[request.param], ALONE[request.param][1]
 
 
-def test_one_line_names_the_setting_and_what_is_wrong_with_it(
+def test_one_line_names_the_setting_and_the_problem(
     case: tuple[Outcome, list[str]],
 ) -> None:
     outcome, clues = case
@@ -166,7 +166,7 @@ def test_the_value_is_not_shown(case: tuple[Outcome, list[str]]) -> None:
     assert "4711" not in outcome.stderr
 
 
-def test_nothing_is_delivered_and_no_state_written(
+def test_nothing_is_delivered_and_no_state_is_written(
     case: tuple[Outcome, list[str]],
 ) -> None:
     outcome, _ = case
@@ -174,10 +174,10 @@ def test_nothing_is_delivered_and_no_state_written(
     assert outcome.workspace["people"] == {}
 
 
-def test_files_that_are_no_workspace_are_left_alone(
+def test_files_other_than_a_workspace_are_not_changed(
     outcomes: dict[str, Outcome],
 ) -> None:
-    folder = outcomes["a workspace that is a text"].folder
+    folder = outcomes["a workspace that is a text file"].folder
     assert (folder / "notes.txt").read_text() == "a short note\n"
     folder = outcomes["a workspace of another program"].folder
     with sqlite3.connect(folder / "other.db") as database:
@@ -186,7 +186,7 @@ def test_files_that_are_no_workspace_are_left_alone(
     assert tables == [("stock",)]
 
 
-def test_missing_credentials_are_named_one_line_each(terminal: Terminal) -> None:
+def test_missing_credentials_are_reported_in_one_line_each(terminal: Terminal) -> None:
     outcome = terminal.run(sandbox=None)
     assert outcome.code == 1
     assert [line.partition(":")[0] for line in outcome.errors] == ["site_id", "api_key"]
@@ -208,7 +208,7 @@ def test_missing_credentials_are_named_one_line_each(terminal: Terminal) -> None
         ("batch_size", "batch_size_rows"),
     ],
 )
-def test_a_setting_that_resembles_another_ends_the_run(
+def test_a_misspelt_setting_ends_the_run(
     name: str, meant: str, terminal: Terminal
 ) -> None:
     error = terminal.run(**{name: SECRET}).error
@@ -232,7 +232,7 @@ def test_a_misspelt_sandbox_sends_nothing_anywhere(
     assert server.requests == []
 
 
-def test_settings_of_other_targets_are_named_and_ignored(terminal: Terminal) -> None:
+def test_settings_of_other_targets_are_reported_and_ignored(terminal: Terminal) -> None:
     others = {
         "load_method": "append-only",
         "default_target_schema": "public",
@@ -270,14 +270,14 @@ def test_white_space_around_credentials_is_removed(
     assert server.authorizations == {f"Basic {token}"}
 
 
-def test_white_space_alone_is_no_credential(terminal: Terminal) -> None:
+def test_a_credential_of_white_space_is_missing(terminal: Terminal) -> None:
     outcome = terminal.run(sandbox=None, site_id=" \n", api_key="\ufeff")
     assert [line.partition(":")[0] for line in outcome.errors] == ["site_id", "api_key"]
 
 
 @pytest.mark.parametrize("setting", ["sandbox", "rejected_records_path"])
 @pytest.mark.parametrize("path", ["w\u00f6rk.db"])
-def test_a_path_that_the_locale_cannot_name_ends_the_run(
+def test_a_path_that_the_locale_cannot_encode_ends_the_run(
     setting: str, path: str, terminal: Terminal
 ) -> None:
     terminal.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -300,7 +300,7 @@ class TestTheRejectedRecordsPath:
     @pytest.mark.parametrize(
         "path", [".", "folder", "taken/rejected.jsonl", "nowhere/x", "x" * 300]
     )
-    def test_a_path_that_cannot_be_written_ends_the_run_at_its_start(
+    def test_an_unwritable_path_ends_the_run_at_its_start(
         self, path: str, run: Callable[[str], Outcome], terminal: Terminal
     ) -> None:
         (terminal.folder / "folder").mkdir()
@@ -312,7 +312,7 @@ class TestTheRejectedRecordsPath:
         assert not (terminal.folder / "workspace.db").exists()
 
     @pytest.mark.parametrize("path", ["rejected.jsonl", "link"])
-    def test_no_file_is_left_where_nothing_is_rejected(
+    def test_no_file_is_left_when_nothing_is_rejected(
         self, path: str, run: Callable[[str], Outcome], terminal: Terminal
     ) -> None:
         (terminal.folder / "link").symlink_to("behind-the-link")
@@ -321,7 +321,7 @@ class TestTheRejectedRecordsPath:
         names = {each.name for each in set(terminal.folder.iterdir()) - before}
         assert names == {"config.json", "workspace.db"}
 
-    def test_a_file_that_is_there_is_left_as_it_is(
+    def test_an_existing_file_is_not_changed(
         self, run: Callable[[str], Outcome], terminal: Terminal
     ) -> None:
         file = terminal.folder / "rejected.jsonl"
@@ -350,7 +350,7 @@ class TestTheEnvironment:
         terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
         return terminal
 
-    def test_it_can_hold_all_settings(self, shell: Terminal, singer: Singer) -> None:
+    def test_all_settings_can_be_set(self, shell: Terminal, singer: Singer) -> None:
         shell.environment |= {
             "TARGET_CUSTOMERIO_REQUESTS_PER_SECOND": "5",
             "TARGET_CUSTOMERIO_MAX_RETRY_SECONDS": "2.5",
@@ -369,7 +369,7 @@ class TestTheEnvironment:
         assert outcome.code == 0
         assert list(outcome.workspace["people"]) == ["id:ada", "id:bo"]
 
-    def test_a_configuration_file_and_the_environment_go_together(
+    def test_a_configuration_file_and_the_environment_are_combined(
         self, shell: Terminal, singer: Singer
     ) -> None:
         config = shell.write({"stream_calls": {"users": "identify"}})
@@ -391,7 +391,7 @@ class TestTheEnvironment:
             ("convert_timestamps", SECRET),
         ],
     )
-    def test_one_line_names_a_setting_that_cannot_be_read_and_never_its_value(
+    def test_a_setting_that_cannot_be_parsed_is_named_without_its_value(
         self, shell: Terminal, setting: str, value: str
     ) -> None:
         shell.environment[f"TARGET_CUSTOMERIO_{setting.upper()}"] = value
@@ -408,9 +408,9 @@ class TestTheEnvironment:
         ("", "config.json"),
         (None, "config.json"),
     ],
-    ids=["no_JSON", "no_object", "empty", "missing"],
+    ids=["not_JSON", "not_an_object", "empty", "missing"],
 )
-def test_a_configuration_file_that_cannot_be_read_is_told_in_one_line(
+def test_an_unreadable_configuration_file_causes_a_one_line_error(
     terminal: Terminal, content: str | None, clue: str
 ) -> None:
     if content is not None:
@@ -424,14 +424,14 @@ def test_a_configuration_file_that_cannot_be_read_is_told_in_one_line(
     assert len(told) == 1 or told[0].startswith("Usage:")
 
 
-def test_a_variable_that_resembles_a_setting_ends_the_run(terminal: Terminal) -> None:
+def test_a_misspelt_variable_ends_the_run(terminal: Terminal) -> None:
     terminal.environment["TARGET_CUSTOMERIO_SANDBX"] = SECRET
     terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
     error = terminal.type("--config=ENV").error
     assert error == "Unknown setting 'sandbx' (did you mean 'sandbox'?)"
 
 
-def test_variables_that_are_no_settings_are_told_but_for_meltanos(
+def test_unknown_variables_are_reported_except_meltanos(
     terminal: Terminal,
 ) -> None:
     for name in (
@@ -455,7 +455,9 @@ def test_variables_that_are_no_settings_are_told_but_for_meltanos(
     assert "Loading records into sandbox workspace.db" in outcome.lines("INFO")
 
 
-def test_the_log_does_not_deny_that_the_environment_is_read(terminal: Terminal) -> None:
+def test_the_sdk_message_about_skipping_the_environment_is_not_logged(
+    terminal: Terminal,
+) -> None:
     terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
     assert "Skipping parse" not in terminal.type("--config=ENV").stderr
     config = terminal.write({})

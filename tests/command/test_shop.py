@@ -1,4 +1,4 @@
-"""The sample shop: the README's first command, and what its workspace then holds."""
+"""The sample shop: the README's first command and the resulting workspace."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def calls(shop_folder: Path) -> dict[str, list[Call]]:
     }
 
 
-def test_the_files_are_what_their_maker_makes(shop_folder: Path) -> None:
+def test_the_files_are_up_to_date_with_their_generator(shop_folder: Path) -> None:
     spec = importlib.util.spec_from_file_location("make_shop", shop_folder / "make.py")
     assert spec is not None
     assert spec.loader is not None
@@ -59,7 +59,7 @@ def test_the_files_are_what_their_maker_makes(shop_folder: Path) -> None:
         assert (shop_folder / name).read_text(encoding="utf-8") == text, name
 
 
-def test_the_singer_file_is_the_streams_in_the_order_of_time(
+def test_the_singer_file_has_the_streams_in_chronological_order(
     shop_folder: Path, calls: dict[str, list[Call]]
 ) -> None:
     lines = (shop_folder / "shop.singer.jsonl").read_text().splitlines()
@@ -79,7 +79,7 @@ def test_the_run_succeeds_and_its_last_state_counts_every_call(
     assert outcome.states[-1] == {"calls_sent": sum(map(len, calls.values()))}
 
 
-def test_the_people_are_those_identified_but_one_merged_one_deleted_one_suppressed(
+def test_everyone_identified_is_there_except_merged_deleted_and_suppressed_people(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     known = {f"id:{call['userId']}" for call in calls["identifies"]}
@@ -102,7 +102,7 @@ def test_people_have_the_attributes_of_their_last_identify(
     assert "credit" not in upgraded
 
 
-def test_the_merge_keeps_the_primary_and_takes_what_it_lacked(
+def test_the_merge_keeps_the_primary_and_adds_missing_attributes(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     (own,) = [
@@ -120,7 +120,7 @@ def test_the_suppressed_person_is_suppressed_by_id_and_address(
     assert identifiers == ["email:cleo.022@example.com", "id:p-022"]
 
 
-def test_devices_belong_to_those_who_opened_the_application(
+def test_devices_belong_to_the_people_who_opened_the_application(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     expected = {
@@ -146,7 +146,7 @@ def test_devices_belong_to_those_who_opened_the_application(
     }
 
 
-def test_companies_and_their_people_are_related(
+def test_companies_are_related_to_their_people(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     companies = {f"1:{call['groupId']}" for call in calls["groups"]}
@@ -172,13 +172,13 @@ def test_companies_and_their_people_are_related(
     }
 
 
-def test_every_event_has_a_ulid_of_its_own(workspace: dict[str, Any]) -> None:
+def test_every_event_has_a_unique_ulid(workspace: dict[str, Any]) -> None:
     ids = [event["id"] for event in workspace["events"]]
     assert len(set(ids)) == len(ids)
     assert all(len(each) == 26 and each.isalnum() for each in ids)
 
 
-def test_the_events_are_those_of_everyone_who_is_left(
+def test_the_events_belong_to_the_remaining_people(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     visitor_of_the_gone = {"visitor-021", "visitor-022"}
@@ -202,7 +202,7 @@ def test_the_events_are_those_of_everyone_who_is_left(
     assert found == expected
 
 
-def test_anonymous_visits_have_been_joined_to_the_people_who_made_them(
+def test_anonymous_visits_are_linked_to_their_people(
     workspace: dict[str, Any],
 ) -> None:
     nameless = [each for each in workspace["events"] if each["person"] is None]
@@ -225,7 +225,7 @@ def test_sending_the_shop_again_adds_no_event(
     assert [each["id"] for each in again.workspace["events"]] == before
 
 
-def test_three_mistakes_are_put_aside_for_three_reasons(outcome: Outcome) -> None:
+def test_three_invalid_records_are_rejected_for_three_reasons(outcome: Outcome) -> None:
     assert outcome.reasons == [
         ("no_identifier", "userId"),
         ("required", "event"),

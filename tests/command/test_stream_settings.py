@@ -1,4 +1,4 @@
-"""Settings of one stream, which stand beside its call."""
+"""Settings of one stream, given next to its call."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TIME = "2026-01-02T03:04:05Z"
 
 @pytest.fixture(scope="module")
 def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
-    """Run rows that differ only in their stream."""
+    """Run the same rows in different streams."""
     rows: list[tuple[str, dict[str, Any]]] = [
         *((stream, {"userId": stream, "plan": "pro"}) for stream in OWN),
         ("a-users", {"userId": "a-users", "plan": None}),
@@ -79,62 +79,62 @@ def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
     )
 
 
-def test_nulls_are_left_out_of_one_stream_alone(outcome: Outcome) -> None:
+def test_nulls_are_omitted_in_one_stream_only(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert people["id:a-users"]["attributes"] == {"plan": "pro"}
     assert people["id:b-users"]["attributes"] == {}
 
 
-def test_anonymous_people_are_made_by_one_pattern_alone(outcome: Outcome) -> None:
+def test_anonymous_people_are_created_for_one_pattern_only(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert "id:visitor-1" in people
     assert "id:visitor-2" not in people
     assert outcome.table["identifies"]["skipped"] == {"anonymous identify": 1}
 
 
-def test_an_old_row_updates_by_one_pattern_alone(outcome: Outcome) -> None:
+def test_an_old_row_updates_a_person_for_one_pattern_only(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert people["id:old"]["attributes"] == {"plan": "y"}
     assert people["id:new"]["attributes"] == {"plan": "x"}
 
 
-def test_rows_are_deleted_by_one_stream_alone(outcome: Outcome) -> None:
+def test_rows_delete_people_in_one_stream_only(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert "id:gone" not in people
     assert "id:kept" in people
 
 
-def test_nobody_is_made_by_a_stream_that_only_updates(outcome: Outcome) -> None:
+def test_a_stream_with_update_only_creates_no_people(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert "id:stranger" not in people
     assert "id:known" not in people
     assert "id:kept" in people
 
 
-def test_times_stay_text_in_one_stream_alone(outcome: Outcome) -> None:
+def test_times_stay_text_in_one_stream_only(outcome: Outcome) -> None:
     events = {event["name"]: event for event in outcome.workspace["events"]}
     assert events["Raw"]["attributes"] == {"at": TIME}
     assert events["Read"]["attributes"] == {"at": 1767323045}
 
 
-def test_a_stream_of_several_calls_has_settings_of_its_own(outcome: Outcome) -> None:
+def test_a_stream_mapped_to_several_calls_can_have_settings(outcome: Outcome) -> None:
     assert "id:foreign" not in outcome.workspace["people"]
     events = {event["name"]: event for event in outcome.workspace["events"]}
     assert events["Old"]["attributes"] == {"at": TIME}
 
 
-def test_screens_become_events_in_one_stream_alone(outcome: Outcome) -> None:
+def test_screens_become_events_in_one_stream_only(outcome: Outcome) -> None:
     seen = {(event["type"], event["name"]) for event in outcome.workspace["events"]}
     assert {("event", "Viewed Home Screen"), ("screen", "Home")} <= seen
 
 
-def test_user_ids_are_ids_in_one_stream_alone(outcome: Outcome) -> None:
+def test_user_ids_are_ids_in_one_stream_only(outcome: Outcome) -> None:
     people = outcome.workspace["people"]
     assert "id:ann@example.com" in people
     assert "email:bob@example.com" in people
 
 
-def test_the_name_is_that_after_stream_maps(outcome: Outcome) -> None:
+def test_stream_settings_use_the_name_after_stream_maps(outcome: Outcome) -> None:
     assert "id:aliased" in outcome.workspace["people"]
     assert outcome.table["people"]["delivered"] == {"person identify": 2}
 
@@ -170,7 +170,7 @@ def test_the_name_is_that_after_stream_maps(outcome: Outcome) -> None:
         (["track"], "stream_calls.orders", ["identify", "segment"]),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_with_what_it_may_be(
+def test_an_invalid_value_is_reported_with_the_valid_ones(
     value: Any, setting: str, clues: list[str], terminal: Terminal
 ) -> None:
     error = terminal.run(stream_calls={"orders": value}).error
@@ -180,7 +180,7 @@ def test_a_value_that_cannot_be_used_is_named_with_what_it_may_be(
     assert SECRET not in error
 
 
-def test_a_stream_without_a_call_is_told_all_calls_and_an_example(
+def test_the_error_for_an_unmapped_stream_lists_all_calls_and_an_example(
     terminal: Terminal, singer: Singer
 ) -> None:
     error = terminal.run(singer.schema("app.users")).error

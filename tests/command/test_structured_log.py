@@ -1,4 +1,4 @@
-"""With structured logging, every figure of the summary and the progress is a field."""
+"""With structured logging, all counts of summary and progress are fields."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def of_type(log: list[dict[str, Any]], event_type: str) -> list[dict[str, Any]]:
     return [line for line in log if line["extra"].get("event_type") == event_type]
 
 
-def test_each_stream_has_its_figures_in_one_event(log: list[dict[str, Any]]) -> None:
+def test_each_stream_has_its_counts_in_one_log_event(log: list[dict[str, Any]]) -> None:
     streams = {line["stream_name"]: line for line in of_type(log, "stream_summary")}
     assert list(streams) == ["identifies", "ledger", "tracks"]
     assert streams["identifies"]["message"].startswith("identifies ")
@@ -73,7 +73,7 @@ def test_each_stream_has_its_figures_in_one_event(log: list[dict[str, Any]]) -> 
     }
 
 
-def test_the_run_has_its_figures_in_one_event(log: list[dict[str, Any]]) -> None:
+def test_the_run_has_its_counts_in_one_log_event(log: list[dict[str, Any]]) -> None:
     (line,) = of_type(log, "run_summary")
     figures = line["extra"]
     assert (figures["read"], figures["delivered"]) == (18, 3)
@@ -85,7 +85,7 @@ def test_the_run_has_its_figures_in_one_event(log: list[dict[str, Any]]) -> None
         assert isinstance(figures[name], int | float)
 
 
-def test_a_rejection_says_its_reason_in_fields(log: list[dict[str, Any]]) -> None:
+def test_a_rejection_has_its_reason_in_fields(log: list[dict[str, Any]]) -> None:
     rejections = of_type(log, "rejection")
     assert len(rejections) == 10 + 1 + 1
     assert {line["level"] for line in rejections} == {"warning"}
@@ -109,7 +109,7 @@ def metrics(log: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return found
 
 
-def test_metrics_count_what_became_of_records(log: list[dict[str, Any]]) -> None:
+def test_metrics_count_records_by_outcome(log: list[dict[str, Any]]) -> None:
     assert metrics(log) == {
         "record_count": {"identifies": 16, "ledger": 1, "tracks": 1},
         "delivered_count": {"identifies": 2, "ledger": 0, "tracks": 1},
@@ -137,7 +137,7 @@ main()
 """
 
 
-def test_the_progress_is_told_in_fields_and_no_metric_counts_twice(
+def test_progress_is_logged_in_fields_and_metrics_are_not_counted_twice(
     terminal: Terminal,
 ) -> None:
     terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})

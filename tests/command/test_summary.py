@@ -1,4 +1,4 @@
-"""What a user sees at the end: a table by stream, and what it cost."""
+"""The summary at the end: a table by stream, requests and bytes."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def outcome(new_terminal: Callable[[], Terminal], singer: Singer) -> Outcome:
     )
 
 
-def test_every_stream_has_its_row(outcome: Outcome) -> None:
+def test_every_stream_has_a_row(outcome: Outcome) -> None:
     streams = ["aliases", "eu-tracks", "identifies", "ledger", "pages"]
     assert list(outcome.table) == streams
 
 
-def test_what_was_read_is_delivered_skipped_or_rejected(outcome: Outcome) -> None:
+def test_every_record_is_delivered_skipped_or_rejected(outcome: Outcome) -> None:
     for row in outcome.table.values():
         delivered = sum(row["delivered"].values())
         skipped = sum(row["skipped"].values())
@@ -74,7 +74,7 @@ def test_deliveries_are_counted_by_operation(outcome: Outcome) -> None:
     assert outcome.table["aliases"]["read"] == 0
 
 
-def test_what_is_skipped_is_counted_by_reason(outcome: Outcome) -> None:
+def test_skipped_records_are_counted_by_reason(outcome: Outcome) -> None:
     ((reason, count),) = outcome.table["identifies"]["skipped"].items()
     assert count == 2
     assert "anonymous" in reason
@@ -96,7 +96,7 @@ def test_events_that_can_trigger_campaigns_are_counted(outcome: Outcome) -> None
     assert len(times) == RECENT + OLD
 
 
-def test_the_cost_is_told(outcome: Outcome) -> None:
+def test_requests_and_bytes_are_reported(outcome: Outcome) -> None:
     line = outcome.lines("INFO")[-1]
     cost = re.fullmatch(
         r"([\d,]+) requests, ([\d,]+) retries, ([\d,]+) bytes, ([\d.]+) seconds.*", line
@@ -137,7 +137,7 @@ main()
 """
 
 
-def test_progress_is_told_before_anything_is_delivered(terminal: Terminal) -> None:
+def test_progress_is_logged_before_anything_is_delivered(terminal: Terminal) -> None:
     terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})
     outcome = terminal.type("-c", SLOWLY, python=True)
     assert outcome.code == 0
@@ -145,7 +145,7 @@ def test_progress_is_told_before_anything_is_delivered(terminal: Terminal) -> No
     assert any("0 operations delivered" in line for line in told)
 
 
-def test_events_without_a_time_are_warned_of_once_a_stream(outcome: Outcome) -> None:
+def test_events_without_a_time_cause_one_warning_per_stream(outcome: Outcome) -> None:
     warned = [each for each in outcome.lines("WARNING") if "no timestamp" in each]
     assert len(warned) == 1
     assert "'eu-tracks'" in warned[0]

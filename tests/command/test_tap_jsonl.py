@@ -1,4 +1,4 @@
-"""A real tap from the registry, in its own environment, piped into the target."""
+"""A real tap, installed in its own environment, piped into the target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tap(install: Callable[..., Path]) -> str:
 def outcomes(
     tap: str, new_terminal: Callable[[], Terminal], shop_folder: Path
 ) -> dict[str, Outcome]:
-    """Run the tap for each stream, and pipe what it says into the target."""
+    """Run the tap for each stream, piped into the target."""
     terminal = new_terminal()
     settings = {"sandbox": "workspace.db", "on_rejected": "continue"}
     outcomes = {}
@@ -82,7 +82,7 @@ def seconds(text: str) -> int:
 
 
 def happenings(calls: dict[str, list[Call]]) -> Iterator[tuple[str, str, Call]]:
-    """Yield the kind, the name and the call of each event that can be delivered."""
+    """Yield the type, name and call of each event that can be delivered."""
     for stream, kind in KIND.items():
         for call in calls[stream]:
             name = call.get("event") if kind == "event" else call.get("name")
@@ -94,7 +94,7 @@ def happenings(calls: dict[str, list[Call]]) -> Iterator[tuple[str, str, Call]]:
                 yield kind, name, call
 
 
-def test_every_run_succeeds_and_passes_on_the_state_of_the_tap(
+def test_every_run_succeeds_and_writes_the_tap_s_state(
     outcomes: dict[str, Outcome],
 ) -> None:
     for stream, outcome in outcomes.items():
@@ -102,7 +102,7 @@ def test_every_run_succeeds_and_passes_on_the_state_of_the_tap(
         assert outcome.states[-1]["bookmarks"].keys() == {stream}
 
 
-def test_every_row_is_read_and_accounted_for(
+def test_every_row_is_read_and_counted(
     outcomes: dict[str, Outcome], calls: dict[str, list[Call]]
 ) -> None:
     for stream, outcome in outcomes.items():
@@ -111,7 +111,7 @@ def test_every_row_is_read_and_accounted_for(
         assert row["read"] == len(calls[stream]) == delivered + row["rejected"]
 
 
-def test_the_three_mistakes_are_rejected(outcomes: dict[str, Outcome]) -> None:
+def test_the_three_invalid_records_are_rejected(outcomes: dict[str, Outcome]) -> None:
     assert sorted(outcomes["aliases"].reasons) == [
         ("invalid_timestamp", "timestamp"),
         ("no_identifier", "userId"),
@@ -119,18 +119,18 @@ def test_the_three_mistakes_are_rejected(outcomes: dict[str, Outcome]) -> None:
     ]
 
 
-def test_the_people_are_those_of_the_files(
+def test_the_people_match_the_files(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     expected = {f"id:{call['userId']}" for call in calls["identifies"]}
     expected -= {"id:lead-017", f"id:{SUPPRESSED}", f"id:{DELETED}"}
-    # Page views that come after the deletion make the person anew.
+    # Page views after the deletion create the person again.
     if any(call.get("userId") == DELETED for call in calls["pages"]):
         expected.add(f"id:{DELETED}")
     assert workspace["people"].keys() == expected
 
 
-def test_the_people_have_the_attributes_of_the_files(
+def test_the_attributes_of_people_match_the_files(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     traits: dict[str, dict[str, Any]] = {}
@@ -150,7 +150,7 @@ def test_the_people_have_the_attributes_of_the_files(
         assert found["attributes"] == own, person
 
 
-def test_the_events_are_those_of_the_files(
+def test_the_events_match_the_files(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     def frozen(value: Any) -> str:
@@ -182,7 +182,7 @@ def test_the_events_are_those_of_the_files(
     assert found == expected
 
 
-def test_the_companies_and_relationships_are_those_of_the_files(
+def test_the_companies_and_relationships_match_the_files(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     companies = {
@@ -206,7 +206,7 @@ def test_the_companies_and_relationships_are_those_of_the_files(
     } == expected
 
 
-def test_the_devices_are_those_of_the_files(
+def test_the_devices_match_the_files(
     workspace: dict[str, Any], calls: dict[str, list[Call]]
 ) -> None:
     expected = {
@@ -223,7 +223,7 @@ def test_the_devices_are_those_of_the_files(
     } == expected
 
 
-def test_events_have_the_same_ids_as_when_another_tap_sends_them(
+def test_event_ids_do_not_depend_on_the_tap(
     workspace: dict[str, Any], new_terminal: Callable[[], Terminal], shop_folder: Path
 ) -> None:
     other = new_terminal().type(
@@ -243,6 +243,6 @@ def test_events_have_the_same_ids_as_when_another_tap_sends_them(
     assert ids(workspace["events"]) == ids(other.workspace["events"])
 
 
-def test_every_event_is_there_once(workspace: dict[str, Any]) -> None:
+def test_every_event_is_delivered_once(workspace: dict[str, Any]) -> None:
     ids = [event["id"] for event in workspace["events"]]
     assert len(set(ids)) == len(ids)

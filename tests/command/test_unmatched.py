@@ -1,4 +1,4 @@
-"""Names in stream_calls and stream_maps that matched no stream."""
+"""Names in stream_calls and stream_maps that match no stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def play(terminal: Terminal, singer: Singer) -> Any:
-    """Return what runs a row of each stream, with settings."""
+    """Return a function that runs a row of each stream with settings."""
 
     def play(*streams: str, **settings: Any) -> Outcome:
         return terminal.run(
@@ -39,7 +39,7 @@ def said(outcome: Outcome, level: str) -> list[str]:
         ("Identifies", "identifies"),
     ],
 )
-def test_a_misspelt_call_is_reported_with_the_stream_that_was_meant(
+def test_a_misspelt_name_in_stream_calls_is_reported_with_the_intended_stream(
     name: str, stream: str, play: Any
 ) -> None:
     outcome = play(stream, stream_calls={name: {"call": "identify"}})
@@ -57,7 +57,7 @@ def test_a_misspelt_call_is_reported_with_the_stream_that_was_meant(
         ("public-identify", {"email": "__NULL__", "phone": "__NULL__"}),
     ],
 )
-def test_a_misspelt_map_is_reported_with_the_stream_that_was_meant(
+def test_a_misspelt_name_in_stream_maps_is_reported_with_the_intended_stream(
     name: str, stream_map: Any, play: Any
 ) -> None:
     outcome = play("public-identifies", stream_maps={name: stream_map})
@@ -84,7 +84,7 @@ def test_a_name_that_matched_is_not_reported(
     assert said(outcome, "WARNING") + said(outcome, "INFO") == []
 
 
-def test_streams_that_are_named_right_are_not_what_was_meant(play: Any) -> None:
+def test_correctly_named_streams_are_not_suggested(play: Any) -> None:
     outcome = play(
         "shop-users",
         stream_calls={"shop-users": "identify", "shop-orders": "track"},
@@ -93,7 +93,7 @@ def test_streams_that_are_named_right_are_not_what_was_meant(play: Any) -> None:
     assert said(outcome, "INFO") == ["stream_calls: no stream matched 'shop-orders'"]
 
 
-def test_names_that_resemble_no_stream_are_no_warning(play: Any) -> None:
+def test_names_unlike_any_stream_cause_no_warning(play: Any) -> None:
     outcome = play(
         "identifies",
         stream_calls={"shop-orders": "track", "vip*": "segment"},
@@ -106,7 +106,7 @@ def test_names_that_resemble_no_stream_are_no_warning(play: Any) -> None:
     ]
 
 
-def test_the_name_in_stream_calls_is_that_after_stream_maps(play: Any) -> None:
+def test_stream_calls_use_the_name_after_stream_maps(play: Any) -> None:
     outcome = play(
         "users",
         stream_calls={"users": "identify", "people": "identify"},
@@ -115,7 +115,7 @@ def test_the_name_in_stream_calls_is_that_after_stream_maps(play: Any) -> None:
     assert said(outcome, "INFO") == ["stream_calls: no stream matched 'users'"]
 
 
-def test_a_stream_that_is_dropped_has_been_there(play: Any) -> None:
+def test_a_dropped_stream_counts_as_matched(play: Any) -> None:
     outcome = play(
         "identifies",
         "orders",
@@ -125,11 +125,11 @@ def test_a_stream_that_is_dropped_has_been_there(play: Any) -> None:
     assert said(outcome, "WARNING") + said(outcome, "INFO") == []
 
 
-def test_nothing_is_reported_where_nothing_came(play: Any) -> None:
+def test_nothing_is_reported_for_empty_input(play: Any) -> None:
     assert said(play(stream_calls={"users": "identify"}), "INFO") == []
 
 
-def test_a_stream_of_meltano_that_is_dropped_is_not_reported(play: Any) -> None:
+def test_a_dropped_stream_of_meltano_is_not_reported(play: Any) -> None:
     outcome = play(
         "analytics.identifies",
         "analytics.tracks",
@@ -141,7 +141,7 @@ def test_a_stream_of_meltano_that_is_dropped_is_not_reported(play: Any) -> None:
     }
 
 
-def test_a_stream_that_is_not_mapped_is_told_the_name_that_resembles_it(
+def test_the_error_for_an_unmapped_stream_suggests_a_similar_name(
     terminal: Terminal, singer: Singer
 ) -> None:
     outcome = terminal.run(

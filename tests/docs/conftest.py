@@ -59,7 +59,7 @@ def pages() -> Page:
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, dict[str, Any]]:
-    """Return every setting's schema, in the order in which ``--about`` shows them."""
+    """Return every setting's schema, in the order of ``--about``."""
     schema = TargetCustomerIO.config_jsonschema
     TargetCustomerIO.append_builtin_config(schema)
     return json.loads(json.dumps(schema["properties"]))

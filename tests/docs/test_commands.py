@@ -68,7 +68,7 @@ def messages(log: str) -> list[str]:
 
 
 def normalised(text: str) -> list[str]:
-    """Blank out what differs from run to run: times, and what the clock decides."""
+    """Blank out what differs between runs: times and time-dependent counts."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "TIME", text)
     return [
         re.sub(r"[\d,.]*\d", "N", line)
@@ -92,7 +92,7 @@ def test_the_environment_can_be_activated(clone: Any, pages: Any) -> None:
 
 @pytest.mark.usefixtures("first")
 @pytest.mark.parametrize("name", ["look", "person", "rejected"])
-def test_what_the_first_command_left_is_what_is_shown(
+def test_the_documented_files_match_those_of_the_first_command(
     name: str, clone: Any, pages: Any
 ) -> None:
     done = clone.run(pages.block("run", name))
@@ -100,17 +100,13 @@ def test_what_the_first_command_left_is_what_is_shown(
     assert normalised(done.stdout) == normalised(pages.block("output", name))
 
 
-def test_a_workspace_is_checked_with_three_settings(
-    clone: Any, pages: Any, api_url: str
-) -> None:
+def test_check_with_three_settings(clone: Any, pages: Any, api_url: str) -> None:
     done = clone.run(pages.block("run", "check"), TARGET_CUSTOMERIO_API_URL=api_url)
 
     assert messages(done.stderr)[-1] == pages.block("output", "check").strip()
 
 
-def test_the_target_runs_behind_a_tap_and_keeps_the_last_state(
-    clone: Any, pages: Any
-) -> None:
+def test_a_pipe_from_a_tap_saves_the_last_state(clone: Any, pages: Any) -> None:
     tap = clone.folder / "tap-shop"
     tap.write_text(TAP)
     tap.chmod(0o755)
@@ -127,7 +123,7 @@ def test_the_target_runs_behind_a_tap_and_keeps_the_last_state(
     assert state == '{"calls_sent":1429}\n'
 
 
-def test_a_failed_run_leaves_the_last_state_as_it_is(clone: Any, pages: Any) -> None:
+def test_a_failed_run_does_not_change_the_saved_state(clone: Any, pages: Any) -> None:
     (clone.folder / "state.json").write_text('{"calls_sent":7}\n')
     tap = clone.folder / "tap-shop"
     tap.write_text("#!/bin/sh\necho no Singer\n")
@@ -148,7 +144,7 @@ exit 1
 """
 
 
-def test_half_a_line_of_state_is_not_kept(clone: Any, pages: Any) -> None:
+def test_an_incomplete_state_line_is_not_saved(clone: Any, pages: Any) -> None:
     target = clone.folder / "target-customerio"
     target.write_text(HALF_A_LINE)
     target.chmod(0o755)
@@ -163,7 +159,7 @@ def test_half_a_line_of_state_is_not_kept(clone: Any, pages: Any) -> None:
 
 
 @pytest.mark.parametrize(("rejected", "code"), [("", 0), ("of an earlier run\n", 3)])
-def test_a_run_behind_rejected_records_fails_until_their_file_is_gone(
+def test_runs_fail_while_the_rejected_records_file_exists(
     root: Path, pages: Any, tmp_path: Path, rejected: str, code: int
 ) -> None:
     clone = Clone(tmp_path, root)

@@ -46,8 +46,8 @@ BY_CI = {
 """The commands that need a package registry, and the pages that show them."""
 
 ELSEWHERE = {
-    "lint": "run by CI, part by part",
-    "install_tool": "needs uv, pipx and an address of one's own",
+    "lint": "run by CI in parts",
+    "install_tool": "needs uv, pipx and a repository address",
     "meltano_init": "writes a sample project, which the next step replaces",
     "meltano_install": "needs an address of the package",
     "meltano_production": "needs an account",
@@ -60,7 +60,7 @@ cat <<'EOF'
 {"type": "SCHEMA", "stream": "shop-orders", "schema": {"properties": {}}, "key_properties": ["messageId"]}
 {"type": "RECORD", "stream": "shop-orders", "record": {"userId": "p-1", "messageId": "m-1", "event": "Order"}}
 EOF
-"""  # noqa: E501 - a message is a line
+"""  # noqa: E501 - one message per line
 
 
 @pytest.fixture(scope="module", params=PAGES, ids=lambda file: file.stem)
@@ -109,7 +109,7 @@ class Shell:
     def load(
         self, config: str, stream: str, records: list[dict[str, Any]]
     ) -> subprocess.CompletedProcess[str]:
-        """Load records of one stream into a sandbox, by a configuration of a page."""
+        """Load records of one stream into a sandbox with a documented configuration."""
         schema = {"properties": {name: {} for name in records[0]}}
         messages = [
             {
@@ -133,13 +133,13 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def test_what_is_derived_is_up_to_date(generate: Any) -> None:
+def test_generated_text_is_up_to_date(generate: Any) -> None:
     stale = [file.name for file in generate.outdated()]
 
     assert stale == [], "run: python docs/generate.py"
 
 
-def test_a_page_that_is_out_of_date_is_found(generate: Any) -> None:
+def test_an_outdated_page_is_detected(generate: Any) -> None:
     text = "<!-- generated: reasons -->\n\nstale text\n\n<!-- /generated -->"
 
     written = generate.page(text)
@@ -169,7 +169,7 @@ def test_every_command_has_a_name(page: Page) -> None:
     assert [f"<!-- run: {name} -->" for name in page.names("run")] == fences
 
 
-def test_every_command_is_run_somewhere(pages: Page) -> None:
+def test_every_command_is_run_by_a_test_or_ci(pages: Page) -> None:
     run = HERE | IN_OTHER_TESTS.keys() | BY_CI.keys() | ELSEWHERE.keys()
 
     assert set(pages.names("run")) == run
@@ -178,7 +178,7 @@ def test_every_command_is_run_somewhere(pages: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["run", "file"])
-def test_what_two_pages_show_under_one_name_is_the_same(kind: str) -> None:
+def test_blocks_with_the_same_name_are_identical(kind: str) -> None:
     shown: dict[str, set[str]] = {}
     for file in PAGES:
         page = Page(file.read_text(encoding="utf-8"))
@@ -198,7 +198,7 @@ def test_ci_runs_the_commands_that_need_a_registry(pages: Page) -> None:
         assert f".venv/bin/{command}\n" in script
 
 
-def test_the_readme_is_a_front_page() -> None:
+def test_the_readme_is_short() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert len(text.splitlines()) <= 200
@@ -299,7 +299,7 @@ def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Page) -> Non
         ("md5(record['Column Name'])", "a", "0cc175b9c0f1b6a831c399e269772661"),
     ],
 )
-def test_an_expression_of_a_stream_map_gives_what_the_page_says(
+def test_documented_stream_map_expressions_give_the_documented_values(
     expression: str, value: Any, sent: Any, shell: Shell
 ) -> None:
     stream_map = {"userId": "id", "plan": expression, "__else__": "__NULL__"}
@@ -322,7 +322,7 @@ def test_an_expression_of_a_stream_map_gives_what_the_page_says(
         ({"event": "self.upper()"}, [("a", "pro")], ["A"]),
     ],
 )
-def test_a_key_of_a_stream_map_does_what_the_page_says(
+def test_documented_stream_map_keys_work_as_documented(
     definition: dict[str, Any],
     records: list[tuple[str, str]],
     names: list[str],
@@ -340,7 +340,7 @@ def test_a_key_of_a_stream_map_does_what_the_page_says(
     assert shell.rows("SELECT name FROM person_events") == [(name,) for name in names]
 
 
-def test_one_stream_can_be_made_two(shell: Shell) -> None:
+def test_a_stream_can_be_duplicated(shell: Shell) -> None:
     config = {
         "stream_maps": {
             "tracks": {"event": "'Order Placed'"},
@@ -363,14 +363,14 @@ def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Page) -> None:
     assert found == [("id:1", "unsubscribed", 1)]
 
 
-def test_every_link_of_a_page_leads_somewhere(file: Path, page: Page) -> None:
+def test_every_link_has_an_existing_destination(file: Path, page: Page) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.text)
 
     for link in links:
         assert link.startswith("https://") or (file.parent / link).exists(), link
 
 
-def test_links_of_the_readme_name_headings_that_exist() -> None:
+def test_links_of_the_readme_match_existing_headings() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
     for link, anchor in re.findall(r"\]\(([\w/.-]+)#([\w-]+)\)", text):

@@ -1,4 +1,4 @@
-"""What lies in the repository, and what must not."""
+"""What the repository contains, and what it must not contain."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_no_file_names_a_registry(text: str) -> None:
     assert not REGISTRIES.search(text)
 
 
-def test_no_file_holds_what_looks_like_a_credential(text: str) -> None:
+def test_no_file_contains_a_string_like_a_credential(text: str) -> None:
     assert not TOKENS.findall(PINNED.sub("", text))
 
 
-def test_sample_people_live_on_example_com(text: str) -> None:
+def test_sample_people_have_example_domains(text: str) -> None:
     addresses = re.findall(r"[\w.]+@([\w-]+\.\w+)", PINNED.sub("", text))
 
     assert set(addresses) <= {"example.com"}
@@ -55,11 +55,11 @@ def workflows(root: Path) -> list[dict[str, Any]]:
     return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
 
 
-def test_workflows_can_read_and_nothing_more(root: Path) -> None:
+def test_workflows_have_read_permissions_only(root: Path) -> None:
     assert all(flow["permissions"] == {"contents": "read"} for flow in workflows(root))
 
 
-def test_every_job_ends_in_time_and_uses_pinned_actions(root: Path) -> None:
+def test_every_job_has_a_timeout_and_pinned_actions(root: Path) -> None:
     for flow in workflows(root):
         for job in flow["jobs"].values():
             assert job["timeout-minutes"] <= 20
@@ -67,7 +67,7 @@ def test_every_job_ends_in_time_and_uses_pinned_actions(root: Path) -> None:
                 assert "run" in step or PINNED.fullmatch(step["uses"])
 
 
-def test_ci_runs_on_every_python_that_the_package_names(root: Path) -> None:
+def test_ci_runs_on_every_python_in_the_classifiers(root: Path) -> None:
     named = re.findall(
         r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text(encoding="utf-8")
     )
@@ -76,5 +76,5 @@ def test_ci_runs_on_every_python_that_the_package_names(root: Path) -> None:
     assert flow["jobs"]["checks"]["strategy"]["matrix"]["python"] == named
 
 
-def test_ci_is_a_command_that_anyone_can_run(root: Path) -> None:
+def test_ci_can_be_run_locally(root: Path) -> None:
     assert os.access(root / ".ci/run", os.X_OK)

@@ -1,4 +1,4 @@
-"""Every setting means the same wherever it is written down."""
+"""Settings are described consistently everywhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def test_meltano_knows_every_setting_and_no_other(
+def test_meltano_declares_exactly_the_settings(
     loader: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     assert [entry["name"] for entry in loader["settings"]] == list(settings)
@@ -61,7 +61,7 @@ def test_meltano_describes_a_setting_as_the_target_does(
     assert options == schema.get("enum", [])
 
 
-def test_meltano_and_the_target_name_the_same_capabilities(
+def test_meltano_and_the_target_declare_the_same_capabilities(
     loader: dict[str, Any],
 ) -> None:
     capabilities = [each.value for each in TargetCustomerIO.capabilities]
@@ -69,11 +69,11 @@ def test_meltano_and_the_target_name_the_same_capabilities(
     assert loader["capabilities"] == capabilities
 
 
-def test_meltano_asks_for_credentials_or_a_sandbox(loader: dict[str, Any]) -> None:
+def test_meltano_requires_credentials_or_a_sandbox(loader: dict[str, Any]) -> None:
     assert loader["settings_group_validation"] == [["site_id", "api_key"], ["sandbox"]]
 
 
-def test_what_meltano_configures_are_settings(
+def test_meltano_configures_only_existing_settings(
     project: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     for environment in project["environments"]:
@@ -121,13 +121,13 @@ def test_the_sample_environment_has_every_setting_once_and_its_default(
     }
 
 
-def test_the_sample_environment_sets_nothing_as_it_stands(root: Path) -> None:
+def test_the_unchanged_sample_environment_sets_nothing(root: Path) -> None:
     lines = (root / ".env.example").read_text(encoding="utf-8").splitlines()
 
     assert all(not line or line.startswith("#") for line in lines)
 
 
-def test_a_shell_loads_the_sample_environment_with_whatever_values(
+def test_a_shell_loads_the_sample_environment_with_any_values(
     root: Path, tmp_path: Path
 ) -> None:
     text = (root / ".env.example").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Names in the pages are the names in the code."""
+"""Names in the pages match the names in the code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def labels() -> set[str]:
     }
 
 
-def test_operations_are_called_what_the_summary_calls_them(root: Path) -> None:
+def test_operations_have_the_names_of_the_summary(root: Path) -> None:
     page = (root / "docs/mapping.md").read_text(encoding="utf-8")
 
     named = set(re.findall(r"`((?:person|object|segment|delivery) [a-z_ ]+)`", page))
@@ -31,7 +31,7 @@ def test_operations_are_called_what_the_summary_calls_them(root: Path) -> None:
     assert named == labels()
 
 
-def test_every_reason_that_is_given_is_explained(root: Path) -> None:
+def test_every_rejection_reason_is_documented(root: Path) -> None:
     given = set()
     for file in (root / "target_customerio").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""The platforms themselves, each in an environment of its own, and what they run."""
+"""Platforms, each in a separate environment, and what they run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def meltano(install: Callable[..., Path]) -> str:
 
 @pytest.fixture(scope="session")
 def tap_jsonl(install: Callable[..., Path]) -> Path:
-    """Return the folder that the tap's command is in."""
+    """Return the folder of the tap's command."""
     return install("tap-jsonl", "tap-jsonl==0.3.1")
 
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory, meltano: str) -> Copy:
-    """Return a copy of the checkout in which Meltano installs what it needs."""
+    """Return a copy of the checkout in which Meltano installs plugins."""
     copy = Copy(tmp_path_factory.mktemp("checkout"), meltano)
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, copy.folder)
@@ -42,9 +42,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, meltano: str) -> Copy:
 
 @pytest.fixture
 def project(tmp_path: Path, meltano: str) -> Copy:
-    """Return a project like the checkout's, with nothing to install and a tap of lines.
+    """Return a project like the checkout's, with a tap of lines and no installs.
 
-    The target is the one that is being tested; the tap resumes where STATE says.
+    It uses the target under test; the tap resumes from STATE.
     """
     copy = Copy(tmp_path / "project", meltano)
     copy.folder.mkdir()

@@ -22,7 +22,7 @@ OURS = ("TARGET_CUSTOMERIO_", "MELTANO_", "AIRFLOW", "SINGER_SDK_", "PYTHON")
 LOG_LINE = re.compile(r"\S+Z \[(?P<level>\w+) *\] (?P<who>\S+)(?P<said>.*)")
 STATES = "states"
 NAME_WIDTH = 12
-"""The width of the column in which Meltano shows the names of plugins."""
+"""The width of Meltano's column of plugin names."""
 ACCOUNT = {
     "TARGET_CUSTOMERIO_SITE_ID": "made-up-site",
     "TARGET_CUSTOMERIO_API_KEY": "made-up-key",
@@ -30,7 +30,7 @@ ACCOUNT = {
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return the environment without what would configure the programs."""
+    """Return the environment without variables that configure the programs."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(OURS)
     }
@@ -39,7 +39,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Done:
-    """What a finished command leaves behind."""
+    """The result of a finished command."""
 
     code: int
     stdout: str
@@ -47,7 +47,7 @@ class Done:
 
     @property
     def log(self) -> list[tuple[str, str]]:
-        """Return what Meltano shows, line by line: who says it, and what."""
+        """Return Meltano's log: plugin name and text of each line."""
         found = []
         for line in self.stderr.splitlines():
             match = LOG_LINE.fullmatch(line)
@@ -73,7 +73,7 @@ class Copy:
         return str(Path(sysconfig.get_path("scripts")) / name)
 
     def configure(self, change: Callable[[dict[str, Any]], None]) -> None:
-        """Change a copy of the checkout's project file, or the copy that is there."""
+        """Change the copy of the checkout's project file; copy it first if missing."""
         path = self.folder / "meltano.yml"
         there = path if path.exists() else ROOT / "meltano.yml"
         content = yaml.safe_load(there.read_text(encoding="utf-8"))
@@ -96,14 +96,14 @@ class Copy:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def people(self, *numbers: int) -> None:
-        """Append people to what the tap of lines reads."""
+        """Append people to the input of the tap of lines."""
         with (self.folder / "lines.jsonl").open("a", encoding="utf-8") as file:
             for number in numbers:
                 record = {"userId": f"p-{number}", "traits": {"number": number}}
                 file.write(json.dumps(record) + "\n")
 
     def state(self, environment: str = "sandbox") -> Any:
-        """Return what Meltano would hand to the tap of lines."""
+        """Return the STATE that Meltano would pass to the tap of lines."""
         name = f"{environment}:tap-lines-to-target-customerio"
         kept = self.folder / STATES / name / "state.json"
         state = json.loads(kept.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What several workspaces hold together."""
+"""The combined contents of several workspaces."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def union(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
-    """Merge snapshots; what stands in several of them has to be the same in all.
+    """Merge snapshots; entries in several of them must be equal.
 
-    An object stands wherever somebody is related to it.
+    An object is in every workspace with a person related to it.
     """
     merged: dict[str, Any] = {}
     for part, first in snapshots[0].items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A tap that says what a file of Singer messages holds."""
+"""A tap that writes the contents of a file of Singer messages."""
 
 import argparse
 import json

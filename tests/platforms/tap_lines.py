@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A tap that says a line of a file is a record, and its number the STATE.
+"""A tap that writes each line of a file as a record, and its number as STATE.
 
-Unlike the JSONL taps that can be had, it goes on behind the last line it was told of.
+Unlike published JSONL taps, it resumes after the line in its STATE.
 """
 
 import argparse

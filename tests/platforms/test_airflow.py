@@ -24,7 +24,7 @@ from .shards import union
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "docs/examples/dags"
@@ -34,7 +34,7 @@ ACCOUNT = {"conn_type": "generic", "login": "made-up-site", "password": "made-up
 
 @dataclass
 class Airflow:
-    """An installation with its database, and a folder in which pipelines live."""
+    """An installation with its database and a folder of pipelines."""
 
     commands: Path
     home: Path
@@ -72,7 +72,7 @@ class Airflow:
 
 @dataclass
 class Outcome:
-    """How a run of a DAG went."""
+    """The result of a DAG run."""
 
     code: int
     log: str
@@ -84,7 +84,7 @@ class Outcome:
 
     @property
     def tries(self) -> list[str]:
-        """Return where each try began, as the tap of lines tells it."""
+        """Return the line at which each try began, as logged by the tap of lines."""
         return re.findall(r"Starting behind line (\d+)", self.log)
 
 
@@ -117,7 +117,7 @@ def folder(airflow: Airflow, tap_jsonl: Path, tmp_path: Path) -> Path:
 
 
 def put(taps: Path, program: Path) -> None:
-    """Let the command of the tap be a program."""
+    """Install a program as the command of the tap."""
     command = taps / "tap-jsonl"
     command.unlink(missing_ok=True)
     command.symlink_to(program)
@@ -131,7 +131,7 @@ def customerio() -> Iterator[Customerio]:
 
 
 def pipeline_of_lines(airflow: Airflow, folder: Path, customerio: Customerio) -> None:
-    """Write a pipeline of 60 lines to a server, ten in a request."""
+    """Write a pipeline that sends 60 lines to a server, ten per request."""
     put(airflow.taps, HERE / "tap_lines.py")
     people = [{"userId": f"p-{number}"} for number in range(60)]
     (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, people)) + "\n")
@@ -146,7 +146,7 @@ def pipeline_of_lines(airflow: Airflow, folder: Path, customerio: Customerio) ->
 
 @dataclass
 class Retried:
-    """A pipeline whose fourth request was refused at the first try."""
+    """A pipeline whose fourth request was rejected at the first try."""
 
     outcome: Outcome
     folder: Path
@@ -178,7 +178,7 @@ def state_in(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[str, Any]:
-    """Return the workspace after the same pipe without Airflow."""
+    """Return the workspace after the same pipeline without Airflow."""
     folder = tmp_path_factory.mktemp("direct")
     tap = {
         "path": str(ROOT / "docs/examples/shop/identifies.jsonl"),
@@ -209,7 +209,7 @@ def test_the_page_shows_every_dag() -> None:
     assert set(shown) == DAGS
 
 
-def test_airflow_takes_the_dags_without_a_complaint(airflow: Airflow) -> None:
+def test_airflow_imports_the_dags_without_errors(airflow: Airflow) -> None:
     code, _, stderr = airflow.run("dags", "reserialize")
     assert code == 0, stderr
 
@@ -236,7 +236,7 @@ def test_a_job_of_meltano_succeeds(airflow: Airflow, checkout: Copy) -> None:
     assert "made-up" not in outcome.log
 
 
-def test_the_pipe_succeeds_and_keeps_its_state(
+def test_the_pipeline_succeeds_and_saves_its_state(
     airflow: Airflow, folder: Path, direct: dict[str, Any]
 ) -> None:
     outcome = airflow.test("shop_pipe", SHOP_FOLDER=str(folder))
@@ -247,7 +247,7 @@ def test_the_pipe_succeeds_and_keeps_its_state(
     assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_eight_shards_leave_together_what_one_run_leaves(
+def test_eight_shards_together_give_the_workspace_of_one_run(
     airflow: Airflow, folder: Path, direct: dict[str, Any]
 ) -> None:
     outcome = airflow.test("shop_shards", SHOP_FOLDER=str(folder))
@@ -260,7 +260,7 @@ def test_eight_shards_leave_together_what_one_run_leaves(
     assert all(share["people"] for share in shares)
 
 
-def test_a_retry_goes_on_where_the_failed_try_ended(retried: Retried) -> None:
+def test_a_retry_resumes_after_the_last_state(retried: Retried) -> None:
     outcome, people = retried.outcome, retried.customerio.taken_ids
 
     assert (outcome.code, outcome.state) == (0, "success"), outcome.log
@@ -272,7 +272,7 @@ def test_a_retry_goes_on_where_the_failed_try_ended(retried: Retried) -> None:
     assert state_in(retried.folder) == {"line": 60}
 
 
-def test_the_credentials_arrive_and_are_nowhere_to_be_read(
+def test_the_credentials_are_used_and_never_written(
     airflow: Airflow, retried: Retried
 ) -> None:
     assert retried.customerio.authorizations == {
@@ -294,7 +294,7 @@ def reject_the_second_line(folder: Path) -> None:
     (folder / "lines.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
+def test_the_pipeline_fails_while_the_rejected_records_file_exists(
     airflow: Airflow, tmp_path: Path, customerio: Customerio
 ) -> None:
     pipeline_of_lines(airflow, tmp_path, customerio)
@@ -313,14 +313,14 @@ def test_rejected_records_keep_the_pipe_failing_until_their_file_is_gone(
 
     assert second.state == "failed", second.log
 
-    rejected.rename(tmp_path / "mended.singer.jsonl")
+    rejected.rename(tmp_path / "corrected.singer.jsonl")
     third = airflow.test("shop_pipe", SHOP_FOLDER=str(tmp_path))
 
     assert third.state == "success", third.log
     assert len(customerio.taken_ids) == 59
 
 
-def test_rejected_records_keep_a_job_of_meltano_failing_until_their_file_is_gone(
+def test_a_meltano_job_fails_while_the_rejected_records_file_exists(
     airflow: Airflow, project: Copy
 ) -> None:
     job = {"name": "shop", "tasks": ["tap-lines target-customerio"]}
@@ -356,7 +356,7 @@ def test_rejected_records_keep_a_job_of_meltano_failing_until_their_file_is_gone
     assert project.workspace("airflow.db")["people"].keys() >= {"id:p-4"}
 
 
-def test_a_run_that_fails_for_good_fails_the_task_and_keeps_the_state(
+def test_a_permanent_failure_fails_the_task_and_keeps_the_state(
     airflow: Airflow, tmp_path: Path, customerio: Customerio
 ) -> None:
     pipeline_of_lines(airflow, tmp_path, customerio)

@@ -1,4 +1,4 @@
-"""The definition for Meltano Hub: it has the Hub's form, and it installs."""
+"""The definition for Meltano Hub matches the Hub's schema and installs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .project import ROOT, Copy
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
 FILE = ROOT / "docs/examples/hub/target-customerio.yml"
 
-# What the Hub's own schemas ask of a loader, and allow.
+# What the Hub's schemas require and allow for a loader.
 REQUIRED = {"name", "namespace", "variant", "label", "quality"}
 ALLOWED = REQUIRED | {
     "capabilities",
@@ -71,7 +71,7 @@ def definition() -> dict[str, Any]:
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
 
-def test_the_definition_has_the_form_that_the_hub_asks_for(
+def test_the_definition_matches_the_hub_schema(
     definition: dict[str, Any],
 ) -> None:
     assert definition.keys() >= REQUIRED
@@ -88,7 +88,7 @@ def test_the_definition_has_the_form_that_the_hub_asks_for(
             assert isinstance(option["value"], str)
 
 
-def test_groups_of_settings_name_settings(definition: dict[str, Any]) -> None:
+def test_setting_groups_list_existing_settings(definition: dict[str, Any]) -> None:
     names = {setting["name"] for setting in definition["settings"]}
 
     assert {name for group in definition["settings_group_validation"] for name in group}
@@ -97,7 +97,7 @@ def test_groups_of_settings_name_settings(definition: dict[str, Any]) -> None:
     } <= names
 
 
-def test_the_definition_adds_a_loader_that_works_to_an_empty_project(
+def test_the_definition_adds_a_working_loader_to_an_empty_project(
     definition: dict[str, Any], checkout: Copy, meltano: str, tmp_path: Path
 ) -> None:
     definition["pip_url"] = str(checkout.folder)

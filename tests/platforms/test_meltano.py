@@ -1,4 +1,4 @@
-"""Meltano as its users have it: a project, plugins that it installs, and STATE."""
+"""Meltano as users run it: a project, installed plugins and STATE."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
 RUN = ("run", "tap-lines", "target-customerio")
 SETTINGS = {
@@ -36,7 +36,7 @@ def customerio() -> Iterator[Customerio]:
 
 @pytest.fixture(scope="module")
 def shop(checkout: Copy) -> Done:
-    """Run the README's command, installing what it needs."""
+    """Run the documented command, including installs."""
     return checkout.run("run", "shop")
 
 
@@ -57,7 +57,7 @@ def ids(workspace: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_shop_lands_in_the_sandbox_as_it_does_without_meltano(
+def test_the_shop_gives_the_same_sandbox_with_and_without_meltano(
     checkout: Copy, tmp_path: Path
 ) -> None:
     config = {"sandbox": str(tmp_path / "workspace.db"), "on_rejected": "continue"}
@@ -80,19 +80,19 @@ def test_the_shop_lands_in_the_sandbox_as_it_does_without_meltano(
     assert found["people"].keys() - direct["people"].keys() <= {"id:p-021"}
     assert direct["people"].keys() - found["people"].keys() <= {"id:p-021"}
     assert found["objects"] == direct["objects"]
-    # Here the deletion of one person comes before their last events, there after.
+    # Here one person is deleted before their last events, there afterwards.
     assert len(ids(found) ^ ids(direct)) < 20
     assert len(ids(found) & ids(direct)) > 1000
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_checkout_is_left_as_it_was(checkout: Copy) -> None:
+def test_the_checkout_is_not_changed(checkout: Copy) -> None:
     assert (checkout.folder / "meltano.yml").read_bytes() == (
         ROOT / "meltano.yml"
     ).read_bytes()
 
 
-def test_the_log_has_one_line_an_event_and_the_summary_is_a_table(shop: Done) -> None:
+def test_the_log_has_one_line_per_event_and_a_summary_table(shop: Done) -> None:
     said = shop.said_by("target-customerio")
 
     first = next(n for n, line in enumerate(said) if re.match("stream .*read", line))
@@ -136,7 +136,7 @@ def test_meltano_describes_each_setting_as_the_target_does(
     assert loader["name"] == about["name"]
 
 
-def test_meltano_shows_every_setting_and_keeps_the_credentials_to_itself(
+def test_meltano_shows_every_setting_and_hides_the_credentials(
     checkout: Copy, about: dict[str, Any]
 ) -> None:
     shown = checkout.run("config", "list", "--all", "target-customerio", **ACCOUNT)
@@ -146,7 +146,7 @@ def test_meltano_shows_every_setting_and_keeps_the_credentials_to_itself(
     assert "made-up" not in shown.stdout + shown.stderr
 
 
-def test_the_extractor_for_postgres_knows_the_settings_that_are_declared(
+def test_the_declared_settings_of_the_postgres_extractor_exist(
     checkout: Copy, file: dict[str, Any]
 ) -> None:
     (tap,) = [
@@ -174,7 +174,7 @@ def test_the_sandbox_is_the_default_and_every_schedule_has_its_job(
     assert {each["job"]["name"] for each in listed["schedules"]["job"]} == jobs
 
 
-def test_a_run_goes_on_where_the_last_one_ended(project: Copy) -> None:
+def test_a_run_resumes_after_the_last_state(project: Copy) -> None:
     project.people(1, 2, 3)
 
     first, second = project.run(*RUN), project.run(*RUN)
@@ -194,7 +194,7 @@ def test_a_run_goes_on_where_the_last_one_ended(project: Copy) -> None:
     assert project.workspace()["people"].keys() == {f"id:p-{n}" for n in range(1, 5)}
 
 
-def test_a_run_that_is_refused_leaves_the_state_where_it_was(
+def test_wrong_credentials_do_not_change_the_state(
     project: Copy, customerio: Customerio
 ) -> None:
     production = {
@@ -224,7 +224,7 @@ def test_a_run_that_is_refused_leaves_the_state_where_it_was(
     assert customerio.taken_ids == ["p-1", "p-2", "p-3"]
 
 
-def test_a_sandbox_that_cannot_be_used_leaves_the_state_where_it_was(
+def test_an_unusable_sandbox_does_not_change_the_state(
     project: Copy,
 ) -> None:
     project.people(1)
@@ -301,7 +301,7 @@ def test_the_log_can_be_json(project: Copy) -> None:
     assert {each["tags"]["stream"] for each in metrics} == {"identifies"}
 
 
-def test_the_figures_of_the_summary_are_fields_of_the_json_log(project: Copy) -> None:
+def test_the_summary_counts_are_fields_in_the_json_log(project: Copy) -> None:
     project.people(1, 2)
 
     done = project.run("--log-format=json", *RUN)
@@ -330,7 +330,7 @@ def test_a_rejected_record_is_a_warning_in_the_log(project: Copy) -> None:
     assert "no_identifier" in warning["event"]
 
 
-def test_the_sdk_logs_in_the_structure_that_it_is_told(tmp_path: Path) -> None:
+def test_the_sdk_uses_the_configured_log_format(tmp_path: Path) -> None:
     config = {
         "version": 1,
         "disable_existing_loggers": False,

@@ -115,11 +115,11 @@ def first(project: Project) -> dict[str, Any]:
     return project.workspace
 
 
-def test_the_settings_are_in_order(project: Project) -> None:
+def test_check_succeeds(project: Project) -> None:
     project.run("meltano_check")
 
 
-def test_every_table_lands_where_the_page_says(first: dict[str, Any]) -> None:
+def test_every_table_is_delivered_as_documented(first: dict[str, Any]) -> None:
     people = first["people"]
 
     assert people.keys() == {"id:1", "id:2"}

@@ -17,7 +17,7 @@ from .project import ROOT, STATES, Copy, clean_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
 RECIPES = {
     recipe.stem: json.loads(recipe.read_text(encoding="utf-8"))
@@ -52,13 +52,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "env": {},
 }
-"""The settings of a loader each, as they stand below ``config`` in ``meltano.yml``."""
+"""Settings of several loaders, as below ``config`` in ``meltano.yml``."""
 
 STREAMS = ["analytics.users", "analytics.visits", "eu.shop.orders", "plain"]
 
 
 def nested(names: Mapping[str, Any]) -> dict[str, Any]:
-    """Nest names with dots: Meltano leaves out such names in the environment."""
+    """Nest names with dots: Meltano omits such names from the environment."""
     result: dict[str, Any] = {}
     for name, value in names.items():
         *parents, last = name.split(".")
@@ -83,7 +83,7 @@ def streams_of(settings: Mapping[str, Any]) -> list[str]:
 
 
 def row(stream: str, number: int) -> dict[str, Any]:
-    """Return a row with whatever column a recipe looks at."""
+    """Return a row with every column that a recipe uses."""
     is_first = number == 1
     return {
         "id": f"{stream}-{number}",
@@ -151,7 +151,7 @@ def configure(content: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, meltano: str) -> Path:
-    """Run everything through Meltano, and again without it."""
+    """Run everything with Meltano, and again without it."""
     project = Copy(tmp_path_factory.mktemp("project"), meltano)
     project.configure(configure)
     states = {"uri": (project.folder / STATES).as_uri()}
@@ -182,7 +182,7 @@ def run_directly(folder: Path, name: str, settings: Mapping[str, Any]) -> None:
 
 
 def sent(folder: Path, name: str) -> str:
-    """Return all that was sent, without the ids that are drawn."""
+    """Return everything sent, without random ids."""
     with closing(sqlite3.connect(folder / f"{name}.db")) as workspace:
         rows = workspace.execute(
             "SELECT body FROM requests WHERE method = 'POST' ORDER BY sequence"
@@ -198,7 +198,7 @@ def landed(folder: Path, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted({*SETTINGS} - {"null"}))
-def test_settings_mean_the_same_with_meltano_and_without(
+def test_settings_work_the_same_with_and_without_meltano(
     name: str, folder: Path
 ) -> None:
     assert landed(folder, name) == landed(folder, f"{name}-direct")
@@ -206,7 +206,7 @@ def test_settings_mean_the_same_with_meltano_and_without(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_sends_nothing_that_it_drops(name: str, folder: Path) -> None:
+def test_a_recipe_does_not_send_dropped_columns(name: str, folder: Path) -> None:
     for stream, columns in RECIPES[name].get("stream_maps", {}).items():
         assert columns is not None
         if columns == "__NULL__":
@@ -238,6 +238,6 @@ def test_streams_with_dots_have_their_calls_maps_and_settings(folder: Path) -> N
 
 
 def test_a_null_in_meltano_yml_never_reaches_the_target(folder: Path) -> None:
-    """Which is why the recipes have ``__NULL__``."""
+    """This is why the recipes use ``__NULL__``."""
     assert "plain-1@example.com" in sent(folder, "null")
     assert "plain-1@example.com" not in sent(folder, "null-direct")

@@ -1,4 +1,4 @@
-"""What is released: a wheel with the package and nothing else, and how it gets out."""
+"""The released wheel contains only the package; the release workflow is safe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.timeout(900)  # what is installed comes from afar
+pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_build_without_git_has_the_version_of_the_project(wheel: Path) -> None
     assert wheel.name == f"target_customerio-{found[1]}-py3-none-any.whl"
 
 
-def test_the_wheel_works_where_nothing_else_is_installed(
+def test_the_wheel_works_in_an_empty_environment(
     wheel: Path, install: Callable[..., Path], tmp_path: Path
 ) -> None:
     name = f"wheel-{wheel.stat().st_mtime_ns}"
@@ -103,14 +103,14 @@ def test_the_wheel_works_where_nothing_else_is_installed(
     assert len(snapshot(tmp_path / "workspace.db")["events"]) > 1000
 
 
-def test_only_the_release_can_prove_who_it_is(workflow: dict[str, Any]) -> None:
+def test_only_the_release_job_gets_an_identity_token(workflow: dict[str, Any]) -> None:
     permitted = {name: job.get("permissions") for name, job in workflow["jobs"].items()}
 
     assert permitted.pop("release") == {"id-token": "write"}
     assert not any(permitted.values())
 
 
-def test_a_release_is_a_tag_that_has_passed_everything(
+def test_a_release_needs_a_tag_and_all_checks(
     workflow: dict[str, Any],
 ) -> None:
     release = workflow["jobs"]["release"]
@@ -136,7 +136,7 @@ def test_the_workflows_have_no_known_weakness(install: Callable[..., Path]) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_changes_are_told_by_version() -> None:
+def test_the_changelog_is_grouped_by_version() -> None:
     lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
 
     heads = [line for line in lines if line.startswith("## ")]

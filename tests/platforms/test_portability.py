@@ -1,4 +1,4 @@
-"""Nothing in the code is for one operating system only."""
+"""The code works on every operating system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell commands of the DAGs, with a tap and a target that do as they are told."""
+"""The shell commands of the DAGs, with a scripted tap and target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REJECTED = "rejected.singer.jsonl"
 
 
 def commands(dag: str) -> str:
-    """Return the text of commands in the file of a DAG, which only Airflow imports."""
+    """Return the commands in a DAG file, which only Airflow can import."""
     tree = ast.parse((DAGS / f"{dag}.py").read_text(encoding="utf-8"))
     (text,) = [
         node.value.value
@@ -34,7 +34,7 @@ def commands(dag: str) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """Return what starts the commands of a DAG, as Airflow does."""
+    """Return a function that starts a DAG's commands as Airflow does."""
 
     def start(dag: str, *, target: str = "", tap: str = "") -> subprocess.Popen[bytes]:
         programs = tmp_path / "programs"
@@ -76,7 +76,7 @@ def test_the_exit_code_is_passed_on(
 
 @pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
 @pytest.mark.parametrize(("code", "then"), [(0, 3), (1, 1), (3, 3)])
-def test_a_file_of_rejected_records_fails_a_run_that_went_well(
+def test_a_rejected_records_file_fails_a_successful_run(
     dag: str,
     code: int,
     then: int,
@@ -89,14 +89,14 @@ def test_a_file_of_rejected_records_fails_a_run_that_went_well(
 
 
 @pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
-def test_an_empty_file_of_rejected_records_fails_nothing(
+def test_an_empty_rejected_records_file_does_not_fail_the_run(
     dag: str, start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     (tmp_path / REJECTED).touch()
     assert start(dag).wait(timeout=30) == 0
 
 
-def test_a_tap_that_fails_fails_the_run(
+def test_a_failing_tap_fails_the_run(
     start: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
     assert start("shop_pipe", tap="exit 5").wait(timeout=30) == 5
@@ -110,7 +110,7 @@ def test_a_tap_that_fails_fails_the_run(
         ("{}\\n", "{}\n"),
         ('{}\\n{"a":1}\\n{"b"', '{"a":1}\n'),
     ],
-    ids=["none", "half a line", "one", "half a line behind others"],
+    ids=["none", "half a line", "one", "half a line after others"],
 )
 def test_the_last_complete_line_of_state_is_kept(
     states: str,
@@ -123,7 +123,7 @@ def test_the_last_complete_line_of_state_is_kept(
     assert state_in(tmp_path) == kept
 
 
-def test_a_run_that_is_stopped_keeps_the_state_that_it_ends_with(
+def test_a_stopped_run_saves_its_last_state(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     target = (
@@ -142,7 +142,7 @@ def test_a_run_that_is_stopped_keeps_the_state_that_it_ends_with(
     assert state_in(tmp_path) == '{"delivered":1}\n'
 
 
-def test_meltano_is_waited_for_when_the_run_is_stopped(
+def test_stopping_the_run_waits_for_meltano(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     target = (
@@ -161,14 +161,14 @@ def test_meltano_is_waited_for_when_the_run_is_stopped(
     assert (tmp_path / "ended").exists()
 
 
-def test_state_that_cannot_be_kept_fails_the_run(
+def test_state_that_cannot_be_saved_fails_the_run(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     (tmp_path / "state.json.new").mkdir()
     assert start("shop_pipe", target="echo {}").wait(timeout=30) == 1
 
 
-def test_shards_treat_state_and_rejected_records_as_the_pipe_does() -> None:
+def test_shards_handle_state_and_rejected_records_like_the_pipeline() -> None:
     pipe, shards = (
         commands(dag).split("> states.jsonl", 1)[1]
         for dag in ("shop_pipe", "shop_shards")

@@ -1,4 +1,4 @@
-"""Eight runs over the same input, one for each share, are one run over all of it."""
+"""Eight runs over the same input, one per shard, are equal to one run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_not_of_someone_who_is_suppressed(record: dict[str, Any]) -> bool:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Return what writes an input of the shop's records that are to be kept."""
+    """Return a function that writes the shop's selected records as input."""
 
     def write(keep: Callable[[dict[str, Any]], bool]) -> Path:
         shop = ROOT / "docs/examples/shop/shop.singer.jsonl"
@@ -59,7 +59,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def deliver(
     tmp_path: Path, forks: ForkServer
 ) -> Callable[..., tuple[dict[str, Any], list[str]]]:
-    """Return what delivers an input, and tells what the workspace holds and the log."""
+    """Return a function that delivers an input and returns workspace and log."""
 
     def deliver(
         source: Path, workspace: str, **settings: Any
@@ -81,7 +81,7 @@ def deliver(
     return deliver
 
 
-def test_the_union_of_eight_workspaces_is_the_workspace_of_one_run(
+def test_eight_workspaces_together_equal_the_workspace_of_one_run(
     write: Any, deliver: Any
 ) -> None:
     source = write(names_one_person_and_needs_no_other)
@@ -95,9 +95,7 @@ def test_the_union_of_eight_workspaces_is_the_workspace_of_one_run(
     assert sum(len(share["people"]) for share in snapshots) == len(whole["people"])
 
 
-def test_eight_runs_into_one_workspace_leave_what_one_run_leaves(
-    write: Any, deliver: Any
-) -> None:
+def test_eight_runs_into_one_workspace_equal_one_run(write: Any, deliver: Any) -> None:
     source = write(is_not_of_someone_who_is_suppressed)
     whole, rejected = deliver(source, "whole.db")
 

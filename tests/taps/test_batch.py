@@ -33,7 +33,7 @@ Rows = list[dict[str, Any]]
 
 
 def write(path: Path, rows: Rows) -> str:
-    """Write rows in the format that the file's name ends with."""
+    """Write rows in the format of the file name's extension."""
     if path.name.endswith(".parquet"):
         parquet.write_table(pa.Table.from_pylist(rows), path)
     else:
@@ -53,7 +53,7 @@ def batch(encoding: str, files: Iterable[str], stream: str = "rows") -> dict[str
 
 @pytest.fixture
 def files(terminal: Any) -> Callable[[str, Iterable[Rows]], list[str]]:
-    """Return what writes files of rows, and returns their paths."""
+    """Return a function that writes files of rows and returns their paths."""
     written = 0
 
     def files(encoding: str, contents: Iterable[Rows]) -> list[str]:
@@ -105,7 +105,7 @@ def test_the_rows_of_a_manifest_are_processed_like_records(
         [
             [row(1), row(2)],
             [row(3), row(4)],  # the filter drops 4
-            [row(5, key=None)],  # names nobody
+            [row(5, key=None)],  # no identifier
             [row(6), row(7)],
         ],
     )
@@ -168,10 +168,10 @@ def test_a_corrected_row_of_a_file_can_be_piped_in_again(
         batch("parquet", parts, "identifies"),
         on_rejected="continue",
     )
-    mended = first.rejected_path.read_text().replace("null", '"ann@example.com"')
+    corrected = first.rejected_path.read_text().replace("null", '"ann@example.com"')
     first.rejected_path.unlink()
 
-    again = terminal.run(feed=mended.encode())
+    again = terminal.run(feed=corrected.encode())
 
     person = again.workspace["people"]["email:ann@example.com"]
     assert person["attributes"] == {"born": 951782400}
@@ -227,7 +227,7 @@ def test_a_big_file_is_read_as_a_stream(
         assert outcome.table["rows"]["delivered"] == {"person identify": rows // 50}
         return int(re.search(r"PEAK (\d+)", outcome.stdout)[1]) // 1024
 
-    # 80 megabytes of rows more: what is held at a time is all that may be seen of it.
+    # 80 MB more of rows: memory may only grow by what is held at a time.
     assert peak(40_000) < peak(2_000) + 40
 
 

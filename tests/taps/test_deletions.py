@@ -47,7 +47,7 @@ def rows_of_two_tables(
 
 @pytest.mark.parametrize("add_record_metadata", [None, False, True])
 @pytest.mark.parametrize("closed", [False, True])
-def test_rows_that_are_marked_delete_their_people_and_objects(
+def test_marked_rows_delete_their_people_and_objects(
     terminal: Any, singer: Any, *, add_record_metadata: bool | None, closed: bool
 ) -> None:
     settings = {"hard_delete": True, "add_record_metadata": add_record_metadata}
@@ -79,7 +79,7 @@ def test_nothing_is_deleted_without_hard_delete(terminal: Any, singer: Any) -> N
     assert "_sdc" not in str(outcome.workspace)
 
 
-def test_a_log_of_changes_deletes_by_the_key_alone(terminal: Any, singer: Any) -> None:
+def test_a_replication_log_deletes_by_key(terminal: Any, singer: Any) -> None:
     """Deleted rows of a replication log have nothing but their key."""
     outcome = terminal.run(
         singer.schema(
@@ -147,7 +147,7 @@ OBJECT_BY: dict[str, dict[str, Any]] = {
 
 
 def numbered(value: Any, number: int) -> Any:
-    """Make Ann and Acme of a record one Ann and one Acme of many."""
+    """Append a number to Ann and Acme in a record."""
     text = json.dumps(value)
     for name in ("ann", "Ann", "acme"):
         text = text.replace(name, f"{name}{number:02}")
@@ -155,7 +155,7 @@ def numbered(value: Any, number: int) -> Any:
 
 
 def with_anns(terminal: Any, singer: Any, events: list[dict[str, Any]]) -> Any:
-    """Deliver for each event a person with two companies, and then the events."""
+    """Deliver a person with two companies for each event, then the events."""
     ann = {"email": "ann@example.com", "phone": "+15550100"}
     records = [
         ("identifies", {"userId": "ann", "traits": ann}),
@@ -240,7 +240,7 @@ def test_an_object_is_deleted_by_every_way_to_name_it(
     assert outcome.reasons == []
     assert outcome.workspace["objects"].keys() == {
         *all_of("1:acme", range(last)),
-        f"2:acme{last:02}",  # an object without a type is of the first
+        f"2:acme{last:02}",  # an object without a type has the first type
     }
     assert people(outcome) == all_of("id:ann", range(last + 1))
 
@@ -250,14 +250,17 @@ def test_a_deletion_without_an_identifier_is_rejected(
 ) -> None:
     company = {"properties": {"objectId": "acme"}}
     phone = {"traits": {"phone": "+15550100"}}
-    nobody, nothing = ("no_identifier", "userId"), ("required", "properties.objectId")
+    missing_user, missing_object = (
+        ("no_identifier", "userId"),
+        ("required", "properties.objectId"),
+    )
     cases = [
-        ({"event": "User Deleted"}, nobody),
-        ({"event": "User Suppressed", "anonymousId": "visitor"}, nobody),
-        ({"event": "Relationship Deleted", **company}, nobody),
-        ({"event": "Relationship Deleted", **company, **phone}, nobody),
-        ({"event": "Relationship Deleted", "userId": "ann"}, nothing),
-        ({"event": "Object Deleted"}, nothing),
+        ({"event": "User Deleted"}, missing_user),
+        ({"event": "User Suppressed", "anonymousId": "visitor"}, missing_user),
+        ({"event": "Relationship Deleted", **company}, missing_user),
+        ({"event": "Relationship Deleted", **company, **phone}, missing_user),
+        ({"event": "Relationship Deleted", "userId": "ann"}, missing_object),
+        ({"event": "Object Deleted"}, missing_object),
     ]
 
     outcome = with_anns(terminal, singer, [event for event, _ in cases])

@@ -16,7 +16,7 @@ DOUBLES = "read again, they are sent again as new events"
 
 @pytest.fixture
 def run(terminal: Any) -> Callable[..., Any]:
-    """Load messages into the workspace of the test, as often as it says."""
+    """Load messages into the test's workspace; can be called again."""
 
     def load(*messages: Any, **settings: Any) -> Any:
         outcome = terminal.run(*messages, **settings)
@@ -77,7 +77,7 @@ def test_two_streams_made_of_one_row_are_two_events(
 def test_two_streams_made_of_one_event_are_two_events(
     run: Callable[..., Any], singer: Any
 ) -> None:
-    """Also where nothing but the person tells them apart."""
+    """Also if they differ only in the person."""
     event = {
         "messageId": A_ULID,
         "event": "Sold",
@@ -195,7 +195,7 @@ def test_an_alias_keeps_two_databases_apart(
         (["id"], {"id": None}, "a key property is null"),
     ],
 )
-def test_a_stream_without_a_key_is_warned_of_once_with_a_remedy(
+def test_a_stream_without_a_key_causes_one_warning_with_a_remedy(
     keys: list[str],
     more: dict[str, Any],
     why: str,
@@ -235,7 +235,7 @@ def test_the_remedy_works(run: Callable[..., Any], singer: Any) -> None:
         ([], {"event": "Application Opened", "context": {"device": {"token": "t"}}}),
     ],
 )
-def test_no_other_stream_is_warned_of(
+def test_no_other_stream_causes_a_warning(
     keys: list[str], record: dict[str, Any], run: Callable[..., Any], singer: Any
 ) -> None:
     outcome = run(

@@ -39,7 +39,7 @@ def helped(outcome: Any) -> list[str]:
 NOBODY = {"customer_no": 4711, "surname": "Hidden-Value", "signup": "2026-01-01"}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
-    "nobody is named": (
+    "no identifier": (
         "people",
         NOBODY,
         {"stream_calls": {"people": "identify"}},
@@ -75,7 +75,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = 
         {},
         ("required", "previousId", '"aliases": {"previousId"'),
     ),
-    "the time is none": (
+    "an invalid time": (
         "tracks",
         {"user_id": "a", "event": "b", "timestamp": "Hidden-Value"},
         {},
@@ -98,7 +98,7 @@ def test_a_stream_that_does_not_fit_is_explained_once(
     assert [word for word in words if word not in line] == []
     assert "Hidden-Value" not in outcome.stderr
     assert "4711" not in outcome.stderr
-    assert "str(" not in line  # of a null it would make the person "None"
+    assert "str(" not in line  # would turn null into the person "None"
     assert len(outcome.rejected) == PLENTY
 
 
@@ -316,7 +316,7 @@ def test_each_stream_is_explained_separately(terminal: Any, singer: Any) -> None
     assert [line.split("'")[1] for line in helped(outcome)] == ["identifies", "pages"]
 
 
-def test_of_many_columns_the_first_are_named(terminal: Any, singer: Any) -> None:
+def test_only_the_first_of_many_columns_are_listed(terminal: Any, singer: Any) -> None:
     row = {f"column_{number:03}": number for number in range(75)}
 
     (line,) = helped(run(terminal, singer, "identifies", [row] * PLENTY))

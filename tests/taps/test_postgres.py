@@ -37,7 +37,7 @@ TEXTS = {
 
 @dataclass
 class Given:
-    """A value that goes in, and what comes out, where that is not plain to see."""
+    """An inserted value, and the delivered value if it differs."""
 
     value: Any
     expected: Any
@@ -45,14 +45,14 @@ class Given:
 
 @dataclass
 class Rows:
-    """What a table holds."""
+    """The rows of a table."""
 
     columns: str
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 def landed(value: Any) -> Any:
-    """Compute what becomes of a value in Customer.io."""
+    """Compute the value that arrives in Customer.io."""
     if isinstance(value, Given):
         return value.expected
     if isinstance(value, datetime):
@@ -68,7 +68,7 @@ def landed(value: Any) -> Any:
 
 
 def attributes(row: Mapping[str, Any], *without: str) -> dict[str, Any]:
-    """Compute the attributes that a row makes; empty ones clear nothing here."""
+    """Compute the attributes of a row; empty ones clear nothing here."""
     return {
         name: landed(value)
         for name, value in row.items()
@@ -107,7 +107,7 @@ class Tap:
         self._catalog = json.loads(said)
 
     def read(self, *tables: str, by: str | None = None, state: Any = None) -> bytes:
-        """Read tables, all rows or those that are new by a column."""
+        """Read tables: all rows, or new ones by a replication key."""
         for stream in self._catalog["streams"]:
             (root,) = (each for each in stream["metadata"] if not each["breadcrumb"])
             name = stream["tap_stream_id"].partition("-")[2]
@@ -143,7 +143,7 @@ class Tap:
 def tap(
     tap_postgres: str, database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Tap]:
-    """Return what starts a tap on the tables of a schema."""
+    """Return a function that starts a tap on the tables of a schema."""
 
     def tap(schema: str) -> Tap:
         folder = tmp_path_factory.mktemp("tap")
@@ -154,7 +154,7 @@ def tap(
 
 @pytest.fixture(scope="session")
 def run_recipe(new_terminal: Callable[[], Any], recipes: Path) -> Callable[..., Any]:
-    """Return what pipes a tap's output into the target, set up by a recipe."""
+    """Return a function that pipes a tap into the target with a recipe."""
 
     def run(name: str, feed: bytes, terminal: Any = None, **settings: Any) -> Any:
         terminal = terminal or new_terminal()
@@ -329,7 +329,7 @@ WAREHOUSE = {
 def warehouse(
     fill: Any, tap: Callable[[str], Tap], run_recipe: Callable[..., Any]
 ) -> dict[str, Any]:
-    """Run the recipe, and then the names of events that have no table of their own."""
+    """Run the recipe, then the events without a separate table."""
     fill("segment", WAREHOUSE)
     reader = tap("segment")
     everything = reader.read()
@@ -372,7 +372,7 @@ def test_traits_of_every_type_are_delivered_as_inserted(
         "anonymous_id": "visitor-u-2",
     }
     assert people["email:cai@example.com"]["attributes"]["name"] == "Cai"
-    # The tap reads tables by their names, and so the merge comes before the person.
+    # The tap reads tables in the order of names: the merge precedes the person.
     assert people["id:u-3"]["attributes"] == {"name": "Dee", "plan": "pro"}
     assert people.keys() == {"id:u-1", "id:u-2", "id:u-3", "email:cai@example.com"}
 
@@ -405,7 +405,7 @@ def test_the_events_of_a_table_each_have_their_own_columns_as_properties(
         for key, (minutes, properties) in expected.items()
     }
     assert found["event", "Basket Viewed"]["anonymous_id"] == "visitor-None"
-    # Who later took the anonymous id by an identify.
+    # The person who later took the anonymous id by an identify.
     assert found["event", "Basket Viewed"]["person"] == "email:cai@example.com"
     assert found["page", "Home"]["person"] == "id:u-1"
 
@@ -564,7 +564,7 @@ def shop(fill: Any, tap: Callable[[str], Tap]) -> Tap:
 def filled(
     shop: Tap, run_recipe: Callable[..., Any], new_terminal: Callable[[], Any]
 ) -> dict[str, Any]:
-    """Fill one workspace by the recipes, one after the other."""
+    """Fill one workspace with the recipes, one after the other."""
     terminal = new_terminal()
     steps = {
         "users": ("users",),
@@ -660,7 +660,7 @@ def test_a_table_of_members_becomes_a_manual_segment(filled: dict[str, Any]) -> 
     ]
 
 
-def test_rows_that_are_marked_as_deleted_delete_their_people(
+def test_rows_marked_as_deleted_delete_their_people(
     filled: dict[str, Any],
 ) -> None:
     kept = [row for row in SHOP["users"].rows if "deleted_at" not in row]
@@ -698,7 +698,7 @@ def test_a_second_run_sends_only_what_has_changed(
 
     assert [
         outcome.table["shop-orders"]["read"] for outcome in (first, second, third)
-    ] == [2, 2, 1]  # the tap reads the row that the bookmark stands on once more
+    ] == [2, 2, 1]  # the tap reads the row of the bookmark again
     bookmark = third.states[-1]["bookmarks"]["shop-orders"]
     assert datetime.fromisoformat(bookmark["replication_key_value"]) == changed
     assert len(third.workspace["events"]) == 3

@@ -1,4 +1,4 @@
-"""The recipes of the pages are the files that the tests run."""
+"""The documented recipes are the files that the tests run."""
 
 from __future__ import annotations
 

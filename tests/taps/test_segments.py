@@ -14,7 +14,7 @@ SCHEMA = ("segment_id", "user_id", "email", "action")
 
 @pytest.fixture
 def vips(terminal: Any, singer: Any) -> Any:
-    """Return what delivers people, and then rows about members of segments."""
+    """Return a function that delivers people, then rows about segment members."""
 
     def vips(*rows: dict[str, Any], people: Any = (), **settings: Any) -> Any:
         return terminal.run(
@@ -75,7 +75,7 @@ def test_rows_add_people_and_remove_them(vips: Any) -> None:
         ({"user_id": "ann", "email": "ann@example.com"}, "id", "ann"),
     ],
 )
-def test_a_person_is_identified_by_what_the_endpoint_accepts(
+def test_a_person_is_identified_by_an_accepted_identifier(
     row: dict[str, Any], kind: str, value: str, vips: Any
 ) -> None:
     outcome = vips({"segment_id": 7, **row})
@@ -131,7 +131,7 @@ def test_a_deleted_row_removes_its_person_only_with_hard_delete(
     assert "id:ann" in outcome.workspace["people"]
 
 
-def test_a_request_holds_a_thousand_people_of_one_kind_at_most(vips: Any) -> None:
+def test_a_request_has_at_most_a_thousand_people_of_one_kind(vips: Any) -> None:
     people = [f"p-{number}" for number in range(2_500)]
 
     outcome = vips(
@@ -160,10 +160,10 @@ def test_a_request_holds_a_thousand_people_of_one_kind_at_most(vips: Any) -> Non
     assert len(members(outcome)) == 2_500
 
 
-def test_changes_keep_their_place_among_everything_else(
+def test_changes_keep_their_order_among_other_records(
     terminal: Any, singer: Any
 ) -> None:
-    """Who is deleted leaves their segments, and nobody is added before they exist."""
+    """Deleted people leave their segments; no one is added before they exist."""
     messages = [singer.schema(each) for each in ("identifies", "tracks", "vips")]
     for number in range(60):
         person = f"p-{number}"
@@ -192,7 +192,7 @@ def test_changes_keep_their_place_among_everything_else(
 def test_rows_of_a_segment_that_does_not_exist_are_rejected(
     vips: Any, action: str
 ) -> None:
-    """The sandbox knows no segment whose id has more than ten digits."""
+    """In the sandbox, segments with ids of more than ten digits do not exist."""
     unknown = 12_345_678_901
     outcome = vips(
         {"segment_id": unknown, "user_id": "ann", "action": action},

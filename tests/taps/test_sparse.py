@@ -29,7 +29,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("null_attributes", ["send", "omit"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nulls_clear_what_is_there_or_leave_it_alone(
+def test_nulls_clear_or_keep_existing_values(
     shape: str, null_attributes: str, terminal: Any, singer: Any
 ) -> None:
     outcome = terminal.run(
@@ -325,7 +325,7 @@ def test_flattening_makes_no_difference(
     assert (outcome.code, outcome.reasons) == (0, [])
     (event,) = outcome.workspace["events"]
     deep = event["attributes"].get("deep")
-    if isinstance(deep, str):  # what lies deeper than the flattening goes
+    if isinstance(deep, str):  # values below the flattening depth
         event["attributes"]["deep"] = LANDED["deep"]
     elif isinstance(deep.get("deeper"), str):
         deep["deeper"] = LANDED["deep"]["deeper"]  # type: ignore[index]
@@ -384,7 +384,7 @@ def test_a_sparse_table_of_events_sends_only_what_a_row_has(
 def test_validation_against_a_too_strict_schema_can_be_disabled(
     terminal: Any, singer: Any
 ) -> None:
-    """As tap-postgres denies them to the arrays of PostgreSQL, which may have them."""
+    """For example, tap-postgres disallows nulls in arrays, which may contain them."""
     tags = {"type": ["array", "null"], "items": {"type": ["string"]}}
     messages = [
         singer.schema("identifies", {"tags": tags}),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOMENT = "2026-03-01T00:00:00.123456Z"
-"""Too exact to be taken for a date where the schema says nothing."""
+"""Too precise to be taken for a date without a type in the schema."""
 
 SECONDS = 1772323200
 DATE_TIME = {"type": ["null", "string"], "format": "date-time"}
@@ -34,7 +34,7 @@ USER = {
 }
 EXPRESSIONS: dict[str, tuple[str, Any]] = {
     "a number": ("42", 42),
-    "a truth": ("True", True),
+    "a boolean": ("True", True),
     "a comparison": ("qty > 1", True),
     "bool": ("bool(qty)", True),
     "a product": ("qty*2", 6),
@@ -56,7 +56,7 @@ EXPRESSIONS: dict[str, tuple[str, Any]] = {
 def expressed(new_terminal: Callable[[], Any], singer: Any) -> Any:
     columns = {
         **{f"new {name}": text for name, (text, _) in EXPRESSIONS.items()},
-        "plan": "qty",  # a number where the tap has text
+        "plan": "qty",  # a number in place of the tap's text
         "userId": "_['id']",
         "timestamp": "createdAt // 1",
     }
@@ -93,7 +93,7 @@ RENAMES: dict[str, dict[str, Any]] = {
     "the old name last": {"at": "record['seen']", "seen": None},
     "a word for null": {"seen": "__NULL__", "at": "seen"},
     "itself": {"seen": "self", "at": "seen"},
-    "an exchange": {"at": "seen", "seen": "other"},
+    "swapped names": {"at": "seen", "seen": "other"},
     "of a nested field": {"at": "more['deep']"},
     "of a nested attribute": {"at": "more.deep"},
     "by a reference": {"at": "referred"},
@@ -148,7 +148,7 @@ def test_a_renamed_date_is_still_typed(name: str, renamed: dict[str, Any]) -> No
 
 
 def test_a_renamed_column_does_not_become_a_date(renamed: dict[str, Any]) -> None:
-    assert renamed["an exchange"]["seen"] == MOMENT
+    assert renamed["swapped names"]["seen"] == MOMENT
     assert renamed["itself"]["seen"] == SECONDS
     assert renamed["a bare name"]["other"] == MOMENT
     assert "seen" not in renamed["nothing else kept"]
@@ -183,10 +183,10 @@ FLAT = {
 }
 ADDRESS = {"type": "object", "properties": {"city": {}, "since": DATE_TIME}}
 COLUMNS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "a number in a column of no type": ({}, 5, {"c": 5}),
+    "a number in a column without a type": ({}, 5, {"c": 5}),
     "an exact number": ({}, 1.5, {"c": 1.5}),
-    "a truth in a column of no type": ({}, True, {"c": True}),
-    "a list in a column of no type": ({}, [1, 1.5], {"c": "[1,1.5]"}),
+    "a boolean in a column without a type": ({}, True, {"c": True}),
+    "a list in a column without a type": ({}, [1, 1.5], {"c": "[1,1.5]"}),
     "an object or null": (
         {"anyOf": [ADDRESS, {"type": "null"}]},
         {"city": "Ghent", "since": MOMENT},

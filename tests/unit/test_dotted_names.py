@@ -1,4 +1,4 @@
-"""Stream names with dots, nested as Meltano nests them, mean what they meant before."""
+"""Stream names with dots, nested as Meltano does, are restored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXPRESSIONS = st.dictionaries(
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Nest names with dots, which fails like Meltano where one is part of another."""
+    """Nest names with dots; like Meltano, fail if one is a prefix of another."""
     result: dict[str, Any] = {}
     for name, value in flat.items():
         *parents, last = name.split(".")
@@ -36,7 +36,7 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_parents(names: dict[str, Any]) -> dict[str, Any]:
-    """Leave out each name that another one continues: Meltano refuses both."""
+    """Leave out names that are a prefix of another: Meltano rejects both."""
     return {
         name: value
         for name, value in names.items()
@@ -45,13 +45,13 @@ def without_parents(names: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(st.dictionaries(NAMES, CALLS | OBJECTS).map(without_parents))
-def test_calls_nested_are_the_calls_written(flat: dict[str, Any]) -> None:
+def test_nested_calls_are_restored(flat: dict[str, Any]) -> None:
     assert joined_calls(nested(flat)) == flat
     assert joined_calls(flat) == flat
 
 
 @given(st.dictionaries(NAMES, EXPRESSIONS).map(without_parents))
-def test_maps_nested_are_the_maps_written(flat: dict[str, Any]) -> None:
+def test_nested_maps_are_restored(flat: dict[str, Any]) -> None:
     assert joined_maps(nested(flat)) == flat
     assert joined_maps(flat) == flat
 
@@ -80,7 +80,7 @@ def test_the_order_of_patterns_is_kept() -> None:
         ({"a": ["track"]}, {"a": ["track"]}),
     ],
 )
-def test_an_object_without_call_continues_the_name(
+def test_an_object_without_call_is_part_of_the_name(
     calls: dict[str, Any], joined: dict[str, Any]
 ) -> None:
     assert joined_calls(calls) == joined
@@ -120,7 +120,7 @@ def test_an_object_without_call_continues_the_name(
         ),
     ],
 )
-def test_an_object_among_expressions_continues_the_name(
+def test_an_object_among_expressions_is_part_of_the_name(
     maps: dict[str, Any], joined: dict[str, Any]
 ) -> None:
     assert joined_maps(maps) == joined

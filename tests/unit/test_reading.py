@@ -27,7 +27,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_json_is_read_as_it_is(value: Any) -> None:
+def test_any_json_round_trips(value: Any) -> None:
     assert decode_line(json.dumps(value).encode()) == (value, True)
     assert decode_line(json.dumps(value, ensure_ascii=False).encode()) == (value, True)
     assert decode_line(json.dumps(value)) == (value, True)
@@ -41,14 +41,14 @@ def test_decimals_keep_their_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**64, -(2**64), 10**40])
-def test_integers_stay_integers_however_long(number: int) -> None:
+def test_long_integers_stay_integers(number: int) -> None:
     value, _ = decode_line(str(number).encode())
     assert type(value) is int
     assert value == number
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_not_finite_is_read_and_the_rest_beside_it_exactly(text: str) -> None:
+def test_non_finite_numbers_are_read_and_other_values_stay_exact(text: str) -> None:
     value, is_valid = decode_line(f'{{"a": {text}, "b": 1.10, "c": {10**30}}}'.encode())
     assert not is_valid
     assert not math.isfinite(value["a"])
@@ -60,13 +60,13 @@ def test_what_is_not_finite_is_read_and_the_rest_beside_it_exactly(text: str) ->
     "line",
     [b"", b"{", b"nul", b'{"a": 1} {"b": 2}', b"\xff", b'"\xff"', b"[" * 200_000, "ab"],
 )
-def test_what_is_no_json_is_a_value_error(line: bytes | str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any will do
+def test_invalid_json_raises_value_error(line: bytes | str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any message
         decode_line(line)
 
 
 @pytest.mark.parametrize("exponent", ["10000000000000000000", "-10000000000000000000"])
-def test_a_number_that_no_machine_holds_is_told_from_others(exponent: str) -> None:
+def test_a_number_out_of_range_is_distinguished_from_others(exponent: str) -> None:
     value, is_valid = decode_line(f'{{"a": 1e{exponent}, "b": 1.10}}'.encode())
     assert not is_valid
     assert math.isnan(value["a"])
@@ -79,7 +79,7 @@ def numbers_in(source: Any) -> list[int]:
     return [each["n"] for each in seen]
 
 
-def test_a_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+def test_a_file_is_read_from_its_current_position(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"".join(b'{"type":"RECORD","n":%d}\n' % n for n in range(9)))
     with path.open("rb") as source:
@@ -92,7 +92,7 @@ def test_a_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["rb", "rt"])
-def test_a_file_that_is_unpacked_on_the_way_is_left_to_its_reader(
+def test_a_compressed_file_is_read_through_its_reader(
     tmp_path: Path, mode: Any
 ) -> None:
     path = tmp_path / "lines.gz"
@@ -109,7 +109,7 @@ def read(text: bytes | str) -> list[Any]:
     return seen
 
 
-def test_messages_come_in_order_and_are_counted() -> None:
+def test_messages_are_read_in_order_and_counted() -> None:
     lines = b'{"type":"RECORD","n":1}\n\n  \n{"type":"STATE"}\r\n{"type":"RECORD"}'
     seen: list[Any] = []
     callbacks = dict.fromkeys(("RECORD", "STATE"), seen.append)
@@ -122,7 +122,7 @@ def test_text_is_read_like_bytes() -> None:
     assert read('{"type":"RECORD","a":"é"}\n') == [{"type": "RECORD", "a": "é"}]
 
 
-def test_the_line_at_hand_is_kept_as_it_arrived() -> None:
+def test_the_current_line_is_kept_as_received() -> None:
     reader = MessageReader()
     line = b'{ "type":"STATE", "a":1.10}\n'
     kept: list[Any] = []
@@ -142,21 +142,19 @@ def test_the_line_at_hand_is_kept_as_it_arrived() -> None:
         (b'{"type": "CHART", "a": "secret"}', "Line 2: unknown message type 'CHART'"),
     ],
 )
-def test_a_line_that_is_no_message_is_named_by_its_number(
-    line: bytes, clue: str
-) -> None:
+def test_an_invalid_line_is_reported_with_its_number(line: bytes, clue: str) -> None:
     with pytest.raises(InputError, match=clue) as caught:
         read(b'{"type":"STATE"}\n' + line + b"\n")
     assert "secret" not in str(caught.value)
 
 
-def test_a_long_name_is_not_repeated_in_full() -> None:
+def test_a_long_name_is_truncated() -> None:
     with pytest.raises(InputError) as caught:
         read(json.dumps({"type": "X" * 5_000}))
     assert len(str(caught.value)) < 300
 
 
-def test_a_reader_that_was_told_to_stop_reads_no_further() -> None:
+def test_a_stopped_reader_reads_no_further() -> None:
     reader = MessageReader()
     seen: list[Any] = []
 
@@ -168,7 +166,7 @@ def test_a_reader_that_was_told_to_stop_reads_no_further() -> None:
     assert len(seen) == 1
 
 
-def test_a_reader_that_waits_is_woken() -> None:
+def test_a_waiting_reader_is_woken() -> None:
     reader = MessageReader()
 
     class Waiting(io.RawIOBase):
@@ -179,7 +177,7 @@ def test_a_reader_that_waits_is_woken() -> None:
     reader.process_lines(Waiting(), {})
 
 
-def test_everything_is_handed_on_before_more_is_waited_for() -> None:
+def test_everything_read_is_yielded_before_waiting_for_more() -> None:
     descriptor, into = os.pipe()
     happened: list[Any] = []
     more = [b'{"type":"RECORD","n":%d}\n' % n for n in range(3)]
@@ -201,9 +199,7 @@ def test_everything_is_handed_on_before_more_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("stops_at", [0, 1, 40, 99])
-def test_nothing_is_handed_on_after_the_reader_was_told_to_stop(
-    stops_at: int, tmp_path: Path
-) -> None:
+def test_nothing_is_yielded_after_stop(stops_at: int, tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"".join(b'{"type":"RECORD","n":%d}\n' % n for n in range(100)))
     reader = MessageReader()
@@ -220,7 +216,7 @@ def test_nothing_is_handed_on_after_the_reader_was_told_to_stop(
 
 
 @pytest.mark.parametrize("good", [0, 1, 31, 32, 33, 70])
-def test_what_comes_before_a_bad_line_is_handed_on(good: int, tmp_path: Path) -> None:
+def test_lines_before_an_invalid_line_are_yielded(good: int, tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b'{"type":"RECORD"}\n' * good + b"secret\n" + b"{}\n" * 9)
     seen: list[Any] = []
@@ -232,5 +228,5 @@ def test_what_comes_before_a_bad_line_is_handed_on(good: int, tmp_path: Path) ->
     assert len(seen) == good
 
 
-def test_the_wake_up_call_is_no_exception_that_a_handler_would_swallow() -> None:
+def test_the_wake_up_exception_is_not_caught_by_except_exception() -> None:
     assert not issubclass(StopReading, Exception)

@@ -42,12 +42,12 @@ def written(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_nothing_is_made_before_the_first(path: Path) -> None:
+def test_no_file_is_created_before_the_first_rejection(path: Path) -> None:
     RejectedRecords(str(path)).close()
     assert not path.exists()
 
 
-def test_the_number_of_the_line_is_told(path: Path) -> None:
+def test_add_returns_the_line_number(path: Path) -> None:
     records = RejectedRecords(str(path))
     numbers = [records.add(source(b"{}"), ERROR) for _ in range(3)]
     records.close()
@@ -58,7 +58,7 @@ def test_the_number_of_the_line_is_told(path: Path) -> None:
     assert written(path)[5]["type"] == "RECORD"
 
 
-def test_the_mode_of_a_file_that_is_there_is_left_alone(path: Path) -> None:
+def test_the_mode_of_an_existing_file_is_not_changed(path: Path) -> None:
     path.touch(mode=0o640)
     path.chmod(0o640)
     records = RejectedRecords(str(path))
@@ -78,7 +78,7 @@ def test_a_schema_is_repeated_only_when_it_changes(path: Path) -> None:
     assert "".join(kinds) == "SRRSRSRSR"
 
 
-def test_text_of_a_tap_that_is_no_bytes_is_taken_too(path: Path) -> None:
+def test_a_line_can_be_text_instead_of_bytes(path: Path) -> None:
     records = RejectedRecords(str(path))
     line = '{"type":"RECORD","stream":"a","record":{"name":"é"}}'
     records.add(Source("a", SCHEMA.decode(), line), ERROR)
@@ -95,7 +95,7 @@ def test_text_of_a_tap_that_is_no_bytes_is_taken_too(path: Path) -> None:
         (b'{"a":NaN,"b":%d}' % 10**30, b'{"a":"NaN","b":%d}' % 10**30),
     ],
 )
-def test_what_is_not_finite_becomes_text_and_other_numbers_keep_their_digits(
+def test_non_finite_numbers_become_text_and_others_keep_their_digits(
     path: Path, arrived: bytes, kept: bytes
 ) -> None:
     records = RejectedRecords(str(path))
@@ -105,7 +105,7 @@ def test_what_is_not_finite_becomes_text_and_other_numbers_keep_their_digits(
 
 
 @pytest.mark.parametrize("beside", [b"", b',"c":NaN'], ids=["alone", "beside_NaN"])
-def test_half_a_surrogate_pair_is_kept_and_numbers_beside_it_stay_numbers(
+def test_half_a_surrogate_pair_is_kept_and_numbers_stay_numbers(
     path: Path, beside: bytes
 ) -> None:
     records = RejectedRecords(str(path))
@@ -119,12 +119,12 @@ def test_half_a_surrogate_pair_is_kept_and_numbers_beside_it_stay_numbers(
 @settings(
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,  # a busy machine is no fault of the file's
+        HealthCheck.too_slow,  # slow on a busy machine
     ],
     max_examples=examples(50),
 )
 @given(record=st.dictionaries(st.text(), JSON), ascii_only=st.booleans())
-def test_any_record_stands_there_byte_for_byte(
+def test_any_record_is_written_byte_for_byte(
     path: Path, record: dict[str, Any], *, ascii_only: bool
 ) -> None:
     text = json.dumps(record, ensure_ascii=ascii_only, indent=None).encode()
@@ -137,7 +137,7 @@ def test_any_record_stands_there_byte_for_byte(
     assert json.loads(line)["rejection"].keys() == {"reason", "field", "message", "at"}
 
 
-def test_only_what_this_run_rejected_is_its_echo(path: Path) -> None:
+def test_only_rejections_of_this_run_are_recognised_as_its_own(path: Path) -> None:
     before = RejectedRecords(str(path))
     before.add(source(b"{}"), ERROR)
     before.close()
@@ -151,18 +151,18 @@ def test_only_what_this_run_rejected_is_its_echo(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rejection", [None, "x", 5, [], {}, {"at": None}, {"at": 5}])
-def test_a_rejection_that_is_none_of_ours_is_no_echo(
+def test_a_foreign_rejection_is_not_recognised_as_our_own(
     path: Path, rejection: object
 ) -> None:
     assert not RejectedRecords(str(path)).was_written_by_this_run(rejection)
 
 
-def test_a_folder_as_the_path_is_told_with_the_setting(tmp_path: Path) -> None:
+def test_a_folder_as_the_path_is_reported_with_the_setting(tmp_path: Path) -> None:
     with pytest.raises(RejectedFileError, match="rejected_records_path"):
         RejectedRecords(str(tmp_path)).add(source(b"{}"), ERROR)
 
 
-def test_a_line_that_does_not_fit_leaves_nothing_behind(
+def test_a_partially_written_line_is_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = RejectedRecords(str(path))
@@ -190,5 +190,5 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("at", ["2099-01-01T00:00:00.000000+00:00", "yesterday"])
-def test_what_was_rejected_by_another_clock_is_no_echo(path: Path, at: str) -> None:
+def test_a_rejection_with_a_different_clock_is_not_our_own(path: Path, at: str) -> None:
     assert not RejectedRecords(str(path)).was_written_by_this_run({"at": at})

@@ -1,4 +1,4 @@
-"""Schemas in the forms that taps write: older drafts, and parts that do not compile."""
+"""Schemas as taps write them: older drafts, and parts that do not compile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fits(checker: RecordValidator, **record: Any) -> bool:
 
 
 @pytest.mark.parametrize("value", [None, Decimal("0.07"), 1, Decimal("-9999999999.99")])
-def test_the_bounds_of_draft_4_let_what_is_within_them_pass(value: Any) -> None:
+def test_values_within_the_bounds_of_draft_4_are_valid(value: Any) -> None:
     checker = validator(a=NUMERIC)
     assert checker.left_out == []
     assert fits(checker, a=value)
@@ -58,7 +58,7 @@ def test_the_bounds_of_draft_4_are_exclusive(value: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["property", "item", "branch", "definition"])
-def test_a_bound_means_what_its_draft_says_wherever_it_stands(
+def test_a_bound_follows_its_draft_at_any_place(
     rule: dict[str, Any],
     passes: bool,  # noqa: FBT001 - a parameter of the test
     place: str,
@@ -80,21 +80,19 @@ def test_a_bound_means_what_its_draft_says_wherever_it_stands(
     digits=st.integers(0, 12),
 )
 @example(count=78_000_000_000_000_000_001, step=3, digits=1)
-def test_an_exact_multiple_is_never_taken_for_none(
-    count: int, step: int, digits: int
-) -> None:
+def test_an_exact_multiple_is_always_valid(count: int, step: int, digits: int) -> None:
     rule = {"type": "number", "multipleOf": Decimal(step).scaleb(-digits)}
     assert fits(validator(a=rule), a=Decimal(count * step).scaleb(-digits))
 
 
 @given(count=st.integers(-(10**9), 10**9), digits=st.integers(0, 5))
-def test_what_lies_between_two_multiples_is_none(count: int, digits: int) -> None:
+def test_a_value_between_two_multiples_is_invalid(count: int, digits: int) -> None:
     rule = {"type": "number", "multipleOf": Decimal(1).scaleb(-digits)}
     between = Decimal(count * 10 + 5).scaleb(-digits - 1)
     assert not fits(validator(a=rule), a=between)
 
 
-def test_a_column_may_say_itself_that_it_is_required() -> None:
+def test_a_column_can_be_marked_as_required() -> None:
     inner = {"type": "object", "properties": {"city": {"required": True}}}
     checker = validator(
         {"required": ["b"]}, a={"type": "string", "required": True}, b=inner, c={}
@@ -108,7 +106,7 @@ def test_a_column_may_say_itself_that_it_is_required() -> None:
     assert [each and each.field for each in missing] == ["a", "b", "b.city"]
 
 
-def test_a_column_may_say_itself_that_it_is_not_required() -> None:
+def test_a_column_can_be_marked_as_not_required() -> None:
     checker = validator({"required": True}, a={"type": "string", "required": False})
     assert checker.left_out == []
     assert fits(checker)
@@ -142,9 +140,7 @@ def test_a_column_may_say_itself_that_it_is_not_required() -> None:
         (5, "a"),
     ],
 )
-def test_a_part_that_does_not_compile_is_left_out_and_nothing_else(
-    column: Any, path: str
-) -> None:
+def test_only_the_part_that_does_not_compile_is_ignored(column: Any, path: str) -> None:
     checker = validator(
         {"definitions": {"ok": {"type": "integer"}}},
         a=column,
@@ -170,14 +166,14 @@ def test_a_part_that_does_not_compile_is_left_out_and_nothing_else(
         ({"allOf": 5}, "allOf"),
     ],
 )
-def test_parts_of_the_whole_are_left_out_too(schema: Any, path: str) -> None:
+def test_invalid_parts_at_the_top_level_are_ignored(schema: Any, path: str) -> None:
     checker = validator(schema, b={"type": "integer"})
     assert checker.left_out == [path]
     assert fits(checker, a="x", b=1)
     assert not fits(checker, b="x")
 
 
-def test_what_a_pattern_that_is_left_out_allows_is_not_refused_for_it() -> None:
+def test_columns_of_an_ignored_pattern_are_not_rejected() -> None:
     checker = validator(
         {"patternProperties": {"(?P<x>a)": {}}, "additionalProperties": False}, b={}
     )
@@ -192,7 +188,7 @@ def test_what_a_pattern_that_is_left_out_allows_is_not_refused_for_it() -> None:
         {"oneOf": [{"pattern": r"a\Z"}, {"type": "string"}]},
     ],
 )
-def test_to_check_less_never_refuses_more(rule: dict[str, Any]) -> None:
+def test_ignoring_parts_never_rejects_more(rule: dict[str, Any]) -> None:
     checker = validator(a=rule)
     assert checker.left_out
     assert fits(checker, a="b")
@@ -214,7 +210,7 @@ def test_an_odd_id_changes_nothing(name: Any) -> None:
     assert not fits(checker, b={"c": "x"})
 
 
-def test_columns_named_like_keywords_are_columns() -> None:
+def test_columns_named_like_keywords_are_treated_as_columns() -> None:
     names = (
         "$id",
         "format",
@@ -244,21 +240,21 @@ def test_columns_named_like_keywords_are_columns() -> None:
         {"default": "x", "examples": 5, "readOnly": "x"},
     ],
 )
-def test_what_only_describes_a_column_checks_nothing(rule: dict[str, Any]) -> None:
+def test_descriptive_keywords_are_not_validated(rule: dict[str, Any]) -> None:
     checker = validator(a={"type": "string", **rule})
     assert checker.left_out == []
     assert fits(checker, a="no base64 and no JSON!")
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": None}])
-def test_a_schema_without_properties_lets_every_record_pass(schema: Any) -> None:
+def test_a_schema_without_properties_accepts_every_record(schema: Any) -> None:
     checker = RecordValidator(schema)
     assert checker.left_out == []
     assert fits(checker, a=1)
 
 
 @pytest.mark.parametrize("name", ["_sdc_deleted_at", "_SDC_BATCHED_AT"])
-def test_columns_of_bookkeeping_may_always_be_there(name: str) -> None:
+def test_metadata_columns_are_always_allowed(name: str) -> None:
     checker = validator(
         {"additionalProperties": False}, a={}, **{name: {"type": "null"}}
     )
@@ -302,7 +298,9 @@ SCHEMAS = st.recursive(
 
 
 @given(properties=st.dictionaries(NAMES, SCHEMAS), a=SCHEMAS, value=st.integers(0, 9))
-def test_no_schema_ends_the_run(properties: dict[str, Any], a: Any, value: int) -> None:
+def test_any_schema_can_be_compiled(
+    properties: dict[str, Any], a: Any, value: int
+) -> None:
     checker = RecordValidator({"properties": properties, "definitions": {"a": a}})
     checker.rejection_of({"a": value})
     assert len(set(checker.left_out)) == len(checker.left_out)

@@ -24,13 +24,13 @@ def errors(**changes: Any) -> list[str]:
     return list(caught.value.errors)
 
 
-def test_the_region_decides_on_the_url() -> None:
+def test_the_region_decides_the_url() -> None:
     assert settings().connection.base_url == "https://track.customer.io"
     europe = settings(region="eu").connection
     assert europe.base_url == "https://track-eu.customer.io"
 
 
-def test_another_url_takes_its_place_without_its_last_slash() -> None:
+def test_api_url_replaces_it_without_a_trailing_slash() -> None:
     connection = settings(api_url="https://proxy.example.com/cio/").connection
     assert connection.base_url == "https://proxy.example.com/cio"
 
@@ -67,43 +67,43 @@ def test_loopback_may_be_http(url: str) -> None:
         "https://example.com:secret",
     ],
 )
-def test_any_other_url_is_refused_without_showing_it(url: str) -> None:
+def test_any_other_url_is_rejected_without_showing_it(url: str) -> None:
     (error,) = errors(api_url=url)
     assert error.startswith("api_url: ")
     assert "secret" not in error
 
 
-def test_credentials_are_required_unless_there_is_a_sandbox() -> None:
+def test_credentials_are_required_without_a_sandbox() -> None:
     named = [error.partition(":")[0] for error in errors(site_id=None, api_key="")]
     assert named == ["site_id", "api_key"]
     connection = settings(site_id=None, api_key=None, sandbox="a.db").connection
     assert connection.sandbox == "a.db"
 
 
-def test_an_empty_sandbox_is_none() -> None:
+def test_an_empty_sandbox_path_counts_as_not_set() -> None:
     assert settings(sandbox="").connection.sandbox is None
     assert len(errors(sandbox="", site_id="", api_key="")) == 2
 
 
-def test_the_credentials_are_not_in_the_representation() -> None:
+def test_the_credentials_are_not_in_the_repr() -> None:
     shown = repr(settings(site_id="open", api_key="sesame"))
     assert "open" not in shown
     assert "sesame" not in shown
 
 
-def test_an_event_of_two_actions_is_refused_even_when_one_list_is_a_default() -> None:
+def test_an_event_of_two_actions_is_rejected_even_if_one_list_is_a_default() -> None:
     (error,) = errors(action_events={"suppress_person": ["User Deleted"]})
     assert error.startswith("action_events")
     assert "delete_person" in error
     assert "suppress_person" in error
 
 
-def test_a_name_is_free_again_when_its_action_is_switched_off() -> None:
+def test_a_name_can_be_used_again_when_its_action_is_disabled() -> None:
     changed = {"delete_person": [], "suppress_person": ["User Deleted"]}
     assert settings(action_events=changed).conversion.action_events
 
 
-def test_all_errors_are_told_at_once() -> None:
+def test_all_errors_are_reported_together() -> None:
     found = errors(
         api_key=None,
         api_url="ftp://x",
@@ -112,13 +112,13 @@ def test_all_errors_are_told_at_once() -> None:
     assert len(found) == 3
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, each in SCHEMA["properties"].items():
         assert each["title"], name
         assert each["description"], name
 
 
-def test_limits_take_their_numbers() -> None:
+def test_limits_use_the_configured_numbers() -> None:
     limits = settings(
         batch_size_rows=7,
         max_concurrent_requests=2,

@@ -24,14 +24,14 @@ def test_a_stream_named_after_a_call_needs_no_setting(name: str, call: str) -> N
 @pytest.mark.parametrize(
     "prefix", ["public-", "segment_prod-", "analytics.", "a.b-c.", "-", "a\n-"]
 )
-def test_what_stands_before_the_last_dash_or_dot_does_not_count(
+def test_a_prefix_before_the_last_dash_or_dot_is_ignored(
     prefix: str, name: str, call: str
 ) -> None:
     assert StreamCalls({}).call_of(prefix + name) == call
 
 
 @pytest.mark.parametrize("name", ["IDENTIFIES", "Public-Identify", "x.iDeNtIfY"])
-def test_case_does_not_matter_for_these_names(name: str) -> None:
+def test_default_names_are_case_insensitive(name: str) -> None:
     assert StreamCalls({}).call_of(name) == "identify"
 
 
@@ -43,23 +43,23 @@ def test_any_other_name_has_no_call(name: str) -> None:
     assert StreamCalls({}).call_of(name) is None
 
 
-def test_an_exact_name_of_the_setting_comes_before_everything() -> None:
+def test_an_exact_name_takes_precedence_over_everything() -> None:
     calls = StreamCalls({"*": "page", "public-tracks": "identify", "p*": "screen"})
     assert calls.call_of("public-tracks") == "identify"
 
 
-def test_a_name_that_needs_no_setting_comes_before_a_pattern() -> None:
+def test_a_default_name_takes_precedence_over_a_pattern() -> None:
     assert StreamCalls({"*": "page"}).call_of("public-tracks") == "track"
 
 
-def test_patterns_come_in_the_order_written() -> None:
+def test_patterns_are_matched_in_the_order_written() -> None:
     first = StreamCalls({"*-orders": "track", "eu-*": "group"})
     second = StreamCalls({"eu-*": "group", "*-orders": "track"})
     assert first.call_of("eu-orders") == "track"
     assert second.call_of("eu-orders") == "group"
 
 
-def test_patterns_and_names_of_the_setting_heed_case() -> None:
+def test_patterns_and_names_of_the_setting_are_case_sensitive() -> None:
     calls = StreamCalls({"Users": "identify", "*-Orders": "track"})
     assert calls.call_of("users") is None
     assert calls.call_of("eu-orders") is None
@@ -67,9 +67,9 @@ def test_patterns_and_names_of_the_setting_heed_case() -> None:
 
 
 @pytest.mark.parametrize("name", ["a-orders", "b-orders"])
-def test_patterns_are_those_of_a_shell(name: str) -> None:
+def test_patterns_follow_shell_syntax(name: str) -> None:
     assert StreamCalls({"[ab]-order?": "track"}).call_of(name) == "track"
 
 
-def test_a_name_with_the_signs_of_a_pattern_is_still_found_exactly() -> None:
+def test_a_name_with_pattern_characters_is_matched_exactly() -> None:
     assert StreamCalls({"odd[1]": "page"}).call_of("odd[1]") == "page"

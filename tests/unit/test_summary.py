@@ -27,7 +27,7 @@ def summary() -> Summary:
     return summary
 
 
-def test_it_adds_up_over_streams(summary: Summary) -> None:
+def test_totals_are_summed_over_streams(summary: Summary) -> None:
     assert summary.totals == {
         "read": 1_236,
         "delivered": 1_212,
@@ -38,7 +38,7 @@ def test_it_adds_up_over_streams(summary: Summary) -> None:
     assert (summary.delivered, summary.rejected) == (1_212, 4)
 
 
-def test_progress_is_one_line_with_everything_in_it(summary: Summary) -> None:
+def test_progress_is_one_line(summary: Summary) -> None:
     line = summary.progress(RequestStatistics()).text
     assert "\n" not in line
     for part in ("1,236 records read", "1,212 operations delivered", "4 rejected"):
@@ -56,19 +56,19 @@ def test_a_stream_has_a_line_for_each_operation(summary: Summary) -> None:
     ]
 
 
-def test_nothing_is_said_of_skipping_where_nothing_was_skipped() -> None:
+def test_no_skip_counts_when_nothing_was_skipped() -> None:
     summary = Summary()
     summary.streams["users"].read = 1
     assert "skipped" not in texts(summary)[0]
 
 
-def test_recent_events_are_told(summary: Summary) -> None:
+def test_recent_events_are_reported(summary: Summary) -> None:
     summary.figures[RECENT_EVENTS] = 1_500
     lines = texts(summary)
     assert any(line.startswith("1,500 ") and "72 hours" in line for line in lines)
 
 
-def test_figures_that_are_0_are_left_out_unless_they_matter(summary: Summary) -> None:
+def test_zero_counts_are_omitted_unless_they_matter(summary: Summary) -> None:
     before = texts(summary)
     summary.figures.update(moved_addresses=1, changed_addresses=2, old_identifies=3_000)
     lines = [line for line in texts(summary) if line not in before][:3]
@@ -82,13 +82,13 @@ def test_figures_that_are_0_are_left_out_unless_they_matter(summary: Summary) ->
     ]
 
 
-def test_a_run_of_nothing_has_a_summary_too() -> None:
+def test_an_empty_run_has_a_summary() -> None:
     lines = texts(Summary())
     assert lines[0].split()[0] == "stream"
     assert len(lines) == 4
 
 
-def test_names_that_look_like_numbers_stay_as_they_are() -> None:
+def test_names_that_look_like_numbers_are_not_changed() -> None:
     summary = Summary()
     summary.streams["007"].read = 1
     summary.streams["1e5"].read = 2
@@ -107,7 +107,7 @@ def test_rejections_are_listed_by_reason(summary: Summary) -> None:
     ]
 
 
-def test_what_is_not_accounted_for_has_a_column(summary: Summary) -> None:
+def test_undelivered_records_have_a_column(summary: Summary) -> None:
     assert "undelivered" not in texts(summary)[0]
     summary.streams["orders"].read += 7
     header, _, orders, users, _ = texts(summary)[:5]
@@ -115,7 +115,7 @@ def test_what_is_not_accounted_for_has_a_column(summary: Summary) -> None:
     assert (orders.split()[-1], users.split()[-1]) == ("7", "0")
 
 
-def test_the_first_line_of_a_stream_bears_its_figures(summary: Summary) -> None:
+def test_the_first_line_of_a_stream_has_its_counts(summary: Summary) -> None:
     summary.streams["users"].read += 1
     fields = [entry.fields for entry in summary.entries(RequestStatistics())]
     assert [each.get("stream_name") for each in fields[:5]] == [
@@ -135,7 +135,7 @@ def test_the_first_line_of_a_stream_bears_its_figures(summary: Summary) -> None:
     }
 
 
-def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
+def test_the_last_line_has_the_counts_of_the_run(summary: Summary) -> None:
     summary.figures[RECENT_EVENTS] = 5
     statistics = RequestStatistics(3, 1, 1_000, 0.25)
     *_, last = summary.entries(statistics)
@@ -155,7 +155,7 @@ def test_the_last_line_bears_the_figures_of_the_run(summary: Summary) -> None:
     }
 
 
-def test_no_field_has_a_name_that_a_log_record_has_already(summary: Summary) -> None:
+def test_no_field_has_the_name_of_a_log_record_attribute(summary: Summary) -> None:
     record = logging.makeLogRecord({})
     taken = {*vars(record), "message", "asctime", "event", "timestamp", "level"}
     statistics = RequestStatistics()

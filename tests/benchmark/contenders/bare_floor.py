@@ -1,4 +1,4 @@
-"""The bare floor: each line decoded, one operation encoded, and nothing else."""
+"""The bare floor: decodes each line, encodes one operation, nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The straightforward one: the SDK's batch sink, and half a megabyte a request."""
+"""The simple way: the SDK's batch sink, with 500 KB per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An empty target: what the SDK itself takes to start."""
+"""An empty target: the start-up time of the SDK itself."""
 
 from __future__ import annotations
 

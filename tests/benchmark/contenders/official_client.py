@@ -1,4 +1,4 @@
-"""What most people would write: the official client, called once for each record."""
+"""The usual way: the official client, called once per record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ClientSink(RecordSink):
 
 
 def _without_decimals(properties: dict[str, Any]) -> dict[str, Any]:
-    """Do what anyone has to who passes the SDK's numbers to ``requests``."""
+    """Convert the SDK's decimals, which ``requests`` cannot encode."""
     return {
         name: _plain(value) for name, value in properties.items() if value is not None
     }

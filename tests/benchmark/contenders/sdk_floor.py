@@ -27,7 +27,7 @@ class Validator(BaseJSONSchemaValidator):
 
 
 class IdleSink(BatchSink):
-    """Takes records, and does nothing with them."""
+    """Accepts records and discards them."""
 
     def get_validator(self) -> Validator:
         return Validator(self.schema)
