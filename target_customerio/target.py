@@ -191,10 +191,12 @@ class TargetCustomerIO(SingerTarget):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
+            missing = isinstance(error, FileNotFoundError)
             cls.logger.error(  # noqa: TRY400 - one line
-                "Cannot read the configuration (%s): expected a JSON object in %s",
-                type(error).__name__,
+                "Cannot read the configuration from %s (%s): %s",
                 " and ".join(value),
+                type(error).__name__,
+                "there is no such file" if missing else "expected a JSON object",
             )
             ctx.exit(1)
 
