@@ -165,8 +165,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Hard delete",
-        description="Delete the person (identify) or object (group) of a row whose "
-        "`_sdc_deleted_at` is set.",
+        description="Delete what a row stands for if its `_sdc_deleted_at` is set: the "
+        "person (identify), the object (group) or the membership (segment).",
     ),
     th.Property(
         "requests_per_second",
@@ -181,21 +181,24 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=64),
         default=4,
         title="Concurrent requests",
-        description="Maximum concurrent requests.",
+        description="Maximum concurrent requests. Raise it if latency limits the "
+        "speed.",
     ),
     th.Property(
         "request_timeout_seconds",
         th.NumberType(exclusive_minimum=0),
         default=30,
         title="Request timeout",
-        description="Request timeout in seconds.",
+        description="Seconds to wait for the response to a request before it is "
+        "retried.",
     ),
     th.Property(
         "max_retry_seconds",
         th.NumberType(minimum=0),
         default=600,
         title="Retry time",
-        description="Maximum time to retry a request, in seconds.",
+        description="How long to retry a request that fails, in seconds. After that, "
+        "the run ends.",
     ),
     th.Property(
         "on_rejected",
@@ -212,7 +215,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType(min_length=1),
         default=DEFAULT_REJECTED_PATH,
         title="Rejected records",
-        description="File that rejected records are appended to.",
+        description="Path of the file that rejected records are appended to. A "
+        "relative path begins in the working directory.",
     ),
     th.Property(
         "shard",
@@ -235,6 +239,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         title="Add record metadata",
         description="Has no effect; accepted so that configurations can be shared. "
         "Columns that begin with `_sdc_` never become attributes.",
+    ),
+    th.Property(
+        "validate_records",
+        th.BooleanType,
+        default=True,
+        title="Validate records",
+        description="Whether to check each record against the schema of its stream. A "
+        "record that does not match is rejected.",
     ),
 ).to_dict()
 
