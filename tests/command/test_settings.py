@@ -406,7 +406,7 @@ class TestTheEnvironment:
         ('{"api_key": "sesame-4711"', "config.json"),
         ('["sesame-4711"]', "config"),
         ("", "config.json"),
-        (None, "config.json"),
+        (None, "config.json (FileNotFoundError): there is no such file"),
     ],
     ids=["not_JSON", "not_an_object", "empty", "missing"],
 )
