@@ -222,7 +222,9 @@ def test_airflow_imports_the_dags_without_errors(airflow: Airflow) -> None:
     assert {name for (name,) in rows} == DAGS
 
 
-def test_a_job_of_meltano_succeeds(airflow: Airflow, checkout: Copy) -> None:
+def test_the_sample_job_of_meltano_is_delivered_and_fails_for_its_rejected_records(
+    airflow: Airflow, checkout: Copy
+) -> None:
     outcome = airflow.test(
         "shop_meltano",
         SHOP_PROJECT=str(checkout.folder),
@@ -231,7 +233,8 @@ def test_a_job_of_meltano_succeeds(airflow: Airflow, checkout: Copy) -> None:
         PATH=os.pathsep.join([str(Path(checkout.meltano).parent), os.environ["PATH"]]),
     )
 
-    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
+    assert (outcome.code, outcome.state) == (1, "failed"), outcome.log
+    assert f"Correct and load {checkout.folder}/rejected.singer.jsonl" in outcome.log
     assert len(checkout.workspace("airflow.db")["people"]) > 100
     assert "made-up" not in outcome.log
 
