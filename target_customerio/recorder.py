@@ -51,6 +51,7 @@ class RunRecorder:
     Attributes:
         summary: The counters of the run.
         first_records: Advice for each stream, by its name after stream maps.
+        reads_rejected: Whether the input contains records that a run rejected.
     """
 
     def __init__(self, settings: Settings, logger: logging.Logger) -> None:
@@ -65,7 +66,7 @@ class RunRecorder:
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
-        self._reads_rejected = False
+        self.reads_rejected = False
         # Both the reading thread and the sending threads reject records.
         self._rejecting = Lock()
 
@@ -84,8 +85,8 @@ class RunRecorder:
 
         Warns once if the input contains rejected records.
         """
-        if not self._reads_rejected:
-            self._reads_rejected = True
+        if not self.reads_rejected:
+            self.reads_rejected = True
             self._logger.warning(
                 "The input contains records that an earlier run rejected: their values "
                 "may be older than what was sent since"

@@ -122,7 +122,8 @@ class TargetCustomerIO(SingerTarget):
         """
         super().process_endofpipe()
         self.pipeline.drain()
-        if not self.message_reader.stopped:
+        # A file of rejected records has only some of the streams.
+        if not (self.message_reader.stopped or self.pipeline.recorder.reads_rejected):
             self._log_unmatched_names()
         self.pipeline.end()
         self.pipeline.recorder.fail_if_rejected()
@@ -262,7 +263,8 @@ class TargetCustomerIO(SingerTarget):
             )
         else:
             self.logger.info(
-                "Settings are valid; sandbox %s in region %s accepts any credentials",
+                "Settings are valid; records go to sandbox %s in region %s, which "
+                "accepts any credentials",
                 connection.sandbox,
                 connection.region,
             )

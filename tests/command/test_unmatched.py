@@ -148,3 +148,20 @@ def test_the_error_for_an_unmapped_stream_suggests_a_similar_name(
         singer.schema("public-users"), stream_calls={"pubic-users": "identify"}
     )
     assert "(it has 'pubic-users')" in outcome.error
+
+
+def test_names_are_not_reported_when_rejected_records_are_loaded_again(
+    terminal: Terminal, singer: Singer
+) -> None:
+    rejection = {"reason": "blank", "at": "2026-01-01T00:00:00.000000+00:00"}
+    record = {**singer.record("identifies", userId="ada"), "rejection": rejection}
+
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        record,
+        stream_calls={"identify": "identify", "public-orders": "track"},
+        stream_maps={"crm-leads": {"plan": "__NULL__"}},
+    )
+
+    assert said(outcome, "WARNING") == said(outcome, "INFO") == []
+    assert outcome.table["identifies"]["read"] == 1
