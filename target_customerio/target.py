@@ -54,10 +54,20 @@ DOTENV = ".env"
 the environment itself take precedence."""
 
 CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
-"""Overrides for ``--check``, so that it fails fast."""
+"""Maximum values for ``--check``, so that it fails fast."""
 
 END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
 """A warning of the SDK on each run; this project supports the versions it says."""
+
+
+def shortened(settings: dict[str, Any]) -> dict[str, Any]:
+    """Lower times to those of ``--check``; invalid values stay for validation."""
+    return settings | {
+        name: longest
+        for name, longest in CHECK_SETTINGS.items()
+        if (value := settings.get(name)) is None
+        or (type(value) in {int, float} and value > longest)
+    }
 
 
 class TargetCustomerIO(SingerTarget):
@@ -234,7 +244,7 @@ class TargetCustomerIO(SingerTarget):
                     cls.config_jsonschema,
                     ENVIRONMENT_PREFIX,
                 )
-            target = cls(config=settings | (CHECK_SETTINGS if check else {}))
+            target = cls(config=shortened(settings) if check else settings)
             if check:
                 target.check()
                 return

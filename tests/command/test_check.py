@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from support.customerio import Reply
+
+from target_customerio.target import CHECK_SETTINGS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +125,35 @@ def test_an_unreachable_server_causes_a_one_line_error(
 ) -> None:
     server = stand_in(200)
     server.close()
+    started = time.monotonic()
     assert check(terminal, api_url=server.url, max_retry_seconds=0.5).error
+    assert time.monotonic() - started < 5  # not the 10 seconds of --check
+
+
+def test_check_does_not_wait_longer_than_the_request_timeout(
+    terminal: Terminal, stand_in: Start
+) -> None:
+    server = stand_in(200, {"region": "us"})
+    server.script = lambda _: Reply(fault="silence")
+    started = time.monotonic()
+    short = {"request_timeout_seconds": 0.2, "max_retry_seconds": 0.2}
+    assert check(terminal, api_url=server.url, **short).error
+    assert time.monotonic() - started < 5
+
+
+def test_check_lowers_longer_times_and_adds_missing_ones() -> None:
+    assert shortened({"max_retry_seconds": 600}) == CHECK_SETTINGS
+    assert shortened({}) == CHECK_SETTINGS
+    assert shortened({"max_retry_seconds": None}) == CHECK_SETTINGS
+
+
+@pytest.mark.parametrize("name", ["max_retry_seconds", "request_timeout_seconds"])
+@pytest.mark.parametrize("value", ["soon", -1, True])
+def test_check_reports_invalid_times(
+    name: str, value: object, terminal: Terminal
+) -> None:
+    outcome = check(terminal, sandbox="workspace.db", **{name: value})
+    assert name in outcome.error
 
 
 @pytest.mark.parametrize("flag", [True, False], ids=["check", "run"])
