@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from typing import TYPE_CHECKING, Final
-
-from target_customerio.output import flush_output, write_error
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,36 @@ def _exit_code_of(command: Callable[[], object]) -> int | str | None:
         return code
     write_error(f"Cannot write to standard output ({unwritten.strerror})")
     return 1
+
+
+def flush_output() -> OSError | None:
+    """Flush both streams for the last time; return why standard output failed."""
+    _flush(sys.stderr)
+    return _flush(sys.stdout)
+
+
+def write_error(text: str) -> None:
+    """Write a line to standard error, if that is possible."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{text}\n")
+    flush_output()
+
+
+def _flush(stream: TextIO | None) -> OSError | None:
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        # Discard what is pending, so that the interpreter does not try again.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+        return error
+    except ValueError:  # closed, with nothing pending
+        return None
+    return None
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from threading import Event, Thread
+from collections import Counter
+from enum import Enum
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
+from singer_sdk.metrics import Point, Tag, get_metrics_logger, log
 
 from target_customerio.address_book import AddressBook, Conflict
 from target_customerio.delivery import (
@@ -17,7 +21,6 @@ from target_customerio.delivery import (
     encode_operation,
 )
 from target_customerio.errors import RejectedRecord
-from target_customerio.record_metrics import RecordMetrics
 from target_customerio.recorder import RunRecorder
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
 from target_customerio.track_api.operations import PersonActivity, PersonIdentify
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from target_customerio.reader import Line
     from target_customerio.rejected import SourceStream
     from target_customerio.settings import Settings
-    from target_customerio.summary import Entry
+    from target_customerio.summary import Entry, StreamCounts
     from target_customerio.track_api.operations import Operation
 
 PROGRESS_SECONDS: Final = 30.0
@@ -292,3 +295,39 @@ def _sender(settings: Settings) -> Sender:
         session, connection.base_url, settings.limits.request_timeout_seconds
     )
     return Sender(client, settings.limits)
+
+
+class RecordMetric(str, Enum):
+    """The names of the metrics, in the style of the SDK's."""
+
+    DELIVERED = "delivered_count"
+    SKIPPED = "skipped_count"
+    REJECTED = "rejected_count"
+
+
+class RecordMetrics:
+    """Logs the metrics of all streams."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._logged: Counter[tuple[str, RecordMetric]] = Counter()
+        self._lock = Lock()
+
+    def log(self, streams: Mapping[str, StreamCounts], *, is_final: bool) -> None:
+        """Log what was added since the last call; at the end of the run zeros too."""
+        with self._lock:
+            for stream, counts in [*streams.items()]:
+                totals = counts.totals
+                for metric in RecordMetric:
+                    total = totals[metric.name.lower()]
+                    new = total - self._logged[stream, metric]
+                    self._logged[stream, metric] = total
+                    if new or is_final:
+                        _log(stream, metric, new)
+
+
+def _log(stream: str, metric: RecordMetric, value: int) -> None:
+    tags = {Tag.STREAM: stream, Tag.PID: os.getpid()}
+    # The SDK's enumeration of metrics cannot be extended; it only uses `value`.
+    point = Point("counter", metric, value, tags)  # type: ignore[arg-type]
+    log(get_metrics_logger(), point)

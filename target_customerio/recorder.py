@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import stat
+import sys
 from collections import Counter, defaultdict
 from operator import attrgetter
 from threading import Lock
@@ -16,7 +20,6 @@ from target_customerio.errors import (
     StateError,
 )
 from target_customerio.json_codec import encode_anything
-from target_customerio.output import write_line
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
 
@@ -250,3 +253,48 @@ def _without_quotes(error: RejectedRecord) -> RejectedRecord:
         error.field if _FIELD.fullmatch(error.field) else "",
         REFUSED,
     )
+
+
+def write_line(line: bytes) -> None:
+    """Write a line to standard output; into a file, whole or not at all.
+
+    Args:
+        line: The line without its end, written as it is whatever the stream's encoding.
+
+    Raises:
+        OSError: Standard output is closed or full, or the reader has exited.
+        ValueError: This process has closed standard output.
+    """
+    stream = sys.stdout
+    if stream is None:
+        raise OSError("standard output is closed")
+    stream.flush()
+    try:
+        number = stream.fileno()
+    except OSError:  # not a file: a stream that a test has put there
+        stream.write(line.decode() + "\n")
+        stream.flush()
+        return
+    _write_all(number, line + b"\n")
+
+
+def _write_all(number: int, content: bytes) -> None:
+    before = os.fstat(number)
+    rest = memoryview(content)
+    try:
+        while rest:
+            rest = rest[_written(number, rest) :]
+    except OSError:
+        # The next run would start with half a line of STATE.
+        if len(rest) < len(content) and stat.S_ISREG(before.st_mode):
+            os.ftruncate(number, before.st_size)
+        raise
+
+
+def _written(number: int, content: memoryview) -> int:
+    """Write as much as possible; return the number of bytes written."""
+    try:
+        return os.write(number, content)
+    except BlockingIOError:  # another process has made the pipe non-blocking
+        select.select([], [number], [])
+        return 0

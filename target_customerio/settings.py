@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
-import msgspec
-from dotenv import dotenv_values
-
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
+from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
 from target_customerio.mapping.settings import ConversionSettings
 from target_customerio.rejected import why_not_writable
+from target_customerio.settings_schema import CALL
 from target_customerio.shards import Shard
-from target_customerio.streams import StreamCalls
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits
 
@@ -125,6 +125,76 @@ class Settings:
             rejected_path=config["rejected_records_path"],
             shard=shard,
         )
+
+
+CALL_OF_NAME: Final[dict[str, CallName]] = {
+    stream: call
+    for call, kind in CALL_KINDS.items()
+    if kind.plural is not None
+    for stream in (call, kind.plural)
+}
+"""Stream names that need no setting, in lower case."""
+
+_SEPARATOR: Final = re.compile(r"[-.]")
+
+
+@dataclass(frozen=True)
+class StreamRule:
+    """The call of a stream and its conversion settings.
+
+    Attributes:
+        call: The call.
+        conversion: The conversion settings, with those given for this stream.
+    """
+
+    call: StreamCall
+    conversion: ConversionSettings
+
+
+class StreamCalls:
+    """Finds the rule of a stream by the setting ``stream_calls`` and by its name."""
+
+    def __init__(
+        self,
+        stream_calls: Mapping[str, Any],
+        conversion: ConversionSettings | None = None,
+    ) -> None:
+        """Parse ``stream_calls``: a call, or an object with one, by name or pattern."""
+        self._conversion = conversion or ConversionSettings()
+        self._rules = {
+            name: self._rule(value if isinstance(value, dict) else {CALL: value})
+            for name, value in stream_calls.items()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The stream names and patterns in the setting."""
+        return list(self._rules)
+
+    def rule_of(self, stream: str) -> StreamRule | None:
+        """Return the rule of a stream, named as after stream maps, if it has one.
+
+        Exact names in the setting take precedence, then the names that need no setting,
+        then patterns in the setting, in order.
+        """
+        if stream in self._rules:
+            return self._rules[stream]
+        named = CALL_OF_NAME.get(_SEPARATOR.split(stream)[-1].lower())
+        if named is not None:
+            return StreamRule(named, self._conversion)
+        for pattern, rule in self._rules.items():
+            if fnmatchcase(stream, pattern):
+                return rule
+        return None
+
+    def call_of(self, stream: str) -> StreamCall | None:
+        """Return the call of a stream, named as after stream maps, if it is mapped."""
+        rule = self.rule_of(stream)
+        return rule.call if rule else None
+
+    def _rule(self, value: Mapping[str, Any]) -> StreamRule:
+        own = {name: each for name, each in value.items() if name != CALL}
+        return StreamRule(value[CALL], replace(self._conversion, **own))
 
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
@@ -235,100 +305,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-NOT_SETTINGS: Final = frozenset({"loglevel"})
-"""Variables with the settings' prefix that the SDK reads for other purposes."""
-
-BOOLEANS: Final = {
-    "true": True,
-    "1": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "0": False,
-    "no": False,
-    "off": False,
-}
-
-
-def variables_of_file(path: str) -> dict[str, str]:
-    """Return the variables in a ``.env`` file; none if there is no such file.
-
-    The SDK searches parent folders too and lets the file override the environment,
-    either of which could send a sandbox run to production.
-
-    Raises:
-        SettingsError: The file cannot be read.
-    """
-    try:
-        # Values are JSON, in which a dollar sign is only text.
-        variables = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(
-            f"Cannot read {path} ({type(error).__name__}): expected lines NAME=value "
-            "in UTF-8"
-        ) from error
-    return {name: value for name, value in variables.items() if value is not None}
-
-
-def settings_in(
-    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
-) -> dict[str, Any]:
-    """Return the settings in environment variables; numbers are still text.
-
-    The SDK's own parser reads a misspelt boolean as false and quotes values in errors.
-
-    Raises:
-        SettingsError: Variables have invalid values; one line each, without the value.
-    """
-    settings: dict[str, Any] = {}
-    errors: list[str] = []
-    for name, about in schema["properties"].items():
-        text = environment.get(f"{prefix}{name.upper()}")
-        if not text:
-            continue
-        types = about.get("type", ())
-        if "boolean" in types:
-            settings[name] = BOOLEANS.get(text.lower())
-            expected = "true or false"
-        elif "object" in types:
-            settings[name] = _object(text)
-            expected = "a JSON object"
-        else:
-            settings[name] = text
-        if settings[name] is None:
-            errors.append(f"{name}: expected {expected} in {prefix}{name.upper()}")
-    if errors:
-        raise SettingsError(*errors)
-    return settings | _unknown(environment, schema, prefix)
-
-
-def _unknown(
-    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
-) -> dict[str, str]:
-    """Return the variables with the prefix that are not settings; the caller warns."""
-    ours = [
-        name for name in environment if name.startswith(prefix) and environment[name]
-    ]
-    names = {name.removeprefix(prefix).lower() for name in ours}
-    unknown = names - schema["properties"].keys() - NOT_SETTINGS
-    # Meltano adds variables of its own, and one for each entry of an object.
-    of_meltano = ("_", *(f"{name}_" for name in _objects(schema)))
-    return {name: "" for name in unknown if not name.startswith(of_meltano)}
-
-
-def _objects(schema: Mapping[str, Any]) -> list[str]:
-    return [
-        name
-        for name, about in schema["properties"].items()
-        if "object" in about.get("type", ())
-    ]
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
-        return None
-    return value if isinstance(value, dict) else None

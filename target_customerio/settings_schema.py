@@ -7,10 +7,16 @@ from typing import Any, Final
 from singer_sdk import typing as th
 
 from target_customerio.mapping.actions import ACTIONS
+from target_customerio.mapping.fields import BY_TYPE, CALL_KINDS
 from target_customerio.mapping.identity import USER_ID_TYPES
-from target_customerio.streams import CALL, CALLS_OF_STREAMS
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits
+
+CALLS_OF_STREAMS: Final = [*CALL_KINDS, BY_TYPE]
+"""The values that ``stream_calls`` accepts."""
+
+CALL: Final = "call"
+"""The key that marks an object as settings of a stream, not as part of its name."""
 
 DEFAULT_REJECTED_PATH: Final = "rejected.singer.jsonl"
 

@@ -21,10 +21,10 @@ from singer_sdk.mapper import (
     RemoveRecordTransform,
     SameRecordTransform,
 )
-from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.target_base import Target
 
 from target_customerio.batch_files import rows_of
+from target_customerio.config import complete, unknown_settings
 from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
@@ -41,12 +41,10 @@ from target_customerio.sinks import (
     StreamSink,
 )
 from target_customerio.stream_maps import DateMap, definitions_of, outline, unmappable
-from target_customerio.streams import joined_calls, joined_maps
-from target_customerio.suggestions import closest_name
-from target_customerio.validation import RecordValidator, explained
+from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.mapper import StreamMap
@@ -107,39 +105,20 @@ class SingerTarget(Target):
         self.pipeline.flush()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Validate the settings without quoting values, and fill in the defaults.
-
-        Null counts as not set. Numbers may be given as text, as in the environment.
-        """
+        """Validate the settings without quoting values, and fill in the defaults."""
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
-        config = self._config
-        for name in [name for name, value in config.items() if value is None]:
-            del config[name]
-        for name, value in config.items():
-            if isinstance(value, str) and name in schema["properties"]:
-                config[name] = _number(value, schema["properties"][name])
-        _join_names(config)
-        validator = JSONSchemaValidator(schema)
-        errors = [
-            *self._unknown_settings(config.keys(), schema["properties"].keys()),
-            *(explained(error) for error in validator.iter_errors(config)),
-        ]
-        if errors and raise_errors:
-            raise SettingsError(*errors, schema=schema)
-        return errors
-
-    def _unknown_settings(
-        self, names: Iterable[str], known: Iterable[str]
-    ) -> Iterator[str]:
-        """Yield an error for each misspelt setting; warn of other unknown settings."""
-        for name in sorted(set(names) - set(known)):
-            meant = closest_name(name, known)
+        errors = []
+        for name, meant in unknown_settings(self._config, schema).items():
             if meant is None:
                 self.logger.warning("Ignoring unknown setting %r", name)
             else:
                 # A misspelt sandbox would send to production.
-                yield f"Unknown setting {name!r} (did you mean {meant!r}?)"
+                errors.append(f"Unknown setting {name!r} (did you mean {meant!r}?)")
+        errors += complete(self._config, schema)
+        if errors and raise_errors:
+            raise SettingsError(*errors, schema=schema)
+        return errors
 
     def setup_mapper(self) -> None:
         """Parse the setting ``stream_maps``.
@@ -412,13 +391,6 @@ def _without_stop(error: Exception) -> str:
     return str(error).rstrip(".")
 
 
-def _join_names(config: dict[str, Any]) -> None:
-    """Join stream names with dots, which Meltano splits into nested objects."""
-    for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
-        if isinstance(config.get(name), dict):
-            config[name] = join(config[name])
-
-
 def _changes_nothing(stream_map: StreamMap) -> bool:
     return (
         isinstance(stream_map, SameRecordTransform)
@@ -454,15 +426,3 @@ def _is_list_of_names(keys: object) -> bool:
 def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler
     sys.stderr.flush()
     os._exit(128 + signum)
-
-
-def _number(text: str, schema: Mapping[str, Any]) -> object:
-    """Convert text to a number if the setting is a number."""
-    types = schema.get("type", ())
-    for kind, read in (("integer", int), ("number", float)):
-        if kind in types:
-            try:
-                return read(text)
-            except ValueError:
-                return text
-    return text

@@ -26,9 +26,9 @@ from target_customerio.mapping.schema_types import (
     NO_DATES,
     OTHERS,
     Typed,
+    alternatives_of,
     resolve_patterns,
 )
-from target_customerio.schemas import branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +83,7 @@ def _outline(
 ) -> dict[str, Any]:
     columns = {
         name: _outline(column, root, depth + 1)
-        for branch in (branches(schema, root) if depth < MAX_DEPTH else ())
+        for branch in (alternatives_of([schema], root) if depth < MAX_DEPTH else ())
         if isinstance(branch.get("properties"), dict)
         for name, column in branch["properties"].items()
     }

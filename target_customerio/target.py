@@ -19,23 +19,18 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
+from target_customerio.advice import closest_name, unmatched_calls, unmatched_maps
+from target_customerio.config import settings_in, variables_of_file
 from target_customerio.errors import (
     TargetError,
     UnmappedStreamError,
 )
 from target_customerio.pipeline import Pipeline
 from target_customerio.reader import LONGEST_NAME
-from target_customerio.settings import Settings, settings_in, variables_of_file
-from target_customerio.settings_schema import SCHEMA
+from target_customerio.settings import Settings
+from target_customerio.settings_schema import CALLS_OF_STREAMS, SCHEMA
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
-from target_customerio.streams import CALLS_OF_STREAMS
-from target_customerio.suggestions import (
-    ALIKE,
-    closest_name,
-    unmatched_calls,
-    unmatched_maps,
-)
 
 if TYPE_CHECKING:
     import logging
@@ -121,7 +116,7 @@ class TargetCustomerIO(SingerTarget):
         if self.settings.ignore_unmapped:
             self.logger.info("Ignoring stream '%s': not mapped to a call", stream_name)
             return IgnoredSink
-        meant = closest_name(stream_name, self.settings.streams.names, alike=ALIKE)
+        meant = closest_name(stream_name, self.settings.streams.names)
         raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME], meant))
 
     def process_endofpipe(self) -> None:

@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-from target_customerio.schemas import UnresolvableError, target_of
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,6 +88,57 @@ def _by_pattern(
     return None if is_named else others.get(ADDITIONAL)
 
 
+class UnresolvableError(LookupError):
+    """A reference to a part that its schema does not have."""
+
+
+def target_of(reference: object, root: object) -> object:
+    """Return the part of a schema that a ``$ref`` points to, or raise."""
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        raise UnresolvableError
+    found: Any = root
+    for step in reference[1:].split("/")[1:]:
+        name = unquote(step).replace("~1", "/").replace("~0", "~")
+        try:
+            found = found[int(name)] if isinstance(found, list) else found[name]
+        except (LookupError, TypeError, ValueError):
+            raise UnresolvableError from None
+    if found is root and reference not in {"#", "#/"}:
+        raise UnresolvableError  # a name, as of an $id or an anchor
+    return found
+
+
+def alternatives_of(
+    schemas: Iterable[Any], root: object
+) -> Iterator[Mapping[str, Any]]:
+    """Yield schemas, their references and their alternatives, each once."""
+    seen: set[int] = set()
+    waiting = list(schemas)
+    for schema in waiting:  # grows in the loop
+        if not isinstance(schema, Mapping) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        yield schema
+        for parts in _parts(schema, root):
+            waiting += parts
+
+
+def _parts(schema: Mapping[str, Any], root: object) -> Iterator[list[Any]]:
+    """Yield lists of schemas; one schema of each list has to match as well."""
+    if "$ref" in schema:
+        try:
+            yield [target_of(schema["$ref"], root)]
+        except UnresolvableError:
+            yield [True]  # an unknown schema allows any text
+    every = schema.get("allOf")
+    for each in every if isinstance(every, list) else ():
+        yield [each]
+    for keyword in ("anyOf", "oneOf"):
+        some = schema.get(keyword)
+        if isinstance(some, list) and some:
+            yield some
+
+
 class _Reader:
     """Reads one schema; caches the trees, so that recursive schemas end."""
 
@@ -105,7 +155,7 @@ class _Reader:
 
     def _tree(self, alternatives: Sequence[Any]) -> dict[str, Any]:
         """Return the tree of a field with some alternative schemas."""
-        branches = tuple(self._branches(alternatives))
+        branches = tuple(alternatives_of(alternatives, self._root))
         key = tuple(map(id, branches))
         tree = self._remembered.get(key)
         if tree is None:
@@ -149,37 +199,6 @@ class _Reader:
             rest += _under(branches, "additionalItems")
         tree[ITEMS] = self._tree([each for each in rest if isinstance(each, Mapping)])
 
-    def _branches(self, schemas: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield schemas, their references and their alternatives, each once."""
-        seen: set[int] = set()
-        waiting = list(schemas)
-        for schema in waiting:  # grows in the loop
-            if not isinstance(schema, Mapping) or id(schema) in seen:
-                continue
-            seen.add(id(schema))
-            yield schema
-            for parts in self._parts(schema):
-                waiting += parts
-
-    def _parts(self, schema: Mapping[str, Any]) -> Iterator[list[Any]]:
-        """Yield lists of schemas; one schema of each list has to match as well."""
-        if "$ref" in schema:
-            yield [self._target(schema["$ref"])]
-        every = schema.get("allOf")
-        for each in every if isinstance(every, list) else ():
-            yield [each]
-        for keyword in ("anyOf", "oneOf"):
-            some = schema.get(keyword)
-            if isinstance(some, list) and some:
-                yield some
-
-    def _target(self, reference: object) -> object:
-        """Return the target of a ``$ref``; an unknown schema allows any text."""
-        try:
-            return target_of(reference, self._root)
-        except UnresolvableError:
-            return True
-
     def _type(self, alternatives: Iterable[Any]) -> Typed | None:
         texts = _NONE.union(*(self._texts(each, ()) for each in alternatives))
         if "date" in texts:
@@ -194,7 +213,7 @@ class _Reader:
             return _NONE
         inside = (*inside, id(schema))
         texts = _own_texts(schema)
-        for parts in self._parts(schema):
+        for parts in _parts(schema, self._root):
             allowed = _NONE.union(*(self._texts(each, inside) for each in parts))
             if texts == _FREE:
                 texts = allowed

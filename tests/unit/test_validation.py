@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft7Validator
 
-from target_customerio.validation import RecordValidator, explained
+from target_customerio.config import explained
+from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:
     from target_customerio.errors import RejectedRecord

@@ -1,0 +1,263 @@
+"""The configuration as it is given: environment, ``.env``, nested names, its schema.
+
+Messages never contain a value: a setting may be a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from dotenv import dotenv_values
+from singer_sdk.mapper import (
+    MAPPER_FILTER_OPTION,
+    MAPPER_KEY_PROPERTIES_OPTION,
+    NULL_STRING,
+)
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from target_customerio.advice import closest_name
+from target_customerio.errors import SettingsError
+from target_customerio.settings_schema import CALL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jsonschema import ValidationError
+
+
+def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Fill in the defaults of a configuration in place; return a line for each error.
+
+    Null counts as not set. Numbers may be given as text, as in the environment.
+    """
+    for name in [name for name, value in config.items() if value is None]:
+        del config[name]
+    for name, value in config.items():
+        if isinstance(value, str) and name in schema["properties"]:
+            config[name] = _number(value, schema["properties"][name])
+    for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
+        if isinstance(config.get(name), dict):
+            config[name] = join(config[name])
+    errors = JSONSchemaValidator(schema).iter_errors(config)
+    return [explained(error) for error in errors]
+
+
+def unknown_settings(
+    config: Mapping[str, Any], schema: Mapping[str, Any]
+) -> dict[str, str | None]:
+    """Return the names that are no settings, each with the setting it resembles."""
+    known = schema["properties"].keys()
+    return {name: closest_name(name, known) for name in sorted(config.keys() - known)}
+
+
+def _number(text: str, schema: Mapping[str, Any]) -> object:
+    """Convert text to a number if the setting is a number."""
+    types = schema.get("type", ())
+    for kind, read in (("integer", int), ("number", float)):
+        if kind in types:
+            try:
+                return read(text)
+            except ValueError:
+                return text
+    return text
+
+
+EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
+    "enum": lambda rule, _: "one of " + ", ".join(str(value) for value in rule),
+    "type": lambda rule, _: "a value of type " + _types(rule),
+    "minimum": lambda rule, _: f"at least {rule}",
+    "maximum": lambda rule, _: f"at most {rule}",
+    "exclusiveMinimum": lambda rule, _: f"more than {rule}",
+    "minLength": lambda *_: "some text",
+    "required": lambda rule, _: "an object with " + ", ".join(rule),
+    "additionalProperties": lambda _, schema: (
+        "only the entries " + ", ".join(schema["properties"])
+    ),
+}
+"""Text on the valid values of a setting, by the rule that fails."""
+
+
+def explained(error: ValidationError) -> str:
+    """Return a line on the setting that is invalid and the values it may have."""
+    setting = ".".join(str(step) for step in error.absolute_path) or "config"
+    rule = str(error.validator)
+    if rule in EXPECTATIONS:
+        expected = EXPECTATIONS[rule](error.validator_value, error.schema)
+        return f"{setting}: expected {expected}"
+    return f"{setting}: does not match the setting's schema ({rule})"
+
+
+def _types(rule: str | Sequence[str]) -> str:
+    """Return the types of a rule without null, which means no setting."""
+    types = [rule] if isinstance(rule, str) else rule
+    return " or ".join(each for each in types if each != "null")
+
+
+NOT_SETTINGS: Final = frozenset({"loglevel"})
+"""Variables with the settings' prefix that the SDK reads for other purposes."""
+
+BOOLEANS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def variables_of_file(path: str) -> dict[str, str]:
+    """Return the variables in a ``.env`` file; none if there is no such file.
+
+    The SDK searches parent folders too and lets the file override the environment,
+    either of which could send a sandbox run to production.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    try:
+        # Values are JSON, in which a dollar sign is only text.
+        variables = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"Cannot read {path} ({type(error).__name__}): expected lines NAME=value "
+            "in UTF-8"
+        ) from error
+    return {name: value for name, value in variables.items() if value is not None}
+
+
+def settings_in(
+    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
+) -> dict[str, Any]:
+    """Return the settings in environment variables; numbers are still text.
+
+    The SDK's own parser reads a misspelt boolean as false and quotes values in errors.
+
+    Raises:
+        SettingsError: Variables have invalid values; one line each, without the value.
+    """
+    settings: dict[str, Any] = {}
+    errors: list[str] = []
+    for name, about in schema["properties"].items():
+        text = environment.get(f"{prefix}{name.upper()}")
+        if not text:
+            continue
+        types = about.get("type", ())
+        if "boolean" in types:
+            settings[name] = BOOLEANS.get(text.lower())
+            expected = "true or false"
+        elif "object" in types:
+            settings[name] = _object(text)
+            expected = "a JSON object"
+        else:
+            settings[name] = text
+        if settings[name] is None:
+            errors.append(f"{name}: expected {expected} in {prefix}{name.upper()}")
+    if errors:
+        raise SettingsError(*errors)
+    return settings | _unknown(environment, schema, prefix)
+
+
+def _unknown(
+    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
+) -> dict[str, str]:
+    """Return the variables with the prefix that are not settings; the caller warns."""
+    ours = [
+        name for name in environment if name.startswith(prefix) and environment[name]
+    ]
+    names = {name.removeprefix(prefix).lower() for name in ours}
+    unknown = names - schema["properties"].keys() - NOT_SETTINGS
+    # Meltano adds variables of its own, and one for each entry of an object.
+    of_meltano = ("_", *(f"{name}_" for name in _objects(schema)))
+    return {name: "" for name in unknown if not name.startswith(of_meltano)}
+
+
+def _objects(schema: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, about in schema["properties"].items()
+        if "object" in about.get("type", ())
+    ]
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+_PATTERN_SIGNS: Final = frozenset("*?[")
+_NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
+
+
+def joined_calls(calls: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``stream_calls`` with dotted names: Meltano nests them as objects.
+
+    An object without ``call`` continues the name of the stream.
+    """
+    return dict(_calls(calls, ""))
+
+
+def _calls(calls: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in calls.items():
+        if not isinstance(value, dict) or not value:
+            yield prefix + name, value
+        elif isinstance(value.get(CALL), str):
+            yield prefix + name, _without_nulls(value)
+        else:
+            yield from _calls(value, f"{prefix}{name}.")
+
+
+def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are set."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def joined_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``stream_maps`` with dotted names: Meltano nests them as objects.
+
+    An expression belongs to the stream named by the objects around it, and an object
+    beside expressions continues the name. ``__NULL__`` in an object drops the column of
+    that name, or else the stream: Meltano turns ``{"analytics.tracks": "__NULL__"}``
+    into ``{"analytics": {"tracks": "__NULL__"}}``.
+    """
+    joined: dict[str, Any] = {}
+    for name, value in maps.items():
+        if isinstance(value, dict):
+            joined |= _maps(value, name)
+        else:
+            joined[name] = value
+    return joined
+
+
+def _maps(stream_map: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    own = {
+        name: value for name, value in stream_map.items() if not isinstance(value, dict)
+    }
+    joined: dict[str, Any] = {}
+    if own or not stream_map:
+        joined[stream] = _with_nulls(own)
+    for name, value in stream_map.items():
+        whole = f"{stream}.{name}"
+        if isinstance(value, dict):
+            joined |= _maps(value, whole)
+        elif value == NULL_STRING and _may_be_a_stream(whole, name):
+            joined[whole] = value
+    return joined
+
+
+def _with_nulls(stream_map: dict[str, Any]) -> dict[str, Any]:
+    """Convert ``__NULL__`` to null in the options where the SDK does not."""
+    nulls = {
+        name: None for name in _NULLABLE_OPTIONS if stream_map.get(name) == NULL_STRING
+    }
+    return {**stream_map, **nulls}
+
+
+def _may_be_a_stream(whole: str, name: str) -> bool:
+    return not name.startswith("__") and _PATTERN_SIGNS.isdisjoint(whole)
