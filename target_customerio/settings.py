@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
+from target_customerio.mapping.call import ConversionSettings
 from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
-from target_customerio.mapping.settings import ConversionSettings
 from target_customerio.rejected import why_not_writable
 from target_customerio.settings_schema import CALL
 from target_customerio.shards import Shard

@@ -1,15 +1,13 @@
 """Maps a record to an operation: pure, without HTTP, files or the SDK.
 
-In the order of processing:
+From what depends on nothing to the entry point:
 
 - :mod:`.fields` and :mod:`.columns`: classify columns by their names
-- :mod:`.record` and :mod:`.containers`: read a nested or flat record into a
-  :class:`~.record.Call`
-- :mod:`.settings`: the settings of a stream's mapping
-- :mod:`.identity`, :mod:`.times`, :mod:`.schema_types`, :mod:`.values`,
-  :mod:`.event_ids`, :mod:`.relationships`: the parts of an operation
-- :mod:`.calls` and :mod:`.events`: one function for each call
+- :mod:`.schema_types`, :mod:`.times`, :mod:`.values`: attribute values
+- :mod:`.call`: a record as a :class:`~.call.Call`, and the settings of its stream
+- :mod:`.record`: reads a nested or flat record into a call
+- :mod:`.identity`: the identifiers of people
+- :mod:`.people`, :mod:`.groups`, :mod:`.events`: one function for each call
 - :mod:`.actions`: track events that are actions, such as deletions
-- :mod:`.converter`: the entry point
-- :mod:`.notices`: warnings about a stream, each issued once
+- :mod:`.converter`: the entry point, and warnings about a stream's columns
 """

@@ -13,15 +13,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 from msgspec import UNSET
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.mapping.containers import lookup, lookup_in_context
-from target_customerio.mapping.events import NOTHING, time_of
+from target_customerio.mapping.call import lookup, lookup_in_context
 from target_customerio.mapping.fields import spellings
-from target_customerio.mapping.identity import (
-    PersonFinder,
-    identifier,
-    object_identifiers,
-)
-from target_customerio.mapping.relationships import find_field
+from target_customerio.mapping.groups import find_field, object_identifiers
+from target_customerio.mapping.identity import PersonFinder, identifier
 from target_customerio.mapping.schema_types import NO_DATES
 from target_customerio.track_api.operations import (
     DeliveryReport,
@@ -41,8 +36,7 @@ from target_customerio.track_api.operations import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from target_customerio.mapping.record import Call
-    from target_customerio.mapping.settings import Act, StreamContext
+    from target_customerio.mapping.call import Act, Call, StreamContext
     from target_customerio.mapping.values import Cleaner
     from target_customerio.track_api.operations import (
         JSON,
@@ -115,7 +109,7 @@ def create_or_update_device(
         device=Device(
             token=token,
             platform=_platform(call, token),
-            last_used=time_of(call),
+            last_used=call.time(),
             attributes=attributes,
         ),
     )
@@ -136,13 +130,13 @@ def _token(call: Call) -> tuple[str | None, frozenset[str]]:
     field = "context.device.token"
     token = identifier(lookup_in_context(call.context, "device", "token"), field)
     if token is not None:
-        return token, NOTHING
+        return token, frozenset()
     field = "properties.device_id"
     for spelling in DEVICE_ID:
         token = identifier(call.body.get(spelling), field)
         if token is not None:
             return token, frozenset({spelling})
-    return None, NOTHING
+    return None, frozenset()
 
 
 def _platform(call: Call, token: str) -> Platform:
@@ -239,9 +233,8 @@ def report_delivery_event(call: Call, stream: StreamContext) -> DeliveryReport:
     details: Attributes = {**call.body, **call.overrides}
 
     def detail(field: str) -> JSON:
-        return stream.cleaner.attributes(
-            {field: lookup(details, field)}, {}, frozenset()
-        ).get(field)
+        found = {field: lookup(details, field)}
+        return stream.cleaner.attributes(found).get(field)
 
     metadata = {
         name: value
@@ -256,7 +249,7 @@ def report_delivery_event(call: Call, stream: StreamContext) -> DeliveryReport:
     return DeliveryReport(
         delivery_id=_required(details, "deliveryId"),
         metric=_required(details, "metric"),
-        timestamp=time_of(call),
+        timestamp=call.time(),
         metadata=metadata or UNSET,
         **optional,
     )
@@ -274,9 +267,9 @@ def report_content_event(call: Call, stream: StreamContext) -> PersonContentRepo
     return PersonContentReport(
         identifiers=_person_or_anonymous.require(call, stream),
         action=action,
-        id=stream.event_ids.of(call, f"content:{action}"),
+        id=stream.event_id(call, f"content:{action}"),
         name=action,
-        timestamp=time_of(call),
+        timestamp=call.time(),
         attributes=stream.cleaner.attributes(
             call.body, call.dates, frozenset(spellings("actionType"))
         ),

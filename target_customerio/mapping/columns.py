@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.mapping.containers import is_customerio_entry
 from target_customerio.mapping.fields import (
     BOOKKEEPING,
     CONTAINERS,
@@ -21,6 +20,7 @@ from target_customerio.mapping.fields import (
     SPEC_FIELDS,
     SQUASHED_CONTEXT_FIELDS,
     CallKind,
+    is_customerio_entry,
     is_warehouse_row,
     spellings,
     spellings_of_column,

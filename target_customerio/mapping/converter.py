@@ -1,29 +1,147 @@
-"""Entry point of the mapping: converts a record to an operation."""
+"""Entry point of the mapping: converts the records of a stream to operations.
+
+It also warns of columns that are not sent, once per stream.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.mapping.calls import CALLS
-from target_customerio.mapping.columns import DEFAULT_SEPARATOR
-from target_customerio.mapping.event_ids import EventIds
-from target_customerio.mapping.fields import BY_TYPE, CALL_KINDS, SPEC_CALLS, spellings
-from target_customerio.mapping.notices import Notices
-from target_customerio.mapping.record import RecordReader
-from target_customerio.mapping.settings import (
+from target_customerio.mapping import events, people
+from target_customerio.mapping.call import (
     ConversionSettings,
     Skipped,
     StreamContext,
+    lookup,
 )
+from target_customerio.mapping.columns import DEFAULT_SEPARATOR
+from target_customerio.mapping.events import EventIds
+from target_customerio.mapping.fields import BY_TYPE, CALL_KINDS, SPEC_CALLS
+from target_customerio.mapping.groups import group
+from target_customerio.mapping.identity import USER_ID_TYPES
+from target_customerio.mapping.record import RecordReader
 from target_customerio.mapping.values import Cleaner, JSONCleaner
+from target_customerio.track_api.operations import (
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    PersonActivity,
+    PersonIdentify,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from target_customerio.mapping.call import Call, Convert
+    from target_customerio.mapping.columns import Shape
     from target_customerio.mapping.fields import CallName, StreamCall
     from target_customerio.mapping.schema_types import DateTree
     from target_customerio.track_api.operations import JSON, Operation
+
+
+CALLS: Final[dict[CallName, Convert]] = {
+    "identify": people.identify,
+    "track": events.track,
+    "page": events.page,
+    "screen": events.screen,
+    "group": group,
+    "alias": people.alias,
+    "segment": people.segment,
+}
+"""The function that converts each call."""
+
+BAD_CONTEXT: Final = "context is not an object and is ignored"
+OVERRIDES_LEFT_OUT: Final = (
+    "the columns {} are left out of event properties, where they would redirect a "
+    "campaign's messages; put them into an object named properties to send them"
+)
+ID_LEFT_OUT: Final = (
+    "the column id is left out: people are identified by userId or user_id, or else by "
+    'their email; if id identifies them, set stream_maps to {"userId": "id"}'
+)
+CONTAINER_LEFT_OUT: Final = (
+    "the columns {} are left out: a row of this call has its attributes in columns of "
+    "its own or in {}; rename them in stream_maps to send them"
+)
+BESIDE_LEFT_OUT: Final = (
+    "the columns {} are left out of records that have {}; in stream_maps, put them "
+    "into {} to send them, or set them to __NULL__"
+)
+
+WITH_ATTRIBUTES: Final = (
+    PersonActivity,
+    PersonIdentify,
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+)
+WITHOUT_ATTRIBUTES: Final = frozenset({"alias", "segment"})
+
+
+class Notices:
+    """Issues each warning about a stream once."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        """Start without any warning issued; `notify` receives each one."""
+        self._notify = notify
+        self._issued: set[str] = set()
+
+    def warn_once(self, kind: str, notice: str) -> None:
+        """Issue a warning, unless one of its kind has been issued."""
+        if kind not in self._issued:
+            self._issued.add(kind)
+            self._notify(notice)
+
+    def bad_context(self) -> None:
+        """Warn that a ``context`` is not an object."""
+        self.warn_once("context", BAD_CONTEXT)
+
+    def check_row(
+        self, name: CallName, row: Call, operation: Operation | Skipped
+    ) -> None:
+        """Warn of the columns of a record that are not sent."""
+        for kind, notice in _left_out(name, row, operation):
+            self.warn_once(kind, notice)
+        row.shape.is_checked = self._issued.issuperset(_possible_kinds(name, row.shape))
+
+
+def _left_out(
+    name: CallName, row: Call, operation: Operation | Skipped
+) -> Iterator[tuple[str, str]]:
+    if isinstance(operation, PersonActivity) and row.overrides:
+        yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
+    if isinstance(operation, PersonIdentify) and _ignores_id(row):
+        yield "id", ID_LEFT_OUT
+    body = CALL_KINDS[name].body
+    if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
+        yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
+    if isinstance(operation, WITH_ATTRIBUTES) and row.beside:
+        yield "beside", BESIDE_LEFT_OUT.format(_listed(row.beside), body, body)
+
+
+def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
+    """Yield the kinds of warnings that rows of this shape may cause."""
+    if shape.overrides:
+        yield "overrides"
+    if name == "identify" and _has_only_id(shape):
+        yield "id"
+    if name not in WITHOUT_ATTRIBUTES:
+        if shape.left_out:
+            yield "containers"
+        if shape.beside:
+            yield "beside"
+
+
+def _ignores_id(row: Call) -> bool:
+    return row.flat and "id" in row.fields and _has_only_id(row.shape)
+
+
+def _has_only_id(shape: Shape) -> bool:
+    """Tell whether a table of people has an ``id`` but no user ID column."""
+    return shape.has("id") and not shape.has("userId", "anonymousId")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 TURNED_OFF: Final = Skipped("integrations")
@@ -94,7 +212,8 @@ class Converter:
                     convert_timestamps=settings.convert_timestamps,
                     omit_nulls=settings.null_attributes == "omit",
                 ),
-                event_ids=event_ids,
+                resolve=USER_ID_TYPES[settings.user_id_type],
+                event_id=event_ids.of,
             )
             for cleaner in (Cleaner, JSONCleaner)
         )
@@ -149,9 +268,6 @@ class Converter:
         return self._reader.turns_off(record)
 
 
-TYPE: Final = spellings("type")
-
-
 class ConverterByType:
     """Converts the records of one stream, each as the call in its ``type``."""
 
@@ -177,20 +293,8 @@ class ConverterByType:
         from_json: bool = False,
         arrived: Mapping[str, JSON] | None = None,
     ) -> Operation | Skipped:
-        """Convert a record.
-
-        Args:
-            record: The record; it is not changed.
-            from_json: Whether the record was decoded from valid JSON.
-            arrived: The record before stream maps, if these have changed it.
-
-        Returns:
-            The operation, or the reason why the record is not sent.
-
-        Raises:
-            RejectedRecord: The record cannot be converted, or ``type`` is not a call.
-        """
-        name = _type_of(record)
+        """Convert a record as its ``type``; see :meth:`Converter.convert`."""
+        name = lookup(record, "type")
         call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
         if call is not None:
             return self._converter(call).convert(
@@ -228,11 +332,3 @@ def converter_of(
     if call == BY_TYPE:
         return ConverterByType(notify=notify, **options)
     return Converter(call, notify=notify, **options)
-
-
-def _type_of(record: Mapping[str, JSON]) -> JSON:
-    for spelling in TYPE:
-        found = record.get(spelling)
-        if found is not None and found != "":
-            return found
-    return None

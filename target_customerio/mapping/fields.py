@@ -189,3 +189,21 @@ def is_warehouse_row(columns: Iterable[str]) -> bool:
         all(not names.isdisjoint(spellings_of_column(name)) for name in needed)
         for needed in WAREHOUSE_COLUMNS
     )
+
+
+CUSTOMERIO: Final = frozenset({"customerio", "customerioactions", "actionscustomerio"})
+"""Names of the Customer.io destinations in ``integrations``, reduced to letters."""
+
+EVERYTHING: Final = "all"
+"""The entry of ``integrations`` that applies to all destinations."""
+
+
+def is_customerio_entry(name: str) -> bool:
+    """Tell whether an entry of ``integrations`` applies to Customer.io."""
+    entry = letters(name)
+    return entry in CUSTOMERIO or entry == EVERYTHING
+
+
+def letters(name: str) -> str:
+    """Return the letters of a name in lower case."""
+    return "".join(filter(str.isalpha, name)).lower()

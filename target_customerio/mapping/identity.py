@@ -1,4 +1,4 @@
-"""Identifiers of people and objects.
+"""Identifiers of people: how they are read, and which one a call has.
 
 Sources: "Add and update people by ID or email" in the destination's documentation, the
 ``cio_`` prefix in "Updating people" of Segment's, and the ``identifiers`` of the
@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.mapping.containers import lookup, lookup_in_context
+from target_customerio.mapping.call import lookup, lookup_in_context
 from target_customerio.track_api.operations import PHONE_SEPARATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from target_customerio.mapping.record import Call
-    from target_customerio.mapping.settings import StreamContext
+    from target_customerio.mapping.call import Call, ResolveUserId, StreamContext
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
-        ObjectIdentifiers,
         PersonIdentifiers,
     )
 
 
-ResolveUserId: TypeAlias = "Callable[[JSON, str], PersonIdentifiers | None]"
-"""Returns the identifier in a user ID; takes the value and its field."""
-
 CIO_PREFIX: Final = "cio_"
-DEFAULT_OBJECT_TYPE: Final = "1"
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 
 WHITE_SPACE: Final = (
@@ -233,30 +227,3 @@ class PersonFinder:
             )
         if self._property_email:
             yield lookup(call.properties, "email"), "properties.email"
-
-
-def merged_person(call: Call, stream: StreamContext, *fields: str) -> PersonIdentifiers:
-    """Return one person of a merge, from the first field that has a value."""
-    for field in fields:
-        person = stream.resolve(call.fields.get(field), field)
-        if person is not None:
-            return person
-    raise RejectedRecord(
-        "required", fields[0], f"missing {fields[0]}: a merge needs two people"
-    )
-
-
-def object_identifiers(
-    call: Call, object_id: JSON, field: str = "objectId"
-) -> ObjectIdentifiers | None:
-    """Return an object's type and ID, or ``None`` without an ID."""
-    text = identifier(object_id, field)
-    if text is None:
-        return None
-    types = [call.fields.get("objectTypeId")] if not call.flat else []
-    types += [lookup(each, "objectTypeId") for each in (call.body, call.context)]
-    for found in types:
-        object_type_id = identifier(found, "objectTypeId")
-        if object_type_id is not None:
-            return {"object_type_id": object_type_id, "object_id": text}
-    return {"object_type_id": DEFAULT_OBJECT_TYPE, "object_id": text}

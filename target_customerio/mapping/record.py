@@ -1,4 +1,4 @@
-"""Reads a record, nested or flat, into a :class:`Call`.
+"""Reads a record, nested or flat, into a :class:`~.call.Call`.
 
 The meaning of the columns is computed once for each set of columns and cached.
 """
@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
-
 from target_customerio.errors import RejectedRecord
+from target_customerio.mapping.call import (
+    Call,
+    as_object,
+    container_of,
+    lookup,
+    parse_json,
+    parse_object,
+    set_if_absent,
+    with_flattened,
+)
 from target_customerio.mapping.columns import (
     DEFAULT_SEPARATOR,
     Columns,
@@ -18,27 +26,23 @@ from target_customerio.mapping.columns import (
     Shape,
     shape_of,
 )
-from target_customerio.mapping.containers import (
-    as_object,
-    lookup,
-    nested_container,
-    parse_json,
-    parse_object,
-    set_if_absent,
-    turns_off,
-    with_flattened,
+from target_customerio.mapping.fields import (
+    CUSTOMERIO,
+    EVERYTHING,
+    RESERVED_ATTRIBUTES,
+    SPEC_CALLS,
+    letters,
+    spellings,
 )
-from target_customerio.mapping.fields import RESERVED_ATTRIBUTES, SPEC_CALLS, spellings
 from target_customerio.mapping.schema_types import (
     NO_DATES,
     DateTree,
     Typed,
     dates_of_schema,
-    resolve_patterns,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_customerio.mapping.fields import CallKind
     from target_customerio.track_api.operations import JSON, Attributes
@@ -47,104 +51,9 @@ if TYPE_CHECKING:
 MAX_SHAPES: Final = 4096
 """Maximum number of cached shapes; most streams have a few."""
 
-CREATED_AT: Final = spellings("createdAt")
-"""The names of one attribute: if one has a value, the others are not added."""
-
 
 def _ignore() -> None:
     pass
-
-
-class Call(Struct, gc=False):
-    """One record, parsed.
-
-    Attributes:
-        fields: The record's own fields by the spec's names; none is null or empty.
-        body: The traits or properties, or the attribute columns of a flat row.
-        dates: The typed fields of the body.
-        flat: Whether the record is a flat row.
-        field_dates: The typed fields of the record itself.
-        shape: What the record has in common with others of the same columns.
-        record: The record itself.
-        arrived: The record before stream maps, if these have changed it.
-    """
-
-    fields: dict[str, JSON]
-    body: Attributes
-    dates: DateTree
-    flat: bool
-    field_dates: DateTree
-    shape: Shape
-    record: Mapping[str, JSON]
-    _containers: dict[str, Attributes]
-    arrived: Mapping[str, JSON] | None = None
-
-    @property
-    def traits(self) -> Attributes:
-        """The traits; in a flat identify or group row, its attribute columns."""
-        return self._container("traits")
-
-    @property
-    def properties(self) -> Attributes:
-        """The properties; in a flat event row, its attribute columns."""
-        return self._container("properties")
-
-    @property
-    def context(self) -> Attributes:
-        """The context."""
-        return self._container("context")
-
-    @property
-    def overrides(self) -> Attributes:
-        """The columns of a flat row that would redirect a message."""
-        return self._present(self.shape.overrides)
-
-    @property
-    def left_out(self) -> Attributes:
-        """The columns of a flat row that belong to a container the call ignores."""
-        return self._present(self.shape.left_out)
-
-    @property
-    def beside(self) -> Attributes:
-        """The columns that are ignored because of ``traits`` or ``properties``."""
-        return {} if self.flat else self._of(self.shape.beside)
-
-    def _present(self, columns: Iterable[str]) -> Attributes:
-        return self._of(columns) if self.flat else {}
-
-    def _of(self, columns: Iterable[str]) -> Attributes:
-        found = {name: self.record[name] for name in columns}
-        return {name: value for name, value in found.items() if value is not None}
-
-    def _container(self, name: str) -> Attributes:
-        found = self._containers.get(name)
-        if found is None:
-            found = _container(self.record, self.shape, name) or {}
-            self._containers[name] = found
-        return found
-
-    def add_traits(self, traits: Attributes, dates: DateTree) -> None:
-        """Add traits that are missing in the body; nulls count as missing."""
-        known = {name for name, value in self.body.items() if value is not None}
-        if not known.isdisjoint(CREATED_AT):
-            known.update(CREATED_AT)
-        added = {
-            name: value
-            for name, value in traits.items()
-            if value is not None and name not in known
-        }
-        own = resolve_patterns(self.dates, self.body)
-        others = resolve_patterns(dates, added)
-        self.replace_body(
-            {**self.body, **added},
-            {name: typed for name, typed in own.items() if name not in added}
-            | {name: typed for name, typed in others.items() if name in added},
-        )
-
-    def replace_body(self, body: Attributes, dates: DateTree) -> None:
-        """Replace the body of an identify call."""
-        self.body = self._containers["traits"] = body
-        self.dates = dates
 
 
 class RecordReader:
@@ -185,7 +94,7 @@ class RecordReader:
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
         """Tell whether a record turns Customer.io off."""
-        return turns_off(record, self._shape_of(tuple(record)).integrations)
+        return _turns_off(record, self._shape_of(tuple(record)).integrations)
 
     def read(
         self,
@@ -195,7 +104,7 @@ class RecordReader:
         """Return a record as a call; ``None`` if it turns Customer.io off."""
         names = tuple(record)
         shape = self._shapes.get(names) or self._shape_of(names)
-        if shape.integrations and turns_off(record, shape.integrations):
+        if shape.integrations and _turns_off(record, shape.integrations):
             return None
         fields = {}
         for field, name in shape.fields:
@@ -206,7 +115,7 @@ class RecordReader:
             self._check_type(record, shape, fields.get("type"))
         body: Any = record.get(self._body)
         if shape.has_body and (type(body) is not dict or not shape.is_simple):
-            body = _container(record, shape, self._body)
+            body = container_of(record, shape, self._body)
         containers = self._containers(record, shape) if shape.others else {}
         flat = body is None and not (
             shape.may_be_call and self._is_call(record, shape, fields.get("type"))
@@ -244,7 +153,7 @@ class RecordReader:
     ) -> Attributes:
         """Return a container; a ``context`` that is not an object is ignored."""
         try:
-            return _container(record, shape, container) or {}
+            return container_of(record, shape, container) or {}
         except RejectedRecord:
             if container != "context":
                 raise
@@ -324,13 +233,26 @@ class RecordReader:
         return _with_reserved(dates) or NO_DATES
 
 
-def _container(
-    record: Mapping[str, JSON], shape: Shape, name: str
-) -> Attributes | None:
-    """Return a container with its flattened columns, or ``None``."""
-    found = nested_container(record, shape.containers.get(name, ()), name)
-    flattened = shape.flattened.get(name)
-    return with_flattened(found, record, flattened) if flattened else found
+def _turns_off(
+    record: Mapping[str, JSON], columns: Iterable[tuple[str, Sequence[str]]]
+) -> bool:
+    """Tell whether the ``integrations`` of a record turn Customer.io off."""
+    entries: list[tuple[str, JSON]] = []
+    for column, path in columns:
+        value = record[column]
+        if path:
+            # The fields of an entry that is an object are separate columns.
+            entries.append((path[0], value if len(path) == 1 else {path[1]: value}))
+        else:
+            value = parse_json(value)
+            if isinstance(value, Mapping):
+                entries += value.items()
+    own = [value for name, value in entries if letters(name) in CUSTOMERIO]
+    if any(value is False for value in own):
+        return True
+    if any(value is True or isinstance(value, Mapping) for value in own):
+        return False
+    return any(value is False for name, value in entries if letters(name) == EVERYTHING)
 
 
 def _is_empty(body: Attributes, *, is_flattened: bool) -> bool:

@@ -13,8 +13,8 @@ import pytest
 from target_customerio.errors import RejectedRecord
 from target_customerio.json_codec import decode_line
 from target_customerio.mapping.actions import events_of_actions
+from target_customerio.mapping.call import ConversionSettings, Skipped
 from target_customerio.mapping.converter import Converter
-from target_customerio.mapping.settings import ConversionSettings, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_customerio.errors import RejectedRecord
+from target_customerio.mapping.call import ConversionSettings, Skipped
 from target_customerio.mapping.converter import ConverterByType
-from target_customerio.mapping.settings import ConversionSettings, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

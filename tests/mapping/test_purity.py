@@ -14,8 +14,8 @@ from support.hypotheses import examples
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.actions import ACTIONS, events_of_actions
+from target_customerio.mapping.call import ConversionSettings, Skipped
 from target_customerio.mapping.converter import Converter
-from target_customerio.mapping.settings import ConversionSettings, Skipped
 
 MARK = "s3cret0mark"
 MARKED_NUMBER = 918273645546

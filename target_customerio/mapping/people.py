@@ -1,4 +1,4 @@
-"""One function for each call; page and screen are in :mod:`.events`."""
+"""Calls about people: identify, alias, and membership of segments."""
 
 from __future__ import annotations
 
@@ -10,78 +10,40 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET, UnsetType
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.mapping import events
-from target_customerio.mapping.actions import ACTIONS
-from target_customerio.mapping.columns import DEFAULT_SEPARATOR
-from target_customerio.mapping.containers import as_object, lookup, with_flattened
-from target_customerio.mapping.events import event_operation, name_of, time_of
-from target_customerio.mapping.fields import spellings
-from target_customerio.mapping.identity import (
-    PersonFinder,
-    identifier,
-    merged_person,
-    object_identifiers,
-    trimmed,
+from target_customerio.mapping.call import (
+    Skipped,
+    as_object,
+    lookup,
+    with_flattened,
 )
-from target_customerio.mapping.relationships import (
+from target_customerio.mapping.columns import DEFAULT_SEPARATOR
+from target_customerio.mapping.groups import (
     RELATION_KEYS,
     find_field,
+    object_identifiers,
     relationship_attributes,
 )
+from target_customerio.mapping.identity import PersonFinder, identifier, trimmed
 from target_customerio.mapping.schema_types import NO_DATES
-from target_customerio.mapping.settings import Skipped
 from target_customerio.track_api.operations import (
-    ObjectAddRelationships,
-    ObjectDelete,
-    ObjectDeleteRelationships,
-    ObjectIdentify,
-    ObjectIdentifyAnonymous,
     ObjectRelationship,
     PersonDelete,
-    PersonEvent,
     PersonIdentify,
     PersonMerge,
-    PersonRelationship,
     SegmentAdd,
     SegmentRemove,
     person_identity,
 )
 
 if TYPE_CHECKING:
-    from target_customerio.mapping.fields import CallName
-    from target_customerio.mapping.record import Call
+    from target_customerio.mapping.call import Call, StreamContext
     from target_customerio.mapping.schema_types import DateTree, Typed
-    from target_customerio.mapping.settings import Convert, StreamContext
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
-        ObjectIdentifiers,
-        Operation,
         PersonIdentifiers,
         SegmentChange,
     )
-
-
-NAME_FIELDS = ("event_text", "event")
-
-
-def track(call: Call, stream: StreamContext) -> Operation | Skipped:
-    """Convert a track call to an event, or to the action of its event name."""
-    name = _name(call)
-    action = stream.settings.action_events.get(name.strip())
-    if action is not None:
-        operation = ACTIONS[action].act(call, stream)
-        if operation is not None:
-            return operation
-    return event_operation(PersonEvent, name, call, stream, f"track:{name}")
-
-
-def _name(call: Call) -> str:
-    for field in NAME_FIELDS:
-        value = call.fields.get(field)
-        if value is not None and (name := name_of(value, field)) is not None:
-            return name
-    raise RejectedRecord("required", "event", "missing event name")
 
 
 ANONYMOUS: Final = Skipped("anonymous identify")
@@ -124,7 +86,7 @@ def identify(
     return PersonIdentify(
         identifiers=person,
         attributes=attributes,
-        timestamp=UNSET if settings.identify_timestamp == "omit" else time_of(call),
+        timestamp=UNSET if settings.identify_timestamp == "omit" else call.time(),
         cio_relationships=_relationships(call, stream),
     )
 
@@ -234,105 +196,19 @@ def _relationships(
     ]
 
 
-RELATIONSHIP_ACTIONS: Final[
-    dict[str, type[ObjectAddRelationships | ObjectDeleteRelationships]]
-] = {
-    "add_relationships": ObjectAddRelationships,
-    "delete_relationships": ObjectDeleteRelationships,
-}
-USED_KEYS: Final = RELATION_KEYS | {*spellings("action"), *spellings("groupId")}
-
-_group_member: Final = PersonFinder(phone=False, own_traits=False)
-
-
-def group(call: Call, stream: StreamContext) -> Operation:
-    """Convert a group call to an operation on the object."""
-    company = _object(call)
-    if stream.deletes(call):
-        return ObjectDelete(identifiers=company)
-    action = _action(call)
-    if action == "delete":
-        return ObjectDelete(identifiers=company)
-    if isinstance(action, str) and action in RELATIONSHIP_ACTIONS:
-        return RELATIONSHIP_ACTIONS[action](
-            identifiers=company,
-            cio_relationships=[
-                PersonRelationship(
-                    identifiers=_group_member.require(call, stream),
-                    relationship_attributes=relationship_attributes(
-                        call, stream.cleaner
-                    ),
-                )
-            ],
-        )
-    if action == "identify":
-        return _identify(call, company, stream)
-    raise RejectedRecord(
-        "unknown_action",
-        "action",
-        "the action of a group call must be one of identify, delete, "
-        + ", ".join(RELATIONSHIP_ACTIONS),
-    )
-
-
-def _object(call: Call) -> ObjectIdentifiers:
-    object_id, field = call.fields.get("groupId"), "groupId"
-    if object_id is None:
-        object_id, field = find_field(call, "objectId"), "objectId"
-    company = object_identifiers(call, object_id, field)
-    if company is None:
-        raise RejectedRecord("required", "groupId", "missing object ID")
-    return company
-
-
-def _action(call: Call) -> JSON:
-    for action in (
-        call.fields.get("action"),
-        lookup(call.traits, "action"),
-        lookup(call.properties, "action"),
-    ):
-        if action is not None:
-            return action
-    return "identify"
-
-
-def _identify(
-    call: Call, company: ObjectIdentifiers, stream: StreamContext
-) -> Operation:
-    attributes = stream.cleaner.attributes(call.body, call.dates, USED_KEYS)
-    person = _group_member.find(call, stream)
-    operation: type[ObjectIdentify | ObjectIdentifyAnonymous] = ObjectIdentify
-    if person is None:
-        anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
-        if anonymous_id is None:
-            return ObjectIdentify(identifiers=company, attributes=attributes)
-        person = {"anonymous_id": anonymous_id}
-        operation = ObjectIdentifyAnonymous
-    return operation(
-        identifiers=company,
-        attributes=attributes,
-        cio_relationships=[
-            PersonRelationship(
-                identifiers=person,
-                relationship_attributes=relationship_attributes(call, stream.cleaner),
-            )
-        ],
-    )
-
-
 def alias(call: Call, stream: StreamContext) -> PersonMerge | PersonIdentify:
     """Convert an alias call to a merge.
 
     If ``previousId`` is only an anonymous ID, convert it to an identify that joins the
     anonymous events with ``userId``.
     """
-    primary = merged_person(call, stream, "userId", "id")
+    primary = _merged_person(call, stream, "userId", "id")
     anonymous_id = _anonymous_id(call, stream)
     if anonymous_id is not None:
         if anonymous_id in primary.values():
             raise _same_person()
         return _identify_with_anonymous_id(primary, anonymous_id, stream)
-    secondary = merged_person(call, stream, "previousId")
+    secondary = _merged_person(call, stream, "previousId")
     if person_identity(primary) == person_identity(secondary):
         raise _same_person()
     return PersonMerge(primary=primary, secondary=secondary)
@@ -360,6 +236,19 @@ def _anonymous_id(call: Call, stream: StreamContext) -> str | None:
     anonymous_id = identifier(call.fields.get("anonymousId"), "anonymousId")
     previous_id = identifier(call.fields.get("previousId"), "previousId")
     return anonymous_id if anonymous_id == previous_id else None
+
+
+def _merged_person(
+    call: Call, stream: StreamContext, *fields: str
+) -> PersonIdentifiers:
+    """Return one person of a merge, from the first field that has a value."""
+    for field in fields:
+        person = stream.resolve(call.fields.get(field), field)
+        if person is not None:
+            return person
+    raise RejectedRecord(
+        "required", fields[0], f"missing {fields[0]}: a merge needs two people"
+    )
 
 
 CHANGES: Final[dict[str, type[SegmentChange]]] = {
@@ -396,14 +285,3 @@ def _segment(call: Call) -> str:
             "invalid_type", "segmentId", "the segment ID must be a number"
         )
     return segment_id
-
-
-CALLS: dict[CallName, Convert] = {
-    "identify": identify,
-    "track": track,
-    "page": events.page,
-    "screen": events.screen,
-    "group": group,
-    "alias": alias,
-    "segment": segment,
-}
