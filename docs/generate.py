@@ -356,7 +356,7 @@ def benchmark_tables(_: str) -> str:
     folder = ROOT / "tests/benchmark"
     sys.path.insert(0, str(folder))
     try:
-        import report  # type: ignore[import-not-found] # noqa: PLC0415
+        import report  # noqa: PLC0415
     finally:
         sys.path.remove(str(folder))
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))

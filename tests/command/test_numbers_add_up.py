@@ -110,7 +110,9 @@ def deliver(
     records: list[Record], server: Customerio, **config: Any
 ) -> dict[str, dict[str, int]]:
     """Run the target on records; return its counts by stream."""
-    properties = {name: {} for name in ("userId", "anonymousId", "event", "kind")}
+    properties: dict[str, Any] = {
+        name: {} for name in ("userId", "anonymousId", "event", "kind")
+    }
     messages = [
         *(
             {

@@ -61,7 +61,9 @@ def test_a_changed_address_is_applied_if_the_workspace_allows_it(
     def row(email: str) -> dict[str, Any]:
         return {"traits": {"email": email}} if nested else {"email": email}
 
-    settings = {} if email_updates is None else {"sandbox_email_updates": email_updates}
+    settings: dict[str, Any] = {}
+    if email_updates is not None:
+        settings["sandbox_email_updates"] = email_updates
     outcome = terminal.run(
         singer.schema("identifies"),
         singer.record("identifies", userId="1", **row(ANN)),

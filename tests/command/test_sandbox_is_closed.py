@@ -38,7 +38,7 @@ def play(terminal: Terminal, singer: Singer, **settings: Any) -> Outcome:
     config = terminal.write(
         {"site_id": "site", "api_key": "key", "max_retry_seconds": 0, **settings}
     )
-    calls = [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("identifies", {"userId": "ada", "traits": {"email": "ada@example.com"}}),
         ("tracks", {"userId": "ada", "event": "Bought"}),
         (

@@ -106,7 +106,15 @@ def sdk_runner(tmp_path: Path) -> Iterator[Runner]:
         signal.signal(number, handler)
 
 
-class TestTheStandardTests(get_target_test_class(TargetCustomerIO, config=CONFIG)):
+def file_tests(name: str) -> list[Any]:
+    """Return the SDK's tests of a name."""
+    return [each for each in target_tests.tests if each.name == name]
+
+
+StandardTests: Any = get_target_test_class(TargetCustomerIO, config=CONFIG)
+
+
+class TestTheStandardTests(StandardTests):  # type: ignore[misc] # made by the SDK
     """Each of the SDK's standard tests; a rejected record fails it."""
 
     @pytest.fixture
@@ -115,9 +123,7 @@ class TestTheStandardTests(get_target_test_class(TargetCustomerIO, config=CONFIG
 
     def test_target_invalid_schema(self, sdk_runner: Runner) -> None:
         """A schema without properties, invalid for the SDK, is valid here."""
-        (standard,) = [
-            each for each in target_tests.tests if each.name == "invalid_schema"
-        ]
+        (standard,) = file_tests("invalid_schema")
         sdk_runner.input_filepath = standard().singer_filepath
         sdk_runner.sync_all()
 
@@ -133,7 +139,7 @@ def test_every_standard_test_is_included() -> None:
 def test_every_record_of_a_standard_test_reaches_the_workspace(
     name: str, sdk_runner: Runner, tmp_path: Path
 ) -> None:
-    (standard,) = [each for each in target_tests.tests if each.name == name]
+    (standard,) = file_tests(name)
     sdk_runner.input_filepath = standard().singer_filepath
     with sdk_runner.input_filepath.open(encoding="utf8") as lines:
         messages = [json.loads(line) for line in lines]
@@ -169,7 +175,8 @@ def test_the_sdk_still_calls_the_overridden_names() -> None:
 
 def test_the_private_names_used_still_exist_in_the_sdk_and_are_listed() -> None:
     shared = set()
-    for kind in (TargetCustomerIO, *SINKS.values(), IgnoredSink):
+    kinds: list[type] = [TargetCustomerIO, *SINKS.values(), IgnoredSink]
+    for kind in kinds:
         theirs, ours = theirs_and_ours(kind)
         shared |= names_of_its_own(*theirs) & names_of_its_own(*ours)
     private = {name for name in shared if name.startswith("_")}
@@ -415,16 +422,16 @@ def depths(
             }
         messages.append(singer.schema(stream, {**COMMON, **own}))
         messages += [singer.record(stream, **record) for record in records]
+    settings: list[dict[str, Any]] = [
+        {},
+        *(
+            {"flattening_enabled": True, "flattening_max_depth": depth}
+            for depth in (1, 2, 3)
+        ),
+    ]
     return {
-        depth: new_terminal().run(
-            *messages,
-            **(
-                {"flattening_enabled": True, "flattening_max_depth": depth}
-                if depth
-                else {}
-            ),
-        )
-        for depth in range(4)
+        depth: new_terminal().run(*messages, **each)
+        for depth, each in enumerate(settings)
     }
 
 
@@ -502,7 +509,7 @@ def test_records_in_batch_files_are_delivered(
 def test_a_stream_with_repeated_schema_changes_keeps_one_sink(
     tmp_path: Path, singer: Singer
 ) -> None:
-    feed = io.BytesIO()
+    feed: Any = io.BytesIO()  # the reader takes bytes
     for number in range(40):
         schema = singer.schema("identifies", [f"column_{number % 2}"])
         record = singer.record("identifies", userId=f"{number}")

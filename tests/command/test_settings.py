@@ -211,7 +211,8 @@ def test_missing_credentials_are_reported_in_one_line_each(terminal: Terminal) -
 def test_a_misspelt_setting_ends_the_run(
     name: str, meant: str, terminal: Terminal
 ) -> None:
-    error = terminal.run(**{name: SECRET}).error
+    setting: dict[str, Any] = {name: SECRET}
+    error = terminal.run(**setting).error
     assert error == f"Unknown setting {name!r} (did you mean {meant!r}?)"
 
 
@@ -233,7 +234,7 @@ def test_a_misspelt_sandbox_sends_nothing_anywhere(
 
 
 def test_settings_of_other_targets_are_reported_and_ignored(terminal: Terminal) -> None:
-    others = {
+    others: dict[str, Any] = {
         "load_method": "append-only",
         "default_target_schema": "public",
         "batch_wait_limit_seconds": 60,
@@ -282,7 +283,8 @@ def test_a_path_that_the_locale_cannot_encode_ends_the_run(
 ) -> None:
     terminal.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0"}
     terminal.environment["PYTHONCOERCECLOCALE"] = "0"
-    error = terminal.run(**{setting: path}).error
+    settings: dict[str, Any] = {setting: path}
+    error = terminal.run(**settings).error
     assert error.startswith(f"{setting}: ")
     assert "PYTHONUTF8=1" in error
 

@@ -37,7 +37,7 @@ def outcomes(
 ) -> dict[str, Outcome]:
     """Run the tap for each stream, piped into the target."""
     terminal = new_terminal()
-    settings = {"sandbox": "workspace.db", "on_rejected": "continue"}
+    settings: dict[str, Any] = {"sandbox": "workspace.db", "on_rejected": "continue"}
     outcomes = {}
     for stream in ORDER:
         config = terminal.folder / "tap.json"
@@ -140,10 +140,10 @@ def test_the_attributes_of_people_match_the_files(
         if "created_at" in call["traits"]:
             person["created_at"] = seconds(call["traits"]["created_at"])
     traits["p-017"] = {**traits.pop("lead-017"), **traits["p-017"]}
-    for person in (DELETED, SUPPRESSED):
-        del traits[person]
-    for person, expected in traits.items():
-        found = workspace["people"][f"id:{person}"]
+    for gone in (DELETED, SUPPRESSED):
+        del traits[gone]
+    for name, expected in traits.items():
+        found = workspace["people"][f"id:{name}"]
         assert found["email"] == expected.pop("email")
         own = {name: value for name, value in expected.items() if value is not None}
         del found["attributes"]["anonymous_id"]

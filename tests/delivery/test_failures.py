@@ -672,7 +672,7 @@ def test_a_failure_is_reported_once_with_no_lock_held(
 ) -> None:
     customerio.script = lambda _: Reply(401, delay=0.1)
     locked: list[bool] = []
-    run = start_run(
+    run: Run = start_run(
         concurrency=1,
         batch_operations=1,
         on_failure=lambda: locked.append(run.holds_a_lock),

@@ -74,7 +74,9 @@ class Workspace(BaseAdapter):
             with self.lock:
                 self.in_flight.remove(named)
 
-    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+    def send(  # type: ignore[override] # its other arguments are not used
+        self, request: requests.PreparedRequest, **_: Any
+    ) -> requests.Response:
         content = json.loads(request.body or b"")
         batch = content["batch"] if request.path_url == BATCH.path else [content]
         numbers = [each["n"] for each in batch]

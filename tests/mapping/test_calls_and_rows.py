@@ -176,7 +176,8 @@ def test_in_other_calls_context_traits_are_not_attributes(
     attributes_of: Convert, call: str, context: dict[str, Any]
 ) -> None:
     body = "traits" if call == "group" else "properties"
-    for shape in ({}, {body: {}}, {"type": call, body: None}):
+    shapes: list[dict[str, Any]] = [{}, {body: {}}, {"type": call, body: None}]
+    for shape in shapes:
         attributes = attributes_of(call, {**NEEDED, **shape, **context})
         assert not attributes.keys() & TRAITS.keys()
 
@@ -199,7 +200,8 @@ def test_a_call_without_a_body_has_no_attributes(
         "channel": "web",
         "projectId": "p",
     }
-    for empty in ({}, [], "{}", "[]"):
+    empties: list[Any] = [{}, [], "{}", "[]"]
+    for empty in empties:
         assert attributes_of(call, {**record, container: empty}) == {}
 
 
@@ -283,12 +285,13 @@ def test_a_record_that_turns_customer_io_off_is_skipped(
     converter: Callable[..., Any], call: str, integrations: Any
 ) -> None:
     for written in (integrations, json.dumps(integrations)):
-        for record in (
+        records: list[dict[str, Any]] = [
             {**NEEDED, "integrations": written},
             {**NEEDED, "INTEGRATIONS": written, "traits": {}, "properties": {}},
             {"integrations": written, "traits": 7, "type": "track", "context": {}},
             {"integrations": None, "INTEGRATIONS": written, "userId": 1.5},
-        ):
+        ]
+        for record in records:
             assert converter(call).convert(record) == Skipped("integrations")
             assert converter("identify").turns_off(record)
 
@@ -368,7 +371,12 @@ def test_by_type_each_record_is_the_call_that_its_type_names(
     call: str, label: str, written: Callable[[str], str], spelling: str
 ) -> None:
     ours = by_type()
-    for shape in ({}, {"context": {}}, {"traits": {}, "properties": {}}):
+    shapes: list[dict[str, Any]] = [
+        {},
+        {"context": {}},
+        {"traits": {}, "properties": {}},
+    ]
+    for shape in shapes:
         record = {**NEEDED, **shape, spelling: written(call)}
         operation = ours.convert(record)
         assert not isinstance(operation, Skipped)
@@ -392,7 +400,8 @@ def test_by_type_each_record_is_the_call_that_its_type_names(
     ],
 )
 def test_by_type_a_missing_or_unknown_type_rejects(kind: Any, reason: str) -> None:
-    for shape in ({}, {"context": {}}):
+    shapes: list[dict[str, Any]] = [{}, {"context": {}}]
+    for shape in shapes:
         with pytest.raises(RejectedRecord) as caught:
             by_type().convert({**NEEDED, **shape, "type": kind})
         assert (caught.value.reason, caught.value.field) == (reason, "type")

@@ -198,8 +198,9 @@ def test_an_action_takes_the_same_addresses(
 
 
 def test_a_company_address_is_not_validated(convert: Convert, rejection: Any) -> None:
-    for record in ({"traits": {"email": "n/a"}}, {"email": "n/a"}):
-        operation = convert("group", {"groupId": "acme", **record})
+    records: list[dict[str, Any]] = [{"traits": {"email": "n/a"}}, {"email": "n/a"}]
+    for each in records:
+        operation = convert("group", {"groupId": "acme", **each})
         assert operation["attributes"] == {"email": "n/a"}
         assert "cio_relationships" not in operation
     record = {"groupId": "acme", "anonymousId": "v1", "email": "n/a", "traits": {}}

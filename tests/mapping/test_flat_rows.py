@@ -250,15 +250,15 @@ def test_inside_properties_an_override_is_the_caller_s_intent(
 ) -> None:
     notices: list[str] = []
     overrides = dict.fromkeys(OVERRIDES, "ann@example.com")
-    shape: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "object": {"properties": overrides},
         "text": {
             "properties": '{"recipient": "ann@example.com", "from_address": '
             '"ann@example.com", "reply_to": "ann@example.com"}'
         },
         "flattened": {f"properties__{name}": "ann@example.com" for name in OVERRIDES},
-    }[form]
-    operation = convert(call, row_of(call, **shape), notify=notices.append)
+    }
+    operation = convert(call, row_of(call, **shapes[form]), notify=notices.append)
     assert operation["attributes"] == overrides
     assert notices == []
 
@@ -306,7 +306,12 @@ def test_a_call_has_no_columns_beside_its_body_to_tell_of(
 ) -> None:
     notices: list[str] = []
     record = row_of(call, type=call, rudderId="r", writeKey="k", email="a@example.com")
-    for body in ({"traits": {}}, {"properties": {"a": 1}}, {"context": {}}):
+    bodies: list[dict[str, Any]] = [
+        {"traits": {}},
+        {"properties": {"a": 1}},
+        {"context": {}},
+    ]
+    for body in bodies:
         convert(call, {**record, **body}, notify=notices.append)
     assert notices == []
 

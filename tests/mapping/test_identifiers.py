@@ -105,7 +105,7 @@ def test_a_blank_email_is_passed_over(convert: Convert, email: Any) -> None:
 
 
 def test_a_flat_identify_is_named_by_its_columns(convert: Convert) -> None:
-    row = {"phone": PHONE, "plan": "pro"}
+    row: dict[str, Any] = {"phone": PHONE, "plan": "pro"}
     assert convert("identify", row)["identifiers"] == {"phone": PHONE}
     row = {**row, "email": "ann@example.com"}
     assert convert("identify", row)["identifiers"] == {"email": "ann@example.com"}

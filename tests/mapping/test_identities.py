@@ -55,8 +55,8 @@ def test_a_phone_number_is_the_same_however_it_is_written(
 ) -> None:
     for record in ({"userId": "1", "phone": phone}, {"phone": phone}):
         assert PHONE in converter("identify").convert(record).identities()
-    record = {"event": "x", "traits": {"phone": phone}}
-    assert converter("track").convert(record).identities() == (PHONE,)
+    event = {"event": "x", "traits": {"phone": phone}}
+    assert converter("track").convert(event).identities() == (PHONE,)
 
 
 def test_an_address_is_the_same_with_white_space_around_it(converter: Make) -> None:

@@ -16,7 +16,7 @@ ACME = {"object_type_id": "1", "object_id": "acme"}
 PERSON = {"type": "person", "identifiers": JANE}
 OBJECT = {"type": "object", "identifiers": ACME}
 TOKEN = "a83b219c-e756-4c5b-a8e3-d1a5c5b2f3c1"
-ROLE = {"role": "admin"}
+ROLE: dict[str, Any] = {"role": "admin"}
 HAPPENINGS = {
     "event": (op.PersonEvent, "purchase", {"product": "Widget", "price": 29.99}),
     "page": (op.PersonPage, "/pricing", {"referrer": "https://example.com"}),
@@ -24,8 +24,8 @@ HAPPENINGS = {
 }
 RELATED = op.ObjectRelationship(identifiers=ACME, relationship_attributes=ROLE)
 RELATIVE = op.PersonRelationship(identifiers=JANE, relationship_attributes=ROLE)
-NAMED = {"first_name": "Jane", "last_name": "Doe", "plan": "premium"}
-COMPANY = {"name": "Acme Corp", "plan": "enterprise", "seats": 50}
+NAMED: dict[str, Any] = {"first_name": "Jane", "last_name": "Doe", "plan": "premium"}
+COMPANY: dict[str, Any] = {"name": "Acme Corp", "plan": "enterprise", "seats": 50}
 
 EXAMPLES: list[tuple[op.Operation, dict[str, Any]]] = [
     (

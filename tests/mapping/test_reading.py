@@ -99,7 +99,7 @@ def test_the_original_timestamp_is_found_in_both_spellings(convert: Convert) -> 
 def test_a_field_is_found_in_every_spelling_and_null_hides_none(
     convert: Convert, call: str, field: str, reader: tuple[str, ...]
 ) -> None:
-    needed: dict[str, Any] = {
+    of_call: dict[str, dict[str, Any]] = {
         "identify": {"traits": {}},
         "track": {"properties": {}},
         "page": {"properties": {}},
@@ -107,11 +107,11 @@ def test_a_field_is_found_in_every_spelling_and_null_hides_none(
         "group": {"groupId": "g", "traits": {}},
         "alias": {"userId": "p"},
         "segment": {"segmentId": "7"},
-    }[call]
+    }
     who = {} if field in {"userId", "email", "anonymousId"} else {"userId": "p"}
     what = {} if field in {"event", "event_text"} else {"event": "x"}
     name = {} if field == "name" else {"name": "x"}
-    base = {**needed, **who, **what, **name}
+    base = {**of_call[call], **who, **what, **name}
     base.pop(field, None)
     value, wrong = VALUES.get(field, ("5", "6"))
 
@@ -192,8 +192,8 @@ def test_an_upper_case_column_is_a_typed_date_under_its_new_name(
         attributes = attributes_of("identify", {"USER_ID": 1, **columns}, schema=schema)
         assert attributes == {"created_at": 1679356800, "AT": 1679356800}
     row = {"USER_ID": 1, "TRAITS": {"CREATED_AT": "2023-03-21"}}
-    schema = {"properties": {"TRAITS": {"properties": {"CREATED_AT": date}}}}
-    assert attributes_of("identify", row, schema=schema) == {"created_at": 1679356800}
+    nested = {"properties": {"TRAITS": {"properties": {"CREATED_AT": date}}}}
+    assert attributes_of("identify", row, schema=nested) == {"created_at": 1679356800}
 
 
 def test_a_row_marked_as_deleted_in_upper_case_is_deleted(convert: Convert) -> None:
@@ -278,13 +278,14 @@ def test_traits_and_properties_are_read_in_every_shape(
     convert: Convert, call: str, form: str
 ) -> None:
     body = "traits" if call in {"identify", "group"} else "properties"
-    container: dict[str, Any] = {
+    containers: dict[str, dict[str, Any]] = {
         "object": {body: {"plan": "pro", "address": {"city": "Rome"}}},
         "text": {body: '{"plan": "pro", "address": {"city": "Rome"}}'},
         "double": {body: {"plan": "pro"}, f"{body}__address": {"city": "Rome"}},
         "flattened": {f"{body}__plan": "pro", f"{body}__address__city": "Rome"},
-    }[form]
-    record = {"userId": "1", "groupId": "g", "event": "x", "name": "x", **container}
+    }
+    record = {"userId": "1", "groupId": "g", "event": "x", "name": "x"}
+    record |= containers[form]
     assert convert(call, record)["attributes"] == {
         "plan": "pro",
         "address": {"city": "Rome"},

@@ -430,11 +430,11 @@ def test_a_tree_of_nodes_is_converted_at_any_depth(attributes: Convert) -> None:
         **schema_of(root={"$ref": "#/definitions/node"}),
         "definitions": {"node": NODE},
     }
-    inner = {"at": TIMESTAMP, "next": None, "children": []}
+    inner: dict[str, Any] = {"at": TIMESTAMP, "next": None, "children": []}
     value = {
         "root": {"at": TIMESTAMP, "next": inner, "children": [inner, {"next": inner}]}
     }
-    done = {"at": SECONDS, "next": None, "children": []}
+    done: dict[str, Any] = {"at": SECONDS, "next": None, "children": []}
     assert attributes(schema, value) == {
         "root": {"at": SECONDS, "next": done, "children": [done, {"next": done}]}
     }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "cio_subscription_preferences"
 PREFERENCES = {"topics": {"topic_1": True, "topic_2": False}}
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "object": {NAME: PREFERENCES},
     "text": {NAME: '{"topics": {"topic_1": true, "topic_2": false}}'},
     "text of topics": {NAME: {"topics": '{"topic_1": true, "topic_2": false}'}},
@@ -39,7 +39,8 @@ FORMS = {
 def test_preferences_in_every_form_are_one_object(
     attributes_of: Convert, form: str, null_attributes: str
 ) -> None:
-    for record in ({"traits": {**FORMS[form], "a": 1}}, {**FORMS[form], "a": 1}):
+    flat = {**FORMS[form], "a": 1}
+    for record in ({"traits": flat}, flat):
         attributes = attributes_of(
             "identify", {"userId": "1", **record}, null_attributes=null_attributes
         )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     Convert = Callable[..., dict[str, Any]]
 
-CALLS = {
+CALLS: dict[str, dict[str, Any]] = {
     "identify": {"traits": {}},
     "track": {"event": "Bought"},
     "page": {"name": "Home"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sysconfig
@@ -12,29 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from support.command import clean_environment
 from support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
-OURS = ("TARGET_CUSTOMERIO_", "MELTANO_", "AIRFLOW", "SINGER_SDK_", "PYTHON")
 LOG_LINE = re.compile(r"\S+Z \[(?P<level>\w+) *\] (?P<who>\S+)(?P<said>.*)")
 STATES = "states"
 NAME_WIDTH = 12
 """The width of Meltano's column of plugin names."""
-ACCOUNT = {
+ACCOUNT: dict[str, Any] = {
     "TARGET_CUSTOMERIO_SITE_ID": "made-up-site",
     "TARGET_CUSTOMERIO_API_KEY": "made-up-key",
 }
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """Return the environment without variables that configure the programs."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(OURS)
-    }
-    return {**kept, **more}
 
 
 @dataclass(frozen=True)

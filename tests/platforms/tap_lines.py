@@ -31,7 +31,7 @@ def main() -> None:
         say({"type": "STATE", "value": {"line": number}})
 
 
-def say(message: dict) -> None:
+def say(message: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 

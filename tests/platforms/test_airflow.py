@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
 from support.workspace import snapshot
 
-from .project import ROOT, Copy, clean_environment
+from .project import ROOT, Copy
 from .shards import union
 
 if TYPE_CHECKING:

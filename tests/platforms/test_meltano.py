@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.command import clean_environment
 from support.customerio import Customerio, Reply, accept, always
 
-from .project import ACCOUNT, ROOT, Copy, Done, clean_environment
+from .project import ACCOUNT, ROOT, Copy, Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ def test_a_run_resumes_after_the_last_state(project: Copy) -> None:
 def test_wrong_credentials_do_not_change_the_state(
     project: Copy, customerio: Customerio
 ) -> None:
-    production = {
+    production: dict[str, Any] = {
         **ACCOUNT,
         "MELTANO_ENVIRONMENT": "production",
         "TARGET_CUSTOMERIO_API_URL": customerio.url,
@@ -237,21 +238,21 @@ def test_an_unusable_sandbox_does_not_change_the_state(
     assert project.state() == {"line": 1}
 
 
-def by_environment(_: Copy) -> dict[str, str]:
+def by_environment(_: Copy) -> dict[str, Any]:
     return {
         f"TARGET_CUSTOMERIO_{name.upper()}": json.dumps(value)
         for name, value in SETTINGS.items()
     }
 
 
-def by_file(project: Copy) -> dict[str, str]:
+def by_file(project: Copy) -> dict[str, Any]:
     project.configure(
         lambda content: content["plugins"]["loaders"][0].update(config=SETTINGS)
     )
     return {}
 
 
-def by_command(project: Copy) -> dict[str, str]:
+def by_command(project: Copy) -> dict[str, Any]:
     for name, value in SETTINGS.items():
         project.run("config", "set", "target-customerio", name, json.dumps(value))
     return {}
@@ -259,7 +260,7 @@ def by_command(project: Copy) -> dict[str, str]:
 
 @pytest.mark.parametrize("by", [by_environment, by_file, by_command])
 def test_settings_reach_the_target(
-    project: Copy, by: Callable[[Copy], dict[str, str]]
+    project: Copy, by: Callable[[Copy], dict[str, Any]]
 ) -> None:
     calls = [
         {"userId": "p-1", "event": "Order", "properties": {"at": "2026-01-01T00:00Z"}},

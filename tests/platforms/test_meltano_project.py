@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.command import clean_environment
+from support.pages import Page
 from support.postgres import DATABASE, PASSWORD, USER, Database, programs
 from support.workspace import snapshot
 
-from tests.docs.conftest import Page
-
-from .project import ROOT, Copy, clean_environment
+from .project import ROOT, Copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)  # the tap is installed first
 
 EXAMPLE = ROOT / "docs/examples/meltano"
-PAGE = Page(
-    "".join(
-        (ROOT / name).read_text(encoding="utf-8")
-        for name in ("docs/meltano.md", "README.md")
-    )
-)
+PAGE = Page.of(ROOT / "docs/meltano.md", ROOT / "README.md")
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import clean_environment
 from support.workspace import snapshot
 
-from .project import ROOT, STATES, Copy, clean_environment
+from .project import ROOT, STATES, Copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ def nested(names: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-FROM_ENVIRONMENT = {
+FROM_ENVIRONMENT: dict[str, Any] = {
     "TARGET_ENV_STREAM_CALLS": json.dumps(nested(CALLS)),
     "TARGET_ENV_STREAM_MAPS": json.dumps(nested(MAPS)),
 }

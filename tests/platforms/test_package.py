@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.command import clean_environment
 from support.workspace import snapshot
 
-from .project import ROOT, clean_environment
+from .project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -71,7 +71,7 @@ def deliver(
                 pause = draw.random() / 20
                 _wait_for_requests(child, server, requests, pause)
             else:
-                wait_until(lambda child=child: not child.running, 240, "the end")
+                child.wait(240)
             killed = child.running
             child.kill()
         finally:

@@ -241,7 +241,10 @@ class Story:
         person.events.append(n)
         if person.kind in ("regular", "lead") or not person.gone:
             self.events.add(n)
-        properties = {"n": n, "total": self.draw.choice([1, 2.50, 99999999999999999])}
+        properties: dict[str, Any] = {
+            "n": n,
+            "total": self.draw.choice([1, 2.50, 99999999999999999]),
+        }
         kind = self.draw.randrange(8)
         when = {"timestamp": self._time()} if self.draw.random() < 0.7 else {}
         common: dict[str, Any] = {**who, **when, "properties": properties}
@@ -381,6 +384,7 @@ class Story:
             return
         lead.named = "email" if lead.number % 4 == 0 else "id"
         chance = self.draw.random()
+        traits: dict[str, Any]
         if not lead.known or chance < 0.3:
             lead.known = True
             traits = {

@@ -134,7 +134,11 @@ def test_rejected_records_are_written_in_the_order_of_arrival(
 ) -> None:
     """Both invalid records and operations that are too large."""
     child = start_target()
-    large = {"userId": "bo", "event": "x", "properties": {"text": "x" * 33_000}}
+    large: dict[str, Any] = {
+        "userId": "bo",
+        "event": "x",
+        "properties": {"text": "x" * 33_000},
+    }
     bad = [large, {"userId": "cleo"}, large, {"event": "x"}, large]
     finish(
         child,

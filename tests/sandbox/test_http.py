@@ -12,6 +12,7 @@ import requests
 from target_customerio.sandbox import SandboxAdapter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import CustomerIO, Operations
@@ -145,9 +146,12 @@ def test_a_batch_is_limited_to_500000_bytes(
 def test_a_body_may_be_text_bytes_or_a_stream(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
-    for number, form in enumerate(
-        (str, str.encode, lambda text: iter([text.encode()]))
-    ):
+    forms: list[Callable[[str], Any]] = [
+        str,
+        str.encode,
+        lambda text: iter([text.encode()]),
+    ]
+    for number, form in enumerate(forms):
         body = json.dumps({"batch": [op.identify(id=str(number))]})
         response = customerio.request("POST", "/api/v2/batch", data=form(body))
         assert response.status_code == 200

@@ -250,6 +250,7 @@ while True:
     with subprocess.Popen(
         [sys.executable, "-c", endless], stdout=subprocess.PIPE, text=True
     ) as process:
+        assert process.stdout
         answered = [int(process.stdout.readline()) for _ in range(20)][-1]
         process.kill()
     Workspace(path).close()

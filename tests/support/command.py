@@ -31,8 +31,15 @@ if TYPE_CHECKING:
     from .singer import Message
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "target-customerio")
-NOT_INHERITED = ("LOGLEVEL", "PYTHON", "TARGET_CUSTOMERIO", "SINGER_SDK_")
-"""First letters of the variables that would change how the command runs."""
+NOT_INHERITED = (
+    "AIRFLOW",
+    "LOGLEVEL",
+    "MELTANO_",
+    "PYTHON",
+    "SINGER_SDK_",
+    "TARGET_CUSTOMERIO",
+)
+"""First letters of the variables that change how the command and platforms run."""
 OF_THE_INTERPRETER = ("LANG", "LC_", "PYTHON")
 """First letters of the variables that an interpreter reads when it starts."""
 LOG_LINE = re.compile(
@@ -40,18 +47,12 @@ LOG_LINE = re.compile(
 )
 
 
-def clean_environment(*names: str, **more: str) -> dict[str, str]:
-    """Return the environment without what would configure the command.
-
-    Args:
-        names: First letters of more variables to leave out.
-        more: Variables to add.
-    """
-    left_out = (*NOT_INHERITED, *names)
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return the environment without what would configure the programs, and more."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(left_out)
+        if not name.startswith(NOT_INHERITED)
     }
     return {**kept, **more}
 

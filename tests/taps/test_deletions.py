@@ -118,7 +118,7 @@ def test_a_deleted_row_without_an_identifier_is_rejected(
     assert outcome.reasons == [("no_identifier", "userId"), ("required", "groupId")]
 
 
-PERSON_BY = {
+PERSON_BY: dict[str, dict[str, Any]] = {
     "userId": {"userId": "ann"},
     "user_id": {"user_id": "ann"},
     "an address as userId": {"userId": "Ann@Example.com"},
@@ -131,7 +131,7 @@ PERSON_BY = {
     "properties as text": {"properties": '{"email": "ann@example.com"}'},
     "properties__email": {"properties__email": "ann@example.com"},
 }
-BY_PHONE = {
+BY_PHONE: dict[str, dict[str, Any]] = {
     "traits.phone": {"traits": {"phone": "+15550100"}},
     "traits__phone": {"traits__phone": "+15550100"},
 }
@@ -157,7 +157,7 @@ def numbered(value: Any, number: int) -> Any:
 def with_anns(terminal: Any, singer: Any, events: list[dict[str, Any]]) -> Any:
     """Deliver a person with two companies for each event, then the events."""
     ann = {"email": "ann@example.com", "phone": "+15550100"}
-    records = [
+    records: list[tuple[str, dict[str, Any]]] = [
         ("identifies", {"userId": "ann", "traits": ann}),
         ("groups", {"groupId": "acme", "userId": "ann", "traits": {"name": "A"}}),
         ("groups", {"groupId": "acme", "userId": "ann", "objectTypeId": "2"}),
@@ -254,7 +254,7 @@ def test_a_deletion_without_an_identifier_is_rejected(
         ("no_identifier", "userId"),
         ("required", "properties.objectId"),
     )
-    cases = [
+    cases: list[tuple[dict[str, Any], tuple[str, str]]] = [
         ({"event": "User Deleted"}, missing_user),
         ({"event": "User Suppressed", "anonymousId": "visitor"}, missing_user),
         ({"event": "Relationship Deleted", **company}, missing_user),

@@ -167,7 +167,7 @@ def test_one_delivered_record_prevents_the_advice(
 
 
 def test_a_skipped_record_counts_as_delivered(terminal: Any, singer: Any) -> None:
-    rows = [{"anonymous_id": "visitor"}, *[NOBODY] * PLENTY]
+    rows: list[dict[str, Any]] = [{"anonymous_id": "visitor"}, *[NOBODY] * PLENTY]
 
     assert helped(run(terminal, singer, "identifies", rows)) == []
 

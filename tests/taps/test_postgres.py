@@ -242,7 +242,7 @@ def common(number: int, user: str | None = "u-1", **more: Any) -> dict[str, Any]
 
 
 TOKEN = "0123456789abcdef" * 4
-ORDER = {
+ORDER: dict[str, Any] = {
     "order_id": "o-1",
     "total": Decimal("99.950000000"),
     "due_on": date(2026, 4, 1),

@@ -174,7 +174,8 @@ def test_a_waiting_reader_is_woken() -> None:
             reader.stop()
             raise AssertionError
 
-    reader.process_lines(Waiting(), {})
+    waiting: Any = Waiting()
+    reader.process_lines(waiting, {})
 
 
 def test_everything_read_is_yielded_before_waiting_for_more() -> None:

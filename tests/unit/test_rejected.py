@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -168,9 +169,7 @@ def test_a_partially_written_line_is_removed(
     records = RejectedRecords(str(path))
     records.add(source(b"{}"), ERROR)
     before = path.read_bytes()
-    import target_customerio.rejected as module  # noqa: PLC0415
-
-    write = module.os.write
+    write = os.write
     room = [10]
 
     def cramped(file: int, data: Any) -> int:
@@ -180,7 +179,7 @@ def test_a_partially_written_line_is_removed(
         room[0] = 0
         return done
 
-    monkeypatch.setattr(module.os, "write", cramped)
+    monkeypatch.setattr("target_customerio.rejected.os.write", cramped)
     with pytest.raises(RejectedFileError, match="No space left"):
         records.add(source(b"{}"), ERROR)
     monkeypatch.undo()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sqlite3
 import subprocess
 import sys
-import sysconfig
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.pages import Page, Shell
 
-from .conftest import PAGES, ROOT, Page
+from .conftest import PAGES, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +21,9 @@ HERE = {"people", "people_look", "pipe", "replay"}
 IN_OTHER_TESTS = {
     **dict.fromkeys(
         ("first", "look", "person", "rejected", "check", "pipe_state", "activate"),
-        "tests/docs/test_commands.py",
+        "tests/pages/test_commands.py",
     ),
-    "generate": "tests/docs/test_pages.py",
+    "generate": "tests/pages/test_pages.py",
     "benchmark": "tests/benchmark/test_benchmark.py",
     "crash": "tests/resilience/test_crash_equivalence.py",
     "meltano_check": "tests/platforms/test_meltano_project.py",
@@ -70,62 +67,7 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def page(file: Path) -> Page:
-    return Page(file.read_text(encoding="utf-8"))
-
-
-class Shell:
-    """A folder in which the commands of a page are run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(text, encoding="utf-8")
-
-    def run(
-        self, command: str, *, code: int = 0, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("TARGET_CUSTOMERIO_", "PYTHON"))
-        }
-        paths = [sysconfig.get_path("scripts"), str(self.folder), kept["PATH"]]
-        done = subprocess.run(
-            ["bash", "-euc", command],
-            cwd=self.folder,
-            env={**kept, "PATH": os.pathsep.join(paths), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return done
-
-    def rows(self, query: str, workspace: str = "workspace.db") -> list[Any]:
-        with closing(sqlite3.connect(self.folder / workspace)) as database:
-            return database.execute(query).fetchall()
-
-    def load(
-        self, config: str, stream: str, records: list[dict[str, Any]]
-    ) -> subprocess.CompletedProcess[str]:
-        """Load records of one stream into a sandbox with a documented configuration."""
-        schema = {"properties": {name: {} for name in records[0]}}
-        messages = [
-            {
-                "type": "SCHEMA",
-                "stream": stream,
-                "schema": schema,
-                "key_properties": [],
-            },
-            *({"type": "RECORD", "stream": stream, "record": each} for each in records),
-        ]
-        self.write("config.json", config)
-        self.write("input.jsonl", "".join(json.dumps(each) + "\n" for each in messages))
-        return self.run(
-            "target-customerio --config config.json --config=ENV --input input.jsonl",
-            TARGET_CUSTOMERIO_SANDBOX="workspace.db",
-        )
+    return Page.of(file)
 
 
 @pytest.fixture
@@ -181,7 +123,7 @@ def test_every_command_is_run_by_a_test_or_ci(pages: Page) -> None:
 def test_blocks_with_the_same_name_are_identical(kind: str) -> None:
     shown: dict[str, set[str]] = {}
     for file in PAGES:
-        page = Page(file.read_text(encoding="utf-8"))
+        page = Page.of(file)
         for name in page.names(kind):
             shown.setdefault(name, set()).add(page.block(kind, name))
 
@@ -193,7 +135,7 @@ def test_ci_runs_the_commands_that_need_a_registry(pages: Page) -> None:
 
     for name, file in BY_CI.items():
         assert f"$(command_of {file} {name})" in script
-        Page((ROOT / file).read_text(encoding="utf-8")).block("run", name)
+        Page.of(ROOT / file).block("run", name)
     for command in pages.block("run", "lint").strip().split(" && "):
         assert f".venv/bin/{command}\n" in script
 
@@ -234,8 +176,7 @@ def test_the_first_page_loads_two_records(shell: Shell, pages: Page) -> None:
 
 
 def test_the_target_runs_behind_a_tap(shell: Shell, pages: Page) -> None:
-    shell.write("tap-shop", TAP)
-    (shell.folder / "tap-shop").chmod(0o755)
+    shell.write("tap-shop", TAP, executable=True)
     shell.write("target.json", pages.block("file", "target.json"))
 
     shell.run(pages.block("run", "pipe"), TARGET_CUSTOMERIO_SANDBOX="workspace.db")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
-import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.pages import Shell
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 TAP = """#!/bin/sh
@@ -22,33 +21,15 @@ sed -e '/"identifies"/s/"userId"/"id"/g' -e 's/"identifies"/"public-users"/' \\
 """
 
 
-class Clone:
+class Clone(Shell):
     """A folder that looks like a clone in which the first command was run."""
 
+    options = "-c"  # as typed; the commands handle failures themselves
+
     def __init__(self, folder: Path, root: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         shutil.copytree(root / "docs/examples/shop", folder / "docs/examples/shop")
         (folder / ".venv").symlink_to(sys.prefix)
-
-    def run(
-        self, command: str, *, code: int = 0, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("TARGET_CUSTOMERIO_")
-        }
-        paths = [sysconfig.get_path("scripts"), str(self.folder), kept["PATH"]]
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env={**kept, "PATH": os.pathsep.join(paths), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return done
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +88,7 @@ def test_check_with_three_settings(clone: Any, pages: Any, api_url: str) -> None
 
 
 def test_a_pipe_from_a_tap_saves_the_last_state(clone: Any, pages: Any) -> None:
-    tap = clone.folder / "tap-shop"
-    tap.write_text(TAP)
-    tap.chmod(0o755)
+    clone.write("tap-shop", TAP, executable=True)
     config = pages.block("file", "target.json")
     (clone.folder / "target.json").write_text(
         config.replace("rejected.singer", "piped.singer")
@@ -125,9 +104,7 @@ def test_a_pipe_from_a_tap_saves_the_last_state(clone: Any, pages: Any) -> None:
 
 def test_a_failed_run_does_not_change_the_saved_state(clone: Any, pages: Any) -> None:
     (clone.folder / "state.json").write_text('{"calls_sent":7}\n')
-    tap = clone.folder / "tap-shop"
-    tap.write_text("#!/bin/sh\necho no Singer\n")
-    tap.chmod(0o755)
+    clone.write("tap-shop", "#!/bin/sh\necho no Singer\n", executable=True)
     (clone.folder / "target.json").write_text(pages.block("file", "target.json"))
 
     clone.run(
@@ -145,17 +122,14 @@ exit 1
 
 
 def test_an_incomplete_state_line_is_not_saved(clone: Any, pages: Any) -> None:
-    target = clone.folder / "target-customerio"
-    target.write_text(HALF_A_LINE)
-    target.chmod(0o755)
-    (clone.folder / "tap-shop").write_text("#!/bin/sh\n")
-    (clone.folder / "tap-shop").chmod(0o755)
+    clone.write("target-customerio", HALF_A_LINE, executable=True)
+    clone.write("tap-shop", "#!/bin/sh\n", executable=True)
     command = f'PATH="$PWD:$PATH"\n{pages.block("run", "pipe_state")}'
 
     clone.run(command, code=1)
 
     assert (clone.folder / "state.json").read_text() == '{"line":2}\n'
-    target.unlink()
+    (clone.folder / "target-customerio").unlink()
 
 
 @pytest.mark.parametrize(("rejected", "code"), [("", 0), ("of an earlier run\n", 3)])
@@ -163,10 +137,9 @@ def test_runs_fail_while_the_rejected_records_file_exists(
     root: Path, pages: Any, tmp_path: Path, rejected: str, code: int
 ) -> None:
     clone = Clone(tmp_path, root)
-    (tmp_path / "tap-shop").write_text("#!/bin/sh\n")
-    (tmp_path / "tap-shop").chmod(0o755)
-    (tmp_path / "target.json").write_text(pages.block("file", "target.json"))
-    (tmp_path / "rejected.singer.jsonl").write_text(rejected)
+    clone.write("tap-shop", "#!/bin/sh\n", executable=True)
+    clone.write("target.json", pages.block("file", "target.json"))
+    clone.write("rejected.singer.jsonl", rejected)
 
     clone.run(
         pages.block("run", "pipe_state"), code=code, TARGET_CUSTOMERIO_SANDBOX="w.db"

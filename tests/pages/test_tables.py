@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 
 def labels() -> set[str]:
-    return {
-        kind.label
-        for kind in vars(operations).values()
-        if isinstance(kind, type) and isinstance(getattr(kind, "label", None), str)
-    }
+    kinds = [kind for kind in vars(operations).values() if isinstance(kind, type)]
+    found = [getattr(kind, "label", None) for kind in kinds]
+    return {label for label in found if isinstance(label, str)}
 
 
 def test_operations_have_the_names_of_the_summary(root: Path) -> None:

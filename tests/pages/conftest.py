@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from support.customerio import Customerio, Reply, always
+from support.pages import Page
 
 from target_customerio.target import TargetCustomerIO
 
@@ -27,25 +26,6 @@ PAGES = [
 ]
 
 
-@dataclass
-class Page:
-    """The text of a Markdown page, or of several."""
-
-    text: str
-
-    def block(self, kind: str, name: str) -> str:
-        """Return the fenced block below a mark."""
-        mark = re.escape(f"<!-- {kind}: {name} -->")
-        found = re.search(
-            rf"^{mark}\n```\w*\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL
-        )
-        assert found, f"no {kind} named {name}"
-        return found[1]
-
-    def names(self, kind: str) -> list[str]:
-        return re.findall(rf"^<!-- {kind}: ([\w.-]+) -->$", self.text, re.MULTILINE)
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
@@ -54,7 +34,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def pages() -> Page:
     """Return README, CONTRIBUTING and the pages in docs/ as one text."""
-    return Page("\n".join(file.read_text(encoding="utf-8") for file in PAGES))
+    return Page.of(*PAGES)
 
 
 @pytest.fixture(scope="session")
