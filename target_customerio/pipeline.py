@@ -16,6 +16,7 @@ from target_customerio.address_book import AddressBook, Conflict
 from target_customerio.delivery import (
     Client,
     Delivery,
+    Limits,
     Sender,
     build_session,
     encode_operation,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import Operation
 
 PROGRESS_SECONDS: Final = 30.0
-LONG_LINE: Final = 8_192
-"""Bytes above which the memory of a line counts towards the limits of the queue."""
+LONG_LINE: Final = Limits.operation_bytes
+"""Bytes above which a record is queued at once, without waiting for others."""
 BATCH_OPERATIONS: Final = 32
 """Maximum operations queued at once, which is faster than one by one.
 
@@ -142,7 +143,7 @@ class Pipeline:
             self._count_risks(operation, stream)
         pending = self._pending
         pending.append((operation, stream, line))
-        if len(pending) >= self._batch:
+        if len(pending) >= self._batch or len(line) > LONG_LINE:
             self.flush()
 
     def flush(self) -> None:
@@ -172,8 +173,7 @@ class Pipeline:
                         each.is_recent = True
                     elif moment > recent_since:
                         each.is_recent = True
-                if len(line) > LONG_LINE:
-                    each.record_bytes = len(line)
+                each.memory += len(line)
                 queued.append(each)
         finally:
             self._delivery.put(*queued)

@@ -19,7 +19,6 @@ from target_customerio.errors import (
     RejectedRecord,
     StateError,
 )
-from target_customerio.json_codec import encode_anything
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
 
@@ -220,17 +219,17 @@ class RunRecorder:
         line = cast("Line", operation.record)
         self.reject(stream, line, error, shown=_without_quotes(error))
 
-    def write_state(self, state: Mapping[str, Any]) -> None:
+    def write_state(self, state: bytes) -> None:
         """Write STATE to standard output.
 
         Args:
-            state: The state.
+            state: The state, as JSON.
 
         Raises:
             StateError: Standard output is closed or full.
         """
         try:
-            write_line(encode_anything(state))
+            write_line(state)
         except (OSError, ValueError) as error:
             raise StateError(
                 "Cannot write STATE to standard output (closed or full); records "

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from sys import getsizeof
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_customerio.delivery.request import QueuedOperation
+
+
+ENTRY_MEMORY: Final = 150
+"""Approximate memory of an entry beside its texts, in bytes."""
 
 
 class IdentityLinks:
@@ -29,9 +34,10 @@ class IdentityLinks:
     another root, so there are no cycles; a forgotten entry becomes a root again.
     """
 
-    def __init__(self, capacity: int = 50_000) -> None:
-        """Start empty; at most ``capacity`` identities have a parent."""
-        self._capacity = capacity
+    def __init__(self, max_bytes: int = 16 << 20) -> None:
+        """Start empty; the links take at most about ``max_bytes`` of memory."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._parents: OrderedDict[str, str] = OrderedDict()
         self.parents: Mapping[str, str] = self._parents
         """Every identity that is not a root, and its parent."""
@@ -59,6 +65,7 @@ class IdentityLinks:
         root, child = self._root(one), self._root(other)
         if root != child:
             self._parents[child] = root
+            self._bytes += _memory_of(child, root)
 
     def _root(self, identity: str) -> str:
         parents = self._parents
@@ -68,10 +75,15 @@ class IdentityLinks:
         while identity != root:  # compress the path
             parent = parents[identity]
             parents[identity] = root
+            self._bytes += getsizeof(root) - getsizeof(parent)
             parents.move_to_end(identity)
             identity = parent
         return root
 
     def _evict(self) -> None:
-        while len(self._parents) > self._capacity:
-            self._parents.popitem(last=False)
+        while self._bytes > self._max_bytes:
+            self._bytes -= _memory_of(*self._parents.popitem(last=False))
+
+
+def _memory_of(child: str, parent: str) -> int:
+    return ENTRY_MEMORY + getsizeof(child) + getsizeof(parent)

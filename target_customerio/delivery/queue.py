@@ -49,7 +49,7 @@ class OperationQueue:
         self._limits = limits
         self._max_operations = limits.held_operations
         self._max_bytes = limits.held_bytes
-        self._max_record_bytes = limits.held_record_bytes
+        self._max_memory = limits.held_memory
         self._wake = wake
         self._lanes = [Lane(index) for index in range(limits.concurrency)]
         self._no_lingering = False
@@ -62,7 +62,7 @@ class OperationQueue:
         self._next_sequence = 0
         self._finished = 0
         self._held_bytes = 0
-        self._held_record_bytes = 0
+        self._held_memory = 0
 
     @property
     def held_operations(self) -> int:
@@ -73,6 +73,11 @@ class OperationQueue:
     def held_bytes(self) -> int:
         """Bytes of the operations that are queued or in flight."""
         return self._held_bytes
+
+    @property
+    def held_memory(self) -> int:
+        """Approximate memory of the operations and their records, in bytes."""
+        return self._held_memory
 
     @property
     def next_sequence(self) -> int:
@@ -86,13 +91,13 @@ class OperationQueue:
 
     @property
     def room(self) -> int:
-        """Number of operations of any size that fit in."""
-        if self._held_record_bytes >= self._max_record_bytes:
-            return 0
+        """Number of operations that fit in, if no record is larger than they may be."""
         operations = self._max_operations - self.held_operations
+        largest = self._limits.operation_bytes
         return min(
             operations,
-            (self._max_bytes - self._held_bytes) // self._limits.operation_bytes,
+            (self._max_bytes - self._held_bytes) // largest,
+            max(0, self._max_memory - self._held_memory) // (3 * largest),
         )
 
     def has_room(self, operation: QueuedOperation) -> bool:
@@ -101,7 +106,7 @@ class OperationQueue:
         return held == 0 or (
             held < self._max_operations
             and self._held_bytes + len(operation.body) <= self._max_bytes
-            and self._held_record_bytes < self._max_record_bytes
+            and self._held_memory + operation.memory <= self._max_memory
         )
 
     def put(self, operation: QueuedOperation, now: float) -> None:
@@ -109,8 +114,7 @@ class OperationQueue:
         operation.sequence = sequence = self._next_sequence
         self._next_sequence = sequence + 1
         self._held_bytes += len(operation.body)
-        if operation.record_bytes:
-            self._held_record_bytes += operation.record_bytes
+        self._held_memory += operation.memory
         keys = operation.identities
         if len(keys) > 1 or keys[0] in self._linked:
             keys = self._links.keys(operation)
@@ -246,10 +250,20 @@ class OperationQueue:
     def _is_urgent(self, lane: Lane, request: PendingRequest, now: float) -> bool:
         return (
             self.flushing
-            or (self._no_lingering and len(lane.requests) > 1)
+            or (self._no_lingering and self._holds_up_others(lane, request))
             or request.first_sequence <= lane.urgent_until
             or now >= request.created + self._limits.linger_seconds
         )
+
+    def _holds_up_others(self, lane: Lane, request: PendingRequest) -> bool:
+        """Tell whether a request must not linger while the queue is full.
+
+        If requests follow it, or if it has half of its lane's share of the operations:
+        when the limit of memory is reached first, all lanes may have one request that
+        is not full. At least half of the operations are in requests of that size.
+        """
+        share = self.held_operations / len(self._lanes)
+        return len(lane.requests) > 1 or 2 * len(request.operations) >= share
 
     def _expedite_blocker(self, lane: Lane, request: PendingRequest) -> None:
         """Make the lane that blocks a request send without lingering."""
@@ -262,8 +276,7 @@ class OperationQueue:
     def _release(self, operations: Iterable[QueuedOperation]) -> None:
         last_by_key = self._last_by_key
         for operation in operations:
-            if operation.record_bytes:
-                self._held_record_bytes -= operation.record_bytes
+            self._held_memory -= operation.memory
             for key in operation.keys:
                 # Everything before the last operation of a key was finished earlier.
                 if last_by_key[key] is operation:

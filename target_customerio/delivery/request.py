@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 END: Final = sys.maxsize
 """A sequence number after that of every operation."""
 
+OPERATION_MEMORY: Final = 800
+"""Approximate memory of a small operation beside its body and its record, in bytes."""
+
+IDENTITY_MEMORY: Final = 400
+"""Approximate memory of each identity after the first, in bytes."""
+
+LONGEST_IDENTITY: Final = 256
+"""Characters above which an identity is replaced by a hash, which orders as well."""
+
 
 class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     """An encoded operation on its way to Customer.io.
@@ -40,7 +50,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         sequence: Position in the run; set by the queue.
         keys: What the operation is ordered by; set by the queue.
         lane: Number of its lane; set by the queue.
-        record_bytes: Memory that the record takes, in bytes; 0 if it is small.
+        memory: Approximate memory, in bytes; the caller adds that of the record.
         is_recent: Whether it is an event recent enough to trigger campaigns.
     """
 
@@ -54,7 +64,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     sequence: int = -1
     keys: tuple[str, ...] = ()
     lane: int = -1
-    record_bytes: int = 0
+    memory: int = OPERATION_MEMORY
     is_recent: bool = False
 
 
@@ -93,16 +103,32 @@ def encode_operation(
         )
         raise RejectedRecord("too_large", "", message)
     identities = operation.identities()
+    linked: tuple[str, ...] = ()
+    memory = OPERATION_MEMORY + len(body)
+    if len(identities) > 1:
+        memory += IDENTITY_MEMORY * (len(identities) - 1)
+        linked = tuple(map(_shortened, operation.linked_identities()))
+        identities = tuple(map(_shortened, identities))
+    elif len(identities[0]) > LONGEST_IDENTITY:
+        identities = (_shortened(identities[0]),)
     return QueuedOperation(
         stream,
         operation.label,
         body,
         identities,
-        operation.linked_identities() if len(identities) > 1 else (),
+        linked,
         # Saves a call per operation for nearly all of them.
         BATCH if isinstance(operation, BATCHED) else endpoint_of(operation),
         record,
+        memory=memory,
     )
+
+
+def _shortened(identity: str) -> str:
+    """Return an identity, or a hash in place of a long one, to save memory."""
+    if len(identity) <= LONGEST_IDENTITY:
+        return identity
+    return blake2b(identity.encode(), digest_size=32).hexdigest()
 
 
 class PendingRequest:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from target_customerio.delivery.queue import OperationQueue
 from target_customerio.delivery.throttle import Stopped
+from target_customerio.json_codec import encode_anything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,8 +41,8 @@ class Recorder(Protocol):
         STATE after this operation is not written before this returns.
         """
 
-    def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write STATE; every operation before it has been recorded."""
+    def write_state(self, state: bytes) -> None:
+        """Write STATE, as JSON; every operation before it has been recorded."""
 
 
 class Delivery:
@@ -119,15 +120,17 @@ class Delivery:
         """Write a state as soon as every operation put so far has been recorded.
 
         Args:
-            state: The state; must not be changed afterwards.
+            state: The state.
 
         Raises:
             TargetError: The error that ended the delivery.
             Stopped: The delivery is closed.
         """
+        # As text it takes a fraction of the memory, of a size that is known.
+        text = encode_anything(state)
         with self._lock:
             self._raise_failure()
-            self._checkpoints.add(self._queue.next_sequence, state)
+            self._checkpoints.add(self._queue.next_sequence, text)
         self._write_due_state()
 
     def drain(self) -> None:
@@ -260,29 +263,36 @@ class Delivery:
 
 
 class Checkpoints:
-    """States of the input that wait for the operations before them.
+    """States of the input, as JSON, that wait for the operations before them.
 
-    Only the newest due state is written. At most ``capacity`` states are kept.
+    Only the newest due state is written. The newest state is always kept, others up to
+    ``capacity`` states and ``max_bytes``.
     """
 
-    def __init__(self, capacity: int = 64) -> None:
+    def __init__(self, capacity: int = 64, max_bytes: int = 8 << 20) -> None:
         """Start empty."""
         self._capacity = capacity
-        self._states: deque[tuple[int, Mapping[str, Any]]] = deque()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._states: deque[tuple[int, bytes]] = deque()
 
     def __len__(self) -> int:
         """Number of waiting states."""
         return len(self._states)
 
-    def add(self, sequence: int, state: Mapping[str, Any]) -> None:
+    def add(self, sequence: int, state: bytes) -> None:
         """Add a state that is due when all operations before ``sequence`` are done."""
-        if self._states and (
-            self._states[-1][0] == sequence or len(self._states) >= self._capacity
+        while self._states and (
+            self._states[-1][0] == sequence
+            or len(self._states) >= self._capacity
+            or self._bytes + len(state) > self._max_bytes
         ):
-            self._states.pop()
+            _, replaced = self._states.pop()
+            self._bytes -= len(replaced)
         self._states.append((sequence, state))
+        self._bytes += len(state)
 
-    def due(self, low_watermark: int) -> Mapping[str, Any] | None:
+    def due(self, low_watermark: int) -> bytes | None:
         """Remove all due states and return the newest; None if no state is due.
 
         ``low_watermark`` is the smallest unfinished sequence number.
@@ -290,4 +300,5 @@ class Checkpoints:
         state = None
         while self._states and self._states[0][0] <= low_watermark:
             _, state = self._states.popleft()
+            self._bytes -= len(state)
         return state

@@ -148,6 +148,8 @@ class Limits:
         request_timeout_seconds: Timeout of a connection, and of a response.
         max_retry_seconds: How long a request is retried.
         linger_seconds: How long an operation waits for others to share a request with.
+        held_memory: Maximum memory of undelivered operations and their records, in
+            bytes, whatever the number of connections.
     """
 
     batch_bytes: int = 500_000
@@ -158,19 +160,12 @@ class Limits:
     request_timeout_seconds: float = 30.0
     max_retry_seconds: float = 600.0
     linger_seconds: float = 2.0
+    held_memory: int = 64 << 20
 
     @property
     def held_bytes(self) -> int:
         """Maximum bytes of undelivered operations: two requests per lane."""
         return 2 * self.concurrency * self.batch_bytes
-
-    @property
-    def held_record_bytes(self) -> int:
-        """Maximum bytes of the large records behind undelivered operations.
-
-        A record is usually as large as its operation, but parts of it may not be sent.
-        """
-        return 8 * self.held_bytes
 
     @property
     def held_operations(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,11 @@ class FakeRecorder:
             if self.raise_on_rejected:
                 raise self.raise_on_rejected
 
-    def write_state(self, state: Any) -> None:
+    def write_state(self, state: bytes) -> None:
         with self.exclusive():
             if self.raise_on_state:
                 raise self.raise_on_state
-            self.states.append(state)
+            self.states.append(json.loads(state))
 
     def exclusive(self) -> threading.Lock:
         assert not self.busy.locked(), "two calls at once"

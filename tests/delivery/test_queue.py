@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import event, given, settings, target
 from hypothesis import strategies as st
 from support.hypotheses import examples
 
-from target_customerio.delivery.identity_links import IdentityLinks
+from target_customerio.delivery.identity_links import ENTRY_MEMORY, IdentityLinks
 from target_customerio.delivery.queue import OperationQueue
-from target_customerio.delivery.request import QueuedOperation
+from target_customerio.delivery.request import QueuedOperation, encode_operation
 from target_customerio.delivery.worker import Checkpoints
 from target_customerio.track_api.endpoints import BATCH, METRICS, Endpoint, Limits
+from target_customerio.track_api.operations import PersonEvent, PersonIdentify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -412,12 +416,24 @@ def test_all_identities_of_a_person_share_a_key_with_every_link_between_them(
 def test_evicted_links_never_lose_a_named_identity(
     drawn: list[tuple[list[str]]], capacity: int
 ) -> None:
-    links = IdentityLinks(capacity)
+    links = IdentityLinks(capacity * (ENTRY_MEMORY + 2 * getsizeof("a")))
     for (names,) in drawn:
         assert keys(links, *names, link=True) >= set(names)
         assert len(links) <= capacity
         for name in "abcdefghij":
             assert name in keys(links, name)
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, st.integers(1, 300)), max_size=60))
+def test_links_are_bounded_in_bytes(drawn: list[tuple[str, str, int]]) -> None:
+    links = IdentityLinks(2_000)
+    for one, other, length in drawn:
+        keys(links, one, other * length, link=True)
+        held = sum(
+            ENTRY_MEMORY + getsizeof(child) + getsizeof(parent)
+            for child, parent in links.parents.items()
+        )
+        assert held <= 2_000
 
 
 # Checkpoints
@@ -426,36 +442,69 @@ def test_evicted_links_never_lose_a_named_identity(
 def test_the_newest_due_state_is_returned_once() -> None:
     checkpoints = Checkpoints()
     for sequence in (1, 2, 5):
-        checkpoints.add(sequence, {"at": sequence})
+        checkpoints.add(sequence, b"%d" % sequence)
     assert checkpoints.due(0) is None
-    assert checkpoints.due(4) == {"at": 2}
+    assert checkpoints.due(4) == b"2"
     assert checkpoints.due(4) is None
-    assert checkpoints.due(5) == {"at": 5}
+    assert checkpoints.due(5) == b"5"
 
 
 def test_waiting_states_are_bounded_and_the_newest_is_kept() -> None:
     checkpoints = Checkpoints(capacity=3)
     for sequence in range(100):
-        checkpoints.add(sequence, {"at": sequence})
+        checkpoints.add(sequence, b"%d" % sequence)
     assert len(checkpoints) == 3
-    assert checkpoints.due(1) == {"at": 1}
+    assert checkpoints.due(1) == b"1"
     assert checkpoints.due(98) is None
-    assert checkpoints.due(99) == {"at": 99}
+    assert checkpoints.due(99) == b"99"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.integers(0, 5))),
+)
+def test_waiting_states_are_bounded_in_bytes(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    checkpoints = Checkpoints(max_bytes=100)
+    sequence = done = 0
+    for more, size, finished in steps:
+        sequence += more
+        newest = b"x" * size
+        checkpoints.add(sequence, newest)
+        waiting = [state for _, state in checkpoints._states]  # noqa: SLF001
+        assert sum(map(len, waiting)) <= 100
+        assert waiting[-1] == newest
+        done = min(sequence, done + finished)
+        checkpoints.due(done)
+    if steps:
+        checkpoints.add(sequence + 1, b"last")
+        assert checkpoints.due(sequence + 1) == b"last"
+        assert len(checkpoints) == 0
+
+
+def test_a_state_larger_than_the_limit_is_kept_alone() -> None:
+    checkpoints = Checkpoints(max_bytes=100)
+    checkpoints.add(1, b"1")
+    checkpoints.add(2, b"x" * 101)
+    assert len(checkpoints) == 1
+    assert checkpoints.due(2) == b"x" * 101
+    checkpoints.add(3, b"3")
+    assert checkpoints.due(3) == b"3"
 
 
 def test_a_state_at_the_same_sequence_replaces_the_one_before() -> None:
     checkpoints = Checkpoints()
-    checkpoints.add(7, {"at": "first"})
-    checkpoints.add(7, {"at": "second"})
+    checkpoints.add(7, b"first")
+    checkpoints.add(7, b"second")
     assert len(checkpoints) == 1
-    assert checkpoints.due(7) == {"at": "second"}
+    assert checkpoints.due(7) == b"second"
 
 
 def test_large_records_count_against_the_limit_of_the_queue() -> None:
     limits = Limits(concurrency=1)
     queue = OperationQueue(limits, ignore)
     large = queued("a")
-    large.record_bytes = limits.held_record_bytes
+    large.memory = limits.held_memory
     assert queue.has_room(large)
     queue.put(large, 0.0)
     assert queue.room == 0
@@ -465,3 +514,96 @@ def test_large_records_count_against_the_limit_of_the_queue() -> None:
     queue.finish(0)
     assert queue.room > 0
     assert queue.has_room(queued("b"))
+
+
+@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("record", [0, 8_000])
+def test_small_operations_count_against_the_limit_of_memory(
+    concurrency: int, record: int
+) -> None:
+    limits = Limits(
+        concurrency=concurrency, batch_operations=10_000, held_memory=1_000_000
+    )
+    queue = OperationQueue(limits, ignore)
+    count = 0
+    while queue.has_room(operation := queued(f"id:{count}")):
+        operation.memory += record
+        queue.put(operation, 0.0)
+        count += 1
+        assert count < 2_000
+    assert queue.held_memory <= limits.held_memory + record
+    assert queue.room == 0
+    queue.flush()
+    for lane in range(concurrency):
+        while queue.take(lane, 0.0) is not None:
+            queue.finish(lane)
+    assert queue.held_memory == 0
+
+
+def test_the_count_of_memory_is_close_to_what_is_allocated() -> None:
+    queue = OperationQueue(Limits(concurrency=64), ignore)
+    tracemalloc.start()
+    for number in range(2_000):
+        line = b"x" * 300 + b"%d" % number
+        event = PersonEvent(
+            identifiers={"id": f"person-{number}"},
+            name=f"event {number}",
+            attributes={"padding": "x" * 200},
+        )
+        operation = encode_operation(event, "stream", line)
+        operation.memory += len(line)
+        queue.put(operation, 0.0)
+    allocated, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.5 * queue.held_memory < allocated < queue.held_memory
+
+
+@pytest.mark.parametrize("length", [256, 257, 30_000])
+def test_long_identities_are_ordered_alike_and_take_little_memory(length: int) -> None:
+    def event(person: str) -> QueuedOperation:
+        return encode_operation(
+            PersonEvent(identifiers={"id": person}, name="e", attributes={}), "", ""
+        )
+
+    def identify(person: str) -> QueuedOperation:
+        return encode_operation(
+            PersonIdentify(
+                identifiers={"id": person}, attributes={"email": person + "@x"}
+            ),
+            "",
+            "",
+        )
+
+    long = "x" * (length - len("id:"))
+    (key,) = event(long).identities
+    assert len(key) <= 256
+    assert event(long).identities == (key,)
+    assert event(long + "y").identities != (key,)
+    (first, second), linked = (
+        identify(long[:14_000]).identities,
+        identify(long[:14_000]).linked,
+    )
+    assert set(linked) == {first, second}
+    assert first in event(long[:14_000]).identities
+    assert len(second) <= 256
+
+
+def test_partly_filled_requests_do_not_linger_while_memory_is_full() -> None:
+    limits = Limits(concurrency=8, held_memory=100_000, linger_seconds=60)
+    queue = OperationQueue(limits, ignore)
+    for lane in range(8):  # one request on its way in every lane
+        queue.put(queued(f"id:{lane}"), 0.0)
+        queue.flush()
+        assert queue.take(lane, 0.0) is not None
+        queue.flushing = False
+    number = 0
+    while queue.has_room(operation := queued(f"id:{number % 8}")):
+        queue.put(operation, 0.0)
+        number += 1
+    for lane in range(8):
+        queue.finish(lane)
+    while queue.has_room(operation := queued("id:0")):
+        queue.put(operation, 0.0)
+    assert [queue.take(lane, 0.0) for lane in range(8)] == [None] * 8
+    queue.stop_lingering()
+    assert any(queue.take(lane, 0.0) for lane in range(8))
