@@ -1,9 +1,11 @@
 """A Customer.io workspace in one SQLite file: no account, no network, no server.
 
-- :mod:`.adapter` is the transport for a ``requests`` session.
-- :mod:`.api` holds the endpoints and their responses.
+- :mod:`.adapter` is the transport for a ``requests`` session, with the endpoints.
 - :mod:`.catalogue` lists every operation, with its validation rule and the function
   that applies it (in :mod:`.people`, :mod:`.objects` or :mod:`.events`).
+- :mod:`.rules` are what validation rules are made of.
+- :mod:`.identity` finds people by their identifiers.
+- :mod:`.workspace` is the open file with its transactions and its activity log.
 - :mod:`.store` holds the tables and opens the file.
 
 Behaviour follows the published description of the Track API. Docstrings cite the place,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from target_customerio.sandbox import events, identity, objects, people, values
-from target_customerio.sandbox.activity import SUPPRESSED, UNKNOWN_CIO_ID
+from target_customerio.json_codec import encode
+from target_customerio.sandbox import events, identity, objects, people
 from target_customerio.sandbox.identity import find, is_suppressed, normalize
 from target_customerio.sandbox.rules import (
     OBJECT_IDENTIFIERS,
@@ -32,12 +32,12 @@ from target_customerio.sandbox.rules import (
     required,
     string,
 )
+from target_customerio.sandbox.workspace import SUPPRESSED, UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from target_customerio.sandbox.store import Transaction
-    from target_customerio.sandbox.values import ValidOperation
+    from target_customerio.sandbox.workspace import Transaction, ValidOperation
     from target_customerio.track_api.operations import JSON
 
 
@@ -65,7 +65,7 @@ def apply(transaction: Transaction, operation: JSON) -> list[FieldError]:
     operation_type = _type_of(operation)
     if operation_type is None or not isinstance(operation, dict):
         return [field_error("invalid", "action", "unknown type or action")]
-    if len(values.encode(operation)) > MAX_OPERATION_BYTES:
+    if len(encode(operation)) > MAX_OPERATION_BYTES:
         message = f"must not exceed {MAX_OPERATION_BYTES} bytes"
         return [field_error("too_large", "", message)]
     if errors := list(operation_type.rule(operation, "")):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_customerio.sandbox import values
 from target_customerio.sandbox.identity import find, find_or_create
+from target_customerio.sandbox.workspace import decode, encode_text, merge
 
 if TYPE_CHECKING:
-    from target_customerio.sandbox.store import Transaction
-    from target_customerio.sandbox.values import ValidOperation
+    from target_customerio.sandbox.workspace import Transaction, ValidOperation
     from target_customerio.track_api.operations import JSON
 
 
@@ -54,7 +53,7 @@ def record_event(transaction: Transaction, operation: ValidOperation) -> None:
             operation.get("timestamp"),
             person,
             anonymous_id,
-            values.encode_text(operation.get("attributes") or {}),
+            encode_text(operation.get("attributes") or {}),
             transaction.received_at,
         ),
     )
@@ -84,7 +83,7 @@ def add_device(transaction: Transaction, operation: ValidOperation) -> None:
     row = transaction.database.execute(
         "SELECT attributes FROM devices WHERE token = ?", (device["token"],)
     ).fetchone()
-    stored = values.decode(row[0]) if row else {}
+    stored = decode(row[0]) if row else {}
     transaction.database.execute(
         "INSERT INTO devices VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (token) DO UPDATE SET cio_id = excluded.cio_id,"
@@ -95,7 +94,7 @@ def add_device(transaction: Transaction, operation: ValidOperation) -> None:
             person,
             device["platform"],
             device.get("last_used"),
-            values.encode_text(values.merge(stored, device.get("attributes") or {})),
+            encode_text(merge(stored, device.get("attributes") or {})),
             transaction.received_at,
         ),
     )
@@ -120,7 +119,7 @@ def record_metric(transaction: Transaction, metric: ValidOperation) -> None:
             metric["metric"],
             metric.get("timestamp"),
             *(_text(metric.get(field)) for field in ("recipient", "reason", "href")),
-            values.encode_text(metric.get("metadata") or {}),
+            encode_text(metric.get("metadata") or {}),
             transaction.received_at,
         ),
     )
@@ -130,4 +129,4 @@ def _text(value: JSON) -> str | None:
     """Return text or None unchanged, and any other value as JSON."""
     if value is None or isinstance(value, str):
         return value
-    return values.encode_text(value)
+    return encode_text(value)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from target_customerio.sandbox import values
-from target_customerio.sandbox.activity import (
+from target_customerio.sandbox.identity import find, find_or_create, is_suppressed
+from target_customerio.sandbox.workspace import (
     SUPPRESSED,
     UNKNOWN_CIO_ID,
     UNKNOWN_MEMBER,
+    decode,
+    encode_text,
+    merge,
 )
-from target_customerio.sandbox.identity import find, find_or_create, is_suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_customerio.sandbox.activity import Activity
-    from target_customerio.sandbox.store import Transaction
-    from target_customerio.sandbox.values import ValidOperation
+    from target_customerio.sandbox.workspace import (
+        Activity,
+        Transaction,
+        ValidOperation,
+    )
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -83,13 +87,13 @@ def identify(transaction: Transaction, operation: ValidOperation) -> None:
     row = transaction.database.execute(
         "SELECT attributes FROM objects WHERE object_type_id = ? AND object_id = ?", key
     ).fetchone()
-    stored = values.decode(row[0]) if row else {}
-    attributes = values.merge(stored, operation.get("attributes") or {})
+    stored = decode(row[0]) if row else {}
+    attributes = merge(stored, operation.get("attributes") or {})
     transaction.database.execute(
         "INSERT INTO objects VALUES (?, ?, ?, ?)"
         " ON CONFLICT (object_type_id, object_id)"
         " DO UPDATE SET attributes = excluded.attributes",
-        (*key, values.encode_text(attributes), transaction.received_at),
+        (*key, encode_text(attributes), transaction.received_at),
     )
     add_relationships(transaction, operation)
 
@@ -162,7 +166,7 @@ def move_relationships(
     for object_type_id, object_id, attributes in rows.fetchall():
         key = (object_type_id, object_id)
         own = _read(transaction, key, target)
-        _write(transaction, key, target, values.decode(attributes) | own)
+        _write(transaction, key, target, decode(attributes) | own)
         _delete(transaction, key, source)
 
 
@@ -213,7 +217,7 @@ def _relate(
         (*key, transaction.received_at),
     )
     stored = _read(transaction, key, person)
-    _write(transaction, key, person, values.merge(stored, new or {}))
+    _write(transaction, key, person, merge(stored, new or {}))
 
 
 def _delete(transaction: Transaction, key: ObjectKey, person: RelatedPerson) -> None:
@@ -226,7 +230,7 @@ def _read(
     row = transaction.database.execute(
         person.statements.read, (*key, person.key)
     ).fetchone()
-    attributes: Attributes = values.decode(row[0]) if row else {}
+    attributes: Attributes = decode(row[0]) if row else {}
     return attributes
 
 
@@ -238,7 +242,7 @@ def _write(
 ) -> None:
     transaction.database.execute(
         person.statements.write,
-        (*key, person.key, values.encode_text(attributes), transaction.received_at),
+        (*key, person.key, encode_text(attributes), transaction.received_at),
     )
 
 

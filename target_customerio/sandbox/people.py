@@ -4,31 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_customerio.sandbox import values
-from target_customerio.sandbox.activity import (
+from target_customerio.sandbox.identity import (
+    Person,
+    create,
+    find,
+    is_email,
+    log_conflict,
+    set_email,
+    set_id,
+    set_identifier,
+    set_phone,
+)
+from target_customerio.sandbox.objects import (
+    RelatedPerson,
+    anonymous,
+    move_relationships,
+    relate_person,
+)
+from target_customerio.sandbox.workspace import (
     MERGE_PERSON_MISSING,
     MERGE_SAME_PERSON,
     OUTDATED,
     UPDATE_ONLY,
+    decode,
+    encode_text,
     identifier_replaced,
-)
-from target_customerio.sandbox.identifier_attributes import (
-    Person,
-    apply_identifier,
-    is_email,
-)
-from target_customerio.sandbox.identity import create, find, set_identifier
-from target_customerio.sandbox.objects import (
-    RelatedPerson,
-    move_relationships,
-    relate_person,
+    identifier_taken,
+    is_empty,
+    merge,
 )
 from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
-    from target_customerio.sandbox.store import Transaction
-    from target_customerio.sandbox.values import ValidOperation
+    from collections.abc import Callable
+
+    from target_customerio.sandbox.workspace import Transaction, ValidOperation
     from target_customerio.track_api.operations import (
+        JSON,
         Attributes,
         PersonIdentifiers,
     )
@@ -139,7 +151,7 @@ def _read(
         " WHERE cio_id = ?",
         (cio_id,),
     ).fetchone()
-    attributes = values.decode(text)
+    attributes = decode(text)
     return Person(cio_id, identifiers, id_, email, phone, attributes, updated_at)
 
 
@@ -164,16 +176,73 @@ def _update(
     stored = {
         name: value
         for name, value in attributes.items()
-        if apply_identifier(transaction, person, name, value)
+        if _apply_identifier(transaction, person, name, value)
     }
     transaction.database.execute(
         "UPDATE people SET attributes = ?, attributes_updated_at = ? WHERE cio_id = ?",
         (
-            values.encode_text(values.merge(person.attributes, stored)),
+            encode_text(merge(person.attributes, stored)),
             person.updated_at if timestamp is None else timestamp,
             person.cio_id,
         ),
     )
+
+
+def _apply_identifier(
+    transaction: Transaction, person: Person, name: str, value: JSON
+) -> bool:
+    """Set an attribute that is an identifier, if the person may have it.
+
+    Returns whether the value is (also) stored as an ordinary attribute.
+    """
+    setter = _SETTERS.get(name)
+    return setter is None or setter(transaction, person, name, value)
+
+
+def _set_anonymous_id(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
+    """Link an ``anonymous_id`` to the first person who gets it.
+
+    Source: schema ``anonymous_id``: "must be unique and is not reusable".
+    """
+    if is_empty(value):
+        return True
+    anonymous_id = str(value)
+    holder = find(transaction, kind, anonymous_id)
+    if holder is None:
+        _link_anonymous_id(transaction, anonymous_id, person.cio_id)
+    elif holder != person.cio_id:
+        log_conflict(
+            transaction, identifier_taken(kind), person, kind, anonymous_id, holder
+        )
+        return False
+    return True
+
+
+def _link_anonymous_id(
+    transaction: Transaction, anonymous_id: str, person: str
+) -> None:
+    """Give a person the events and relationships of an ``anonymous_id``.
+
+    Source: schemas ``anonymous_id`` (events) and ``object_identify_anonymous``
+    (relationships). The age of the events does not matter here.
+    """
+    transaction.database.execute(
+        "INSERT INTO anonymous_ids VALUES (?, ?)", (anonymous_id, person)
+    )
+    transaction.database.execute(
+        "UPDATE events SET cio_id = ? WHERE anonymous_id = ?", (person, anonymous_id)
+    )
+    move_relationships(transaction, anonymous(anonymous_id), person)
+
+
+_SETTERS: dict[str, Callable[[Transaction, Person, str, JSON], bool]] = {
+    "id": set_id,
+    "email": set_email,
+    "phone": set_phone,
+    "anonymous_id": _set_anonymous_id,
+}
 
 
 def merge_people(transaction: Transaction, operation: ValidOperation) -> None:
@@ -226,8 +295,8 @@ def _inherit_attributes(transaction: Transaction, primary: str, secondary: str) 
         ).fetchone()
         for person in (primary, secondary)
     )
-    attributes = values.decode(inherited) | values.decode(own)
+    attributes = decode(inherited) | decode(own)
     transaction.database.execute(
         "UPDATE people SET attributes = ?, phone = ? WHERE cio_id = ?",
-        (values.encode_text(attributes), phone or other_phone, primary),
+        (encode_text(attributes), phone or other_phone, primary),
     )

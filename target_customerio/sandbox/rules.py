@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from target_customerio.sandbox import values
+from target_customerio.json_codec import encode
 
 if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON
@@ -210,7 +210,7 @@ def attributes(value: JSON, field: str) -> Iterator[FieldError]:
 def _is_large(value: JSON) -> bool:
     if isinstance(value, str):
         return _is_longer(value, MAX_VALUE_BYTES)
-    return len(values.encode(value)) > MAX_VALUE_BYTES
+    return len(encode(value)) > MAX_VALUE_BYTES
 
 
 def _is_longer(value: str, max_bytes: int) -> bool:

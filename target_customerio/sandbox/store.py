@@ -1,23 +1,17 @@
-"""The tables of a workspace, opening its file, and its transactions."""
+"""The tables of a workspace, and opening its file."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
-from target_customerio.sandbox import values
-from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from target_customerio.sandbox.activity import Activity
-    from target_customerio.track_api.operations import JSON, PersonIdentifiers
 
 
 APPLICATION_ID = 0x43494F31
@@ -310,58 +304,3 @@ def committing(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """An open transaction.
-
-    Attributes:
-        database: The open database.
-        received_at: When the request was received, as ISO text.
-        email_updates: Whether an operation that identifies a person by ``id`` may
-            change ``email`` (workspace setting "Allow updates to email using ID").
-    """
-
-    database: sqlite3.Connection
-    received_at: str
-    email_updates: bool = False
-
-    def log_activity(
-        self,
-        activity: Activity,
-        person: PersonIdentifiers,
-        field: str,
-        value: JSON,
-        *,
-        cio_id: str | None = None,
-        holder: str | None = None,
-    ) -> None:
-        """Log what Customer.io answers with 200 without applying it as sent.
-
-        Source: ``PUT /api/v1/customers/{identifier}``, description and ``_update``.
-
-        Args:
-            activity: The kind of entry.
-            person: The person's identifier in the operation.
-            field: The field that caused the entry.
-            value: What was not applied: the field's value, the attributes or the whole
-                operation.
-            cio_id: The person's ``cio_id``, if the person exists.
-            holder: The person that already has the identifier, in a conflict.
-        """
-        self.database.execute(
-            "INSERT INTO activity"
-            " (name, cio_id, field, received_at, person, reason, value, holder)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                activity.name,
-                cio_id,
-                field,
-                self.received_at,
-                person_identity(person),
-                activity.reason,
-                value if isinstance(value, str) else values.encode_text(value),
-                holder,
-            ),
-        )

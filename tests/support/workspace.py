@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_customerio.sandbox import Workspace
 from target_customerio.sandbox.catalogue import apply as apply_operation
-from target_customerio.sandbox.values import decode
+from target_customerio.sandbox.workspace import decode
 
 if TYPE_CHECKING:
     import sqlite3
