@@ -7,20 +7,41 @@ it the reason of the rejection.
 from __future__ import annotations
 
 import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from errno import EPERM
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import msgspec
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
 from target_customerio.json_codec import decode_leniently, encode, encode_anything
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_customerio.reader import Line
 
 OWNER_ONLY: Final = 0o600
+CAN_BE_PRIVATE: Final = os.name == "posix"
+"""Whether files have permissions for others than their owner."""
+ROOT: Final = 0
+
+_FLAGS: Final = (
+    os.O_RDWR
+    | os.O_APPEND
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # does not wait for the reader of a pipe
+)
 _MESSAGES_START: Final = (
     b'{"type":"RECORD",',
     b'{"type":"SCHEMA",',
@@ -75,31 +96,53 @@ class SourceStream(msgspec.Struct, frozen=True, eq=False):
 def why_not_writable(path: str) -> str | None:
     """Return why a file cannot be written, if so; leave no file behind."""
     try:
-        if Path(path).is_fifo():
-            return None  # opening it would block until there is a reader
-        if Path(path).exists():
-            os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
-        else:
+        try:
+            problem = _objection(os.lstat(path))
+        except FileNotFoundError:
             with TemporaryFile(dir=Path(path).resolve().parent):
-                pass
+                return None
+        if problem is None:
+            os.close(os.open(path, _FLAGS))
     except OSError as error:
         return error.strerror or type(error).__name__
+    return problem
+
+
+def _objection(file: os.stat_result) -> str | None:
+    """Return why a file that exists is not used, if so."""
+    if stat.S_ISLNK(file.st_mode):
+        return "a symbolic link"
+    if not (stat.S_ISREG(file.st_mode) or stat.S_ISCHR(file.st_mode)):
+        return "not a regular file"
+    if _is_open_to_others(file) and file.st_uid != os.geteuid() != ROOT:
+        return "readable by others, and its owner is another user"
     return None
+
+
+def _is_open_to_others(file: os.stat_result) -> bool:
+    is_private = not file.st_mode & ~OWNER_ONLY & 0o777
+    return CAN_BE_PRIVATE and stat.S_ISREG(file.st_mode) and not is_private
 
 
 class RejectedRecords:
     """Appends rejected records to a file, which is created at the first of them.
 
+    Several runs may share the file. It may be moved away or replaced during a run: then
+    the next record starts a new file at the path, or continues the one that is there.
+
     Not thread-safe.
+
+    Attributes:
+        path: The path of the file.
+        run: A random id, which marks the records that this run has written.
     """
 
     def __init__(self, path: str) -> None:
         """Do not open the file yet."""
         self.path = path
-        self._since = _now()
+        self.run = uuid4().hex
         self._file: int | None = None
-        self._lines = 0
-        self._schemas: dict[str, Line] = {}
+        self._forget()
 
     def add(self, source: Source, error: RejectedRecord) -> int:
         """Append a rejected record; return the number of its line in the file.
@@ -107,13 +150,19 @@ class RejectedRecords:
         Raises:
             RejectedFileError: The file cannot be written.
         """
+        record = self._rejected_line(source, error)
         try:
-            if self._file is None:
-                self._file = self._open()
-            if self._schemas.get(source.stream) != source.schema:
-                self._write(_as_bytes(source.schema).strip())
-                self._schemas[source.stream] = source.schema
-            self._write(_rejected_line(source, error))
+            for is_last_try in (False, False, False, True):
+                file = self._opened()
+                with _locked(file):
+                    # Another process may replace or remove the file at any time.
+                    if not (is_last_try or self._is_in_place(file)):
+                        continue
+                    self._take_stock(file)
+                    self._append(file, self._schema_unless_known(source) + record)
+                    self._schemas[source.stream] = source.schema
+                    if os.fstat(file).st_nlink or self._is_in_place(file):
+                        break
         except OSError as problem:
             raise RejectedFileError(
                 f"Cannot write rejected records to {self.path} ({problem.strerror}); "
@@ -127,8 +176,7 @@ class RejectedRecords:
         When the file itself is the input, records that are rejected again are appended
         to it, and would be read again endlessly.
         """
-        at = rejection.get("at") if isinstance(rejection, dict) else None
-        return isinstance(at, str) and self._since <= at <= _now()
+        return isinstance(rejection, dict) and rejection.get("run") == self.run
 
     def close(self) -> None:
         """Close the file."""
@@ -136,39 +184,112 @@ class RejectedRecords:
             os.close(self._file)
             self._file = None
 
+    def _forget(self) -> None:
+        """Start with a file of which nothing is known."""
+        self._size = self._lines = 0
+        self._schemas: dict[str, Line] = {}
+
+    def _opened(self) -> int:
+        """Return the file at the path; it may be another one than before."""
+        if self._file is not None and not self._is_in_place(self._file):
+            self.close()
+        if self._file is None:
+            self._forget()
+            self._file = self._open()
+        return self._file
+
+    def _is_in_place(self, file: int) -> bool:
+        """Return whether the path still leads to the file."""
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(file))
+        except FileNotFoundError:
+            return False
+
     def _open(self) -> int:
-        path = Path(self.path)
+        with suppress(FileNotFoundError):
+            problem = _objection(os.lstat(self.path))
+            if problem is not None:
+                raise OSError(EPERM, problem)
+        file = os.open(self.path, _FLAGS | os.O_CREAT, OWNER_ONLY)
+        if _is_open_to_others(os.fstat(file)):
+            # Fails on file systems without permissions.
+            with suppress(PermissionError):
+                os.fchmod(file, OWNER_ONLY)
+        return file
+
+    def _take_stock(self, file: int) -> None:
+        """Count the lines that were not written here; complete the last of them."""
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size == self._size:
+            return
+        if found.st_size < self._size:
+            self._size = self._lines = 0
+        # Another run may have written another schema.
+        self._schemas.clear()
         last = b"\n"
-        if path.is_file():
-            with path.open("rb") as lines:
-                for line in lines:
-                    self._lines, last = self._lines + 1, line
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        file = os.open(path, flags, OWNER_ONLY)
+        with open(file, "rb", closefd=False) as content:
+            content.seek(self._size)
+            for line in content:
+                self._lines, last = self._lines + 1, line
+        self._size = found.st_size
         if last.endswith(b"\n"):
-            return file
+            return
         if _is_half_a_message(last):
             # An earlier run was killed while it wrote this line. The tap sends the
             # record again; half a line would make the file invalid input.
-            os.ftruncate(file, os.fstat(file).st_size - len(last))
+            self._size -= len(last)
             self._lines -= 1
+            os.ftruncate(file, self._size)
         else:
             os.write(file, b"\n")
-        return file
+            self._size += 1
 
-    def _write(self, line: bytes) -> None:
-        """Write a line, whole or not at all."""
-        assert self._file is not None  # noqa: S101 - opened by the only caller
-        before = os.fstat(self._file).st_size
-        rest = memoryview(line + b"\n")
+    def _append(self, file: int, lines: bytes) -> None:
+        """Append lines, all of them or nothing."""
+        rest = memoryview(lines)
         try:
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                rest = rest[os.write(file, rest) :]
         except OSError:
-            if before < os.fstat(self._file).st_size:
-                os.ftruncate(self._file, before)
+            if self._size < os.fstat(file).st_size:
+                os.ftruncate(file, self._size)
             raise
-        self._lines += 1
+        self._lines += lines.count(b"\n")
+        self._size += len(lines)
+
+    def _schema_unless_known(self, source: Source) -> bytes:
+        if self._schemas.get(source.stream) == source.schema:
+            return b""
+        return _as_bytes(source.schema).strip() + b"\n"
+
+    def _rejected_line(self, source: Source, error: RejectedRecord) -> bytes:
+        rejection = {
+            "reason": error.reason,
+            "field": error.field,
+            "message": error.message,
+            "at": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+            "run": self.run,
+        }
+        return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}\n' % (
+            encode(source.stream),
+            _record_as_it_arrived(source.line),
+            encode(rejection),
+        )
+
+
+@contextmanager
+def _locked(file: int) -> Iterator[None]:
+    """Keep other runs from writing to a file; no lock where there are none."""
+    if sys.platform == "win32":
+        yield
+        return
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _is_half_a_message(line: bytes) -> bool:
@@ -181,24 +302,6 @@ def _is_half_a_message(line: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeError):
         return True
     return False
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-def _rejected_line(source: Source, error: RejectedRecord) -> bytes:
-    rejection = {
-        "reason": error.reason,
-        "field": error.field,
-        "message": error.message,
-        "at": _now(),
-    }
-    return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}' % (
-        encode(source.stream),
-        _record_as_it_arrived(source.line),
-        encode(rejection),
-    )
 
 
 def _as_bytes(line: Line) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import string
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
+import requests
+
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
@@ -20,7 +21,7 @@ from target_customerio.rejected import why_not_writable
 from target_customerio.settings_schema import CALL
 from target_customerio.shards import Shard
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
-from target_customerio.track_api.endpoints import Limits
+from target_customerio.track_api.endpoints import Limits, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -240,7 +241,9 @@ def _credential_errors(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("sandbox"):
         return
     for name in ("site_id", "api_key"):
-        if not _credential(config, name):
+        if not _is_unicode(_credential(config, name)):
+            yield f"{name}: not text in UTF-8; copy it again from your workspace"
+        elif not _credential(config, name):
             yield (
                 f"{name}: missing; set it to your workspace's Track API credentials, "
                 "or set sandbox to the path of a file to use instead"
@@ -253,14 +256,16 @@ def _url_errors(url: str | None) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         port_is_zero = parts.port == 0
+        requests.Request("GET", url).prepare()
+        (parts.hostname or "").encode("idna")
     except ValueError:
-        yield "api_url: expected a URL that starts with https://"
+        yield "api_url: expected a valid URL that starts with https://"
         return
     if port_is_zero or parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "api_url: expected a URL that starts with https://"
     elif parts.username or parts.query or parts.fragment:
         yield "api_url: expected a URL without credentials, query and fragment"
-    elif parts.scheme == "http" and not _is_loopback(parts.hostname):
+    elif parts.scheme == "http" and not is_loopback(parts.hostname):
         yield "api_url: expected https; http is allowed on loopback addresses only"
 
 
@@ -271,8 +276,10 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
     ]
     for name in unusable:
         yield (
-            f"{name}: the path cannot be encoded in this locale; set PYTHONUTF8=1, or "
-            "use ASCII characters only"
+            f"{name}: the path holds a NUL character"
+            if "\0" in str(paths[name])
+            else f"{name}: the path cannot be encoded in this locale; set "
+            "PYTHONUTF8=1, or use ASCII characters only"
         )
     if "rejected_records_path" not in unusable:
         yield from _rejected_path_errors(config["rejected_records_path"])
@@ -280,7 +287,15 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _can_be_encoded(path: str) -> bool:
     try:
-        os.fsencode(path)
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text is Unicode; undecodable bytes of a variable are not."""
+    try:
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -293,15 +308,6 @@ def _rejected_path_errors(path: str) -> Iterator[str]:
     problem = why_not_writable(path)
     if problem:
         yield (
-            f"rejected_records_path: {path} is not writable ({problem}); change its "
-            "permissions, or set another path"
+            f"rejected_records_path: {path} cannot be used ({problem}); set the path "
+            "of a file that you can write"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

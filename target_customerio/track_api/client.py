@@ -9,15 +9,18 @@ from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from target_customerio.errors import DeliveryError
-from target_customerio.track_api.endpoints import URLS, wrong_region_error
+from target_customerio.track_api.connection_faults import describe, permanent_fault
+from target_customerio.track_api.endpoints import URLS, is_loopback, wrong_region_error
 from target_customerio.track_api.responses import (
     Delivered,
     Fatal,
@@ -30,7 +33,6 @@ from target_customerio.track_api.responses import (
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
     from urllib3 import PoolManager, ProxyManager
 
@@ -39,6 +41,10 @@ MAX_RESPONSE_BYTES: Final = 4_000_000
 """Maximum bytes read of a response; a thousand errors have fewer."""
 
 _CHUNK_BYTES: Final = 65_536
+
+_ERRORS: Final = (OSError, HTTPError, UnicodeError, TypeError)
+"""What `requests` raises: its own errors, and what it does not wrap, such as those for
+some malformed proxy URLs."""
 
 _RETRYABLE: Final = (
     requests.ConnectionError,
@@ -101,9 +107,12 @@ class Client:
         settings = session.merge_environment_settings(
             self._url, proxies={}, stream=True, verify=None, cert=None
         )
+        if is_loopback(urlsplit(self._url).hostname):
+            settings["proxies"] = {}
         timeouts = (timeout_seconds, timeout_seconds)
         self._settings: dict[str, Any] = {**settings, "timeout": timeouts}
         self._prepared = lru_cache(maxsize=64)(self._prepare)
+        self._has_responded = False
 
     def send(self, method: str, path: str, body: bytes | None) -> Response:
         """Send one request.
@@ -125,14 +134,25 @@ class Client:
             transport = self._session.get_adapter(self._url)
             request = self._request(method, path, body)
             with transport.send(request, **self._settings) as response:
-                return _read(response)
-        except _RETRYABLE as error:
-            raise NoResponse(_describe(error)) from error
-        except requests.RequestException as error:
-            message = (
+                received = _read(response)
+        except _ERRORS as error:
+            raise self._failure(error) from error
+        self._has_responded = True
+        return received
+
+    def _failure(self, error: Exception) -> Exception:
+        """Return the exception for a request that got no response."""
+        # Once a server has responded, certificates and proxies are set up correctly.
+        fault = None
+        if not self._has_responded:
+            fault = permanent_fault(error, self._url, self._settings)
+        if fault is None and isinstance(error, _RETRYABLE):
+            return NoResponse(describe(error))
+        if fault is None and isinstance(error, requests.RequestException):
+            fault = DeliveryError(
                 f"Requests cannot be sent ({type(error).__name__}): check `api_url`"
             )
-            raise DeliveryError(message) from error
+        return fault or error
 
     def close(self) -> None:
         """Close all connections."""
@@ -160,34 +180,6 @@ def _read(response: requests.Response) -> Response:
         if len(body) > MAX_RESPONSE_BYTES:
             break
     return Response(response.status_code, response.headers, bytes(body))
-
-
-def _describe(error: BaseException) -> str:
-    """Return the cause in a few words; the full text would contain proxy URLs."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, (requests.Timeout, TimeoutError)) for cause in causes):
-        return "timed out"
-    texts = [
-        cause.strerror
-        for cause in causes
-        if isinstance(cause, OSError) and cause.strerror
-    ]
-    return f"failed: {texts[-1] if texts else type(error).__name__}"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes, however the libraries wrapped them."""
-    cause: object = error
-    seen: list[object] = []
-    while isinstance(cause, BaseException) and not any(cause is each for each in seen):
-        yield cause
-        seen.append(cause)
-        wrapped = [each for each in cause.args if isinstance(each, BaseException)]
-        reason = getattr(cause, "reason", None)
-        candidates = [reason, *wrapped, cause.__cause__, cause.__context__]
-        cause = next(
-            (each for each in candidates if isinstance(each, BaseException)), None
-        )
 
 
 class _DeadlineReader(io.RawIOBase):

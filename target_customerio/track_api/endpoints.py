@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -56,6 +57,16 @@ def _host(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host is this machine; requests to it never use a proxy."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 class Endpoint(Struct, frozen=True, cache_hash=True):

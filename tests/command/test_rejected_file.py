@@ -6,16 +6,18 @@ import json
 import os
 import stat
 import sys
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import RunningTarget, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from support.command import Outcome, Terminal
+    from support.forks import ForkServer
     from support.singer import Singer
 
 ODD = (
@@ -80,7 +82,7 @@ def test_non_finite_numbers_are_written_as_text(outcome: Outcome) -> None:
 def test_the_rejection_is_written_next_to_the_record(outcome: Outcome) -> None:
     for each in outcome.rejected:
         assert each.keys() == {"type", "stream", "record", "rejection"}
-        assert each["rejection"].keys() == {"reason", "field", "message", "at"}
+        assert each["rejection"].keys() == {"reason", "field", "message", "at", "run"}
 
 
 def test_the_rejection_has_a_time(outcome: Outcome) -> None:
@@ -175,6 +177,59 @@ def test_a_file_corrected_in_place_is_delivered(
     again = terminal.run(feed=first.rejected_path, timeout=20)
     assert again.code == 0
     assert [each["name"] for each in again.workspace["events"]] == ["Bought"]
+
+
+def test_a_corrected_record_is_loaded_whenever_it_was_rejected(
+    terminal: Terminal, singer: Singer
+) -> None:
+    """Its time may lie within this run: another run goes on, or a clock is wrong."""
+    first = terminal.run(singer.schema("tracks"), singer.record("tracks", userId="ada"))
+    now = datetime.now(timezone.utc)
+    feed = [first.rejected_lines[0]]
+    for seconds in range(-1, 30):
+        message = first.rejected[0]
+        message["record"] |= {"event": f"Bought {seconds}"}
+        at = now + timedelta(seconds=seconds)
+        message["rejection"]["at"] = at.isoformat(timespec="microseconds")
+        feed.append(json.dumps(message).encode())
+    again = terminal.run(*feed)
+    assert again.code == 0
+    assert again.table["tracks"]["skipped"] == {}
+    assert len(again.workspace["events"]) == 31
+
+
+def test_records_are_found_after_the_file_was_moved_away_during_the_run(
+    start: Callable[[dict[str, Any]], RunningTarget], singer: Singer, tmp_path: Path
+) -> None:
+    child = start({"sandbox": "workspace.db"})
+    path = child.folder / "rejected.singer.jsonl"
+    child.send(singer.schema("tracks"), singer.record("tracks", userId="ada", n=1))
+    wait_until(path.exists)
+    wait_until(lambda: path.read_bytes().count(b"\n") == 2)
+    path.rename(tmp_path / "moved.singer.jsonl")
+    child.send(singer.record("tracks", userId="ada", n=2), singer.state(reached=2))
+    child.wait_for_state({"reached": 2})
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [each["type"] for each in lines] == ["SCHEMA", "RECORD"]
+    assert lines[1]["record"]["n"] == 2
+    assert child.text().count("see line 2 of rejected.singer.jsonl") == 2
+    child.close_input()
+    assert child.wait() == 0
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, forks: ForkServer
+) -> Iterator[Callable[[dict[str, Any]], RunningTarget]]:
+    children: list[RunningTarget] = []
+
+    def start(settings: dict[str, Any]) -> RunningTarget:
+        children.append(RunningTarget(tmp_path / "run", settings, forks=forks))
+        return children[-1]
+
+    yield start
+    for each in children:
+        each.kill()
 
 
 def bad_between_good(singer: Singer) -> list[Any]:

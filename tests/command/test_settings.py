@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -289,6 +290,37 @@ def test_a_path_that_the_locale_cannot_encode_ends_the_run(
     assert "PYTHONUTF8=1" in error
 
 
+@pytest.mark.parametrize("setting", ["sandbox", "rejected_records_path"])
+def test_a_path_with_a_nul_character_ends_the_run(
+    setting: str, terminal: Terminal
+) -> None:
+    settings: dict[str, Any] = {setting: "a\0b"}
+    error = terminal.run(**settings).error
+    assert error == f"{setting}: the path holds a NUL character"
+
+
+@pytest.mark.parametrize("setting", ["site_id", "api_key"])
+def test_a_credential_with_undecodable_bytes_ends_the_run(
+    setting: str, terminal: Terminal
+) -> None:
+    terminal.environment[f"TARGET_CUSTOMERIO_{setting.upper()}"] = f"{SECRET}\udcff"
+    other = ({"site_id", "api_key"} - {setting}).pop()
+    terminal.environment[f"TARGET_CUSTOMERIO_{other.upper()}"] = "valid"
+    outcome = terminal.type("--config", "ENV")
+    assert outcome.error.startswith(f"{setting}: not text in UTF-8")
+    assert SECRET not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", f"{'a' * 64}.com", "a b.com", "*.com", "\udcff.example", "a\0b"]
+)
+def test_an_impossible_host_ends_the_run(host: str, terminal: Terminal) -> None:
+    outcome = terminal.run(
+        sandbox=None, site_id="a", api_key="b", api_url=f"https://{host}"
+    )
+    assert outcome.error == "api_url: expected a valid URL that starts with https://"
+
+
 class TestTheRejectedRecordsPath:
     @pytest.fixture
     def run(self, terminal: Terminal, singer: Singer) -> Callable[[str], Outcome]:
@@ -313,13 +345,25 @@ class TestTheRejectedRecordsPath:
         assert outcome.states == []
         assert not (terminal.folder / "workspace.db").exists()
 
-    @pytest.mark.parametrize("path", ["rejected.jsonl", "link"])
-    def test_no_file_is_left_when_nothing_is_rejected(
-        self, path: str, run: Callable[[str], Outcome], terminal: Terminal
+    @pytest.mark.parametrize(
+        ("path", "why"), [("link", "a symbolic link"), ("pipe", "not a regular file")]
+    )
+    def test_a_link_or_a_pipe_ends_the_run_at_its_start(
+        self, path: str, why: str, run: Callable[[str], Outcome], terminal: Terminal
     ) -> None:
         (terminal.folder / "link").symlink_to("behind-the-link")
+        os.mkfifo(terminal.folder / "pipe")
+        outcome = run(path)
+        assert outcome.error.startswith(f"rejected_records_path: {path} ")
+        assert why in outcome.error
+        assert outcome.states == []
+        assert not (terminal.folder / "behind-the-link").exists()
+
+    def test_no_file_is_left_when_nothing_is_rejected(
+        self, run: Callable[[str], Outcome], terminal: Terminal
+    ) -> None:
         before = set(terminal.folder.iterdir())
-        assert run(path).code == 0
+        assert run("rejected.jsonl").code == 0
         names = {each.name for each in set(terminal.folder.iterdir()) - before}
         assert names == {"config.json", "workspace.db"}
 

@@ -49,8 +49,9 @@ def messages(log: str) -> list[str]:
 
 
 def normalised(text: str) -> list[str]:
-    """Blank out what differs between runs: times and time-dependent counts."""
+    """Blank out what differs between runs: times, their ids, time-dependent counts."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", "TIME", text)
+    text = re.sub(r'"run":"[0-9a-f]{32}"', '"run":"ID"', text)
     return [
         re.sub(r"[\d,.]*\d", "N", line)
         if re.match(r"[\d,]+ (events|requests)", line)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +13,10 @@ from hypothesis import strategies as st
 from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.rejected import RejectedRecords, Source
+from target_customerio.rejected import RejectedRecords, Source, why_not_writable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 SCHEMA = b'{"type":"SCHEMA","stream":"a","schema":{"properties":{}}}\n'
 ERROR = RejectedRecord("reason", "field", "message")
@@ -39,6 +41,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "rejected.jsonl"
 
 
+def add(records: RejectedRecords) -> None:
+    try:
+        records.add(source(b"{}"), ERROR)
+    finally:
+        records.close()
+
+
 def written(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
@@ -59,13 +68,177 @@ def test_add_returns_the_line_number(path: Path) -> None:
     assert written(path)[5]["type"] == "RECORD"
 
 
-def test_the_mode_of_an_existing_file_is_not_changed(path: Path) -> None:
-    path.touch(mode=0o640)
-    path.chmod(0o640)
+def test_an_existing_file_becomes_readable_only_by_its_owner(path: Path) -> None:
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    add(RejectedRecords(str(path)))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_is_refused(path: Path, *, exists: bool) -> None:
+    other = path.with_name("other")
+    if exists:
+        other.write_bytes(b"private\n")
+    path.symlink_to(other)
+    assert why_not_writable(str(path)) == "a symbolic link"
+    with pytest.raises(RejectedFileError, match="a symbolic link"):
+        add(RejectedRecords(str(path)))
+    assert other.exists() == exists
+    assert not exists or other.read_bytes() == b"private\n"
+
+
+def test_a_link_made_between_the_check_and_the_opening_is_not_followed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = path.with_name("other")
+    path.symlink_to(other)
+
+    def missing(_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "lstat", missing)
+    with pytest.raises(RejectedFileError, match="symbolic link"):
+        add(RejectedRecords(str(path)))
+    assert not other.exists()
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_reader(path: Path) -> None:
+    os.mkfifo(path)
+    assert why_not_writable(str(path)) == "not a regular file"
+    with pytest.raises(RejectedFileError, match="not a regular file"):
+        add(RejectedRecords(str(path)))
+
+
+def test_a_file_of_another_user_that_others_can_read_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert "another user" in (why_not_writable(str(path)) or "")
+    with pytest.raises(RejectedFileError, match="another user"):
+        add(RejectedRecords(str(path)))
+
+
+def move_away(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
+def replace(path: Path) -> None:
+    """Do what `sed -i` does."""
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("touch", "number", "kinds"),
+    [
+        (move_away, 2, "SR"),
+        (Path.unlink, 2, "SR"),
+        (replace, 5, "SRRSR"),
+        (empty, 2, "SR"),
+    ],
+)
+def test_records_are_found_at_the_path_however_the_file_was_touched(
+    path: Path, touch: Callable[[Path], None], number: int, kinds: str
+) -> None:
     records = RejectedRecords(str(path))
     records.add(source(b"{}"), ERROR)
+    records.add(source(b"{}"), ERROR)
+    touch(path)
+    assert records.add(source(b'{"after":1}'), ERROR) == number
     records.close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert "".join(each["type"][0] for each in written(path)) == kinds
+    assert written(path)[number - 1]["record"] == {"after": 1}
+
+
+def test_a_record_is_not_lost_if_the_file_is_removed_while_it_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = RejectedRecords(str(path))
+    records.add(source(b"{}"), ERROR)
+    write = os.write
+
+    def removed(file: int, data: Any) -> int:
+        monkeypatch.undo()
+        path.unlink()
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", removed)
+    assert records.add(source(b'{"after":1}'), ERROR) == 2
+    records.close()
+    assert written(path)[1]["record"] == {"after": 1}
+
+
+def test_a_file_whose_number_changes_all_the_time_is_written_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network file systems."""
+    monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+    records = RejectedRecords(str(path))
+    assert records.add(source(b"{}"), ERROR) == 2
+    records.close()
+    assert len(written(path)) == 2
+
+
+def test_two_runs_share_a_file_with_right_numbers_and_schemas(path: Path) -> None:
+    other_schema = SCHEMA.replace(b"{}}", b"{ }}")
+    one, two = RejectedRecords(str(path)), RejectedRecords(str(path))
+    assert one.add(source(b'{"n":1}'), ERROR) == 2
+    assert two.add(source(b'{"n":2}', schema=other_schema), ERROR) == 4
+    assert two.add(source(b'{"n":3}', schema=other_schema), ERROR) == 5
+    assert one.add(source(b'{"n":4}'), ERROR) == 7
+    one.close()
+    two.close()
+    lines = path.read_bytes().splitlines()
+    assert [line + b"\n" for line in lines if b"SCHEMA" in line] == [
+        SCHEMA,
+        other_schema,
+        SCHEMA,
+    ]
+    runs = [each["rejection"]["run"] for each in written(path) if "rejection" in each]
+    assert runs == [one.run, two.run, two.run, one.run]
+
+
+def test_processes_share_a_file_with_whole_lines_and_right_numbers(path: Path) -> None:
+    long = b'{"text":"%b","n":%d}'
+
+    def work(letter: bytes, sink: int) -> None:
+        records = RejectedRecords(str(path))
+        for n in range(60):
+            number = records.add(source(long % (letter * 9_000, n)), ERROR)
+            os.write(sink, b"%d %b %d\n" % (number, letter, n))
+
+    expected: dict[int, tuple[str, int]] = {}
+    ends = []
+    for letter in (b"a", b"b", b"c"):
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if not pid:
+            with contextlib.suppress(BaseException):
+                work(letter, theirs)
+            os._exit(0)
+        os.close(theirs)
+        ends.append((pid, ours))
+    for pid, ours in ends:
+        with os.fdopen(ours) as lines:
+            for line in lines:
+                number, letter_, n = line.split()
+                expected[int(number)] = (letter_, int(n))
+        os.waitpid(pid, 0)
+    found = {
+        number: (each["record"]["text"][0], each["record"]["n"])
+        for number, each in enumerate(written(path), 1)
+        if each["type"] == "RECORD"
+    }
+    assert len(found) == 180
+    assert found == expected
 
 
 def test_a_schema_is_repeated_only_when_it_changes(path: Path) -> None:
@@ -135,7 +308,13 @@ def test_any_record_is_written_byte_for_byte(
     records.close()
     line = path.read_bytes().splitlines()[1]
     assert line.startswith(b'{"type":"RECORD","stream":"a","record":' + text + b",")
-    assert json.loads(line)["rejection"].keys() == {"reason", "field", "message", "at"}
+    assert json.loads(line)["rejection"].keys() == {
+        "reason",
+        "field",
+        "message",
+        "at",
+        "run",
+    }
 
 
 def test_only_rejections_of_this_run_are_recognised_as_its_own(path: Path) -> None:
@@ -151,7 +330,19 @@ def test_only_rejections_of_this_run_are_recognised_as_its_own(path: Path) -> No
     assert not records.was_written_by_this_run(old)
 
 
-@pytest.mark.parametrize("rejection", [None, "x", 5, [], {}, {"at": None}, {"at": 5}])
+def test_a_rejection_of_another_run_at_the_same_time_is_not_our_own(
+    path: Path,
+) -> None:
+    """The clock may have been set back, or the other run goes on."""
+    one, two = RejectedRecords(str(path)), RejectedRecords(str(path))
+    two.add(source(b"{}"), ERROR)
+    two.close()
+    assert not one.was_written_by_this_run(written(path)[1]["rejection"])
+
+
+@pytest.mark.parametrize(
+    "rejection", [None, "x", 5, [], {}, {"run": None}, {"run": 5}, {"at": "2020-01-01"}]
+)
 def test_a_foreign_rejection_is_not_recognised_as_our_own(
     path: Path, rejection: object
 ) -> None:
@@ -179,15 +370,10 @@ def test_a_partially_written_line_is_removed(
         room[0] = 0
         return done
 
-    monkeypatch.setattr("target_customerio.rejected.os.write", cramped)
+    monkeypatch.setattr(os, "write", cramped)
     with pytest.raises(RejectedFileError, match="No space left"):
         records.add(source(b"{}"), ERROR)
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert records.add(source(b"{}"), ERROR) == 3
     records.close()
-
-
-@pytest.mark.parametrize("at", ["2099-01-01T00:00:00.000000+00:00", "yesterday"])
-def test_a_rejection_with_a_different_clock_is_not_our_own(path: Path, at: str) -> None:
-    assert not RejectedRecords(str(path)).was_written_by_this_run({"at": at})
