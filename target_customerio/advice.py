@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from target_customerio.errors import RejectedRecord
-    from target_customerio.reader import Line
+    from target_customerio.records import Line
 
 
 FIRST_RECORDS: Final = 100
@@ -162,6 +163,34 @@ class Unmatched:
 
     name: str
     closest: str | None
+
+
+def unmatched_names(
+    calls: Iterable[str], maps: Mapping[str, Any], raw: list[str], mapped: list[str]
+) -> Iterator[tuple[int, str]]:
+    """Yield lines on names in the settings that matched no stream, with log levels.
+
+    ``calls`` are the names in ``stream_calls``, ``maps`` is the setting; ``raw`` and
+    ``mapped`` are the streams of the run, before and after stream maps.
+    """
+    if not raw:
+        return
+    for setting, names in (
+        ("stream_calls", unmatched_calls(calls, mapped)),
+        ("stream_maps", unmatched_maps(maps, raw)),
+    ):
+        others = []
+        for each in names:
+            if each.closest is None:
+                others.append(repr(each.name))
+            else:
+                meant = f"(did you mean {each.closest!r}?)"
+                yield (
+                    logging.WARNING,
+                    f"{setting}: no stream matched {each.name!r} {meant}",
+                )
+        if others:
+            yield logging.INFO, f"{setting}: no stream matched {', '.join(others)}"
 
 
 def unmatched_calls(names: Iterable[str], streams: Iterable[str]) -> list[Unmatched]:

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.reader import Line
-    from target_customerio.rejected import SourceStream
+    from target_customerio.records import Line, Place, SourceStream
     from target_customerio.settings import Settings
     from target_customerio.summary import Entry, StreamCounts
     from target_customerio.track_api.operations import Operation
@@ -71,8 +70,7 @@ class Pipeline:
         self,
         settings: Settings,
         logger: logging.Logger,
-        on_failure: Callable[[], None],
-        place: Callable[[], str],
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
         """Create the pipeline; nothing is sent yet.
 
@@ -80,7 +78,6 @@ class Pipeline:
             settings: The settings.
             logger: Logs messages for the user.
             on_failure: Called as soon as delivery has failed, by any thread.
-            place: Returns where in the input the current record is, as text.
 
         Raises:
             SandboxError: The sandbox file cannot be used.
@@ -101,7 +98,6 @@ class Pipeline:
         self._without_time: set[str] = set()
         self._address_book = AddressBook()
         self._old_before = time.time() - OLD_SECONDS
-        self._place = place
         self._metrics = RecordMetrics()
         self._ended = Event()
 
@@ -120,7 +116,9 @@ class Pipeline:
         """Log progress every 30 seconds until the run ends."""
         Thread(target=self._show_progress, daemon=True).start()
 
-    def queue(self, stream: SourceStream, line: Line, operation: Operation) -> None:
+    def queue(
+        self, stream: SourceStream, line: Line, operation: Operation, place: Place
+    ) -> None:
         """Queue an operation, unless it belongs to another shard.
 
         It is queued together with a few others, at the latest before the reader waits
@@ -130,6 +128,7 @@ class Pipeline:
             stream: The stream of its record.
             line: The record as it arrived.
             operation: The operation.
+            place: Where in the input the record is.
 
         Raises:
             TargetError: Delivery has failed.
@@ -140,7 +139,7 @@ class Pipeline:
             self.recorder.skip_other_shard(stream.title)
             return
         if type(operation) is PersonIdentify:
-            self._count_risks(operation, stream)
+            self._count_risks(operation, stream, place)
         pending = self._pending
         pending.append((operation, stream, line))
         if len(pending) >= self._batch or len(line) > LONG_LINE:
@@ -179,7 +178,9 @@ class Pipeline:
             self._delivery.put(*queued)
             self._batch = min(BATCH_OPERATIONS, self._delivery.room)
 
-    def _count_risks(self, identify: PersonIdentify, stream: SourceStream) -> None:
+    def _count_risks(
+        self, identify: PersonIdentify, stream: SourceStream, place: Place
+    ) -> None:
         """Count identifies that Customer.io may accept but not apply."""
         figures = self.recorder.summary.figures
         moment = identify.timestamp
@@ -188,7 +189,7 @@ class Pipeline:
         for conflict in self._address_book.add(identify):
             figures[conflict.value] += 1
             if figures[conflict.value] <= LOGGED_CONFLICTS:
-                self._logger.warning(CONFLICTS[conflict], stream.title, self._place())
+                self._logger.warning(CONFLICTS[conflict], stream.title, place)
 
     def _warn_without_time(self, stream: SourceStream) -> None:
         if stream.title not in self._without_time:

@@ -11,25 +11,20 @@ import io
 import os
 import select
 import sys
-from collections import Counter
-from contextlib import closing
 from functools import partial
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from singer_sdk.io_base import GenericSingerReader
+from msgspec import Struct
 
 from target_customerio.errors import InputError
 from target_customerio.json_codec import DECODE_ERRORS, decode, decode_line
+from target_customerio.records import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    _Callback: TypeAlias = Callable[[dict[str, Any]], None]
-
-Line: TypeAlias = str | bytes
-Batch: TypeAlias = list[tuple[Line, Any]]
-"""Lines, each with its value; ``None`` if the fast decoder refuses the line."""
+    from target_customerio.records import Line
 
 BLOCK_BYTES: Final = 1 << 18
 """Maximum bytes per read of a file or a pipe.
@@ -49,42 +44,37 @@ class StopReading(BaseException):
     """Waiting for input is to be aborted."""
 
 
-class MessageReader(GenericSingerReader[bytes]):
+class Message(Struct, eq=False, gc=False):
+    """A Singer message.
+
+    Attributes:
+        kind: Its type.
+        content: The message.
+        line: Its line as it arrived.
+        place: The number of that line.
+        is_valid: Whether the line is valid JSON.
+    """
+
+    kind: str
+    content: dict[str, Any]
+    line: Line
+    place: Place
+    is_valid: bool
+
+
+class MessageReader:
     """Reads Singer messages until the input ends or it is told to stop.
 
     Attributes:
-        line: The line that is being processed, as it arrived.
-        line_number: Its number, from 1.
-        line_is_valid: Whether it is valid JSON.
-        stopped: Whether :meth:`stop` was called.
+        stopped: Whether :meth:`stop` was called; what was read before is not processed.
     """
 
-    def __init__(self, on_idle: Callable[[], None] | None = None) -> None:
-        """Start before the first line.
-
-        Args:
-            on_idle: Called when everything read has been processed and the reader is
-                about to wait for more input.
-        """
-        super().__init__()
-        self.line: Line = b""
-        self.line_number = 0
-        self.line_is_valid = True
+    def __init__(self) -> None:
+        """Start before the first line."""
         self.stopped = False
-        self._on_idle = on_idle
+        self._lines_read = 0
         self._waiting = False
         self._alarm: Alarm | None = None
-
-    @property
-    def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes.
-
-        Raises:
-            InputError: It is closed.
-        """
-        if sys.stdin is None:
-            raise InputError("Standard input is closed: pipe a tap into the target")
-        return sys.stdin.buffer
 
     def stop(self) -> None:
         """Read no further; to be called by a signal handler in the reading thread.
@@ -103,122 +93,62 @@ class MessageReader(GenericSingerReader[bytes]):
         if self._alarm is not None:
             self._alarm.ring()
 
-    def process_lines(
-        self,
-        file_input: IO[Any] | None,
-        callbacks: dict[str, _Callback],
-    ) -> Counter[str]:
-        """Read every message and pass it to the callback of its type.
+    def messages(self, source: IO[Any] | None = None) -> Generator[list[Message]]:
+        """Read the messages of an input.
 
         Args:
-            file_input: The input; default is standard input.
-            callbacks: The callbacks by message type.
-
-        Returns:
-            The number of messages of each type.
-
-        Raises:
-            InputError: A line is not a Singer message.
-        """
-        source = self.default_input if file_input is None else file_input
-        counts = dict.fromkeys(callbacks, 0)
-        with closing(self.batches(getattr(source, "buffer", source))) as batches:
-            for batch in batches:
-                if batch:
-                    self._process(batch, callbacks, counts)
-                elif self._on_idle is not None:
-                    self._on_idle()
-        return Counter({kind: count for kind, count in counts.items() if count})
-
-    def batches(self, source: IO[Any]) -> Generator[Batch]:
-        """Read the lines of an input.
-
-        Args:
-            source: The input.
+            source: The input; default is standard input.
 
         Yields:
-            The lines in order, in batches; an empty batch before each read that may
-            block.
+            The messages in order, in lists; an empty list before each read that may
+            block, when everything before it can be passed on.
 
         Raises:
-            InputError: The input cannot be read.
+            InputError: The input cannot be read, or a line is not a Singer message.
         """
+        given = standard_input() if source is None else source
+        file: IO[Any] = getattr(given, "buffer", given)
         alarm = self._alarm = Alarm()
         try:
-            if _is_file(source):
-                yield from self._blocks(source, alarm)
-            else:
-                yield from self._lines(source)
+            batches = self._blocks(file, alarm) if _is_file(file) else self._lines(file)
+            for lines in batches:
+                if lines:
+                    yield from self._decoded(lines)
+                else:
+                    yield []
         except StopReading:
             pass
         finally:
             alarm.close()
 
-    def _process(
-        self, batch: Batch, callbacks: dict[str, _Callback], counts: dict[str, int]
-    ) -> None:
-        """Pass the messages of a batch to their callbacks, in order."""
-        for self.line, message in batch:
-            if self.stopped:
-                return
-            self.line_number += 1
+    def _decoded(self, lines: Iterable[Line]) -> Iterator[list[Message]]:
+        """Yield the messages before the first invalid line, then raise its error."""
+        messages: list[Message] = []
+        error: InputError | None = None
+        for line in lines:
+            self._lines_read += 1
             try:
-                kind = message["type"]
-                callback = callbacks[kind]
-            except (KeyError, TypeError):
-                if not self.line or self.line.isspace():
-                    continue
-                message = self.deserialize_json(self.line)  # noqa: PLW2901 - same line
-                kind = message["type"]
-                callback = self._callback_for(kind, callbacks)
-            callback(message)
-            self.line_is_valid = True
-            counts[kind] += 1
+                message = _message(line, self._lines_read)
+            except InputError as found:
+                error = found
+                break
+            if message is not None:
+                messages.append(message)
+        if messages:
+            yield messages
+        if error is not None:
+            raise error
 
-    def deserialize_json(self, line: Line) -> dict[str, Any]:
-        """Decode a line that holds a Singer message.
-
-        Args:
-            line: The line.
-
-        Returns:
-            The message.
-
-        Raises:
-            InputError: The line is not a Singer message.
-        """
-        try:
-            message, self.line_is_valid = decode_line(line)
-        except ValueError:
-            raise InputError(
-                f"Line {self.line_number}: not JSON; everything before it was "
-                "delivered. Make sure that only the tap writes to the pipe"
-            ) from None
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise InputError(
-                f"Line {self.line_number}: not a Singer message, `type` is missing; "
-                "make sure that only the tap writes to the pipe"
-            )
-        return message
-
-    def _callback_for(self, kind: str, callbacks: dict[str, _Callback]) -> _Callback:
-        if kind in callbacks:
-            return callbacks[kind]
-        raise InputError(
-            f"Line {self.line_number}: unknown message type {kind[:LONGEST_NAME]!r} "
-            "(bug in the tap)"
-        )
-
-    def _lines(self, source: IO[Any]) -> Iterator[Batch]:
+    def _lines(self, source: IO[Any]) -> Iterator[list[Line]]:
         """Yield the lines of any stream, each in a batch of its own."""
         while not self.stopped:
             yield []
             line = self._awaited(source.readline)
             if not line:
                 return
-            yield _decoded([line])
+            yield [line]
 
-    def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[Batch]:
+    def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[list[Line]]:
         """Yield the lines of a file or a pipe, which is read in large blocks."""
         file = source.fileno()
         if source.seekable():
@@ -235,7 +165,7 @@ class MessageReader(GenericSingerReader[bytes]):
             # What follows the last newline is the start of the next line.
             unfinished = [lines.pop()] if block else []
             for start in range(0, len(lines), BATCH_LINES):
-                yield _decoded(lines[start : start + BATCH_LINES])
+                yield [*lines[start : start + BATCH_LINES]]
             if not block:
                 return
 
@@ -248,12 +178,45 @@ class MessageReader(GenericSingerReader[bytes]):
             return read()
         except OSError as error:
             raise InputError(
-                f"Cannot read the input after line {self.line_number} "
+                f"Cannot read the input after line {self._lines_read} "
                 f"({error.strerror}); everything before it was delivered. "
                 "Run the tap again"
             ) from error
         finally:
             self._waiting = False
+
+
+def standard_input() -> IO[bytes]:
+    """Return standard input as bytes; raise ``InputError`` if it is closed."""
+    if sys.stdin is None:
+        raise InputError("Standard input is closed: pipe a tap into the target")
+    return sys.stdin.buffer
+
+
+def _message(line: Line, number: int) -> Message | None:
+    """Decode a line; an empty one has no message."""
+    try:
+        content = decode(line)
+        kind = content["type"]
+    except (*DECODE_ERRORS, KeyError, TypeError):
+        kind = None
+    if isinstance(kind, str):
+        return Message(kind, content, line, Place(number), is_valid=True)
+    if not line or line.isspace():
+        return None
+    try:
+        content, is_valid = decode_line(line)
+    except ValueError:
+        raise InputError(
+            f"Line {number}: not JSON; everything before it was delivered. Make sure "
+            "that only the tap writes to the pipe"
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
+        raise InputError(
+            f"Line {number}: not a Singer message, `type` is missing; make sure that "
+            "only the tap writes to the pipe"
+        )
+    return Message(content["type"], content, line, Place(number), is_valid)
 
 
 def _read_block(file: int, alarm: Alarm) -> bytes:
@@ -268,16 +231,6 @@ def _read_block(file: int, alarm: Alarm) -> bytes:
 
 def _is_file(source: IO[Any]) -> bool:
     return isinstance(source, io.BufferedReader) and isinstance(source.raw, io.FileIO)
-
-
-def _decoded(lines: Iterable[Line]) -> Batch:
-    batch: Batch = []
-    for line in lines:
-        try:
-            batch.append((line, decode(line)))
-        except DECODE_ERRORS:  # noqa: PERF203 - each line may be invalid on its own
-            batch.append((line, None))
-    return batch
 
 
 CAN_BE_WOKEN: Final = os.name == "posix"

@@ -10,7 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from operator import attrgetter
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import FirstRecords
 from target_customerio.errors import (
@@ -19,6 +19,7 @@ from target_customerio.errors import (
     RejectedRecord,
     StateError,
 )
+from target_customerio.records import SourceStream
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
 
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.reader import Line
-    from target_customerio.rejected import SourceStream
+    from target_customerio.records import Line
     from target_customerio.settings import Settings
 
 MISSING_KEY: Final = "missing_key"
@@ -215,8 +215,10 @@ class RunRecorder:
             RecordsRejectedError: ``on_rejected`` is ``abort``.
             RejectedFileError: The file of rejected records cannot be written.
         """
-        stream = cast("SourceStream", operation.stream)
-        line = cast("Line", operation.record)
+        stream, line = operation.stream, operation.record
+        # The pipeline has queued both; the delivery does not know their types.
+        assert isinstance(stream, SourceStream)  # noqa: S101
+        assert isinstance(line, (str, bytes))  # noqa: S101
         self.reject(stream, line, error, shown=_without_quotes(error))
 
     def write_state(self, state: bytes) -> None:

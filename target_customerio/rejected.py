@@ -28,7 +28,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_customerio.reader import Line
+    from target_customerio.records import Line, Source
 
 OWNER_ONLY: Final = 0o600
 CAN_BE_PRIVATE: Final = os.name == "posix"
@@ -52,45 +52,6 @@ _NOT_FINITE: Final = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infin
 
 class _RecordLine(msgspec.Struct):
     record: msgspec.Raw
-
-
-class Source(msgspec.Struct):
-    """Where an operation comes from.
-
-    Attributes:
-        stream: The stream as the tap names it.
-        schema: The stream's SCHEMA message as it arrived.
-        line: The RECORD message as it arrived.
-    """
-
-    stream: str
-    schema: Line
-    line: Line
-
-
-class SourceStream(msgspec.Struct, frozen=True, eq=False):
-    """What the records of a stream have in common until its SCHEMA changes.
-
-    Attributes:
-        name: The stream as the tap names it.
-        schema: The stream's SCHEMA message as it arrived.
-        title: The stream as the summary names it, which stream maps may have renamed.
-    """
-
-    name: str
-    schema: Line
-    title: str
-
-    def source(self, line: Line) -> Source:
-        """Point to one of the records.
-
-        Args:
-            line: The RECORD message as it arrived.
-
-        Returns:
-            Where its operation comes from.
-        """
-        return Source(self.name, self.schema, line)
 
 
 def why_not_writable(path: str) -> str | None:

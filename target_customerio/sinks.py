@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from msgspec import Struct
 from singer_sdk.sinks import BatchSink
 from ulid import ULID
 
@@ -19,17 +18,15 @@ from target_customerio.mapping.call import Skipped
 from target_customerio.mapping.converter import TURNED_OFF, converter_of
 from target_customerio.pipeline import Pipeline
 from target_customerio.recorder import MISSING_KEY
+from target_customerio.records import OpenStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from singer_sdk.target_base import Target
 
-    from target_customerio.mapping.converter import Converter, ConverterByType
     from target_customerio.mapping.fields import StreamCall
-    from target_customerio.mapping.schema_types import DateTree
-    from target_customerio.reader import Line
-    from target_customerio.rejected import SourceStream
+    from target_customerio.records import IncomingRecord, MappedStream
 
 COUNTED_AT_ONCE = 100
 """Records after which the SDK's metric is updated."""
@@ -42,61 +39,6 @@ DOUBLES = (
     '"messageId": "\'{stream}-\' + str(id)", where id is the column that identifies a '
     "row"
 )
-
-
-class Origin(Struct, frozen=True, eq=False):
-    """A source stream as described by its last SCHEMA message.
-
-    Attributes:
-        stream: The stream.
-        schema: Its JSON schema, before stream maps and flattening.
-        key_properties: Its primary key; after stream maps if they set it.
-        key_is_mapped: Whether stream maps set the primary key.
-        mapped_name: The name after stream maps; unique per mapped stream.
-        is_shared: Whether the source stream is mapped to several streams.
-        map_dates: Converts the date fields of the schema to those of mapped records.
-    """
-
-    stream: SourceStream
-    schema: Mapping[str, Any]
-    key_properties: tuple[str, ...] = ()
-    key_is_mapped: bool = False
-    mapped_name: str = ""
-    is_shared: bool = False
-    map_dates: Callable[[DateTree], DateTree] | None = None
-
-
-class Inflow(Struct, frozen=True, eq=False):
-    """What a sink needs to convert the records of one source stream.
-
-    Attributes:
-        stream: The stream.
-        key_properties: Its primary key.
-        converter: Converts its records; ``None`` if they are ignored.
-    """
-
-    stream: SourceStream
-    key_properties: tuple[str, ...] = ()
-    converter: Converter | ConverterByType | None = None
-
-
-class IncomingRecord(Struct, eq=False, gc=False):
-    """A record with its source.
-
-    Attributes:
-        record: The record after stream maps.
-        inflow: The stream that it belongs to.
-        line: The record as it arrived.
-        from_json: Whether ``record`` is exactly what a JSON decoder returns for
-            ``line``.
-        arrived: The record before stream maps, if they were applied.
-    """
-
-    record: dict[str, Any]
-    inflow: Inflow
-    line: Line
-    from_json: bool
-    arrived: dict[str, Any] | None = None
 
 
 def pipeline_of(target: Target) -> Pipeline:
@@ -133,23 +75,12 @@ class StreamSink(BatchSink):
         self._counts = self._pipeline.recorder.summary.streams[stream_name]
         self._unmetered = 0
 
-    def open(self, origin: Origin) -> Inflow:
-        """Prepare for records of a source stream.
-
-        Args:
-            origin: The source stream.
-
-        Returns:
-            The inflow of its records.
-        """
-        return Inflow(origin.stream)
+    def open(self, stream: MappedStream) -> OpenStream:
+        """Prepare for the records of a mapped stream, which are only counted."""
+        return OpenStream(stream.source)
 
     def load(self, incoming: IncomingRecord) -> None:
-        """Process a record.
-
-        Args:
-            incoming: The record.
-        """
+        """Process a record."""
         raise NotImplementedError
 
     def get_validator(self) -> None:
@@ -198,52 +129,43 @@ class CallSink(StreamSink):
         self._told: set[str] = set()
         self._has_drawn = False
 
-    def open(self, origin: Origin) -> Inflow:
-        """Prepare to convert the records of a source stream.
-
-        Args:
-            origin: The source stream.
-
-        Returns:
-            The inflow of its records.
-        """
+    def open(self, stream: MappedStream) -> OpenStream:
+        """Prepare to convert the records of a mapped stream."""
         rule = self._pipeline.settings.streams.rule_of(self.stream_name)
         converter = converter_of(
             self.call,
-            stream=origin.stream.name,
-            mapped_stream=origin.mapped_name,
-            is_shared=origin.is_shared,
-            schema=origin.schema,
-            map_dates=origin.map_dates,
-            key_properties=origin.key_properties,
-            key_is_mapped=origin.key_is_mapped,
+            stream=stream.source.name,
+            mapped_stream=stream.unique_name,
+            is_shared=stream.is_shared,
+            schema=stream.schema,
+            map_dates=stream.map_dates,
+            key_properties=stream.key_properties,
+            key_is_mapped=stream.key_is_mapped,
             settings=rule.conversion if rule else None,
-            draw=partial(self._draw, NO_KEY if not origin.key_properties else NULL_KEY),
+            draw=partial(self._draw, NO_KEY if not stream.key_properties else NULL_KEY),
             notify=self._warn,
         )
-        return Inflow(origin.stream, origin.key_properties, converter)
+        return OpenStream(stream.source, stream.key_properties, converter)
 
     def load(self, incoming: IncomingRecord) -> None:
-        """Convert a record and queue its operation.
-
-        Args:
-            incoming: The record.
-        """
+        """Convert a record and queue its operation."""
         self._unmetered += 1
         if self._unmetered == COUNTED_AT_ONCE:
             self._meter()
         self._counts.read += 1
-        inflow = incoming.inflow
+        stream = incoming.stream
         record = incoming.record
         try:
-            _require(inflow.key_properties, record)
-            operation = inflow.converter.convert(  # type: ignore[union-attr]  # set by `open`
+            _require(stream.key_properties, record)
+            operation = stream.converter.convert(  # type: ignore[union-attr]  # set by `open`
                 record, from_json=incoming.from_json, arrived=incoming.arrived
             )
             if isinstance(operation, Skipped):
                 self._counts.skipped[operation.reason] += 1
             else:
-                self._pipeline.queue(inflow.stream, incoming.line, operation)
+                self._pipeline.queue(
+                    stream.source, incoming.line, operation, incoming.place
+                )
         except RejectedRecord as error:
             self._reject(incoming, error)
         else:
@@ -262,12 +184,11 @@ class CallSink(StreamSink):
 
     def _reject(self, incoming: IncomingRecord, error: RejectedRecord) -> None:
         """Reject a record unless its ``integrations`` exclude Customer.io."""
-        inflow = incoming.inflow
-        converter = inflow.converter
+        converter = incoming.stream.converter
         if converter is not None and converter.turns_off(incoming.record):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
-        self._pipeline.reject(inflow.stream, incoming.line, error)
+        self._pipeline.reject(incoming.stream.source, incoming.line, error)
 
     def _draw(self, why: str) -> str:
         """Return a random event id, which differs when the record is read again."""
@@ -336,11 +257,7 @@ class IgnoredSink(StreamSink):
     """Drops and counts the records of an unmapped stream."""
 
     def load(self, incoming: IncomingRecord) -> None:  # noqa: ARG002 - only counted
-        """Count a record.
-
-        Args:
-            incoming: The record.
-        """
+        """Count a record."""
         self._unmetered += 1
         self._pipeline.recorder.skip(self.stream_name, "unmapped stream")
 

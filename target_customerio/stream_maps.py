@@ -18,6 +18,7 @@ from singer_sdk.mapper import (
     MAPPER_FILTER_OPTION,
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
+    SameRecordTransform,
 )
 
 from target_customerio.errors import RejectedRecord
@@ -29,6 +30,7 @@ from target_customerio.mapping.schema_types import (
     alternatives_of,
     resolve_patterns,
 )
+from target_customerio.records import MappedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
     from target_customerio.mapping.schema_types import DateTree
+    from target_customerio.records import SourceStream
 
     _Dates: TypeAlias = DateTree | Typed
 
@@ -197,6 +200,35 @@ def _below(dates: _Dates | None, name: str) -> _Dates | None:
     if not dates or isinstance(dates, Typed):
         return None
     return resolve_patterns(dates, (name,)).get(name)
+
+
+def changes_nothing(stream_map: StreamMap) -> bool:
+    """Return whether the records of a stream stay as they are."""
+    return (
+        isinstance(stream_map, SameRecordTransform)
+        and not stream_map.flattening_enabled
+    )
+
+
+def mapped_stream(
+    source: SourceStream,
+    schema: Mapping[str, Any],
+    stream_map: StreamMap,
+    definition: Definition,
+    **names: Any,  # noqa: ANN401 - fields of MappedStream
+) -> MappedStream:
+    """Return what a sink needs to know about a stream."""
+    keys = stream_map.transformed_key_properties or ()
+    return MappedStream(
+        source=source,
+        schema=schema,
+        key_properties=tuple(keys),
+        key_is_mapped=MAPPER_KEY_PROPERTIES_OPTION in definition,
+        map_dates=(
+            None if changes_nothing(stream_map) else DateMap(definition, stream_map)
+        ),
+        **names,
+    )
 
 
 MAX_SHOWN: Final = 100

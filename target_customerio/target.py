@@ -19,7 +19,7 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
-from target_customerio.advice import closest_name, unmatched_calls, unmatched_maps
+from target_customerio.advice import closest_name
 from target_customerio.config import settings_in, variables_of_file
 from target_customerio.errors import (
     TargetError,
@@ -27,6 +27,7 @@ from target_customerio.errors import (
 )
 from target_customerio.pipeline import Pipeline
 from target_customerio.reader import LONGEST_NAME
+from target_customerio.run import Run
 from target_customerio.settings import Settings
 from target_customerio.settings_schema import CALLS_OF_STREAMS, SCHEMA
 from target_customerio.singer import SingerTarget
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from target_customerio.sinks import StreamSink
 
-CLOSE_TIMEOUT_SECONDS = 5.0
 ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
 
 DOTENV = ".env"
@@ -92,11 +92,9 @@ class TargetCustomerIO(SingerTarget):
         super().__init__(**options)
         self.settings = Settings.of(self.config)
         self.pipeline = Pipeline(
-            self.settings,
-            self.logger,
-            on_failure=self.message_reader.wake,
-            place=self.place,
+            self.settings, self.logger, on_failure=self.reader.wake
         )
+        self.run = Run(self, self.pipeline)
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Return the sink class of a stream, by its call.
@@ -125,37 +123,8 @@ class TargetCustomerIO(SingerTarget):
         Raises:
             TargetError: The run has failed.
         """
-        super().process_endofpipe()
-        self.pipeline.drain()
-        # A file of rejected records has only some of the streams.
-        if not (self.message_reader.stopped or self.pipeline.recorder.reads_rejected):
-            self._log_unmatched_names()
-        self.pipeline.end()
+        self.run.finish(is_complete=not self.reader.stopped)
         self.pipeline.recorder.fail_if_rejected()
-
-    def _log_unmatched_names(self) -> None:
-        """Log the names in the settings that matched no stream of the input."""
-        raw, mapped = self.stream_names()
-        if not raw:
-            return
-        maps = self.config.get("stream_maps") or {}
-        for setting, names in (
-            ("stream_calls", unmatched_calls(self.settings.streams.names, mapped)),
-            ("stream_maps", unmatched_maps(maps, raw)),
-        ):
-            for each in names:
-                if each.closest is not None:
-                    self.logger.warning(
-                        "%s: no stream matched %r (did you mean %r?)",
-                        setting,
-                        each.name,
-                        each.closest,
-                    )
-            others = [each.name for each in names if each.closest is None]
-            if others:
-                self.logger.info(
-                    "%s: no stream matched %s", setting, ", ".join(map(repr, others))
-                )
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
@@ -286,27 +255,8 @@ class TargetCustomerIO(SingerTarget):
         self.logger.info(
             "Loading records into %s", self.settings.connection.destination
         )
-        self.pipeline.start_progress()
-        try:
+        with self.run:
             self.listen(file_input)
-        except Exception as error:
-            self._deliver_after(error)
-            raise
-        finally:
-            self.pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
-
-    def _deliver_after(self, error: Exception) -> None:
-        """Deliver what was read before an error in the input.
-
-        Raises:
-            TargetError: Delivery failed, which matters more than the first error.
-        """
-        try:
-            self.pipeline.drain()
-        except TargetError as undelivered:
-            # If delivery had failed before, it raises the same error again.
-            if undelivered is not error:
-                raise undelivered from error
 
 
 def _reads_environment(record: logging.LogRecord) -> bool:

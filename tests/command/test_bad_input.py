@@ -301,6 +301,12 @@ def test_a_delivery_failure_takes_precedence_over_invalid_input(
     assert outcome.states == []
 
 
+def test_a_long_message_type_is_truncated(terminal: Terminal) -> None:
+    outcome = terminal.run(b'{"type": "%s"}' % (b"X" * 5_000))
+    assert "unknown message type 'XXX" in outcome.error
+    assert len(outcome.error) < 300
+
+
 @pytest.mark.parametrize(
     ("stream_map", "clue"),
     [

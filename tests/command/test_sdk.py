@@ -6,6 +6,7 @@ import ast
 import inspect
 import io
 import json
+import os
 import signal
 import textwrap
 from decimal import Decimal
@@ -193,13 +194,33 @@ def test_an_overridden_name_is_still_defined_by_the_sdk(name: str) -> None:
     )
 
 
-def test_every_overridden_private_name_is_listed() -> None:
+def final_names() -> set[str]:
+    """Return the methods that the SDK declares as final."""
+    trees = [
+        ast.parse(textwrap.dedent(inspect.getsource(each)))
+        for each in Target.__mro__[:-1]
+    ]
+    return {
+        node.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(each) == "t.final" for each in node.decorator_list)
+    }
+
+
+def test_every_overridden_private_or_final_name_is_listed() -> None:
+    final = final_names()
+    assert {"listen", "process_lines"} <= final
     replaced = {
         each
         for base in TargetCustomerIO.__mro__
         if base.__module__.startswith("target_customerio")
         for each in vars(base)
-        if each.startswith("_") and not each.startswith("__") and hasattr(Target, each)
+        if (
+            each.startswith("_") and not each.startswith("__") and hasattr(Target, each)
+        )
+        or each in final
     }
     assert replaced - {"_abc_impl"} == set(REPLACED)
 
@@ -504,6 +525,30 @@ def test_records_in_batch_files_are_delivered(
     assert list(outcome.workspace["people"]) == ["id:ada", "id:bo"]
     assert [each["record"] for each in outcome.rejected] == [{"userId": True}]
     assert outcome.states == [{"reached": "the end"}]
+
+
+def test_the_sdks_listen_queues_what_was_read_before_it_waits(
+    tmp_path: Path, singer: Singer
+) -> None:
+    target = TargetCustomerIO(config={"sandbox": str(tmp_path / "workspace.db")})
+    descriptor, into = os.pipe()
+    steps = [singer.schema("identifies"), singer.record("identifies", userId="ada")]
+    queued = []
+    flush = target.run.flush
+
+    def wait() -> None:
+        flush()
+        queued.append(target.pipeline.recorder.summary.streams["identifies"].read)
+        if steps:
+            os.write(into, json.dumps(steps.pop(0)).encode() + b"\n")
+        elif queued[-1]:
+            os.close(into)
+
+    target.run.flush = wait  # type: ignore[method-assign]
+    with os.fdopen(descriptor, encoding="utf-8") as feed:
+        target.listen(feed)
+    assert queued == [0, 0, 1]
+    assert target.pipeline.recorder.summary.delivered == 1
 
 
 def test_a_stream_with_repeated_schema_changes_keeps_one_sink(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.rejected import RejectedRecords, Source, why_not_writable
+from target_customerio.records import Source
+from target_customerio.rejected import RejectedRecords, why_not_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

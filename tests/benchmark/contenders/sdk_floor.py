@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections import Counter
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.exceptions import InvalidRecord
+from singer_sdk.io_base import GenericSingerReader
 from singer_sdk.sinks import BatchSink
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
-from target_customerio.reader import MessageReader
+from target_customerio.reader import MessageReader, standard_input
 from target_customerio.validation import RecordValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Reader(GenericSingerReader[bytes]):
+    """This target's reader, called by the SDK."""
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        return standard_input()
+
+    def process_lines(
+        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[Any], None]]
+    ) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for messages in MessageReader().messages(file_input):
+            for message in messages:
+                callbacks[message.kind](message.content)
+                counts[message.kind] += 1
+        return counts
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 class Validator(BaseJSONSchemaValidator):
@@ -42,7 +68,7 @@ class IdleSink(BatchSink):
 class IdleTarget(Target):
     name = "target-idle"
     config_jsonschema: ClassVar[dict[str, Any]] = {"properties": {}}
-    message_reader_class = MessageReader
+    message_reader_class = Reader
     default_sink_class = IdleSink
 
 

@@ -1,0 +1,346 @@
+"""One run: streams and their records in, operations to the pipeline, a summary out.
+
+The command passes the messages of a tap to it. Whatever else has rows can do the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from singer_sdk.exceptions import MappingError
+from singer_sdk.mapper import (
+    RemoveRecordTransform,
+)
+
+from target_customerio.advice import unmatched_names
+from target_customerio.errors import SettingsError, TargetError
+from target_customerio.reader import LONGEST_NAME
+from target_customerio.records import IncomingRecord, SourceStream
+from target_customerio.sinks import CallSink, StreamSink
+from target_customerio.stream_maps import (
+    changes_nothing,
+    definitions_of,
+    mapped_stream,
+    outline,
+    unmappable,
+)
+from target_customerio.validation import RecordValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from singer_sdk.target_base import Target
+    from typing_extensions import Self
+
+    from target_customerio.errors import RejectedRecord
+    from target_customerio.pipeline import Pipeline
+    from target_customerio.records import Line, OpenStream, Place
+    from target_customerio.stream_maps import Definition
+    from target_customerio.summary import Summary
+
+    _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
+    _Check = Callable[[Mapping[str, Any]], RejectedRecord | None]
+
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+"""Maximum wait for requests in flight when a run has failed."""
+
+FILTERED: Final = "left out by stream_maps"
+
+MOST_PATHS: Final = 10
+"""Maximum parts of a schema that a warning names."""
+
+
+class _Mapping(NamedTuple):
+    """One of the streams that a source stream is mapped to."""
+
+    transform: _Transform | None
+    stream: OpenStream
+    sink: StreamSink
+
+
+class _Intake(NamedTuple):
+    """A source stream, until its SCHEMA changes."""
+
+    schema: Line
+    mappings: list[_Mapping]
+    check: _Check | None
+
+
+class Run:
+    """Takes streams and records, and delivers them.
+
+    As a context manager it logs progress, delivers after an error what was taken before
+    it, and closes the pipeline in any case.
+
+    Attributes:
+        pipeline: Queues the operations and records the results.
+    """
+
+    def __init__(self, target: Target, pipeline: Pipeline) -> None:
+        """Create a run without streams.
+
+        Args:
+            target: The target, which has the configuration and creates the sinks.
+            pipeline: The pipeline that its sinks share.
+        """
+        self.pipeline = pipeline
+        self._target = target
+        self._logger = target.logger
+        self._intakes: dict[str, _Intake] = {}
+        self._left_out: dict[str, set[str]] = {}
+
+    def __enter__(self) -> Self:
+        """Log progress until the run ends."""
+        self.pipeline.start_progress()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Deliver what was taken before an error, then end the run.
+
+        Raises:
+            TargetError: Delivery failed, which matters more than the first error.
+        """
+        try:
+            if isinstance(error, Exception):
+                self._deliver_after(error)
+        finally:
+            self.pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
+
+    def _deliver_after(self, error: Exception) -> None:
+        try:
+            self.pipeline.drain()
+        except TargetError as undelivered:
+            # If delivery had failed before, it raises the same error again.
+            if undelivered is not error:
+                raise undelivered from error
+
+    def has_stream(self, name: str) -> bool:
+        """Return whether a stream was added, by its name before stream maps."""
+        return name in self._intakes
+
+    def add_stream(
+        self, name: str, schema: dict[str, Any], keys: Sequence[str] | None, line: Line
+    ) -> None:
+        """Add a stream, or replace its schema.
+
+        Args:
+            name: The stream's name before stream maps.
+            schema: Its JSON schema.
+            keys: Its key properties.
+            line: Its SCHEMA message, for the file of rejected records.
+
+        Raises:
+            SettingsError: Stream maps cannot be applied to it.
+            UnmappedStreamError: It is not mapped to a call.
+        """
+        known = self._intakes.get(name)
+        if known is not None and known.schema == line:
+            return
+        mapper = self._target.mapper
+        definitions = definitions_of(name, mapper.stream_maps_dict)
+        try:
+            mapper.register_raw_stream_schema(
+                name, outline(schema, keys or (), definitions), keys
+            )
+        except (MappingError, ValueError) as error:
+            problem = str(error).rstrip(".")  # names keys and expressions
+            raise SettingsError(
+                f"stream_maps: cannot be applied to stream {name[:LONGEST_NAME]!r}: "
+                f"{problem}"
+            ) from error
+        mappings = self._mappings_of(name, schema, line, definitions)
+        self._intakes[name] = _Intake(
+            line, mappings, self._check_of(name, schema, mappings)
+        )
+
+    def load(
+        self,
+        name: str,
+        record: dict[str, Any],
+        line: Line,
+        place: Place,
+        *,
+        from_json: bool,
+    ) -> None:
+        """Validate and map a record, and pass it to its sinks.
+
+        Args:
+            name: The stream's name before stream maps.
+            record: The record.
+            line: Its RECORD message, for the file of rejected records.
+            place: Where in the input it is.
+            from_json: Whether the record is exactly what a JSON decoder returns for
+                the line.
+
+        Raises:
+            KeyError: The stream was not added.
+            TargetError: Delivery has failed, or the record was rejected and
+                ``on_rejected`` is ``abort``.
+        """
+        _, mappings, check = self._intakes[name]
+        if not mappings:
+            self.pipeline.recorder.skip(name, FILTERED)
+            return
+        if check is not None:
+            error = check(record)
+            if error is not None:
+                _reject(mappings, record, line, place, error)
+                return
+        for transform, stream, sink in mappings:
+            incoming = IncomingRecord(record, stream, line, place, from_json)
+            if transform is None:
+                sink.load(incoming)
+            else:
+                self._map(incoming, transform, sink)
+
+    def flush(self) -> None:
+        """Queue what was taken for delivery; to be called before waiting for more.
+
+        Raises:
+            TargetError: Delivery has failed.
+        """
+        self.pipeline.flush()
+
+    def finish(self, *, is_complete: bool = True) -> Summary:
+        """Deliver what is still queued, and log the summary.
+
+        Args:
+            is_complete: Whether the input was read to its end.
+
+        Returns:
+            What happened to the records.
+
+        Raises:
+            TargetError: Delivery has failed.
+        """
+        self._target.drain_all(is_endofpipe=True)  # the SDK's metrics
+        self.pipeline.drain()
+        recorder = self.pipeline.recorder
+        # A file of rejected records has only some of the streams.
+        if is_complete and not recorder.reads_rejected:
+            self._log_unmatched_names()
+        self.pipeline.end()
+        return recorder.summary
+
+    def _mappings_of(
+        self,
+        stream: str,
+        schema: dict[str, Any],
+        line: Line,
+        definitions: list[Definition],
+    ) -> list[_Mapping]:
+        """Return the mappings of a stream, each with its sink."""
+        stream_maps = self._target.mapper.stream_maps[stream]
+        kept = [
+            (stream_map, definition, self._sink_of(stream_map.stream_alias))
+            for stream_map, definition in zip(stream_maps, definitions, strict=True)
+            if not isinstance(stream_map, RemoveRecordTransform)
+        ]
+        is_shared = sum(isinstance(sink, CallSink) for *_, sink in kept) > 1
+        names: list[str] = []
+        mappings: list[_Mapping] = []
+        for stream_map, definition, sink in kept:
+            name = stream_map.stream_alias
+            mapped = mapped_stream(
+                SourceStream(stream, line, name),
+                schema,
+                stream_map,
+                definition,
+                # Two expressions may give one stream the same name.
+                unique_name="\0".join([name] * (names.count(name) + 1)),
+                is_shared=is_shared,
+            )
+            names.append(name)
+            is_same = changes_nothing(stream_map) or not isinstance(sink, CallSink)
+            transform = None if is_same else stream_map.transform
+            mappings.append(_Mapping(transform, sink.open(mapped), sink))
+        return mappings
+
+    def _check_of(
+        self, stream: str, schema: dict[str, Any], mappings: list[_Mapping]
+    ) -> _Check | None:
+        """Return the validation of a stream's records, if they are validated."""
+        is_read = any(isinstance(sink, CallSink) for *_, sink in mappings)
+        if not is_read or not self._target.config.get("validate_records", True):
+            return None
+        validator = RecordValidator(schema)
+        told = self._left_out.setdefault(stream, set())
+        left_out = [path for path in validator.left_out if path not in told]
+        if left_out:
+            told.update(left_out)
+            more = len(left_out) - MOST_PATHS
+            self._logger.warning(
+                "Stream '%s': parts of the schema cannot be compiled; records are not "
+                "validated against them: %s%s",
+                stream,
+                ", ".join(left_out[:MOST_PATHS]),
+                f" and {more} more" if more > 0 else "",
+            )
+        return validator.rejection_of
+
+    def _map(
+        self, incoming: IncomingRecord, transform: _Transform, sink: StreamSink
+    ) -> None:
+        """Apply a stream map to a record and pass the result to a sink."""
+        try:
+            mapped = transform(incoming.record)
+        except Exception as error:  # noqa: BLE001 - expressions raise anything
+            assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
+            sink.reject(incoming, unmappable(error))
+            return
+        if mapped is None:
+            self.pipeline.recorder.skip(incoming.stream.source.title, FILTERED)
+            return
+        incoming.arrived, incoming.record = incoming.record, mapped
+        incoming.from_json = False
+        sink.load(incoming)
+
+    def _sink_of(self, name: str) -> StreamSink:
+        """Return the sink of a stream; it is kept when the schema changes."""
+        sink = self._target.get_sink(name, schema={"properties": {}}, key_properties=[])
+        assert isinstance(sink, StreamSink)  # noqa: S101 - there are no other sinks
+        return sink
+
+    def _log_unmatched_names(self) -> None:
+        """Log the names in the settings that matched no stream of the input."""
+        calls = self.pipeline.settings.streams.names
+        maps = self._target.config.get("stream_maps") or {}
+        raw, mapped = self._stream_names()
+        for level, line in unmatched_names(calls, maps, raw, mapped):
+            self._logger.log(level, "%s", line)
+
+    def _stream_names(self) -> tuple[list[str], list[str]]:
+        """Return the streams of the input so far, as named by the tap and as mapped.
+
+        A stream that stream maps drop is among the mapped ones under its own name.
+        """
+        mapped: list[str] = []
+        for name, intake in self._intakes.items():
+            titles = [mapping.stream.source.title for mapping in intake.mappings]
+            mapped += titles or [name]
+        return list(self._intakes), mapped
+
+
+def _reject(
+    mappings: list[_Mapping],
+    record: dict[str, Any],
+    line: Line,
+    place: Place,
+    error: RejectedRecord,
+) -> None:
+    """Reject a record that does not match its schema, once however it is mapped.
+
+    If it were in the file of rejected records twice, it would be loaded twice.
+    """
+    for _, stream, sink in mappings:
+        if isinstance(sink, CallSink):
+            sink.reject(
+                IncomingRecord(record, stream, line, place, from_json=False), error
+            )
+            return
