@@ -17,6 +17,12 @@ from uuid import UUID
 
 from target_customerio.errors import InputError
 from target_customerio.json_codec import decode_line, encode
+from target_customerio.reader import (
+    BLOCK_BYTES,
+    TOO_LONG,
+    LineSplitter,
+    LineTooLong,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,8 +130,8 @@ def _broken(path: str, why: str) -> InputError:
 def _json_rows(
     file: IO[bytes], compression: str | None, fail: Callable[[str], InputError]
 ) -> Iterator[Row]:
-    with gzip.open(file) if compression == "gzip" else nullcontext(file) as lines:
-        for number, line in enumerate(lines, 1):
+    with gzip.open(file) if compression == "gzip" else nullcontext(file) as content:
+        for number, line in enumerate(_lines_in(cast("IO[bytes]", content), fail), 1):
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - the same line
             if not line or line.isspace():
@@ -137,6 +143,24 @@ def _json_rows(
             if not isinstance(row, dict):
                 raise fail(f"row {number} is not an object")
             yield row, line, is_valid
+
+
+def _lines_in(content: IO[bytes], fail: Callable[[str], InputError]) -> Iterator[bytes]:
+    """Yield the lines of a file; hold no line that is too long."""
+    # Does not wait for a whole block of a pipe; files of remote storage lack it.
+    read: Callable[[int], bytes] = getattr(content, "read1", content.read)
+    splitter = LineSplitter()
+    number = 0
+    while True:
+        block = read(BLOCK_BYTES)
+        try:
+            lines = splitter.split(block)
+        except LineTooLong:
+            raise fail(f"row {number + 1} is {TOO_LONG}") from None
+        number += len(lines)
+        yield from lines
+        if not block:
+            return
 
 
 def _parquet_rows(

@@ -36,6 +36,11 @@ that many small reads are slow.
 BATCH_LINES: Final = 32
 """Maximum lines per batch: decoding several at once is faster than one by one."""
 
+MAX_LINE_BYTES: Final = 16 << 20
+"""Maximum bytes of a line, without its end."""
+
+TOO_LONG: Final = f"longer than {MAX_LINE_BYTES >> 20} MiB"
+
 LONGEST_NAME: Final = 100
 """Maximum characters of a name from the input that an error message shows."""
 
@@ -141,11 +146,15 @@ class MessageReader:
 
     def _lines(self, source: IO[Any]) -> Iterator[list[Line]]:
         """Yield the lines of any stream, each in a batch of its own."""
+        # One more for the newline.
+        read = partial(source.readline, MAX_LINE_BYTES + 1)
         while not self.stopped:
             yield []
-            line = self._awaited(source.readline)
+            line = self._awaited(read)
             if not line:
                 return
+            if len(line) > MAX_LINE_BYTES and line[-1] not in {"\n", ord("\n")}:
+                raise self._too_long()
             yield [line]
 
     def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[list[Line]]:
@@ -153,21 +162,25 @@ class MessageReader:
         file = source.fileno()
         if source.seekable():
             os.lseek(file, source.tell(), os.SEEK_SET)
-        unfinished: list[bytes] = []
+        splitter = LineSplitter()
         while not self.stopped:
             yield []
             block: bytes = self._awaited(partial(_read_block, file, alarm))
-            first, *lines = block.split(b"\n")
-            unfinished.append(first)
-            if block and not lines:
-                continue
-            lines = [b"".join(unfinished), *lines]
-            # What follows the last newline is the start of the next line.
-            unfinished = [lines.pop()] if block else []
+            try:
+                lines = splitter.split(block)
+            except LineTooLong:
+                raise self._too_long() from None
             for start in range(0, len(lines), BATCH_LINES):
                 yield [*lines[start : start + BATCH_LINES]]
             if not block:
                 return
+
+    def _too_long(self) -> InputError:
+        """Return the error for the line after those that have been processed."""
+        return InputError(
+            f"Line {self._lines_read + 1}: {TOO_LONG}; everything before it was "
+            "delivered. Make sure that the tap ends each message with a newline"
+        )
 
     def _awaited(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - text or bytes
         """Call a function that reads; :meth:`stop` can interrupt it."""
@@ -217,6 +230,38 @@ def _message(line: Line, number: int) -> Message | None:
             "only the tap writes to the pipe"
         )
     return Message(content["type"], content, line, Place(number), is_valid)
+
+
+class LineTooLong(Exception):  # noqa: N818 - the reader decides what it means
+    """A line is longer than allowed."""
+
+
+class LineSplitter:
+    """Splits blocks of bytes into lines, of which it holds the unfinished one."""
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        """Allow lines of ``max_bytes``; blocks must not be larger than that."""
+        self._max_bytes = max_bytes
+        self._unfinished: list[bytes] = []
+        self._size = 0
+
+    def split(self, block: bytes) -> list[bytes]:
+        """Return the lines that end in a block; an empty block ends the last one.
+
+        Raises ``LineTooLong`` as soon as the unfinished line is longer than allowed.
+        """
+        first, *lines = block.split(b"\n")
+        self._unfinished.append(first)
+        self._size += len(first)
+        if self._size > self._max_bytes:
+            raise LineTooLong
+        if block and not lines:
+            return []
+        lines = [b"".join(self._unfinished), *lines]
+        # What follows the last newline is the start of the next line.
+        self._unfinished = [lines.pop()] if block else []
+        self._size = sum(map(len, self._unfinished))
+        return lines
 
 
 def _read_block(file: int, alarm: Alarm) -> bytes:

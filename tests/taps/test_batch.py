@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import sys
+import tracemalloc
 from contextlib import closing
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -408,6 +409,51 @@ def test_an_invalid_line_is_reported_with_its_file(
     assert str(path) in outcome.error
     assert list(outcome.workspace["people"]) == ["id:ann"]
     assert outcome.states == []
+
+
+@pytest.mark.parametrize("filler", [b"x", b" ", b"\r"])
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_a_row_over_16_mib_is_reported_and_not_held(
+    compression: str, filler: bytes, terminal: Any
+) -> None:
+    path = terminal.folder / "rows.jsonl"
+    is_packed = compression == "gzip"
+    # What follows the first 16 MiB must not be read.
+    size = 64 << 20 if is_packed else 17 << 20
+    with gzip.open(path, "wb", 1) if is_packed else path.open("wb") as file:
+        file.write(b'{"userId": "ann"}\n')
+        for _ in range(size >> 20):
+            file.write(filler * (1 << 20))
+    encoding = {"format": "jsonl", "compression": compression}
+
+    tracemalloc.start()
+    rows = rows_of(str(path), encoding)
+    assert next(rows)[0] == {"userId": "ann"}
+    with pytest.raises(InputError, match=r"rows.jsonl.*row 2 is longer than 16 MiB"):
+        next(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+def test_a_row_over_16_mib_ends_the_run_after_those_before_it(
+    terminal: Any, singer: Any
+) -> None:
+    path = terminal.folder / "rows.jsonl.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b'{"userId": "ann"}\n{"userId": "' + b"x" * (17 << 20))
+
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId"]),
+        singer.state(reached="before"),
+        batch("jsonl.gz", [str(path)], "identifies"),
+        singer.state(reached="after"),
+    )
+
+    assert "Line 3" in outcome.error
+    assert "row 2 is longer than 16 MiB" in outcome.error
+    assert list(outcome.workspace["people"]) == ["id:ann"]
+    assert outcome.states == [{"reached": "before"}]
 
 
 @pytest.mark.parametrize(

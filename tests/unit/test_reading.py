@@ -5,16 +5,26 @@ import io
 import json
 import math
 import os
+import tracemalloc
+from contextlib import suppress
 from decimal import Decimal
+from itertools import chain
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from target_customerio import reader
 from target_customerio.errors import InputError
 from target_customerio.json_codec import decode_line
-from target_customerio.reader import MessageReader, StopReading
+from target_customerio.reader import (
+    LineSplitter,
+    LineTooLong,
+    MessageReader,
+    StopReading,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,3 +237,114 @@ def test_lines_before_an_invalid_line_are_yielded(good: int, tmp_path: Path) -> 
 
 def test_the_wake_up_exception_is_not_caught_by_except_exception() -> None:
     assert not issubclass(StopReading, Exception)
+
+
+# Long lines
+
+
+LIMIT = 64
+
+
+@pytest.fixture
+def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", LIMIT)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", LIMIT // 4)
+    monkeypatch.setattr(LineSplitter.__init__, "__defaults__", (LIMIT,))
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\r", b" ", b"\n", b"bc" * 9]), max_size=40),
+    st.integers(1, 20),
+)
+def test_blocks_are_split_as_a_whole_file_would_be(
+    parts: list[bytes], size: int
+) -> None:
+    content = b"".join(parts)
+    splitter = LineSplitter(20)
+    expected = content.split(b"\n")
+    found: list[bytes] = []
+    try:
+        for start in range(0, len(content), size):
+            found += splitter.split(content[start : start + size])
+            held = sum(map(len, splitter._unfinished))  # noqa: SLF001 - what it holds
+            assert held <= 20
+        found += splitter.split(b"")
+    except LineTooLong:
+        assert len(expected[len(found)]) > 20
+        assert max(map(len, expected[: len(found)]), default=0) <= 20
+    else:
+        assert max(map(len, expected)) <= 20
+        assert found == expected
+
+
+def source_of(kind: str, content: bytes, folder: Path) -> Any:
+    path = folder / "lines"
+    path.write_bytes(content)
+    match kind:
+        case "file":
+            return path.open("rb")
+        case "text file":
+            return path.open(encoding="utf-8")
+        case "bytes":
+            return io.BytesIO(content)
+        case "text":
+            return io.StringIO(content.decode(), newline="\n")
+        case _:
+            path.write_bytes(gzip.compress(content))
+            return gzip.open(path)
+
+
+@pytest.mark.usefixtures("_short_lines")
+@pytest.mark.parametrize("kind", ["file", "text file", "bytes", "text", "gzip"])
+@pytest.mark.parametrize("end", [b"\n", b"", b"\n{}\n"])
+@pytest.mark.parametrize("filler", [b"x", b" ", b"\r", b"\t"])
+def test_a_line_over_the_limit_ends_the_input(
+    kind: str, end: bytes, filler: bytes, tmp_path: Path
+) -> None:
+    before = b'{"type":"RECORD","n":1}\n\n'
+    seen: list[Any] = []
+    with source_of(kind, before + filler * (LIMIT + 1) + end, tmp_path) as source:
+        expected = "Line 3: longer than 16 MiB; everything before it was delivered"
+        batches = MessageReader().messages(source)
+        with pytest.raises(InputError, match=expected):
+            seen.extend(chain.from_iterable(batches))
+    assert len(seen) == 1
+
+
+@pytest.mark.usefixtures("_short_lines")
+@pytest.mark.parametrize("kind", ["file", "text file", "bytes", "text", "gzip"])
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_of_exactly_the_limit_is_read(
+    kind: str, end: bytes, tmp_path: Path
+) -> None:
+    start = b'{"type":"RECORD","n":"'
+    line = start + b"x" * (LIMIT - len(start) - 2) + b'"}'
+    assert len(line) == LIMIT
+    with source_of(kind, line + end, tmp_path) as source:
+        assert len(numbers_in(source)) == 1
+
+
+def test_a_line_without_an_end_is_not_held() -> None:
+    ours, theirs = os.pipe()
+    sent = 0
+
+    def feed() -> None:
+        nonlocal sent
+        with suppress(BrokenPipeError), os.fdopen(theirs, "wb") as pipe:
+            for _ in range(200):
+                pipe.write(b"x" * 1_000_000)
+                sent += 1_000_000
+
+    feeder = Thread(target=feed)
+    feeder.start()
+    tracemalloc.start()
+    with (
+        os.fdopen(ours, "rb") as source,
+        pytest.raises(InputError, match="Line 1: longer than 16 MiB"),
+    ):
+        list(MessageReader().messages(source))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    feeder.join()
+    assert peak < 20_000_000
+    assert sent < 20_000_000
