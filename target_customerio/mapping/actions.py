@@ -28,9 +28,9 @@ from target_customerio.track_api.operations import (
     PersonContentReport,
     PersonDelete,
     PersonDeleteDevice,
-    PersonRelationship,
     PersonSuppress,
     PersonUnsuppress,
+    Relationship,
 )
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def delete_relationship(call: Call, stream: StreamContext) -> ObjectDeleteRelati
     return ObjectDeleteRelationships(
         identifiers=_object(call),
         cio_relationships=[
-            PersonRelationship(identifiers=_person_without_phone.require(call, stream))
+            Relationship(identifiers=_person_without_phone.require(call, stream))
         ],
     )
 

@@ -19,7 +19,7 @@ from target_customerio.track_api.operations import (
     ObjectDeleteRelationships,
     ObjectIdentify,
     ObjectIdentifyAnonymous,
-    PersonRelationship,
+    Relationship,
 )
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def group(call: Call, stream: StreamContext) -> Operation:
         return RELATIONSHIP_ACTIONS[action](
             identifiers=company,
             cio_relationships=[
-                PersonRelationship(
+                Relationship(
                     identifiers=_group_member.require(call, stream),
                     relationship_attributes=relationship_attributes(
                         call, stream.cleaner
@@ -193,7 +193,7 @@ def _identify(
         identifiers=company,
         attributes=attributes,
         cio_relationships=[
-            PersonRelationship(
+            Relationship(
                 identifiers=person,
                 relationship_attributes=relationship_attributes(call, stream.cleaner),
             )

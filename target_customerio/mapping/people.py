@@ -26,10 +26,10 @@ from target_customerio.mapping.groups import (
 from target_customerio.mapping.identity import PersonFinder, identifier, trimmed
 from target_customerio.mapping.schema_types import NO_DATES
 from target_customerio.track_api.operations import (
-    ObjectRelationship,
     PersonDelete,
     PersonIdentify,
     PersonMerge,
+    Relationship,
     SegmentAdd,
     SegmentRemove,
     person_identity,
@@ -179,9 +179,7 @@ def _flattened(
     )
 
 
-def _relationships(
-    call: Call, stream: StreamContext
-) -> list[ObjectRelationship] | UnsetType:
+def _relationships(call: Call, stream: StreamContext) -> list[Relationship] | UnsetType:
     object_id, field = find_field(call, "objectId"), "objectId"
     if object_id is None and call.context:
         object_id, field = lookup(call.context, "groupId"), "context.groupId"
@@ -189,7 +187,7 @@ def _relationships(
     if related is None:
         return UNSET
     return [
-        ObjectRelationship(
+        Relationship(
             identifiers=related,
             relationship_attributes=relationship_attributes(call, stream.cleaner),
         )

@@ -90,10 +90,13 @@ class DeviceToken(Struct, kw_only=True):
     token: str
 
 
-class ObjectRelationship(Struct, kw_only=True):
-    """A person's relationship with an object (``object_relationships``)."""
+class Relationship(Struct, kw_only=True):
+    """A relationship with the identified object or person.
 
-    identifiers: ObjectIdentifiers
+    Source: ``object_relationships`` and ``v2_cio_relationships``.
+    """
+
+    identifiers: PersonIdentifiers | ObjectIdentifiers
     relationship_attributes: Attributes | UnsetType = UNSET
 
 
@@ -115,7 +118,7 @@ class PersonIdentify(PersonOperation, kw_only=True):
     action: Literal["identify"] = "identify"
     attributes: Attributes
     timestamp: int | UnsetType = UNSET
-    cio_relationships: list[ObjectRelationship] | UnsetType = UNSET
+    cio_relationships: list[Relationship] | UnsetType = UNSET
 
     def identities(self) -> tuple[str, ...]:
         """Return a key for each identifier of the person and for each object."""
@@ -225,20 +228,10 @@ class PersonUnsuppress(PersonOperation, kw_only=True):
 
 
 class PersonContentReport(PersonActivity, kw_only=True):
-    """A view of an anonymous in-app message, or a click on it.
-
-    Source: "Report content event" of the Customer.io destination's documentation.
-    """
+    """A view of an in-app message, or a click (the destination's documentation)."""
 
     label = "person content report"
     action: Literal["viewed_content", "clicked_content"]
-
-
-class PersonRelationship(Struct, kw_only=True):
-    """An object's relationship with a person (``v2_cio_relationships``)."""
-
-    identifiers: PersonIdentifiers
-    relationship_attributes: Attributes | UnsetType = UNSET
 
 
 class ObjectOperation(Operation, kw_only=True):
@@ -255,7 +248,7 @@ class ObjectOperation(Operation, kw_only=True):
 class RelatedObjectOperation(ObjectOperation, kw_only=True):
     """An operation on one object that may also name people."""
 
-    cio_relationships: list[PersonRelationship] | UnsetType = UNSET
+    cio_relationships: list[Relationship] | UnsetType = UNSET
 
     def identities(self) -> tuple[str, ...]:
         """Return the keys of the object and the people."""
@@ -280,10 +273,7 @@ class ObjectIdentify(RelatedObjectOperation, kw_only=True):
 
 
 class ObjectIdentifyAnonymous(RelatedObjectOperation, kw_only=True):
-    """Add or update an object, related to an anonymous person.
-
-    Source: ``object_identify_anonymous``.
-    """
+    """Add or update an anonymous person's object (``object_identify_anonymous``)."""
 
     label = "object identify_anonymous"
     action: Literal["identify_anonymous"] = "identify_anonymous"

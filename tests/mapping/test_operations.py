@@ -22,8 +22,8 @@ HAPPENINGS = {
     "page": (op.PersonPage, "/pricing", {"referrer": "https://example.com"}),
     "screen": (op.PersonScreen, "Dashboard", {"app_version": "2.1.0"}),
 }
-RELATED = op.ObjectRelationship(identifiers=ACME, relationship_attributes=ROLE)
-RELATIVE = op.PersonRelationship(identifiers=JANE, relationship_attributes=ROLE)
+RELATED = op.Relationship(identifiers=ACME, relationship_attributes=ROLE)
+RELATIVE = op.Relationship(identifiers=JANE, relationship_attributes=ROLE)
 NAMED: dict[str, Any] = {"first_name": "Jane", "last_name": "Doe", "plan": "premium"}
 COMPANY: dict[str, Any] = {"name": "Acme Corp", "plan": "enterprise", "seats": 50}
 
@@ -86,7 +86,7 @@ EXAMPLES: list[tuple[op.Operation, dict[str, Any]]] = [
             identifiers=ACME,
             attributes=COMPANY,
             cio_relationships=[
-                op.PersonRelationship(identifiers={"anonymous_id": "anon-abc-123"})
+                op.Relationship(identifiers={"anonymous_id": "anon-abc-123"})
             ],
         ),
         {
@@ -110,7 +110,7 @@ EXAMPLES: list[tuple[op.Operation, dict[str, Any]]] = [
     (
         op.ObjectDeleteRelationships(
             identifiers=ACME,
-            cio_relationships=[op.PersonRelationship(identifiers=JANE)],
+            cio_relationships=[op.Relationship(identifiers=JANE)],
         ),
         {
             **OBJECT,
