@@ -62,7 +62,8 @@ def _merge(target: Attributes, path: Sequence[str], value: JSON) -> None:
     *parents, last = path
     for step in parents:
         below = target.get(step)
-        found = {} if below is None else as_object(below)
+        is_free = below is None or (below == "" and value is not None)
+        found = {} if is_free else as_object(below)
         if found is None:
             return
         branch = dict(found)

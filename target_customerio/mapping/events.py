@@ -16,6 +16,7 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.json_codec import encode_anything
 from target_customerio.mapping.actions import ACTIONS
 from target_customerio.mapping.call import lookup, lookup_in_context
+from target_customerio.mapping.fields import is_blank
 from target_customerio.mapping.identity import PersonFinder, identifier
 from target_customerio.track_api.operations import (
     PersonActivity,
@@ -42,7 +43,7 @@ _Event = TypeVar("_Event", bound=PersonActivity)
 def _name_of(value: JSON, field: str) -> str | None:
     """Return the name of an event, page or screen; ``None`` if blank."""
     if isinstance(value, str):
-        return None if not value or value.isspace() else value
+        return None if is_blank(value) else value
     if value is None:
         return None
     raise RejectedRecord("invalid_type", field, "the name must be text")
@@ -192,7 +193,11 @@ class EventIds:
         """Return the ID of an event with a key like ``track:Order Completed``."""
         message_id = call.fields.get("messageId")
         # Fast path for the common case: two function calls less.
-        if type(message_id) is not str or message_id.isspace():
+        if (
+            type(message_id) is not str
+            or not message_id.isascii()
+            or message_id.isspace()
+        ):
             message_id = self._message_id(call)
         if message_id is None:
             return self._of_row(call, event_key)

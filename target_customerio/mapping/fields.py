@@ -1,4 +1,4 @@
-"""Tables of field names.
+"""Tables of field names, and of characters that cannot be seen.
 
 Names are written as in the spec (``userId``); the snake_case and upper-case spellings
 are derived. Sources: the common fields of Segment's spec, the warehouse schemas of
@@ -207,3 +207,30 @@ def is_customerio_entry(name: str) -> bool:
 def letters(name: str) -> str:
     """Return the letters of a name in lower case."""
     return "".join(filter(str.isalpha, name)).lower()
+
+
+WHITE_SPACE: Final = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space by the definition of Unicode."""
+
+ZERO_WIDTH: Final = "\u180e\u200b\u2060\ufeff"
+"""Zero-width spaces, including the byte order mark."""
+
+_INVISIBLE: Final = (
+    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""Joiners and direction marks, which copied text often has at its ends."""
+
+_AROUND: Final = WHITE_SPACE + ZERO_WIDTH + _INVISIBLE
+
+
+def trimmed(text: str) -> str:
+    """Remove white space of any kind around a text."""
+    return text.strip() if text.isascii() else text.strip(_AROUND)
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a text is empty or has white space of any kind only."""
+    return not trimmed(text)

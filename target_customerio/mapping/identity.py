@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.call import lookup, lookup_in_context
+from target_customerio.mapping.fields import ZERO_WIDTH, is_blank, trimmed
 from target_customerio.track_api.operations import PHONE_SEPARATORS
 
 if TYPE_CHECKING:
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
 CIO_PREFIX: Final = "cio_"
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 
-WHITE_SPACE: Final = (
-    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
-    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
-"""White space by the definition of Unicode."""
-
-ZERO_WIDTH: Final = "\u180e\u200b\u2060\ufeff"
-"""Zero-width spaces, including the byte order mark."""
-
-_INVISIBLE: Final = (
-    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-"""Joiners and direction marks, which copied text often has at its ends."""
-
-_AROUND: Final = WHITE_SPACE + ZERO_WIDTH + _INVISIBLE
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _PART: Final = rf'(?:[^\s@,<>"{ZERO_WIDTH}]|{_QUOTED})+'
 _ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
@@ -54,7 +40,7 @@ _ADDRESS: Final = re.compile(f"{_PART}@{_PART}", re.DOTALL)
 def identifier(value: JSON, field: str) -> str | None:
     """Return an identifier as text; ``None`` if empty. Blank text is rejected."""
     if isinstance(value, str):
-        if value.isspace():
+        if value and is_blank(value):
             raise RejectedRecord("blank", field, "the identifier is blank")
         return value or None
     if value is None:
@@ -64,11 +50,6 @@ def identifier(value: JSON, field: str) -> str | None:
     raise RejectedRecord(
         "invalid_type", field, "the identifier must be text or an integer"
     )
-
-
-def trimmed(text: str) -> str:
-    """Remove white space of any kind around a text."""
-    return text.strip() if text.isascii() else text.strip(_AROUND)
 
 
 def is_address(text: str) -> bool:
@@ -106,7 +87,7 @@ def resolve_user_id(value: JSON, field: str) -> PersonIdentifiers | None:
     """Return the identifier in a user ID: ``cio_id``, ``email`` or ``id``."""
     text = value
     # Fast path for the common case: one function call less.
-    if type(text) is not str or not text or text.isspace():
+    if type(text) is not str or not text or not text.isascii() or text.isspace():
         text = identifier(value, field)
         if text is None:
             return None
@@ -119,7 +100,7 @@ def resolve_user_id(value: JSON, field: str) -> PersonIdentifiers | None:
 
 def _cio_id(text: str, field: str) -> PersonIdentifiers:
     cio_id = text.removeprefix(CIO_PREFIX)
-    if not cio_id:
+    if is_blank(cio_id):
         raise RejectedRecord("blank", field, "no ID after the prefix cio_")
     return {"cio_id": cio_id}
 
@@ -188,7 +169,7 @@ class PersonFinder:
         if user_id is not None:
             return stream.resolve(user_id, "userId")
         for value, field in self._addresses(call):
-            if isinstance(value, str) and trimmed(value):
+            if isinstance(value, str) and not is_blank(value):
                 return _email(value, field)
         if self._phone:
             phone = phone_number(lookup(self._traits(call), "phone"))

@@ -17,13 +17,14 @@ from target_customerio.mapping.call import (
     with_flattened,
 )
 from target_customerio.mapping.columns import DEFAULT_SEPARATOR
+from target_customerio.mapping.fields import is_blank, trimmed
 from target_customerio.mapping.groups import (
     RELATION_KEYS,
     find_field,
     object_identifiers,
     relationship_attributes,
 )
-from target_customerio.mapping.identity import PersonFinder, identifier, trimmed
+from target_customerio.mapping.identity import PersonFinder, identifier
 from target_customerio.mapping.schema_types import NO_DATES
 from target_customerio.track_api.operations import (
     PersonDelete,
@@ -97,7 +98,7 @@ def _attributes(call: Call, stream: StreamContext) -> Attributes:
     email = attributes.get("email")
     if not call.flat and email in _ABSENT:
         own = call.fields.get("email")
-        if not _is_blank(own):
+        if own is not None and not (isinstance(own, str) and is_blank(own)):
             email = attributes["email"] = cleaner.value(own, NO_DATES, "email")
     if isinstance(email, str):
         attributes["email"] = trimmed(email)
@@ -110,11 +111,6 @@ def _attributes(call: Call, stream: StreamContext) -> Attributes:
         if created_at is not None or stream.settings.null_attributes == "send":
             attributes["created_at"] = created_at
     return attributes
-
-
-def _is_blank(value: JSON) -> bool:
-    """Tell whether a value is null or blank text."""
-    return value is None or (isinstance(value, str) and not trimmed(value))
 
 
 def _found_created_at(call: Call) -> tuple[JSON, DateTree | Typed | None]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from target_customerio.errors import RejectedRecord
+from target_customerio.mapping.fields import is_blank
 
 if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON
@@ -173,7 +174,7 @@ def typed_time(value: JSON, field: str) -> JSON:
 
 def _typed_text(text: str) -> int | None:
     """Return Unix seconds of text in a typed field, or ``None``."""
-    if not text or text.isspace():
+    if is_blank(text):
         return None
     match = TYPED_DATE_TIME.fullmatch(text)
     if match is not None:

@@ -92,6 +92,18 @@ def test_anything_else_stays(
     assert attributes == {"created_at": value}
 
 
+@pytest.mark.parametrize("name", ["created_at", "createdAt"])
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("empty", ["", None])
+def test_empty_text_counts_as_null(
+    attributes_of: Convert, name: str, empty: Any, *, nested: bool
+) -> None:
+    fields = {name: empty}
+    record = {"userId": "1", **({"traits": fields} if nested else fields)}
+    assert attributes_of("identify", record) == {"created_at": None}
+    assert attributes_of("identify", record, null_attributes="omit") == {}
+
+
 SCHEMAS: list[Callable[[Any], dict[str, Any]]] = [
     lambda field: {"properties": {"created_at": field}},
     lambda field: {"properties": {"traits": {"properties": {"created_at": field}}}},

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_customerio.mapping.identity import WHITE_SPACE, is_address, trimmed
+from target_customerio.mapping.fields import WHITE_SPACE, trimmed
+from target_customerio.mapping.identity import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

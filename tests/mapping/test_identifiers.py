@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_customerio.errors import RejectedRecord
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Convert = Callable[..., dict[str, Any]]
+    Reject = Callable[..., RejectedRecord]
 
 PHONE = "+14155552671"
 CALLS = ["identify", "track", "page", "screen"]
@@ -253,3 +256,69 @@ def test_a_content_report_needs_a_person_or_an_anonymous_id(
     operation = convert("track", {**record, "anonymousId": "a"})
     assert operation["identifiers"] == {"anonymous_id": "a"}
     rejection("track", record)
+
+
+INVISIBLE = [
+    *(" ", "\t\n", "\u00a0", "\u2028", "\u3000"),
+    *("\u200b", "\u2060", "\ufeff", "\u180e", "\u200d", "\u200e"),
+    " \u200b\ufeff ",
+]
+
+
+@pytest.mark.parametrize("blank", INVISIBLE, ids=ascii)
+@pytest.mark.parametrize("kind", ["auto", "id", "email", "cio_id"])
+@pytest.mark.parametrize("from_json", [True, False])
+def test_a_user_id_without_visible_characters_is_blank(
+    converter: Callable[..., Any], blank: str, kind: str, *, from_json: bool
+) -> None:
+    for call in CALLS:
+        record = {**BARE, "userId": blank, "traits": {"email": "ann@example.com"}}
+        with pytest.raises(RejectedRecord) as caught:
+            converter(call, user_id_type=kind).convert(record, from_json=from_json)
+        assert caught.value.reason == "blank"
+        assert caught.value.field == "userId"
+
+
+@pytest.mark.parametrize("blank", INVISIBLE, ids=ascii)
+@pytest.mark.parametrize(
+    ("call", "record", "field"),
+    [
+        ("track", {"event": "x", "properties": {}}, "anonymousId"),
+        ("track", {"event": "x", "userId": "1", "properties": {}}, "messageId"),
+        ("group", {"traits": {}}, "groupId"),
+        ("alias", {"userId": "1"}, "previousId"),
+        ("segment", {"userId": "1"}, "segmentId"),
+    ],
+)
+def test_any_other_identifier_without_visible_characters_is_blank(
+    rejection: Reject, call: str, record: Any, field: str, blank: str
+) -> None:
+    rejected = rejection(call, {**record, field: blank})
+    assert (rejected.reason, rejected.field) == ("blank", field)
+
+
+@pytest.mark.parametrize("blank", INVISIBLE, ids=ascii)
+def test_nothing_visible_after_the_prefix_is_blank(
+    rejection: Reject, blank: str
+) -> None:
+    assert rejection("identify", {"userId": f"cio_{blank}"}).reason == "blank"
+
+
+@pytest.mark.parametrize("blank", INVISIBLE, ids=ascii)
+def test_a_name_without_visible_characters_is_missing(
+    convert: Convert, rejection: Reject, blank: str
+) -> None:
+    nameless = {"userId": "1", "event": blank, "name": blank, "properties": {}}
+    for call in ("track", "page", "screen"):
+        assert rejection(call, nameless).reason == "required"
+    sent = convert("page", {**nameless, "properties": {"url": "https://example.com"}})
+    assert sent["name"] == "https://example.com"
+
+
+@pytest.mark.parametrize(
+    "user_id", ["\u200b1", "Zo\u00eb", "a\u200db", "\ufeff1\ufeff"]
+)
+def test_a_user_id_with_visible_characters_is_sent_as_it_is(
+    convert: Convert, user_id: str
+) -> None:
+    assert convert("identify", {"userId": user_id})["identifiers"] == {"id": user_id}

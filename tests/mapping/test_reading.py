@@ -396,3 +396,57 @@ def test_numbers_in_json_text_are_exact(attributes_of: Convert) -> None:
 def test_duplicated_letters_of_case_are_other_columns(attributes_of: Convert) -> None:
     record = {"userId": "1", "Plan": "a", "plan": "b"}
     assert attributes_of("identify", record) == {"Plan": "a", "plan": "b"}
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (lambda empty: {"traits__a": empty, "traits__a__b": 1}, {"a": {"b": 1}}),
+        (lambda empty: {"traits__a__b": 1, "traits__a": empty}, {"a": {"b": 1}}),
+        (lambda empty: {"traits": {"a": empty}, "traits__a__b": 1}, {"a": {"b": 1}}),
+        (
+            lambda empty: {"traits__a__b": empty, "traits__a__b__c": ""},
+            {"a": {"b": {"c": ""}}},
+        ),
+    ],
+)
+def test_the_fields_of_an_object_replace_its_empty_column(
+    attributes_of: Convert, row: Any, expected: Any, nothing: Any
+) -> None:
+    assert attributes_of("identify", {"userId": "1", **row(nothing)}) == expected
+
+
+def test_an_empty_column_stays_if_the_fields_of_the_object_are_null(
+    attributes_of: Convert,
+) -> None:
+    row = {
+        "userId": "1",
+        "traits__a": "",
+        "traits__a__b": None,
+        "traits__a__c__d": None,
+    }
+    assert attributes_of("identify", row) == {"a": ""}
+
+
+def test_a_column_with_text_wins_over_the_fields_of_an_object(
+    attributes_of: Convert,
+) -> None:
+    row = {"userId": "1", "traits__a": "text", "traits__a__b": 1}
+    assert attributes_of("identify", row) == {"a": "text"}
+
+
+def test_an_empty_column_of_the_context_hides_no_device_token(
+    convert: Convert,
+) -> None:
+    row = {
+        "userId": "1",
+        "event": "Application Opened",
+        "properties": {},
+        "context__device": "",
+        "context__device__token": "t1",
+        "context__os": "",
+        "context__os__name": "iOS",
+    }
+    device = convert("track", row)["device"]
+    assert (device["token"], device["platform"]) == ("t1", "ios")
