@@ -180,7 +180,10 @@ class Cleaner:
             return value
 
     def _unusual(self, value: JSON, dates: DateTree, field: str) -> JSON:
-        """Return a prepared value of a type that only stream maps or Parquet give."""
+        """Return a prepared value of a type that only stream maps give.
+
+        Dates and times become text here, because msgspec encodes no subclasses of them.
+        """
         if isinstance(value, float):
             if isfinite(value):
                 return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -164,3 +165,24 @@ def test_a_cleared_created_at_follows_the_setting(attributes_of: Convert) -> Non
         record = {"userId": "1", "traits": {name: None}}
         assert attributes_of("identify", record) == {"created_at": None}
         assert attributes_of("identify", record, null_attributes="omit") == {}
+
+
+class Moment(datetime):
+    """A date-time of a library, such as pandas."""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (date(2026, 3, 1), "2026-03-01"),
+        (time(1, 2, 3), "01:02:03"),
+        (datetime(2026, 3, 1, 1, tzinfo=timezone.utc), "2026-03-01T01:00:00+00:00"),
+        (Moment(2026, 3, 1, 1, 2, 3, 4), "2026-03-01T01:02:03.000004"),
+    ],
+)
+def test_dates_and_times_of_stream_maps_become_text(
+    attributes_of: Callable[..., dict[str, Any]], value: Any, text: str
+) -> None:
+    record = {"userId": "1", "event": "x", "properties": {"at": value, "in": [value]}}
+    attributes = attributes_of("track", record, convert_timestamps=False)
+    assert attributes == {"at": text, "in": [text]}
