@@ -144,9 +144,11 @@ class Run:
             return
         mapper = self._target.mapper
         definitions = definitions_of(name, mapper.stream_maps_dict)
+        options = mapper.flattening_options
+        levels = max(0, options.max_level) if options.enabled else 0
         try:
             mapper.register_raw_stream_schema(
-                name, outline(schema, keys or (), definitions), keys
+                name, outline(schema, keys or (), definitions, levels), keys
             )
         except (MappingError, ValueError) as error:
             problem = str(error).rstrip(".")  # names keys and expressions

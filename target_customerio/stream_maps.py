@@ -63,13 +63,18 @@ WHOLE_RECORD: Final = frozenset({"record", "_"})
 
 
 def outline(
-    schema: Mapping[str, Any], keys: Iterable[str], definitions: Iterable[Definition]
+    schema: Mapping[str, Any],
+    keys: Iterable[str],
+    definitions: Iterable[Definition],
+    levels: int = 0,
 ) -> dict[str, Any]:
     """Return a minimal schema for the SDK's stream maps and flattening.
 
-    It has the columns, and tells which of them are objects with columns.
+    It has the columns, and tells which of them are objects with columns, down to the
+    level to which records are flattened. Schemas may refer to themselves.
     """
-    found = _outline(schema, schema, depth=0)
+    found = _outline(schema, schema, levels + 1)
+    found["type"] = "object"
     columns = found.setdefault("properties", {})
     if not columns:  # any column is allowed, also a key of stream maps
         for definition in definitions:
@@ -82,21 +87,17 @@ def outline(
 def _outline(
     schema: Any,  # noqa: ANN401 - a schema is any JSON
     root: Mapping[str, Any],
-    depth: int,
+    levels: int,
 ) -> dict[str, Any]:
     columns = {
-        name: _outline(column, root, depth + 1)
-        for branch in (alternatives_of([schema], root) if depth < MAX_DEPTH else ())
+        name: _outline(column, root, levels - 1)
+        for branch in (alternatives_of([schema], root) if levels else ())
         if isinstance(branch.get("properties"), dict)
         for name, column in branch["properties"].items()
     }
-    if columns or not depth:
+    if columns:
         return {"type": "object", "properties": columns}
     return {"type": "string"}
-
-
-MAX_DEPTH: Final = 30
-"""Maximum depth of the minimal schema; schemas may refer to themselves."""
 
 
 def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definition]:
@@ -250,6 +251,8 @@ It contains only names of types and functions, and parts of the expression.
 
 FILTER: Final = "__filter__"
 
+NULL_HINT: Final = '; a value in it is null: append "if COLUMN else None"'
+
 
 def unmappable(error: Exception) -> RejectedRecord:
     """Return the rejection for an error of a stream map, with the expression."""
@@ -287,10 +290,32 @@ def _place(traceback: TracebackType | None) -> tuple[str, str] | None:
 
 
 def _why(error: Exception, expression: str) -> str:
+    """Return why an expression fails, without values of the record."""
+    hint = NULL_HINT if _is_about_null(error) else ""
     name = type(error).__name__
     if name in WITHOUT_VALUES:
-        return f"{name}: {str(error).rstrip('.')}"
+        return _without_expression(error) + hint
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
     if isinstance(key, str) and repr(key) in expression:
         return f"missing key {key!r}"
-    return name
+    return name + hint
+
+
+def _without_expression(error: Exception) -> str:
+    """Return the text of an error; that of ``simpleeval`` ends in the expression."""
+    text = str(error).rstrip(".")
+    expression = getattr(error, "expression", None)
+    if expression is None:
+        return f"{type(error).__name__}: {text}"
+    text = text.removesuffix(f"'{expression}'")
+    return text.removesuffix(" in expression ").removesuffix(", for expression ")
+
+
+def _is_about_null(error: Exception) -> bool:
+    """Return whether an expression fails since a value in it is null."""
+    if type(error).__name__ == "AttributeDoesNotExist":
+        # Its text does not tell the type of the value.
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        return frame.f_locals.get("node_evaluated", error) is None
+    text = str(error)
+    return "NoneType" in text or (isinstance(error, TypeError) and "None" in text)

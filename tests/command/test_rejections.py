@@ -425,6 +425,47 @@ def test_a_failing_expression_is_reported_without_a_value(
     assert "4711" not in told
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "plan.lower()",
+        "record['plan'].strip().lower()",
+        "more.plan.name",
+        "more['plan']['name']",
+        "plan + 'x'",
+        "int(plan)",
+        "md5(plan)",
+        "datetime.datetime.strptime(plan, '%m/%d/%Y').isoformat()",
+    ],
+)
+def test_an_expression_that_fails_for_null_says_so_and_is_quoted_once(
+    expression: str, terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId", "plan", "more"]),
+        singer.record("identifies", userId="ada", plan=None, more={"plan": None}),
+        stream_maps={"identifies": {"plan": expression}},
+    )
+    assert outcome.reasons == [("stream_map", "plan")]
+    (warning,) = rejections(outcome)
+    assert 'a value in it is null: append "if COLUMN else None"' in warning
+    assert warning.count(expression) == 1
+
+
+@pytest.mark.parametrize("expression", ["plan.nothing", "twice(plan)", "plan + 1"])
+def test_an_expression_that_fails_for_a_value_is_not_said_to_be_null(
+    expression: str, terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies", ["userId", "plan"]),
+        singer.record("identifies", userId="ada", plan="None"),
+        stream_maps={"identifies": {"plan": expression}},
+    )
+    (warning,) = rejections(outcome)
+    assert "is null" not in warning
+    assert warning.count(expression) == 1
+
+
 def test_a_name_not_found_by_a_stream_map_is_reported(
     terminal: Terminal, singer: Singer
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -246,6 +247,34 @@ def test_a_column_of_any_type_can_be_flattened(
 ) -> None:
     found = {key: value for key, value in flattened[name].items() if value is not None}
     assert found == COLUMNS[name][2]
+
+
+TREE = {name: {"$ref": "#"} for name in ("left", "right", "parent")}
+"""As a tap types a table of nodes whose JSON columns hold nodes: 3^30 paths."""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("depth", [None, 0, 2])
+def test_a_schema_that_refers_to_itself_many_times_is_no_trouble(
+    depth: int | None, terminal: Any, singer: Any
+) -> None:
+    flattening = {"flattening_enabled": True, "flattening_max_depth": depth}
+    node = {"left": {"left": {"left": {"plan": "pro"}}}, "right": {"plan": "free"}}
+    outcome = terminal.run(
+        singer.schema("users", {"userId": {}, "plan": {}, **TREE}),
+        singer.record("users", userId="ada", **node),
+        stream_calls={"users": "identify"},
+        stream_maps={"users": {"rank": "1"}},
+        **({} if depth is None else flattening),
+    )
+    assert outcome.code == 0, outcome.stderr
+    found = outcome.workspace["people"]["id:ada"]["attributes"]
+    assert found.pop("rank") == 1
+    if depth == 2:
+        nested = json.loads(found.pop("left__left__left"))
+        assert (nested, found) == ({"plan": "pro"}, {"right__plan": "free"})
+    else:
+        assert found == node
 
 
 def test_a_record_is_checked_as_it_arrived(terminal: Any, singer: Any) -> None:
