@@ -45,13 +45,14 @@ BATCH_OPERATIONS: Final = 32
 It is fewer if the queue has no room for so many, so that reading does not run ahead.
 """
 
+LOOK_UP: Final = "to see the record, save the tap's output with tee"
 CONFLICTS: Final = {
     Conflict.MOVED_ADDRESS: "Stream '%s', %s: this e-mail address was sent with "
     "another id before; Customer.io keeps one person per address and either merges "
-    "the two ids or leaves the address with the other one",
+    "the two ids or leaves the address with the other one; " + LOOK_UP,
     Conflict.CHANGED_ADDRESS: "Stream '%s', %s: this id was sent with another e-mail "
     "address before; Customer.io keeps the first address unless the workspace has "
-    '"Allow updates to email using ID" on',
+    '"Allow updates to email using ID" on; ' + LOOK_UP,
 }
 LOGGED_CONFLICTS: Final = 3
 """Maximum conflicts of each kind that are logged; the summary counts all of them."""

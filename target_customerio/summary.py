@@ -186,13 +186,10 @@ class Summary:
 
     def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
         """Yield the lines of the summary: a table by stream, then the whole run."""
-        for line, stream in table(self.streams):
-            yield Entry(line, self.streams[stream].fields(stream) if stream else {})
-        for figure in FIGURES:
-            count = self.figures[figure.name]
-            if count or figure.always:
-                text = figure.one if count == 1 else figure.many
-                yield Entry(f"{count:,} {text}", {})
+        if self.streams:
+            yield from self._counts()
+        else:
+            yield Entry("The input has no streams", {})
         yield Entry(
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
             f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "
@@ -204,6 +201,15 @@ class Summary:
                 **self._cost(statistics),
             },
         )
+
+    def _counts(self) -> Iterator[Entry]:
+        for line, stream in table(self.streams):
+            yield Entry(line, self.streams[stream].fields(stream) if stream else {})
+        for figure in FIGURES:
+            count = self.figures[figure.name]
+            if count or figure.always:
+                text = figure.one if count == 1 else figure.many
+                yield Entry(f"{count:,} {text}", {})
 
     def _cost(self, statistics: RequestStatistics) -> dict[str, float]:
         return {
@@ -257,9 +263,7 @@ def table(streams: Mapping[str, StreamCounts]) -> Iterator[tuple[str, str | None
         tablefmt="simple",
         # A stream may be named 007.
         disable_numparse=True,
-        colalign=["left" if column in NAMES else "right" for column in headers]
-        if rows
-        else None,
+        colalign=["left" if column in NAMES else "right" for column in headers],
     ).splitlines()
     for number, line in enumerate(lines, -2):  # the header and the rule come first
         yield line, begins.get(number)

@@ -65,6 +65,26 @@ def shortened(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+HELP = """Load the records of a Singer tap into Customer.io.
+
+Reads Singer messages from standard input, and writes STATE to standard output.
+
+\b
+Examples:
+  some-tap --config tap.json | target-customerio --config target.json
+  target-customerio --config target.json --check
+  target-customerio --config target.json --input rejected.singer.jsonl
+
+\b
+Exit codes:
+  0  Everything was delivered, or skipped by a documented rule.
+  1  The run failed; the last log line says why.
+  2  The command line is wrong.
+  3  Records were rejected; everything else was delivered, unless on_rejected
+     is abort.
+"""
+
+
 class TargetCustomerIO(SingerTarget):
     """Loads the records of any tap into Customer.io."""
 
@@ -138,8 +158,9 @@ class TargetCustomerIO(SingerTarget):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command with the option ``--check``."""
+        """Return the SDK's command with the option ``--check`` and a help text."""
         command = super().get_singer_command()
+        command.help = HELP
         command.params.append(
             click.Option(
                 ["--check"],
@@ -265,12 +286,13 @@ def _reads_environment(record: logging.LogRecord) -> bool:
 
 
 def _unmapped(stream: str, meant: str | None) -> str:
-    hint = "" if meant is None else f" (it has {meant!r})"
+    hint = "" if meant is None else f" (stream_calls has a similar name, {meant!r})"
     example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
+    *calls, last = CALLS_OF_STREAMS
     return (
-        f"Stream {stream!r} is not mapped to a call: add it to stream_calls{hint}, for "
-        f"example {example}, or set unmapped_streams to ignore (calls: "
-        f"{', '.join(CALLS_OF_STREAMS)})"
+        f"Stream {stream!r} is not mapped to a call{hint}. Set it in stream_calls to "
+        f"{', '.join(calls)} or {last}, for example {example}. To drop the stream, set "
+        "unmapped_streams to ignore"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,18 @@ def test_help_describes_check(terminal: Terminal) -> None:
     outcome = terminal.type("--help")
     assert outcome.code == 0
     assert "--check" in outcome.stdout
+
+
+def test_help_says_what_the_command_does_with_examples_and_exit_codes(
+    terminal: Terminal,
+) -> None:
+    lines = [line.strip() for line in terminal.type("--help").stdout.splitlines()]
+    assert "Load the records of a Singer tap into Customer.io." in lines
+    assert (
+        "some-tap --config tap.json | target-customerio --config target.json" in lines
+    )
+    codes = [line.split()[0] for line in lines if re.match(r"\d  ", line)]
+    assert codes == ["0", "1", "2", "3"]
 
 
 def test_an_unknown_option_fails_without_a_traceback(terminal: Terminal) -> None:

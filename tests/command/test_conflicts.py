@@ -53,6 +53,7 @@ def test_a_moved_address_is_counted_and_logged_with_its_line(
     assert outcome.code == 0
     assert figures(outcome) == (1, 0, 0)
     assert warned(outcome) == ["Stream 'users', line 4: this e-mail address"]
+    assert "save the tap's output with tee" in outcome.lines("WARNING")[-1]
     assert "example.com" not in outcome.stderr
 
 

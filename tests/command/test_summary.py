@@ -118,6 +118,23 @@ def test_the_metrics_of_the_sdk_count_the_same(outcome: Outcome) -> None:
     assert counted == {stream: row["read"] for stream, row in outcome.table.items()}
 
 
+@pytest.mark.parametrize("feed", [b"", b"\n\n", b'{"type":"STATE","value":{"a":1}}\n'])
+def test_an_input_without_streams_is_summarized_in_a_line(
+    feed: bytes, terminal: Terminal
+) -> None:
+    outcome = terminal.run(feed=feed)
+    assert outcome.code == 0
+    shown = [line for line in outcome.lines("INFO") if "METRIC" not in line]
+    completed = [line.startswith("Reader ") for line in shown].index(True)
+    assert shown[completed + 1 : -1] == ["The input has no streams"]
+    assert shown[-1].startswith("0 requests, ")
+
+
+def test_a_stream_without_records_has_a_row(terminal: Terminal, singer: Singer) -> None:
+    outcome = terminal.run(singer.schema("identifies"))
+    assert outcome.table["identifies"]["read"] == 0
+
+
 SLOWLY = """
 import io, sys, time
 import target_customerio.pipeline
