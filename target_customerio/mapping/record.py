@@ -6,7 +6,9 @@ The meaning of the columns is computed once for each set of columns and cached.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.call import (
@@ -48,12 +50,44 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON, Attributes
 
 
-MAX_SHAPES: Final = 4096
-"""Maximum number of cached shapes; most streams have a few."""
+MAX_SHAPE_BYTES: Final = 16 << 20
+"""Approximate memory limit of the cached shapes of all streams; most have a few."""
+
+_COLUMN_BYTES: Final = 50
+"""Approximate memory of a column in a shape beside its name."""
 
 
 def _ignore() -> None:
     pass
+
+
+class ShapeMemory:
+    """Limits the memory of the shapes that readers cache.
+
+    When it is used up, all readers forget all shapes, which is rare and costs little.
+    """
+
+    def __init__(self, max_bytes: int = MAX_SHAPE_BYTES) -> None:
+        """Start empty; ``max_bytes`` is the approximate memory limit."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._readers: WeakSet[RecordReader] = WeakSet()
+
+    def reserve(self, reader: RecordReader, names: Sequence[str]) -> bool:
+        """Make room for a shape with these columns; False if it is too large."""
+        size = _COLUMN_BYTES * len(names) + sum(map(getsizeof, names))
+        if size > self._max_bytes:
+            return False
+        if self._bytes + size > self._max_bytes:
+            for each in self._readers:
+                each.forget_shapes()
+            self._bytes = 0
+        self._readers.add(reader)
+        self._bytes += size
+        return True
+
+
+_MEMORY: Final = ShapeMemory()
 
 
 class RecordReader:
@@ -67,6 +101,7 @@ class RecordReader:
         map_dates: Callable[[DateTree], DateTree] | None = None,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
         on_bad_context: Callable[[], None] = _ignore,
+        memory: ShapeMemory = _MEMORY,
     ) -> None:
         """Read the stream's schema.
 
@@ -76,7 +111,9 @@ class RecordReader:
             map_dates: Returns the typed fields after stream maps.
             separators: The separators of flattened column names.
             on_bad_context: Called for a ``context`` that is not an object.
+            memory: Limits the shapes that are cached.
         """
+        self._memory = memory
         self._call = call
         self._body = call.body
         self._on_bad_context = on_bad_context
@@ -215,9 +252,13 @@ class RecordReader:
         shape = self._shapes.get(names)
         if shape is None:
             shape = shape_of(names, self._columns, self._body)
-            if len(self._shapes) < MAX_SHAPES:
+            if self._memory.reserve(self, names):
                 self._shapes[names] = shape
         return shape
+
+    def forget_shapes(self) -> None:
+        """Empty the cache of shapes."""
+        self._shapes.clear()
 
     def _dates_of(self, container: str) -> DateTree:
         """Return the typed fields of a container, nested and flattened."""

@@ -119,11 +119,23 @@ SEGMENT_ACTIONS: Final[dict[type[SegmentChange], str]] = {
 }
 
 
-@lru_cache(maxsize=1024)
+LONGEST_SEGMENT: Final = 20
+"""Maximum digits of a segment's id whose endpoint is cached, to save memory."""
+
+
 def segment_endpoint(
     change: type[SegmentChange], segment_id: str, id_type: str
 ) -> Endpoint:
     """Return the endpoint for people who join or leave a segment."""
+    if len(segment_id) > LONGEST_SEGMENT:
+        return _segment_endpoint.__wrapped__(change, segment_id, id_type)
+    return _segment_endpoint(change, segment_id, id_type)
+
+
+@lru_cache(maxsize=1024)
+def _segment_endpoint(
+    change: type[SegmentChange], segment_id: str, id_type: str
+) -> Endpoint:
     return Endpoint(
         f"/api/v1/segments/{segment_id}/{SEGMENT_ACTIONS[change]}?id_type={id_type}",
         b'{"ids":[',
