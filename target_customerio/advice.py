@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from singer_sdk.mapper import MAPPER_SOURCE_OPTION, NULL_STRING
 
-from target_customerio.json_codec import decode_leniently
+from target_customerio.errors import shown_name
+from target_customerio.json_codec import decode_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,10 +64,6 @@ OTHERWISE: Final = (
     'Looked for: a usable {field}. To map them, set stream_maps: {{"{stream}": '
     '{{"{column}": "AN_EXPRESSION"}}}}, or stream_calls'
 )
-
-
-class _Columns(msgspec.Struct):
-    record: dict[str, msgspec.Raw]
 
 
 class FirstRecords:
@@ -123,13 +119,11 @@ class FirstRecords:
 
 def _columns_of(line: Line) -> str:
     """Return the column names of a record as text."""
-    try:
-        record = msgspec.json.decode(line, type=_Columns).record
-    except (msgspec.DecodeError, UnicodeError):
-        record = decode_leniently(line, str, beyond=str)["record"]
-    names = sorted(record)
+    message, _ = decode_line(line)
+    names = sorted(message["record"])
     rest = len(names) - MOST_COLUMNS
-    return ", ".join(names[:MOST_COLUMNS]) + (f" and {rest} more" if rest > 0 else "")
+    shown = ", ".join(map(shown_name, names[:MOST_COLUMNS]))
+    return shown + (f" and {rest} more" if rest > 0 else "")
 
 
 ALIKE: Final = 0.8

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import decode_line, encode
+from target_customerio.json_codec import Form, decode_line, encode
 from target_customerio.reader import (
     BLOCK_BYTES,
     TOO_LONG,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from target_customerio.track_api.operations import JSON
 
-    Row = tuple[dict[str, Any], bytes, bool]
+    Row = tuple[dict[str, Any], bytes, Form]
 
 ROWS_AT_ONCE: Final = 1_000
 """Rows of a Parquet file in memory at a time."""
@@ -69,7 +69,7 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         encoding: Its ``format``, and its ``compression`` if it has one.
 
     Yields:
-        Each row, its JSON text, and whether the row is exactly what that text says.
+        Each row, its JSON text, and what they have in common.
 
     Raises:
         InputError: The file is missing or corrupt, or its format is not supported.
@@ -137,12 +137,12 @@ def _json_rows(
             if not line or line.isspace():
                 continue
             try:
-                row, is_valid = decode_line(line)
+                row, form = decode_line(line)
             except ValueError:
                 raise fail(f"row {number} is not JSON") from None
             if not isinstance(row, dict):
                 raise fail(f"row {number} is not an object")
-            yield row, line, is_valid
+            yield row, line, form
 
 
 def _lines_in(content: IO[bytes], fail: Callable[[str], InputError]) -> Iterator[bytes]:
@@ -174,7 +174,7 @@ def _parquet_rows(
         raise fail("for Parquet, install target-customerio[parquet]") from None
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):
-            yield record, encode(record), False
+            yield record, encode(record), Form.LENIENT
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

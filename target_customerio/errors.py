@@ -15,6 +15,18 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
 )
 
+LONGEST_SHOWN: Final = 60
+"""Maximum characters of a name from the input that a log line shows."""
+
+
+def shown_name(name: str) -> str:
+    """Return a name from the input as a log line shows it: short, and on one line."""
+    text = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in name[: LONGEST_SHOWN + 1]
+    )
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
 
 class TargetError(Exception):
     """An error that ends the run; its message says what is wrong and what to do."""

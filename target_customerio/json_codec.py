@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from decimal import Decimal, InvalidOperation
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -36,23 +38,47 @@ Raises ``UnicodeEncodeError`` for half a surrogate pair, which UTF-8 cannot enco
 """
 
 
-def decode_line(line: bytes | str) -> tuple[Any, bool]:
+class Form(Enum):
+    """What a decoded value has in common with its text."""
+
+    VALID = auto()
+    """The text is valid JSON, and the value is what it says."""
+    LENIENT = auto()
+    """The text has NaN, infinities or halves of surrogate pairs."""
+    CUT = auto()
+    """The text is nested too deeply; the value lacks what is deepest."""
+
+
+class NestedTooDeeplyError(ValueError):
+    """JSON is nested too deeply for a decoder."""
+
+
+def decode_line(line: bytes | str) -> tuple[Any, Form]:
     """Decode a line of JSON; accept NaN, infinities and half surrogate pairs too.
 
     Args:
         line: The JSON text.
 
     Returns:
-        The value, and whether the text is valid JSON. Numbers are ``int``, ``Decimal``,
-        or in invalid JSON a ``float`` that is not finite.
+        The value, and what it has in common with the text. Numbers are ``int``,
+        ``Decimal``, or in invalid JSON a ``float`` that is not finite.
 
     Raises:
         ValueError: The line is not JSON.
     """
     try:
-        return decode(line), True
+        return decode(line), Form.VALID
     except DECODE_ERRORS:
-        return decode_leniently(line, float, beyond=lambda _: math.nan), False
+        pass
+    try:
+        return decode_leniently(line, float, beyond=_nan), Form.LENIENT
+    except NestedTooDeeplyError:
+        text = without_depths(line.encode() if isinstance(line, str) else line)
+        return decode_leniently(text, float, beyond=_nan), Form.CUT
+
+
+def _nan(_: str) -> float:
+    return math.nan
 
 
 def decode_leniently(
@@ -69,7 +95,8 @@ def decode_leniently(
         The value; integers of more than :data:`MOST_DIGITS` digits are ``Decimal``.
 
     Raises:
-        ValueError: The text is not JSON, or is nested too deeply.
+        NestedTooDeeplyError: The text is nested too deeply.
+        ValueError: The text is not JSON.
     """
 
     def number(digits: str) -> Any:  # noqa: ANN401 - whatever `beyond` returns
@@ -87,7 +114,75 @@ def decode_leniently(
             text, parse_float=number, parse_int=integer, parse_constant=not_finite
         )
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise NestedTooDeeplyError from None
+
+
+LEVELS: Final = 200
+"""Levels of nesting that every decoder accepts, however deep the stack is."""
+
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+"""A string, or the start or end of an object or a list."""
+
+_COLON: Final = re.compile(rb"\s*:")
+
+
+def without_depths(text: bytes) -> bytes:
+    """Replace what is nested deeper than :data:`LEVELS` with null.
+
+    Raises:
+        ValueError: The text is not JSON.
+    """
+    # Every so many levels, a part begins that is decoded on its own.
+    parts: list[list[bytes]] = [[]]
+    depth = end = 0
+    for token in _TOKEN.finditer(text):
+        character = token[0][:1]
+        if character in b"[{":
+            depth += 1
+            if depth > 1 and depth % LEVELS == 1:
+                parts[-1].append(text[end : token.start()])
+                parts.append([])
+                end = token.start()
+        elif character in b"]}":
+            if depth > 1 and depth % LEVELS == 1:
+                part = b"".join([*parts.pop(), text[end : token.end()]])
+                json.loads(part, parse_int=str)
+                parts[-1].append(b"null")
+                end = token.end()
+            depth -= 1
+            if depth < 0:
+                break
+    if depth:
+        raise ValueError("brackets do not match")
+    return b"".join([*parts[0], text[end:]])
+
+
+def object_in(text: bytes, name: str) -> bytes:
+    """Return the text of an object that is a value of a JSON object, however deep.
+
+    Args:
+        text: The JSON text of the outer object.
+        name: The name of the value.
+
+    Raises:
+        LookupError: There is no such object.
+    """
+    depth, start, found = 0, None, b""
+    for token in _TOKEN.finditer(text):
+        character = token[0][:1]
+        if character == b'"':
+            colon = _COLON.match(text, token.end()) if depth == 1 else None
+            if colon:
+                start = colon.end() if json.loads(token[0]) == name else None
+        elif character in b"[{":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 1 and start is not None:
+                found = text[start : token.end()].lstrip()
+    if not found.startswith(b"{"):
+        raise LookupError(name)
+    return found
 
 
 def encode_anything(value: Any) -> bytes:  # noqa: ANN401 - any JSON value

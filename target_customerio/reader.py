@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import DECODE_ERRORS, decode, decode_line
+from target_customerio.json_codec import DECODE_ERRORS, Form, decode, decode_line
 from target_customerio.records import Place
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ class Message(Struct, eq=False, gc=False):
         content: The message.
         line: Its line as it arrived.
         place: The number of that line.
-        is_valid: Whether the line is valid JSON.
+        form: What the message has in common with the line.
     """
 
     kind: str
     content: dict[str, Any]
     line: Line
     place: Place
-    is_valid: bool
+    form: Form
 
 
 class MessageReader:
@@ -214,11 +214,11 @@ def _message(line: Line, number: int) -> Message | None:
     except (*DECODE_ERRORS, KeyError, TypeError):
         kind = None
     if isinstance(kind, str):
-        return Message(kind, content, line, Place(number), is_valid=True)
+        return Message(kind, content, line, Place(number), Form.VALID)
     if not line or line.isspace():
         return None
     try:
-        content, is_valid = decode_line(line)
+        content, form = decode_line(line)
     except ValueError:
         raise InputError(
             f"Line {number}: not JSON; everything before it was delivered. Make sure "
@@ -229,7 +229,13 @@ def _message(line: Line, number: int) -> Message | None:
             f"Line {number}: not a Singer message, `type` is missing; make sure that "
             "only the tap writes to the pipe"
         )
-    return Message(content["type"], content, line, Place(number), is_valid)
+    kind = content["type"]
+    if form is Form.CUT and kind != "RECORD":
+        raise InputError(
+            f"Line {number}: the {kind[:LONGEST_NAME]!r} message is nested too deeply "
+            "(bug in the tap)"
+        )
+    return Message(kind, content, line, Place(number), form)
 
 
 class LineTooLong(Exception):  # noqa: N818 - the reader decides what it means

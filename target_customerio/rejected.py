@@ -20,7 +20,13 @@ from uuid import uuid4
 import msgspec
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.json_codec import decode_leniently, encode, encode_anything
+from target_customerio.json_codec import (
+    NestedTooDeeplyError,
+    decode_leniently,
+    encode,
+    encode_anything,
+    object_in,
+)
 
 if sys.platform != "win32":
     import fcntl
@@ -272,6 +278,10 @@ def _as_bytes(line: Line) -> bytes:
 def _record_as_it_arrived(line: Line) -> bytes:
     try:
         return bytes(msgspec.json.decode(line, type=_RecordLine).record)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
         message = decode_leniently(line, _NOT_FINITE.__getitem__, beyond=str)
-    return encode_anything(message["record"])
+        return encode_anything(message["record"])
+    except (NestedTooDeeplyError, RecursionError):
+        return object_in(_as_bytes(line), "record")

@@ -13,7 +13,8 @@ from singer_sdk.mapper import (
 )
 
 from target_customerio.advice import unmatched_names
-from target_customerio.errors import SettingsError, TargetError
+from target_customerio.errors import RejectedRecord, SettingsError, TargetError
+from target_customerio.json_codec import Form
 from target_customerio.reader import LONGEST_NAME
 from target_customerio.records import IncomingRecord, SourceStream
 from target_customerio.sinks import CallSink, StreamSink
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from singer_sdk.target_base import Target
     from typing_extensions import Self
 
-    from target_customerio.errors import RejectedRecord
     from target_customerio.pipeline import Pipeline
     from target_customerio.records import Line, OpenStream, Place
     from target_customerio.stream_maps import Definition
@@ -167,8 +167,7 @@ class Run:
         record: dict[str, Any],
         line: Line,
         place: Place,
-        *,
-        from_json: bool,
+        form: Form,
     ) -> None:
         """Validate and map a record, and pass it to its sinks.
 
@@ -177,8 +176,7 @@ class Run:
             record: The record.
             line: Its RECORD message, for the file of rejected records.
             place: Where in the input it is.
-            from_json: Whether the record is exactly what a JSON decoder returns for
-                the line.
+            form: What the record has in common with the text of that message.
 
         Raises:
             KeyError: The stream was not added.
@@ -189,13 +187,16 @@ class Run:
         if not mappings:
             self.pipeline.recorder.skip(name, FILTERED)
             return
+        if form is Form.CUT:
+            check = _too_deep
         if check is not None:
             error = check(record)
-            if error is not None:
-                _reject(mappings, record, line, place, error)
+            if error is not None and _reject(mappings, record, line, place, error):
                 return
         for transform, stream, sink in mappings:
-            incoming = IncomingRecord(record, stream, line, place, from_json)
+            incoming = IncomingRecord(
+                record, stream, line, place, from_json=form is Form.VALID
+            )
             if transform is None:
                 sink.load(incoming)
             else:
@@ -294,7 +295,11 @@ class Run:
             mapped = transform(incoming.record)
         except Exception as error:  # noqa: BLE001 - expressions raise anything
             assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
-            sink.reject(incoming, unmappable(error))
+            is_too_deep = isinstance(error, RecursionError)
+            sink.reject(
+                incoming,
+                _too_deep(incoming.record) if is_too_deep else unmappable(error),
+            )
             return
         if mapped is None:
             self.pipeline.recorder.skip(incoming.stream.source.title, FILTERED)
@@ -335,14 +340,20 @@ def _reject(
     line: Line,
     place: Place,
     error: RejectedRecord,
-) -> None:
-    """Reject a record that does not match its schema, once however it is mapped.
+) -> bool:
+    """Reject a record before it is mapped, once however it is mapped.
 
-    If it were in the file of rejected records twice, it would be loaded twice.
+    If it were in the file of rejected records twice, it would be loaded twice. Returns
+    false if all streams that it is mapped to are ignored.
     """
     for _, stream, sink in mappings:
         if isinstance(sink, CallSink):
             sink.reject(
                 IncomingRecord(record, stream, line, place, from_json=False), error
             )
-            return
+            return True
+    return False
+
+
+def _too_deep(_: Mapping[str, Any]) -> RejectedRecord:
+    return RejectedRecord("too_deep", "", "the record is nested too deeply")

@@ -27,6 +27,7 @@ from target_customerio.errors import (
     RecordBeforeSchemaError,
     SettingsError,
 )
+from target_customerio.json_codec import Form
 from target_customerio.reader import LONGEST_NAME, Message, MessageReader
 from target_customerio.records import Place
 
@@ -66,7 +67,7 @@ class SingerTarget(Target):
         """
         # The SDK installs signal handlers, which stop the reader.
         self.reader = MessageReader()
-        self._message = Message("", {}, b"", Place(), is_valid=False)
+        self._message = Message("", {}, b"", Place(), Form.VALID)
         self._versions_ignored = False
         super().__init__(**options)
         # The sinks buffer nothing that the SDK could drain in parallel.
@@ -173,9 +174,7 @@ class SingerTarget(Target):
                 recorder.skip(stream, "rejected in this run")
                 return
         message = self._message
-        self.run.load(
-            stream, record, message.line, message.place, from_json=message.is_valid
-        )
+        self.run.load(stream, record, message.line, message.place, message.form)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Write the state once everything before it is delivered or rejected."""
@@ -202,7 +201,7 @@ class SingerTarget(Target):
                 "BATCH", "`manifest` must be a list and `encoding` an object"
             )
         for file, path in enumerate(manifest, 1):
-            for row, (record, line, from_json) in enumerate(
+            for row, (record, line, form) in enumerate(
                 self._rows_of(str(path), encoding), 1
             ):
                 if self.reader.stopped:
@@ -212,7 +211,7 @@ class SingerTarget(Target):
                     record,
                     b'{"record":%b}' % line,
                     Place(self._message.place.line, file, row),
-                    from_json=from_json,
+                    form,
                 )
 
     def _rows_of(self, path: str, encoding: dict[str, Any]) -> Iterator[Row]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Schema: TypeAlias = Any
 """A schema of a tap, which may be any JSON."""
 
+RECURSION: Final = "recursion"
+"""Part of what the validator says of a record that is nested too deeply for it."""
+
 METADATA: Final = "^" + "".join(
     f"[{character}{character.upper()}]" if character.isalpha() else character
     for character in METADATA_PREFIX
@@ -39,6 +42,15 @@ class RecordValidator:
     def __init__(self, schema: dict[str, Any]) -> None:
         """Compile a stream's schema of draft 7 or an earlier draft."""
         self.left_out: list[str] = []
+        try:
+            self._compiled = self._compilable(schema)
+        except RecursionError:
+            self.left_out = ["the whole schema, which is nested too deeply"]
+            self._compiled = jsonschema_rs.Draft7Validator(True)  # noqa: FBT003 - a schema
+        self._is_valid = self._compiled.is_valid
+
+    def _compilable(self, schema: dict[str, Any]) -> jsonschema_rs.Draft7Validator:
+        """Compile what compiles of a schema; note what does not."""
         compiled = _compiled(_with_metadata(to_draft_7(schema)))
         if compiled is None:
             simple = _with_metadata(to_draft_7(schema, with_ids=False))
@@ -49,8 +61,7 @@ class RecordValidator:
             )
             self.left_out = compilable.left_out
             compiled = jsonschema_rs.Draft7Validator(compilable.schema)
-        self._compiled = compiled
-        self._is_valid = compiled.is_valid
+        return compiled
 
     def rejection_of(self, record: Mapping[str, Any]) -> RejectedRecord | None:
         """Return why a record is rejected, or ``None`` if it is valid."""
@@ -58,7 +69,9 @@ class RecordValidator:
             if self._is_valid(record):
                 return None
             return _rejection(self._compiled.iter_errors(record))
-        except ValueError:
+        except (ValueError, RecursionError) as error:
+            if RECURSION in str(error).lower():
+                return RejectedRecord("too_deep", "", "the record is nested too deeply")
             return RejectedRecord(
                 "invalid_type", "", "a value cannot be written as JSON"
             )

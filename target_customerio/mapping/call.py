@@ -89,6 +89,16 @@ def parse_json(value: JSON) -> JSON:
     return value
 
 
+def _is_too_deep(text: str) -> bool:
+    try:
+        decode(text)
+    except RecursionError:
+        return True
+    except (ValueError, InvalidOperation):
+        return False
+    return False
+
+
 def as_object(value: JSON) -> Attributes | None:
     """Return an object, also from JSON text or PHP's empty list, else ``None``."""
     value = parse_json(value)
@@ -108,6 +118,8 @@ def parse_object(value: JSON, name: str) -> Attributes | None:
     if content is None:
         return None
     if isinstance(content, str) and content == value:
+        if _is_too_deep(content):
+            raise RejectedRecord("too_deep", name, "the text is nested too deeply")
         raise RejectedRecord("invalid_json", name, "the text is not a JSON object")
     raise RejectedRecord(
         "invalid_type", name, "expected an object, or the JSON text of one"
