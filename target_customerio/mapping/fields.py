@@ -233,4 +233,6 @@ def trimmed(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Tell whether a text is empty or has white space of any kind only."""
+    if text.isascii():
+        return not text or text.isspace()
     return not trimmed(text)
