@@ -25,6 +25,11 @@ settings.register_profile("ci", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores: many tests wait for a process."""
+    return (os.cpu_count() or 1) + 1
+
+
 INSTALLED = {"install", "database"}
 """Fixtures that install packages or start a server."""
 
@@ -40,7 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Environments:
     """Return what installs packages where nothing else is, and tells where."""
-    return Environments(tmp_path_factory.mktemp("environments"))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # shared by the workers
+    return Environments(folder / "environments")
 
 
 @pytest.fixture(scope="session")

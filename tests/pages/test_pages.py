@@ -6,16 +6,19 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import yaml
 from support.pages import Page, Shell
+from support.singer import line_of, record, schema
 
 from .conftest import PAGES, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.command import Outcome, Terminal
 
 HERE = {"people", "people_look", "pipe", "replay"}
 IN_OTHER_TESTS = {
@@ -73,6 +76,32 @@ def page(file: Path) -> Page:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+class Load(Protocol):
+    def __call__(
+        self, config: str, stream: str, records: list[dict[str, Any]]
+    ) -> Outcome: ...
+
+
+@pytest.fixture
+def load(terminal: Terminal) -> Load:
+    """Return what loads records into a sandbox with a documented configuration."""
+
+    def load(config: str, stream: str, records: list[dict[str, Any]]) -> Outcome:
+        messages = [schema(stream, list(records[0]))]
+        messages += [record(stream, **each) for each in records]
+        (terminal.folder / "config.json").write_text(config, encoding="utf-8")
+        terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+        outcome = terminal.type(
+            "--config=config.json",
+            "--config=ENV",
+            feed=b"".join(map(line_of, messages)),
+        )
+        assert outcome.code == 0, outcome.stderr
+        return outcome
+
+    return load
 
 
 def test_generated_text_is_up_to_date(generate: Any) -> None:
@@ -207,13 +236,15 @@ def test_rejected_records_are_sent_again(shell: Shell, pages: Page) -> None:
 
 
 @pytest.mark.parametrize("name", ["per-stream.json", "sandbox.json"])
-def test_a_configuration_is_accepted(name: str, shell: Shell, pages: Page) -> None:
-    done = shell.load(pages.block("file", name), "public-users", [{"userId": "p-1"}])
+def test_a_configuration_is_accepted(name: str, load: Load, pages: Page) -> None:
+    done = load(pages.block("file", name), "public-users", [{"userId": "p-1"}])
 
     assert "WARNING" not in done.stderr
 
 
-def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Page) -> None:
+def test_a_spreadsheet_with_us_dates_is_mapped(
+    load: Load, shell: Shell, pages: Page
+) -> None:
     row = {
         "Email Address": "ann@example.com",
         "Signed Up": "07/04/2026",
@@ -222,7 +253,7 @@ def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Page) -> Non
         "Notes": "not for Customer.io",
     }
 
-    shell.load(pages.block("file", "spreadsheet.json"), "contacts", [row])
+    load(pages.block("file", "spreadsheet.json"), "contacts", [row])
 
     found = shell.rows("SELECT name, value FROM person_attributes ORDER BY name")
     assert found == [("active", 1), ("signed_up", 1783123200), ("visits", 7)]
@@ -241,7 +272,7 @@ def test_a_spreadsheet_with_us_dates_is_mapped(shell: Shell, pages: Page) -> Non
     ],
 )
 def test_documented_stream_map_expressions_give_the_documented_values(
-    expression: str, value: Any, sent: Any, shell: Shell
+    expression: str, value: Any, sent: Any, load: Load, shell: Shell
 ) -> None:
     stream_map = {"userId": "id", "plan": expression, "__else__": "__NULL__"}
     config = {
@@ -249,7 +280,7 @@ def test_documented_stream_map_expressions_give_the_documented_values(
         "stream_maps": {"users": stream_map},
     }
 
-    shell.load(json.dumps(config), "users", [{"id": 1, "Column Name": value}])
+    load(json.dumps(config), "users", [{"id": 1, "Column Name": value}])
 
     assert shell.rows("SELECT name, value FROM person_attributes") == [("plan", sent)]
 
@@ -267,6 +298,7 @@ def test_documented_stream_map_keys_work_as_documented(
     definition: dict[str, Any],
     records: list[tuple[str, str]],
     names: list[str],
+    load: Load,
     shell: Shell,
 ) -> None:
     stream_map = {"event": "name", **definition}
@@ -276,12 +308,12 @@ def test_documented_stream_map_keys_work_as_documented(
     ]
     config = {"stream_maps": {"tracks": stream_map}, "validate_records": False}
 
-    shell.load(json.dumps(config), "tracks", rows)
+    load(json.dumps(config), "tracks", rows)
 
     assert shell.rows("SELECT name FROM person_events") == [(name,) for name in names]
 
 
-def test_a_stream_can_be_duplicated(shell: Shell) -> None:
+def test_a_stream_can_be_duplicated(load: Load, shell: Shell) -> None:
     config = {
         "stream_maps": {
             "tracks": {"event": "'Order Placed'"},
@@ -289,16 +321,16 @@ def test_a_stream_can_be_duplicated(shell: Shell) -> None:
         }
     }
 
-    shell.load(json.dumps(config), "tracks", [{"userId": 1, "messageId": "m-1"}])
+    load(json.dumps(config), "tracks", [{"userId": 1, "messageId": "m-1"}])
 
     found = shell.rows("SELECT name FROM person_events ORDER BY name")
     assert found == [("Order Placed",), ("Order Shipped",)]
 
 
-def test_only_an_unsubscribe_is_sent(shell: Shell, pages: Page) -> None:
+def test_only_an_unsubscribe_is_sent(load: Load, shell: Shell, pages: Page) -> None:
     rows = [{"id": number, "unsubscribed": number == 1} for number in (1, 2)]
 
-    shell.load(pages.block("file", "unsubscribed.json"), "public-users", rows)
+    load(pages.block("file", "unsubscribed.json"), "public-users", rows)
 
     found = shell.rows("SELECT person, name, value FROM person_attributes")
     assert found == [("id:1", "unsubscribed", 1)]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 KEPT = "TEST_ENVIRONMENTS"
 """Names a folder that keeps environments from one run of the tests to another."""
 
@@ -23,6 +25,12 @@ class Environments:
         """Install packages, and return the folder of their commands."""
         version = f"{sys.version_info.major}{sys.version_info.minor}"
         environment = self._folder / f"{name}-{version}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{environment}.lock"):
+            return self._made(environment, packages)
+
+    def _made(self, environment: Path, packages: tuple[str, ...]) -> Path:
+        """Install packages in an environment unless that is done."""
         commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
         ready = environment / "ready"
         if ready.exists():

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .command import clean_environment
-from .singer import line_of, record, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,16 +78,3 @@ class Shell:
         """Return what a query finds in a sandbox."""
         with closing(sqlite3.connect(self.folder / workspace)) as database:
             return database.execute(query).fetchall()
-
-    def load(
-        self, config: str, stream: str, records: list[dict[str, Any]]
-    ) -> subprocess.CompletedProcess[str]:
-        """Load records of one stream into a sandbox with a documented configuration."""
-        messages = [schema(stream, list(records[0]))]
-        messages += [record(stream, **each) for each in records]
-        self.write("config.json", config)
-        self.write("input.jsonl", b"".join(map(line_of, messages)).decode())
-        return self.run(
-            "target-customerio --config config.json --config=ENV --input input.jsonl",
-            TARGET_CUSTOMERIO_SANDBOX="workspace.db",
-        )

@@ -111,17 +111,20 @@ def test_counts_match_a_simple_model(
 
 
 def test_recent_pairs_are_remembered_and_memory_is_bounded() -> None:
-    book = AddressBook()
+    share = 16  # of the memory, and so of the pairs; every pair takes as much
+    book = AddressBook(MAX_BYTES // share)
+    count = 300_000 // share
     tracemalloc.start()
     try:
-        for number in range(300_000):
+        for number in range(count):
             pairs(book, (f"{number}", f"{number}@example.com"))
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert taken < MAX_BYTES
-    latest = [("other", f"{number}@example.com") for number in range(260_000, 300_000)]
-    assert [each[:1] for each in pairs(book, *latest)] == [MOVED] * 40_000
+    assert taken < MAX_BYTES // share
+    recent = 40_000 // share
+    latest = [("other", f"{n}@example.com") for n in range(count - recent, count)]
+    assert [each[:1] for each in pairs(book, *latest)] == [MOVED] * recent
 
 
 def test_a_frequent_pair_is_not_evicted() -> None:
