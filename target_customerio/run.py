@@ -59,7 +59,7 @@ class _Mapping(NamedTuple):
     sink: StreamSink
 
 
-class _Intake(NamedTuple):
+class Intake(NamedTuple):
     """A source stream, until its SCHEMA changes."""
 
     schema: Line
@@ -75,6 +75,7 @@ class Run:
 
     Attributes:
         pipeline: Queues the operations and records the results.
+        streams: The streams that were added, by their names before stream maps.
     """
 
     def __init__(self, target: Target, pipeline: Pipeline) -> None:
@@ -87,7 +88,7 @@ class Run:
         self.pipeline = pipeline
         self._target = target
         self._logger = target.logger
-        self._intakes: dict[str, _Intake] = {}
+        self.streams: dict[str, Intake] = {}
         self._left_out: dict[str, set[str]] = {}
 
     def __enter__(self) -> Self:
@@ -120,10 +121,6 @@ class Run:
             if undelivered is not error:
                 raise undelivered from error
 
-    def has_stream(self, name: str) -> bool:
-        """Return whether a stream was added, by its name before stream maps."""
-        return name in self._intakes
-
     def add_stream(
         self, name: str, schema: dict[str, Any], keys: Sequence[str] | None, line: Line
     ) -> None:
@@ -139,7 +136,7 @@ class Run:
             SettingsError: Stream maps cannot be applied to it.
             UnmappedStreamError: It is not mapped to a call.
         """
-        known = self._intakes.get(name)
+        known = self.streams.get(name)
         if known is not None and known.schema == line:
             return
         mapper = self._target.mapper
@@ -157,7 +154,7 @@ class Run:
                 f"{problem}"
             ) from error
         mappings = self._mappings_of(name, schema, line, definitions)
-        self._intakes[name] = _Intake(
+        self.streams[name] = Intake(
             line, mappings, self._check_of(name, schema, mappings)
         )
 
@@ -183,7 +180,7 @@ class Run:
             TargetError: Delivery has failed, or the record was rejected and
                 ``on_rejected`` is ``abort``.
         """
-        _, mappings, check = self._intakes[name]
+        _, mappings, check = self.streams[name]
         if not mappings:
             self.pipeline.recorder.skip(name, FILTERED)
             return
@@ -328,10 +325,10 @@ class Run:
         A stream that stream maps drop is among the mapped ones under its own name.
         """
         mapped: list[str] = []
-        for name, intake in self._intakes.items():
+        for name, intake in self.streams.items():
             titles = [mapping.stream.source.title for mapping in intake.mappings]
             mapped += titles or [name]
-        return list(self._intakes), mapped
+        return list(self.streams), mapped
 
 
 def _reject(

@@ -89,7 +89,6 @@ class SingerTarget(Target):
             InputError: The input is not valid Singer.
             TargetError: Delivery has failed.
         """
-        counts: Counter[str] = Counter()
         handlers = {
             "RECORD": self._process_record_message,
             "STATE": self._process_state_message,
@@ -97,18 +96,21 @@ class SingerTarget(Target):
             "BATCH": self._process_batch_message,
             "ACTIVATE_VERSION": self._process_activate_version_message,
         }
-        with closing(self.reader.messages(file_input)) as batches:
+        reader = self.reader
+        counts = dict.fromkeys(handlers, 0)
+        with closing(reader.messages(file_input)) as batches:
             for messages in batches:
                 if not messages:
                     self.run.flush()
                 for message in messages:
-                    if self.reader.stopped:
-                        return counts
+                    if reader.stopped:
+                        return Counter(counts)
                     self._message = message
-                    handler = handlers.get(message.kind) or self._fail_unknown
+                    kind = message.kind
+                    handler = handlers.get(kind) or self._fail_unknown
                     handler(message.content)
-                    counts[message.kind] += 1
-        return counts
+                    counts[kind] += 1
+        return Counter(counts)
 
     def _fail_unknown(self, message_dict: dict[str, Any]) -> None:
         """Fail, since the type of the message is unknown."""
@@ -164,7 +166,7 @@ class SingerTarget(Target):
         """Process a record, unless it was rejected and written out by this run."""
         stream, record = message_dict.get("stream"), message_dict.get("record")
         # Saves a call for almost every record.
-        if not isinstance(stream, str) or not self.run.has_stream(stream):
+        if not isinstance(stream, str) or stream not in self.run.streams:
             stream = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise self._invalid("RECORD", "`record` must be an object")
@@ -247,7 +249,7 @@ class SingerTarget(Target):
         stream = message.get("stream")
         if not isinstance(stream, str):
             raise self._invalid(message["type"], "`stream` must be a string")
-        if not self.run.has_stream(stream):
+        if stream not in self.run.streams:
             raise RecordBeforeSchemaError(
                 f"{self._line()}: {message['type']} precedes the SCHEMA of its stream "
                 f"{stream[:LONGEST_NAME]!r} (bug in the tap)"
