@@ -159,12 +159,7 @@ class Run:
         )
 
     def load(
-        self,
-        name: str,
-        record: dict[str, Any],
-        line: Line,
-        place: Place,
-        form: Form,
+        self, name: str, record: dict[str, Any], line: Line, place: Place, form: Form
     ) -> None:
         """Validate and map a record, and pass it to its sinks.
 
@@ -315,20 +310,12 @@ class Run:
         """Log the names in the settings that matched no stream of the input."""
         calls = self.pipeline.settings.streams.names
         maps = self._target.config.get("stream_maps") or {}
-        raw, mapped = self._stream_names()
-        for level, line in unmatched_names(calls, maps, raw, mapped):
-            self._logger.log(level, "%s", line)
-
-    def _stream_names(self) -> tuple[list[str], list[str]]:
-        """Return the streams of the input so far, as named by the tap and as mapped.
-
-        A stream that stream maps drop is among the mapped ones under its own name.
-        """
         mapped: list[str] = []
-        for name, intake in self.streams.items():
-            titles = [mapping.stream.source.title for mapping in intake.mappings]
-            mapped += titles or [name]
-        return list(self.streams), mapped
+        for name, (_, mappings, _) in self.streams.items():
+            # A stream that stream maps drop counts under its own name.
+            mapped += [each.stream.source.title for each in mappings] or [name]
+        for level, line in unmatched_names(calls, maps, list(self.streams), mapped):
+            self._logger.log(level, "%s", line)
 
 
 def _reject(

@@ -10,6 +10,7 @@ import pytest
 from support.workspace import snapshot
 
 from target_customerio.errors import RejectedFileError, TargetError
+from target_customerio.json_codec import Form
 from target_customerio.records import Place
 from target_customerio.target import TargetCustomerIO
 
@@ -46,7 +47,7 @@ def load(run: Run, *rows: dict[str, Any]) -> None:
     run.add_stream("rows", SCHEMA, ["user_id"], line)
     for number, row in enumerate(rows, 1):
         text = json.dumps({"record": row})
-        run.load("rows", row, text, Place(row=number), from_json=True)
+        run.load("rows", row, text, Place(row=number), Form.VALID)
 
 
 def people(folder: Path) -> list[str]:
