@@ -124,9 +124,9 @@ import target_customerio.pipeline
 from target_customerio.__main__ import main
 
 class Slow(io.BytesIO):
-    def readline(self):
+    def readline(self, size):
         time.sleep(0.2)
-        return super().readline()
+        return super().readline(size)
 
 target_customerio.pipeline.PROGRESS_SECONDS = 0.25
 schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'

@@ -147,7 +147,7 @@ def test_the_error_for_an_unmapped_stream_suggests_a_similar_name(
     outcome = terminal.run(
         singer.schema("public-users"), stream_calls={"pubic-users": "identify"}
     )
-    assert "(it has 'pubic-users')" in outcome.error
+    assert "(stream_calls has a similar name, 'pubic-users')" in outcome.error
 
 
 def test_names_are_not_reported_when_rejected_records_are_loaded_again(
