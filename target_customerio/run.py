@@ -5,66 +5,36 @@ The command passes the messages of a tap to it. Whatever else has rows can do th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from singer_sdk.exceptions import MappingError
-from singer_sdk.mapper import (
-    RemoveRecordTransform,
-)
+from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import unmatched_names
-from target_customerio.errors import RejectedRecord, SettingsError, TargetError
+from target_customerio.errors import RejectedRecord, TargetError
+from target_customerio.intakes import EarlierIntakes, Intakes
 from target_customerio.json_codec import Form
-from target_customerio.reader import LONGEST_NAME
-from target_customerio.records import IncomingRecord, SourceStream
-from target_customerio.sinks import CallSink, StreamSink
-from target_customerio.stream_maps import (
-    changes_nothing,
-    definitions_of,
-    mapped_stream,
-    outline,
-    unmappable,
-)
-from target_customerio.validation import RecordValidator
+from target_customerio.records import IncomingRecord
+from target_customerio.sinks import CallSink
+from target_customerio.stream_maps import unmappable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from singer_sdk.target_base import Target
     from typing_extensions import Self
 
+    from target_customerio.intakes import Intake, Mapped, Transform
     from target_customerio.pipeline import Pipeline
-    from target_customerio.records import Line, OpenStream, Place
-    from target_customerio.stream_maps import Definition
+    from target_customerio.records import Line, Place
+    from target_customerio.sinks import StreamSink
     from target_customerio.summary import Summary
-
-    _Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
-    _Check = Callable[[Mapping[str, Any]], RejectedRecord | None]
 
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
 """Maximum wait for requests in flight when a run has failed."""
 
 FILTERED: Final = "left out by stream_maps"
 
-MOST_PATHS: Final = 10
-"""Maximum parts of a schema that a warning names."""
-
-
-class _Mapping(NamedTuple):
-    """One of the streams that a source stream is mapped to."""
-
-    transform: _Transform | None
-    stream: OpenStream
-    sink: StreamSink
-
-
-class Intake(NamedTuple):
-    """A source stream, until its SCHEMA changes."""
-
-    schema: Line
-    mappings: list[_Mapping]
-    check: _Check | None
+MAX_HELD_SCHEMAS: Final = 8 << 20
+"""Bytes of replaced SCHEMA messages that queued records may refer to."""
 
 
 class Run:
@@ -89,7 +59,8 @@ class Run:
         self._target = target
         self._logger = target.logger
         self.streams: dict[str, Intake] = {}
-        self._left_out: dict[str, set[str]] = {}
+        self._earlier = EarlierIntakes()
+        self._prepare = Intakes(target).prepare
 
     def __enter__(self) -> Self:
         """Log progress until the run ends."""
@@ -139,24 +110,17 @@ class Run:
         known = self.streams.get(name)
         if known is not None and known.schema == line:
             return
-        mapper = self._target.mapper
-        definitions = definitions_of(name, mapper.stream_maps_dict)
-        options = mapper.flattening_options
-        levels = max(0, options.max_level) if options.enabled else 0
-        try:
-            mapper.register_raw_stream_schema(
-                name, outline(schema, keys or (), definitions, levels), keys
-            )
-        except (MappingError, ValueError) as error:
-            problem = str(error).rstrip(".")  # names keys and expressions
-            raise SettingsError(
-                f"stream_maps: cannot be applied to stream {name[:LONGEST_NAME]!r}: "
-                f"{problem}"
-            ) from error
-        mappings = self._mappings_of(name, schema, line, definitions)
-        self.streams[name] = Intake(
-            line, mappings, self._check_of(name, schema, mappings)
-        )
+        intake = self._earlier.take(name, line)
+        if known is not None:
+            self._earlier.keep(name, known)
+            self._release_schemas()
+        self.streams[name] = intake or self._prepare(name, schema, keys, line)
+
+    def _release_schemas(self) -> None:
+        """Deliver what is queued if it may hold many SCHEMA messages."""
+        if self._earlier.forgotten_bytes > MAX_HELD_SCHEMAS:
+            self.pipeline.drain()
+            self._earlier.forgotten_bytes = 0
 
     def load(
         self, name: str, record: dict[str, Any], line: Line, place: Place, form: Form
@@ -223,64 +187,8 @@ class Run:
         self.pipeline.end()
         return recorder.summary
 
-    def _mappings_of(
-        self,
-        stream: str,
-        schema: dict[str, Any],
-        line: Line,
-        definitions: list[Definition],
-    ) -> list[_Mapping]:
-        """Return the mappings of a stream, each with its sink."""
-        stream_maps = self._target.mapper.stream_maps[stream]
-        kept = [
-            (stream_map, definition, self._sink_of(stream_map.stream_alias))
-            for stream_map, definition in zip(stream_maps, definitions, strict=True)
-            if not isinstance(stream_map, RemoveRecordTransform)
-        ]
-        is_shared = sum(isinstance(sink, CallSink) for *_, sink in kept) > 1
-        names: list[str] = []
-        mappings: list[_Mapping] = []
-        for stream_map, definition, sink in kept:
-            name = stream_map.stream_alias
-            mapped = mapped_stream(
-                SourceStream(stream, line, name),
-                schema,
-                stream_map,
-                definition,
-                # Two expressions may give one stream the same name.
-                unique_name="\0".join([name] * (names.count(name) + 1)),
-                is_shared=is_shared,
-            )
-            names.append(name)
-            is_same = changes_nothing(stream_map) or not isinstance(sink, CallSink)
-            transform = None if is_same else stream_map.transform
-            mappings.append(_Mapping(transform, sink.open(mapped), sink))
-        return mappings
-
-    def _check_of(
-        self, stream: str, schema: dict[str, Any], mappings: list[_Mapping]
-    ) -> _Check | None:
-        """Return the validation of a stream's records, if they are validated."""
-        is_read = any(isinstance(sink, CallSink) for *_, sink in mappings)
-        if not is_read or not self._target.config.get("validate_records", True):
-            return None
-        validator = RecordValidator(schema)
-        told = self._left_out.setdefault(stream, set())
-        left_out = [path for path in validator.left_out if path not in told]
-        if left_out:
-            told.update(left_out)
-            more = len(left_out) - MOST_PATHS
-            self._logger.warning(
-                "Stream '%s': parts of the schema cannot be compiled; records are not "
-                "validated against them: %s%s",
-                stream,
-                ", ".join(left_out[:MOST_PATHS]),
-                f" and {more} more" if more > 0 else "",
-            )
-        return validator.rejection_of
-
     def _map(
-        self, incoming: IncomingRecord, transform: _Transform, sink: StreamSink
+        self, incoming: IncomingRecord, transform: Transform, sink: StreamSink
     ) -> None:
         """Apply a stream map to a record and pass the result to a sink."""
         try:
@@ -300,12 +208,6 @@ class Run:
         incoming.from_json = False
         sink.load(incoming)
 
-    def _sink_of(self, name: str) -> StreamSink:
-        """Return the sink of a stream; it is kept when the schema changes."""
-        sink = self._target.get_sink(name, schema={"properties": {}}, key_properties=[])
-        assert isinstance(sink, StreamSink)  # noqa: S101 - there are no other sinks
-        return sink
-
     def _log_unmatched_names(self) -> None:
         """Log the names in the settings that matched no stream of the input."""
         calls = self.pipeline.settings.streams.names
@@ -319,7 +221,7 @@ class Run:
 
 
 def _reject(
-    mappings: list[_Mapping],
+    mappings: list[Mapped],
     record: dict[str, Any],
     line: Line,
     place: Place,

@@ -15,7 +15,7 @@ from ulid import ULID
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.call import Skipped
-from target_customerio.mapping.converter import TURNED_OFF, converter_of
+from target_customerio.mapping.converter import TURNED_OFF, Notices, converter_of
 from target_customerio.pipeline import Pipeline
 from target_customerio.recorder import MISSING_KEY
 from target_customerio.records import OpenStream
@@ -126,7 +126,7 @@ class CallSink(StreamSink):
         """
         super().__init__(target, stream_name, schema, key_properties)
         self._first_records = self._pipeline.recorder.first_records[stream_name]
-        self._told: set[str] = set()
+        self._notices = Notices(self._warn)
         self._has_drawn = False
 
     def open(self, stream: MappedStream) -> OpenStream:
@@ -143,7 +143,7 @@ class CallSink(StreamSink):
             key_is_mapped=stream.key_is_mapped,
             settings=rule.conversion if rule else None,
             draw=partial(self._draw, NO_KEY if not stream.key_properties else NULL_KEY),
-            notify=self._warn,
+            notify=self._notices,
         )
         return OpenStream(stream.source, stream.key_properties, converter)
 
@@ -198,10 +198,7 @@ class CallSink(StreamSink):
         return draw_ulid()
 
     def _warn(self, notice: str) -> None:
-        """Log a warning about the stream, once."""
-        if notice in self._told:
-            return
-        self._told.add(notice)
+        """Log a warning about the stream."""
         self.logger.warning("Stream '%s': %s", self.stream_name, notice)
 
 

@@ -85,6 +85,11 @@ class Notices:
         self._notify = notify
         self._issued: set[str] = set()
 
+    @classmethod
+    def of(cls, notify: Notices | Callable[[str], None]) -> Notices:
+        """Return notices that are shared with other converters, or new ones."""
+        return notify if isinstance(notify, Notices) else cls(notify)
+
     def warn_once(self, kind: str, notice: str) -> None:
         """Issue a warning, unless one of its kind has been issued."""
         if kind not in self._issued:
@@ -183,11 +188,12 @@ class Converter:
             key_is_mapped: Whether stream maps have set the primary key.
             settings: The settings; defaults to :class:`ConversionSettings`.
             draw: Returns a random ULID, for events without a message ID or key.
-            notify: Receives each warning about the stream, once.
+            notify: Receives each warning about the stream, once; notices are shared
+                by the converters of a stream whose schema changes.
         """
         settings = settings or ConversionSettings()
         self._call: Final = call
-        self._notices = notify if isinstance(notify, Notices) else Notices(notify)
+        self._notices = Notices.of(notify)
         self._reader = RecordReader(
             CALL_KINDS[call],
             schema or {},
@@ -274,16 +280,17 @@ class ConverterByType:
     def __init__(
         self,
         *,
-        notify: Callable[[str], None],
+        notify: Notices | Callable[[str], None],
         **options: Any,  # noqa: ANN401 - arguments of Converter
     ) -> None:
         """Prepare the conversion of a stream.
 
         Args:
-            notify: Receives each warning about the stream, once.
+            notify: Receives each warning about the stream, once; notices are shared
+                by the converters of a stream whose schema changes.
             options: The other arguments of :class:`Converter`.
         """
-        self._options = {**options, "notify": Notices(notify)}
+        self._options = {**options, "notify": Notices.of(notify)}
         self._converters: dict[CallName, Converter] = {}
 
     def convert(
@@ -325,7 +332,7 @@ class ConverterByType:
 def converter_of(
     call: StreamCall,
     *,
-    notify: Callable[[str], None],
+    notify: Notices | Callable[[str], None],
     **options: Any,  # noqa: ANN401 - arguments of Converter
 ) -> Converter | ConverterByType:
     """Return the converter of a stream that is mapped to `call`."""
