@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from support.customerio import Customerio
 
-    from .story import Story
+    from .random_records import RandomRecords
 
 SETTINGS = {
     "batch_size_rows": 250,
@@ -32,8 +32,8 @@ Snapshot = dict[str, Any]
 
 
 @dataclass
-class Told:
-    """Figures of the runs of one story."""
+class Figures:
+    """Figures of the runs that deliver the records."""
 
     runs: int
     kills: int
@@ -42,12 +42,12 @@ class Told:
 
 
 def deliver(
-    story: Story, server: Customerio, folder: Path, seed: int, kills: int = 0
-) -> Told:
-    """Pipe a story into the target, killing and restarting it.
+    source: RandomRecords, server: Customerio, folder: Path, seed: int, kills: int = 0
+) -> Figures:
+    """Pipe records into the target, killing and restarting it.
 
     Args:
-        story: The records.
+        source: The records.
         server: The fake Customer.io.
         folder: Working directory of the target.
         seed: Seed of the random moments.
@@ -57,15 +57,15 @@ def deliver(
         The figures.
     """
     draw = random.Random(seed)
-    told = Told(0, 0, 0)
+    figures = Figures(0, 0, 0)
     position = sent = 0
-    while told.runs < MOST_RUNS:
-        told.runs += 1
+    while figures.runs < MOST_RUNS:
+        figures.runs += 1
         child = RunningTarget(folder, {"api_url": server.url, **SETTINGS})
-        feed = _Feed(story, position, random.Random(draw.random()))
+        feed = _Feed(source, position, random.Random(draw.random()))
         try:
             child.send_in_background(feed)
-            if told.kills < kills:
+            if figures.kills < kills:
                 # Few enough requests to leave some for the other kills.
                 requests = draw.randint(2, 100 // kills)
                 pause = draw.random() / 20
@@ -82,10 +82,10 @@ def deliver(
         position = max([position, *states])
         if not killed:
             assert child.process.returncode == 0, child.stderr[-2000:]
-            assert position == len(story.records), f"STATE is missing (seed {seed})"
-            return told
-        told.kills += 1
-        told.resent += max(0, feed.sent - position)
+            assert position == len(source.records), f"STATE is missing (seed {seed})"
+            return figures
+        figures.kills += 1
+        figures.resent += max(0, feed.sent - position)
         server.wait_until_idle()
     raise AssertionError(f"{MOST_RUNS} runs were not enough (seed {seed})")
 
@@ -93,9 +93,11 @@ def deliver(
 class _Feed:
     """A tap that counts the records it sent."""
 
-    def __init__(self, story: Story, position: int, states: random.Random) -> None:
+    def __init__(
+        self, source: RandomRecords, position: int, states: random.Random
+    ) -> None:
         self.sent = position
-        self._messages = story.messages(position, states)
+        self._messages = source.messages(position, states)
 
     def __iter__(self) -> Any:
         for message in self._messages:
@@ -116,12 +118,12 @@ def _wait_for_requests(
     server.closing.wait(pause)
 
 
-def undisturbed(story: Story, folder: Path) -> Snapshot:
-    """Deliver a story to a sandbox, one request after the other."""
+def undisturbed(source: RandomRecords, folder: Path) -> Snapshot:
+    """Deliver records to a sandbox, one request after the other."""
     settings = {**SETTINGS, "sandbox": "workspace.db", "max_concurrent_requests": 1}
     child = RunningTarget(folder, {**settings, "batch_size_rows": 1000})
     try:
-        child.send_in_background(story.messages(0, random.Random(0)))
+        child.send_in_background(source.messages(0, random.Random(0)))
         assert child.wait(120) == 0, child.stderr[-2000:]
     finally:
         child.kill()
@@ -160,7 +162,7 @@ def _rows(part: Any) -> Counter[str]:
 
 
 def events_in(snapshot: Snapshot) -> list[int]:
-    """Return the numbers of the events, as the story set them."""
+    """Return the numbers of the events, as the records have them."""
     return sorted(int(each["attributes"]["n"]) for each in snapshot["events"])
 
 

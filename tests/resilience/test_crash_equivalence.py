@@ -1,7 +1,7 @@
 """A run with network faults and kills leaves the same workspace as one without.
 
 ``CRASH_SEEDS=100 pytest -m crash`` runs a hundred streams, each with other faults.
-``story.py`` lists what the streams leave out, and why.
+``random_records.py`` lists what the streams leave out, and why.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from .equivalence import (
     rejected_in,
     undisturbed,
 )
-from .front import Doubling, Dropping, Faults, Swapping, Upstream
-from .story import Story
+from .faults import (
+    EventTwice,
+    LostOperation,
+    RandomFaults,
+    SandboxOverHttp,
+    UpdatesOutOfOrder,
+)
+from .random_records import RandomRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .equivalence import Snapshot, Told
+    from .equivalence import Figures, Snapshot
 
 pytestmark = pytest.mark.crash
 
@@ -42,43 +48,43 @@ AT_ONCE = 3
 class Comparison:
     """Workspaces after a run without faults and one with faults."""
 
-    story: Story
+    source: RandomRecords
     expected: Snapshot
     expected_rejected: set[str]
     found: Snapshot
     found_rejected: set[str]
-    told: Told
+    figures: Figures
     faults: dict[str, int]
     requests: int
 
     @property
     def description(self) -> str:
         return (
-            f"seed {self.story.seed}: {self.told}, {self.requests} requests, "
+            f"seed {self.source.seed}: {self.figures}, {self.requests} requests, "
             f"faults: {self.faults}"
         )
 
 
 def compare(seed: int, folder: Path) -> Comparison:
-    """Deliver a story twice: without faults, and with faults and kills."""
-    story = Story(seed, RECORDS)
-    expected = undisturbed(story, folder / "undisturbed")
-    upstream = Upstream(folder / "upstream.db")
+    """Deliver records twice: without faults, and with faults and kills."""
+    source = RandomRecords(seed, RECORDS)
+    expected = undisturbed(source, folder / "undisturbed")
+    upstream = SandboxOverHttp(folder / "upstream.db")
     server = Customerio()
-    server.script = faults = Faults(upstream, seed)
+    server.script = faults = RandomFaults(upstream, seed)
     try:
-        told = deliver(story, server, folder / "disturbed", seed, kills_of(seed))
+        figures = deliver(source, server, folder / "disturbed", seed, kills_of(seed))
         found = upstream.snapshot()
     finally:
         server.close()
         upstream.close()
     return Comparison(
-        story,
+        source,
         expected,
         rejected_in(folder / "undisturbed"),
         found,
         rejected_in(folder / "disturbed"),
-        told,
+        figures,
         faults.injected,
         len(server.requests),
     )
@@ -107,49 +113,49 @@ def test_faults_and_kills_make_no_difference(
     seed: int, comparisons: dict[int, Future[Comparison]]
 ) -> None:
     done = comparisons[seed].result()
-    events = sorted(done.story.events)
+    events = sorted(done.source.events)
     assert events_in(done.expected) == events, done.description
     assert sum(done.faults.values()) >= 0.15 * done.requests, done.description
-    assert done.told.kills == kills_of(seed), done.description
+    assert done.figures.kills == kills_of(seed), done.description
     assert differences(done.expected, done.found) == [], done.description
     assert events_in(done.found) == events, done.description
     assert done.found_rejected == done.expected_rejected, done.description
-    assert len(done.found_rejected) == done.story.rejected, done.description
+    assert len(done.found_rejected) == done.source.rejected, done.description
 
 
 @dataclass
 class Small:
-    """A short story, and the workspace after a run without faults."""
+    """A few records, and the workspace after a run without faults."""
 
-    story: Story
+    source: RandomRecords
     reference: Snapshot
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    story = Story(0, SMALL)
-    return Small(story, undisturbed(story, tmp_path_factory.mktemp("small")))
+    source = RandomRecords(0, SMALL)
+    return Small(source, undisturbed(source, tmp_path_factory.mktemp("small")))
 
 
 @pytest.mark.parametrize(
     ("sabotage", "done", "traces"),
     [
         pytest.param(lambda upstream: upstream, None, set(), id="nothing"),
-        pytest.param(Swapping, "swaps", {"people"}, id="updates are swapped"),
+        pytest.param(UpdatesOutOfOrder, "swaps", {"people"}, id="updates are swapped"),
         pytest.param(
-            lambda upstream: Dropping(upstream, "event", 200),
+            lambda upstream: LostOperation(upstream, "event", 200),
             "dropped",
             {"events"},
             id="an event is dropped",
         ),
         pytest.param(
-            lambda upstream: Dropping(upstream, "merge", 0),
+            lambda upstream: LostOperation(upstream, "merge", 0),
             "dropped",
             {"people"},
             id="a merge is dropped",
         ),
         pytest.param(
-            lambda upstream: Doubling(upstream, 200),
+            lambda upstream: EventTwice(upstream, 200),
             "doubled",
             {"events"},
             id="an event is doubled",
@@ -157,18 +163,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     ],
 )
 def test_the_comparison_finds_each_deliberate_fault(
-    sabotage: Callable[[Upstream], Any],
+    sabotage: Callable[[SandboxOverHttp], Any],
     done: str | None,
     traces: set[str],
     small: Small,
     tmp_path: Path,
 ) -> None:
-    upstream = Upstream(tmp_path / "upstream.db")
+    upstream = SandboxOverHttp(tmp_path / "upstream.db")
     server = Customerio()
     server.script = script = sabotage(upstream)
     try:
-        deliver(small.story, server, tmp_path / "run", seed=0)
-        if isinstance(script, Swapping):
+        deliver(small.source, server, tmp_path / "run", seed=0)
+        if isinstance(script, UpdatesOutOfOrder):
             upstream.apply(script.held)
         found = differences(small.reference, upstream.snapshot())
     finally:
@@ -179,16 +185,16 @@ def test_the_comparison_finds_each_deliberate_fault(
     assert bool(found) == bool(traces), found
 
 
-def test_the_story_has_every_kind_of_record() -> None:
-    story = Story(1, RECORDS)
-    assert len(story.records) >= RECORDS
-    assert story.people >= 500
-    streams = {each["stream"] for each in story.records}
+def test_the_random_records_are_of_every_kind() -> None:
+    source = RandomRecords(1, RECORDS)
+    assert len(source.records) >= RECORDS
+    assert source.people >= 500
+    streams = {each["stream"] for each in source.records}
     assert streams == {
         *("identifies", "crm.identify", "tracks", "pages"),
         *("screens", "groups", "aliases"),
     }
-    actions = [each["record"].get("event") for each in story.records]
+    actions = [each["record"].get("event") for each in source.records]
     for action in ("User Deleted", "User Suppressed", "User Unsuppressed"):
         assert actions.count(action) >= 10, action
-    assert story.rejected >= 100
+    assert source.rejected >= 100

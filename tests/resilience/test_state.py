@@ -134,7 +134,7 @@ def numbered(request: Request) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "settings", "told"),
+    ("reply", "settings", "expected"),
     [
         (Reply(401, b'{"meta": {"error": "no"}}'), {}, "site_id"),
         (Reply(403), {}, "site_id"),
@@ -148,7 +148,7 @@ def numbered(request: Request) -> set[int]:
 def test_a_failed_run_writes_no_state_for_undelivered_records(
     reply: Reply,
     settings: dict[str, Any],
-    told: str,
+    expected: str,
     start_target: StartTarget,
     server: Customerio,
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_failed_run_writes_no_state_for_undelivered_records(
     child.send(schema("tracks"))
     child.send_in_background(counted(range(2_000)))
     assert child.wait() == 1
-    assert told in child.error
+    assert expected in child.error
     taken = set(map(int, server.taken_names))
     assert 100 not in taken
     for reached in (each["sent"] for each in child.states):

@@ -89,7 +89,7 @@ Name = Literal["id", "email"]
 
 @dataclass
 class Person:
-    """A person and their history in the story."""
+    """A person and what was sent about them."""
 
     number: int
     kind: str
@@ -118,7 +118,7 @@ class Person:
         return self.id if kind == "id" else self.email
 
 
-class Story:
+class RandomRecords:
     """The records, and the events expected in the workspace at the end."""
 
     def __init__(self, seed: int, size: int) -> None:
@@ -131,14 +131,14 @@ class Story:
         self.events: set[int] = set()
         """The numbers of the events expected at the end."""
         people = max(60, size // 40)
-        self.regulars = self._cast("regular", people * 3 // 4)
-        self.leads = self._cast("lead", people * 2 // 5)
-        self.leavers = self._cast("leaver", people // 12)
-        self.suppressed = self._cast("suppressed", people // 16)
-        self.pardoned = self._cast("pardoned", people // 20)
-        self.callers = self._cast("caller", people // 25)
+        self.regulars = self._people_of("regular", people * 3 // 4)
+        self.leads = self._people_of("lead", people * 2 // 5)
+        self.leavers = self._people_of("leaver", people // 12)
+        self.suppressed = self._people_of("suppressed", people // 16)
+        self.pardoned = self._people_of("pardoned", people // 20)
+        self.callers = self._people_of("caller", people // 25)
         self.hot = self.regulars[:10]
-        self._tell(size)
+        self._generate(size)
 
     @property
     def people(self) -> int:
@@ -173,13 +173,13 @@ class Story:
                 yield state({"sent": number})
                 pause = states.randint(50, 200)
 
-    def _cast(self, kind: str, count: int) -> list[Person]:
+    def _people_of(self, kind: str, count: int) -> list[Person]:
         return [
             Person(number, kind, stamped=number % 2 == 0) for number in range(count)
         ]
 
-    def _tell(self, size: int) -> None:
-        plots: list[tuple[Callable[[], None], int]] = [
+    def _generate(self, size: int) -> None:
+        kinds: list[tuple[Callable[[], None], int]] = [
             (self._regular, 700),
             (self._lead, 90),
             (self._leaver, 60),
@@ -190,10 +190,10 @@ class Story:
             (self._report, 3),
             (self._mistake, 20),
         ]
-        acts, weights = zip(*plots, strict=True)
+        generators, weights = zip(*kinds, strict=True)
         while len(self.records) < size:
-            (act,) = self.draw.choices(acts, weights)
-            act()
+            (generate,) = self.draw.choices(generators, weights)
+            generate()
 
     @property
     def _n(self) -> int:
@@ -236,7 +236,7 @@ class Story:
         names = self.draw.sample(sorted(every), self.draw.randint(0, 4))
         return {name: every[name] for name in names}
 
-    def _happening(self, person: Person, who: dict[str, str]) -> None:
+    def _event(self, person: Person, who: dict[str, str]) -> None:
         n = self._n
         person.events.append(n)
         if person.kind in ("regular", "lead") or not person.gone:
@@ -305,29 +305,29 @@ class Story:
         if chance < 0.52:
             name = person.name(anyhow)
             shouted = anyhow == "email" and self.draw.random() < 0.2
-            self._happening(person, {"userId": name.upper() if shouted else name})
+            self._event(person, {"userId": name.upper() if shouted else name})
         elif chance < 0.61:
             self._group(person, person.name(anyhow), self._company())
         elif chance < 0.64:
             self._relate(person, anyhow)
         else:
-            self._tie(person, anyhow)
-            self._deed(person, (chance - 0.64) / 0.36)
+            self._name_both_identifiers(person, anyhow)
+            self._ordered_record(person, (chance - 0.64) / 0.36)
 
     def _introduce(self, person: Person) -> None:
         """Send some events by e-mail address or anonymous id before the identify."""
         if person.visits < 2:
             person.visits += 1
             if person.number % 3 == 0:
-                self._happening(person, {"userId": person.email})
+                self._event(person, {"userId": person.email})
                 return
             if person.number % 3 == 1:
-                self._happening(person, {"anonymousId": person.visitor})
+                self._event(person, {"anonymousId": person.visitor})
                 return
         person.known = True
         self._identify(person, email=person.email, **self._traits())
 
-    def _tie(self, person: Person, name: Name) -> None:
+    def _name_both_identifiers(self, person: Person, name: Name) -> None:
         """Change to another identifier with an identify that names both."""
         if person.named != name:
             person.named = "id"
@@ -337,7 +337,7 @@ class Story:
     def _relate(self, person: Person, name: Name) -> None:
         """Add a relationship with an identify without traits."""
         when = {"timestamp": self._time()} if person.stamped else {}
-        self._tie(person, name)
+        self._name_both_identifiers(person, name)
         context = {
             "objectId": self._company(),
             "relationshipAttributes": {"role_0": self._n},
@@ -345,7 +345,7 @@ class Story:
         who = person.name(name)
         self._add("identifies", userId=who, traits={}, context=context, **when)
 
-    def _deed(self, person: Person, chance: float) -> None:
+    def _ordered_record(self, person: Person, chance: float) -> None:
         """Send a record whose order matters under one identifier."""
         if chance < 0.45:
             self._identify(person, **self._traits())
@@ -376,7 +376,7 @@ class Story:
             person.joined = True
             self._add("identifies", traits={"n": self._n}, **who, **when)
         else:
-            self._happening(person, {"anonymousId": person.visitor})
+            self._event(person, {"anonymousId": person.visitor})
 
     def _lead(self) -> None:
         lead = self.draw.choice(self.leads)
@@ -393,7 +393,7 @@ class Story:
             }
             self._identify(lead, **traits)
         elif chance < 0.6:
-            self._happening(lead, {"userId": lead.name(lead.named)})
+            self._event(lead, {"userId": lead.name(lead.named)})
         elif chance < 0.8:
             self._device(lead)
         else:
@@ -438,7 +438,7 @@ class Story:
             self._group(person, person.id, self._company())
         else:
             person.known = True
-            self._happening(person, {"userId": person.id})
+            self._event(person, {"userId": person.id})
 
     def _forget(self, person: Person) -> None:
         person.gone = True
@@ -456,7 +456,7 @@ class Story:
             self._forget(person)
             self._add("tracks", userId=person.id, event="User Suppressed")
         elif chance < 0.4:
-            self._happening(person, {"userId": person.id})
+            self._event(person, {"userId": person.id})
         elif chance < 0.6:
             self._device(person)
         elif chance < 0.8:
@@ -477,7 +477,7 @@ class Story:
             self._add("tracks", userId=person.id, event="User Suppressed")
         elif chance < 0.4 and not person.gone:
             person.known = True
-            self._happening(person, {"userId": person.id})
+            self._event(person, {"userId": person.id})
         elif chance < 0.7:
             person.known = True
             self._identify(person, **self._traits())

@@ -1,6 +1,6 @@
 """Scripts for Customer.io on loopback.
 
-:class:`Upstream` applies requests to a sandbox; the other classes change what it
+:class:`SandboxOverHttp` applies requests to a sandbox; the other classes change what it
 receives or how it responds.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Operation = dict[str, Any]
 
 
-class Upstream:
+class SandboxOverHttp:
     """A sandbox workspace behind HTTP."""
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ NO_CUSTOMERIO = "200 garbage applied"
 """In response to the region check it would mean another server."""
 
 
-class Faults:
+class RandomFaults:
     """Injects faults of networks and servers, before or after a request is applied.
 
     One request in six is chosen, so that the share is the same in every run.
@@ -125,7 +125,7 @@ class Faults:
         return spoilt
 
 
-class Swapping:
+class UpdatesOutOfOrder:
     """Deliberate fault: applies updates of people after a later update."""
 
     def __init__(self, upstream: Script) -> None:
@@ -148,7 +148,7 @@ class Swapping:
             return self.upstream(request.with_operations(operations + due))
 
 
-class Dropping:
+class LostOperation:
     """Deliberate fault: drops one operation that it reports as accepted."""
 
     def __init__(self, upstream: Script, action: str, after: int) -> None:
@@ -173,7 +173,7 @@ class Dropping:
         return self.left < 0
 
 
-class Doubling:
+class EventTwice:
     """Deliberate fault: applies one event twice, as if it had no id."""
 
     def __init__(self, upstream: Script, after: int) -> None:
