@@ -270,30 +270,23 @@ def test_on_rejected_abort_stops_at_the_first(
     assert len(outcome.rejected) == 1
 
 
-def test_on_rejected_abort_stops_when_customerio_rejects(
-    terminal: Terminal, singer: Singer, stand_in: Any
-) -> None:
-    error = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
-    server = stand_in(200, {"region": "us", "errors": [error]})
-    outcome = terminal.run(
-        singer.schema("identifies"),
-        singer.record("identifies", userId="ada"),
-        singer.state(reached="ada"),
-        sandbox=None,
-        api_url=server.url,
-        site_id="site",
-        api_key="key",
-        on_rejected="abort",
-    )
-    assert "on_rejected" in outcome.rejection_error
-    assert len(outcome.rejected) == 1
-
-
 REFUSED = {"batch_index": 0, "reason": "invalid", "field": "id", "message": "No."}
 
 
-def test_records_rejected_by_customerio_exit_with_3(
-    terminal: Terminal, singer: Singer, stand_in: Any
+@pytest.mark.parametrize(
+    ("settings", "error", "states"),
+    [
+        ({}, "1 record was rejected", [{"reached": "ada"}]),
+        ({"on_rejected": "abort"}, "on_rejected", None),
+    ],
+)
+def test_a_record_rejected_by_customerio_exits_with_3(
+    terminal: Terminal,
+    singer: Singer,
+    stand_in: Any,
+    settings: dict[str, Any],
+    error: str,
+    states: list[Any] | None,
 ) -> None:
     server = stand_in(200, {"region": "us", "errors": [REFUSED]})
     outcome = terminal.run(
@@ -304,9 +297,12 @@ def test_records_rejected_by_customerio_exit_with_3(
         api_url=server.url,
         site_id="site",
         api_key="key",
+        **settings,
     )
-    assert "1 record was rejected" in outcome.rejection_error
-    assert outcome.states == [{"reached": "ada"}]
+    assert error in outcome.rejection_error
+    assert len(outcome.rejected) == 1
+    if states is not None:
+        assert outcome.states == states
 
 
 @pytest.mark.parametrize("on_rejected", ["fail", "abort"])
