@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
@@ -21,6 +22,9 @@ sending a request would take longer than Customer.io takes to answer it.
 
 def main() -> None:
     """Run the target with the command-line arguments."""
+    # While the program starts, Ctrl-C ends it like SIGTERM, without a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Imported objects are almost never garbage. Not scanning them during the import
     # saves a good part of the startup time.
     gc.disable()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 from contextlib import nullcontext
 from decimal import Decimal
@@ -15,7 +16,7 @@ from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
-from target_customerio.errors import InputError
+from target_customerio.errors import InputError, shown_name
 from target_customerio.json_codec import Form, decode_line, encode
 from target_customerio.reader import (
     BLOCK_BYTES,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON
 
     Row = tuple[dict[str, Any], bytes, Form]
+
+LONGEST_PATH: Final = 300
+"""Maximum characters of a path that an error message shows."""
 
 ROWS_AT_ONCE: Final = 1_000
 """Rows of a Parquet file in memory at a time."""
@@ -61,12 +65,15 @@ EXTRAS: Final = {
 """Extra of this package needed for a kind of storage, by URL scheme."""
 
 
-def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
+def rows_of(
+    path: str, encoding: dict[str, Any], *, local_only: bool = False
+) -> Iterator[Row]:
     """Read the rows of a batch file.
 
     Args:
         path: Path or URL of the file.
         encoding: Its ``format``, and its ``compression`` if it has one.
+        local_only: Whether files on other machines are refused.
 
     Yields:
         Each row, its JSON text, and what they have in common.
@@ -87,6 +94,11 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
             f"Batch file {shown}: unsupported compression; change batch_config in the "
             "tap's settings to gzip or none"
         )
+    if local_only and not _is_local(path):
+        raise InputError(
+            f"Batch file {shown}: not a local file, and a sandbox run uses no network; "
+            "let the tap write its batches to a local folder"
+        )
     # Slow to import, and needed for batch files only.
     from upath import UPath  # noqa: PLC0415
 
@@ -100,21 +112,37 @@ def rows_of(path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         raise InputError(
             f"Batch file {shown}: cannot be opened; {_missing(path, error)}"
         ) from error
+    except UnicodeError as error:
+        raise fail("a text is not valid UTF-8") from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
 
 
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/|data:")
+"""The start of a URL, also of one that names its parts with `::`."""
+_LOCAL: Final = frozenset({"file", "local"})
+
+
+def _is_local(path: str) -> bool:
+    url = _URL.match(path)
+    return "::" not in path and (url is None or url["scheme"] in _LOCAL)
+
+
 def _without_secrets(path: str) -> str:
-    """Return a URL without user, password and query, which may hold a signature."""
-    if "://" not in path:
-        return path
-    scheme, _, rest = path.partition("://")
-    host, slash, place = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{place}"
+    """Return a URL without user, password, query and data, on one line.
+
+    The query may hold a signature. A password may hold any character.
+    """
+    if _URL.search(path) is None:
+        return shown_name(path, LONGEST_PATH)
+    if path.startswith("data:"):
+        return "data:"
+    place = re.split("[?#]", path, maxsplit=1)[0]
+    return shown_name(re.sub("(:/+).*@", r"\1", place, flags=re.DOTALL), LONGEST_PATH)
 
 
 def _missing(path: str, error: ImportError) -> str:
-    scheme = path.partition("://")[0].lower()
+    scheme = path.partition(":")[0].lower()
     if scheme in EXTRAS:
         return f"install target-customerio[{EXTRAS[scheme]}]"
     return f"install the package for {scheme}:// ({error})"
@@ -172,9 +200,27 @@ def _parquet_rows(
         from pyarrow import parquet  # noqa: PLC0415 - comes with the extra
     except ImportError:
         raise fail("for Parquet, install target-customerio[parquet]") from None
-    for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE):
+    parquet_file = parquet.ParquetFile(file)
+    _refuse_doubles(parquet_file.schema_arrow, fail)
+    for batch in parquet_file.iter_batches(batch_size=ROWS_AT_ONCE):
         for record in _records_in(batch):
             yield record, encode(record), Form.LENIENT
+
+
+def _refuse_doubles(columns: Any, fail: Callable[[str], InputError]) -> None:  # noqa: ANN401 - pyarrow has no types
+    """Raise if two columns, or two fields of a column, have one name."""
+    import pyarrow as pa  # noqa: PLC0415 - comes with the extra
+
+    names = [column.name for column in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise fail(f"two columns are named {shown_name(name)!r}")
+    for column in columns:
+        kind = column.type
+        while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            kind = kind.value_type
+        if pa.types.is_struct(kind):
+            _refuse_doubles(kind, fail)
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

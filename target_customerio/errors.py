@@ -19,13 +19,13 @@ LONGEST_SHOWN: Final = 60
 """Maximum characters of a name from the input that a log line shows."""
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str, longest: int = LONGEST_SHOWN) -> str:
     """Return a name from the input as a log line shows it: short, and on one line."""
     text = "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in name[: LONGEST_SHOWN + 1]
+        for each in name[: longest + 1]
     )
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 class TargetError(Exception):

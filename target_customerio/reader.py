@@ -13,7 +13,7 @@ import select
 import sys
 from functools import partial
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -43,6 +43,9 @@ TOO_LONG: Final = f"longer than {MAX_LINE_BYTES >> 20} MiB"
 
 LONGEST_NAME: Final = 100
 """Maximum characters of a name from the input that an error message shows."""
+
+
+_Item = TypeVar("_Item")
 
 
 class StopReading(BaseException):
@@ -92,6 +95,25 @@ class MessageReader:
         self.stopped = True
         if self._waiting:
             raise StopReading
+
+    def each_awaited(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        """Yield items that are read one by one; :meth:`stop` can interrupt it.
+
+        Args:
+            items: Reads an item whenever the next one is asked for.
+
+        Yields:
+            The items, until there are no more or reading is to stop.
+        """
+        while not self.stopped:
+            self._waiting = True
+            try:
+                item = next(items)
+            except (StopIteration, StopReading):
+                return
+            finally:
+                self._waiting = False
+            yield item
 
     def wake(self) -> None:
         """Abort waiting for input, now or the next time; callable by any thread."""
@@ -306,8 +328,10 @@ class Alarm:
     def wait_for(self, file: int) -> None:
         """Wait until a file is readable; raise ``StopReading`` after :meth:`ring`."""
         if CAN_BE_WOKEN:
-            ready, _, _ = select.select([file, self._heard], [], [])
-            if self._heard in ready:
+            poll = select.poll()  # `select` takes no number above 1,023
+            for each in (file, self._heard):
+                poll.register(each, select.POLLIN)
+            if any(ready == self._heard for ready, _ in poll.poll()):
                 raise StopReading
 
     def close(self) -> None:

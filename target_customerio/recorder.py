@@ -297,5 +297,7 @@ def _written(number: int, content: memoryview) -> int:
     try:
         return os.write(number, content)
     except BlockingIOError:  # another process has made the pipe non-blocking
-        select.select([], [number], [])
+        poll = select.poll()  # `select` takes no number above 1,023
+        poll.register(number, select.POLLOUT)
+        poll.poll()
         return 0

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from errno import EPERM
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
@@ -28,9 +29,6 @@ from target_customerio.json_codec import (
     object_in,
 )
 
-if sys.platform != "win32":
-    import fcntl
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,13 +39,10 @@ CAN_BE_PRIVATE: Final = os.name == "posix"
 """Whether files have permissions for others than their owner."""
 ROOT: Final = 0
 
-_FLAGS: Final = (
-    os.O_RDWR
-    | os.O_APPEND
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # does not wait for the reader of a pipe
-)
+# Windows has neither.
+_lock = getattr(os, "lockf", None)
+_user = getattr(os, "geteuid", int)
+
 _MESSAGES_START: Final = (
     b'{"type":"RECORD",',
     b'{"type":"SCHEMA",',
@@ -69,10 +64,16 @@ def why_not_writable(path: str) -> str | None:
             with TemporaryFile(dir=Path(path).resolve().parent):
                 return None
         if problem is None:
-            os.close(os.open(path, _FLAGS))
+            os.close(os.open(path, _flags()))
     except OSError as error:
         return error.strerror or type(error).__name__
     return problem
+
+
+def _flags() -> int:
+    """Return how the file is opened: as it is, without following links or waiting."""
+    more = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+    return reduce(or_, (getattr(os, each, 0) for each in more), os.O_RDWR | os.O_APPEND)
 
 
 def _objection(file: os.stat_result) -> str | None:
@@ -81,7 +82,7 @@ def _objection(file: os.stat_result) -> str | None:
         return "a symbolic link"
     if not (stat.S_ISREG(file.st_mode) or stat.S_ISCHR(file.st_mode)):
         return "not a regular file"
-    if _is_open_to_others(file) and file.st_uid != os.geteuid() != ROOT:
+    if _is_open_to_others(file) and file.st_uid != _user() != ROOT:
         return "readable by others, and its owner is another user"
     return None
 
@@ -177,11 +178,11 @@ class RejectedRecords:
             problem = _objection(os.lstat(self.path))
             if problem is not None:
                 raise OSError(EPERM, problem)
-        file = os.open(self.path, _FLAGS | os.O_CREAT, OWNER_ONLY)
+        file = os.open(self.path, _flags() | os.O_CREAT, OWNER_ONLY)
         if _is_open_to_others(os.fstat(file)):
             # Fails on file systems without permissions.
             with suppress(PermissionError):
-                os.fchmod(file, OWNER_ONLY)
+                os.chmod(file, OWNER_ONLY)  # noqa: PTH101 - the open file
         return file
 
     def _take_stock(self, file: int) -> None:
@@ -247,16 +248,18 @@ class RejectedRecords:
 @contextmanager
 def _locked(file: int) -> Iterator[None]:
     """Keep other runs from writing to a file; no lock where there are none."""
-    if sys.platform == "win32":
-        yield
-        return
-    with suppress(OSError):  # a file system without locks
-        fcntl.flock(file, fcntl.LOCK_EX)
+    _set_lock(file, "F_LOCK")
     try:
         yield
     finally:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)
+        _set_lock(file, "F_ULOCK")
+
+
+def _set_lock(file: int, change: str) -> None:
+    if _lock is not None:
+        with suppress(OSError):  # a file system without locks, or not a file
+            os.lseek(file, 0, os.SEEK_SET)  # locks what follows
+            _lock(file, getattr(os, change), 0)
 
 
 def _is_half_a_message(line: bytes) -> bool:

@@ -203,11 +203,8 @@ class SingerTarget(Target):
                 "BATCH", "`manifest` must be a list and `encoding` an object"
             )
         for file, path in enumerate(manifest, 1):
-            for row, (record, line, form) in enumerate(
-                self._rows_of(str(path), encoding), 1
-            ):
-                if self.reader.stopped:
-                    return
+            rows = self.reader.each_awaited(self._rows_of(str(path), encoding))
+            for row, (record, line, form) in enumerate(rows, 1):
                 self.run.load(
                     stream,
                     record,
@@ -218,8 +215,9 @@ class SingerTarget(Target):
 
     def _rows_of(self, path: str, encoding: dict[str, Any]) -> Iterator[Row]:
         """Yield the rows of a batch file; errors name the line of the message."""
+        is_sandboxed = self.run.pipeline.settings.connection.sandbox is not None
         try:
-            yield from rows_of(path, encoding)
+            yield from rows_of(path, encoding, local_only=is_sandboxed)
         except InputError as error:
             raise InputError(f"{self._line()}: {error}") from error
 

@@ -8,12 +8,13 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.command import wait_until
+from support.command import clean_environment, wait_until
 from support.customerio import Customerio, Reply, Request, accept
 from support.singer import event, record, schema, state
 
@@ -250,6 +251,77 @@ def test_a_signal_in_the_middle_of_a_batch_file(
     assert 40 <= len(server.taken_names) < 100
     assert child.rows_of("tracks") == (len(server.taken_names), 0)
     assert child.states == [{"sent": 1}]
+
+
+@by_signal
+def test_a_signal_while_a_batch_file_does_not_open(
+    number: signal.Signals,
+    start_target: StartTarget,
+    server: Customerio,
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "rows")
+    child = start_target()
+    child.send(schema("tracks"), *events(0, 3), batch_of(str(tmp_path / "rows")))
+    child.wait_for_state({"sent": 3})
+    child.wait_until_read()
+    child.signal(number)
+    child.wait(5)
+    assert_ended_with(child, server, 3)
+
+
+@by_signal
+def test_a_signal_while_the_next_row_of_a_batch_file_does_not_arrive(
+    number: signal.Signals,
+    start_target: StartTarget,
+    server: Customerio,
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "rows")
+    child = start_target()
+    child.send(schema("tracks"), batch_of(str(tmp_path / "rows")), state("never"))
+    with (tmp_path / "rows").open("wb") as rows:
+        for each in range(3):
+            row = json.dumps(event(each)["record"]).encode() + b"\n"
+            rows.write(row)
+            rows.flush()
+        time.sleep(0.3)
+        child.signal(number)
+        child.wait(5)
+    assert_ended_with(child, server, 3, states=0)
+
+
+def batch_of(path: str) -> Message:
+    return {
+        "type": "BATCH",
+        "stream": "tracks",
+        "encoding": {"format": "jsonl"},
+        "manifest": [path],
+    }
+
+
+def test_a_signal_while_the_program_starts_ends_it_without_a_traceback(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from target_customerio import __main__\n"
+        "class Importing:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'singer_sdk':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Importing())\n"
+        "__main__.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == b""
 
 
 # Broken pipes, full disks, invalid input

@@ -701,3 +701,119 @@ def test_parquet_without_its_library_says_what_to_install(
 
     assert path in outcome.error
     assert "target-customerio[parquet]" in outcome.error
+
+
+# Paths, and files elsewhere
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (
+            "https://h.example/a.jsonl?X-Amz-Signature=sesame",
+            "https://h.example/a.jsonl",
+        ),
+        ("https://user:sesame@h.example/a.jsonl", "https://h.example/a.jsonl"),
+        ("s3://KEY:sesame@bucket/a.jsonl", "s3://bucket/a.jsonl"),
+        ("s3://KEY:ses/sesame@bucket/a.jsonl", "s3://bucket/a.jsonl"),
+        ("s3://KEY:se@sesame@bucket/a.jsonl", "s3://bucket/a.jsonl"),
+        ("s3:/KEY:sesame@bucket/a.jsonl", "s3:/bucket/a.jsonl"),
+        ("simplecache::s3://KEY:sesame@bucket/a", "simplecache::s3://bucket/a"),
+        ("zip://a.jsonl::https://u:sesame@h/z.zip?sig=sesame", "zip://h/z.zip"),
+        ("https://h.example/a.jsonl#sesame", "https://h.example/a.jsonl"),
+        ("data:text/plain,sesame", "data:"),
+        ("https://h.example/a\n2026 | ERROR | sesame?", "https://h.example/a\\n2026"),
+        ("/folder/file?b#c@d.jsonl", "/folder/file?b#c@d.jsonl"),
+    ],
+)
+def test_a_path_is_shown_on_one_line_without_secrets(path: str, shown: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(rows_of(path, {"format": "csv"}))
+    assert str(caught.value).startswith(f"Batch file {shown}")
+    assert "sesame" not in str(caught.value).replace("| sesame", "")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ftp://127.0.0.1:9/a.jsonl",
+        "webhdfs://127.0.0.1:9/a.jsonl",
+        "simplecache::ftp://127.0.0.1:9/a.jsonl",
+        "file::ftp://127.0.0.1:9/a.jsonl",
+        "http:/127.0.0.1:9/a.jsonl",
+        "https://127.0.0.1:9/a.jsonl",
+        "s3://bucket/a.jsonl",
+    ],
+)
+def test_a_sandbox_run_reads_local_files_only(
+    path: str, terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.schema("rows"),
+        batch("jsonl", [path]),
+        stream_calls={"rows": "identify"},
+    )
+    assert "not a local file" in outcome.error
+
+
+@pytest.mark.parametrize("prefix", ["", "file://", "local://", "file:"])
+def test_a_sandbox_run_reads_local_files_however_they_are_named(
+    prefix: str, terminal: Any, singer: Any, files: Any
+) -> None:
+    (path,) = files("jsonl", [[{"userId": "ada"}]])
+    outcome = terminal.run(
+        singer.schema("rows"),
+        batch("jsonl", [prefix + path]),
+        stream_calls={"rows": "identify"},
+    )
+    assert outcome.code == 0
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pa.schema(
+            [("userId", pa.string()), ("a\n", pa.string()), ("a\n", pa.string())]
+        ),
+        pa.schema(
+            [
+                (
+                    "s",
+                    pa.struct(
+                        [pa.field("a\n", pa.int64()), pa.field("a\n", pa.int64())]
+                    ),
+                )
+            ]
+        ),
+        pa.schema(
+            [
+                (
+                    "l",
+                    pa.list_(
+                        pa.struct(
+                            [pa.field("a\n", pa.int8()), pa.field("a\n", pa.int8())]
+                        )
+                    ),
+                )
+            ]
+        ),
+    ],
+    ids=["columns", "fields", "fields in a list"],
+)
+def test_two_columns_of_one_name_are_an_error(columns: Any, tmp_path: Path) -> None:
+    parquet.write_table(columns.empty_table(), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"two columns are named 'a\\\\n'"):
+        list(rows_of(str(tmp_path / "a.parquet"), ENCODINGS["parquet"]))
+
+
+def test_invalid_text_in_a_parquet_file_is_an_error_that_says_so(
+    tmp_path: Path,
+) -> None:
+    stored = pa.array([b"good", b"\xff\xfe"], pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), 2, stored.buffers())
+    table = pa.table([pa.array(["1", "2"]), texts], names=["userId", "name"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="a text is not valid UTF-8"):
+        list(rows_of(str(tmp_path / "a.parquet"), ENCODINGS["parquet"]))

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import resource
 import tracemalloc
 from contextlib import suppress
 from decimal import Decimal
@@ -355,3 +356,18 @@ def test_a_line_without_an_end_is_not_held() -> None:
     feeder.join()
     assert peak < 20_000_000
     assert sent < 20_000_000
+
+
+def test_descriptors_may_have_high_numbers() -> None:
+    """Some parents leave many files open, and `select` takes no number above 1,023."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, limits[1]), limits[1]))
+    ours, theirs = os.pipe()
+    try:
+        os.dup2(ours, 1_500)
+        os.write(theirs, b"x")
+        reader.Alarm().wait_for(1_500)
+    finally:
+        for each in (ours, theirs, 1_500):
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -116,7 +116,7 @@ def test_a_file_of_another_user_that_others_can_read_is_refused(
 ) -> None:
     path.touch(mode=0o644)
     path.chmod(0o644)
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr("target_customerio.rejected._user", lambda: os.getuid() + 1)
     assert "another user" in (why_not_writable(str(path)) or "")
     with pytest.raises(RejectedFileError, match="another user"):
         add(RejectedRecords(str(path)))
