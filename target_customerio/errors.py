@@ -115,6 +115,10 @@ REASONS: Final = {
     "stream_map": "an expression of `stream_maps` fails",
     "too_deep": "the record is nested too deeply",
     "too_large": "the operation has more than 32,768 bytes",
+    "undeliverable": (
+        "Customer.io accepts others, but answers to this one alone with failures for"
+        " `max_retry_seconds`"
+    ),
     "unknown_action": "the action is unknown",
     "unknown_platform": "the platform of a device is neither `ios` nor `android`",
     "unknown_segment": "Customer.io has no manual segment with this id",

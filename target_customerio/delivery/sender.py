@@ -9,10 +9,14 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
-import backoff
-
-from target_customerio.delivery.throttle import Throttle
-from target_customerio.errors import DeliveryError
+from target_customerio.delivery.retries import (
+    Attempts,
+    Patience,
+    UndecidedOperations,
+    Verdict,
+)
+from target_customerio.delivery.throttle import Gate
+from target_customerio.errors import DeliveryError, RejectedRecord
 from target_customerio.track_api import client
 from target_customerio.track_api.client import NoResponse
 from target_customerio.track_api.responses import (
@@ -29,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from target_customerio.delivery.request import QueuedOperation
-    from target_customerio.errors import RejectedRecord
+    from target_customerio.delivery.retries import Part
     from target_customerio.track_api.client import Client
     from target_customerio.track_api.endpoints import Endpoint, Limits
     from target_customerio.track_api.responses import Outcome, Response
 
-    Decision: TypeAlias = Delivered | PartlyRejected | RequestRefused
+    _Decision: TypeAlias = Delivered | PartlyRejected | RequestRefused
 
 logger = logging.getLogger(__name__)
 
@@ -80,30 +84,53 @@ class _Request:
         return cls("POST", endpoint.path, body, len(operations))
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """An attempt without a decision; its text follows "could not be delivered"."""
+
+    outcome: Retry
+    next_step: float | Verdict
+    """Seconds to wait before the next attempt, or what follows instead."""
+    attempts: int
+    seconds: float
+    """Seconds since the first failure."""
+
+    def __str__(self) -> str:
+        return (
+            f"after {self.attempts} attempts in {self.seconds:.0f} s (the last request"
+            f" {self.outcome.reason})"
+        )
+
+    def rejection(self) -> RejectedRecord:
+        message = (
+            f"Customer.io accepted other operations, but not this one {self}: correct"
+            " the record, or load it again later"
+        )
+        return RejectedRecord("undeliverable", "", message)
+
+
 class Sender:
     """Sends requests within the limits; may be used by several threads."""
 
     def __init__(self, client: Client, limits: Limits) -> None:
         """Send nothing yet."""
         self._client = client
-        self._limits = limits
-        self._throttle = Throttle(limits.requests_per_second)
-        self._statistics_lock = Lock()
+        self._gate = Gate(limits.requests_per_second)
+        self._lock = Lock()
+        self._patience = Patience(limits.max_retry_seconds)
         self._requests = 0
         self._retries = 0
         self._bytes_sent = 0
-        self._has_accepted = False
-        """Whether Customer.io has accepted an operation, so `api_url` is correct."""
 
     @property
     def statistics(self) -> RequestStatistics:
         """Totals so far."""
-        with self._statistics_lock:
+        with self._lock:
             return RequestStatistics(
                 self._requests,
                 self._retries,
                 self._bytes_sent,
-                self._throttle.seconds_throttled,
+                self._gate.seconds_throttled,
             )
 
     def check_account(self, region: str) -> int | None:
@@ -125,15 +152,25 @@ class Sender:
             responses.append(response)
             return client.classify_region(response, region)
 
-        self._decide(_Request("GET", client.REGION_PATH), classify_region)
+        request = _Request("GET", client.REGION_PATH)
+        attempts = Attempts(self._patience, 0, 0)
+        while isinstance(
+            outcome := self._send(request, attempts, classify_region), _Failure
+        ):
+            if isinstance(outcome.next_step, Verdict):
+                message = f"Region check failed {outcome}: check the network"
+                raise DeliveryError(f"{message}, and `api_url` if set")
+            self._gate.sleep(outcome.next_step)
         return client.environment_id(responses[-1])
 
     def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
-        """Send operations of one endpoint and yield results, in order.
+        """Send operations of one endpoint and yield results.
 
         A request that Customer.io refuses as a whole is split in halves; the first half
         is decided before the second is sent. So are the operations of a request that
-        errors leave undecided.
+        errors leave undecided, and a request that keeps failing while others are
+        accepted. An operation that keeps failing alone is rejected in the end.
+        Operations that share a key keep their order.
 
         Args:
             operations: Operations of one endpoint, in order.
@@ -146,24 +183,22 @@ class Sender:
             Stopped: The delivery has ended.
         """
         classify_response = partial(self._classify, operations[0].endpoint)
-        parts = [operations]
-        while parts:
-            part = parts.pop()
-            outcome = self._decide(_Request.of(part), classify_response)
-            undecided: Sequence[QueuedOperation] = ()
-            if not isinstance(outcome, RequestRefused):
-                result, undecided = _result(part, outcome)
-                yield result
-            elif len(part) == 1:
-                yield Result(rejected=[(part[0], outcome.error)])
+        undecided = UndecidedOperations(operations, self._patience)
+        while undecided:
+            part = undecided.pop()
+            self._gate.sleep(part.due - time.monotonic())
+            request = _Request.of(part.operations)
+            outcome = self._send(request, part.attempts, classify_response)
+            if isinstance(outcome, _Failure):
+                yield from self._retry(undecided, part, outcome)
             else:
-                undecided = part
-            middle = len(undecided) // 2
-            parts += filter(None, [undecided[middle:], undecided[:middle]])
+                result, rest = _result(part.operations, outcome)
+                yield result
+                undecided.halve(rest)
 
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
-        self._throttle.stop()
+        self._gate.stop()
 
     def close(self) -> None:
         """Close all connections."""
@@ -172,74 +207,101 @@ class Sender:
     def _classify(self, endpoint: Endpoint, response: Response, size: int) -> Outcome:
         """Classify a response, given its endpoint and what was accepted before."""
         outcome = classify(response, size)
-        if isinstance(outcome, UnknownPath):
-            if endpoint.has_segment:
-                return outcome.rejection(size)
-            return outcome.retry() if self._has_accepted else outcome.fatal()
-        if isinstance(outcome, Delivered) or (
-            isinstance(outcome, PartlyRejected)
-            and not outcome.unassigned
-            and len(outcome.errors) < size
-        ):
-            self._has_accepted = True
-        return outcome
-
-    def _decide(
-        self, request: _Request, classify_response: Callable[[Response, int], Outcome]
-    ) -> Decision:
-        """Send one request, with retries, until Customer.io has decided on it."""
-        retries = RetrySchedule(self._limits.max_retry_seconds)
-        while True:
-            outcome = self._send(request, classify_response, retries)
-            if isinstance(outcome, Fatal):
-                raise outcome.error
-            if not isinstance(outcome, Retry):
-                return outcome
-            self._wait(request, outcome, retries)
+        if not isinstance(outcome, UnknownPath):
+            return outcome
+        if endpoint.has_segment:
+            return outcome.rejection(size)
+        return outcome.retry() if self._patience.accepted else outcome.fatal()
 
     def _send(
         self,
         request: _Request,
+        attempts: Attempts,
         classify_response: Callable[[Response, int], Outcome],
-        retries: RetrySchedule,
-    ) -> Outcome:
-        with self._throttle.slot(retries.deadline):
-            self._count(request, is_retry=retries.failures > 0)
+    ) -> _Decision | _Failure:
+        """Send a request once."""
+        with self._gate.slot() as started:
+            self._count(request, is_retry=attempts.failures > 0)
             try:
                 response = self._client.send(request.method, request.path, request.body)
             except NoResponse as error:
-                return Retry(None, shared=False, reason=str(error))
-        return classify_response(response, request.size)
+                outcome: Outcome = Retry(str(error))
+            else:
+                outcome = classify_response(response, request.size)
+            if isinstance(outcome, Fatal):
+                raise outcome.error
+            # Still holding the slot, so that nothing starts before a pause.
+            if isinstance(outcome, Retry):
+                return self._failed(attempts, outcome, started)
+            self._decided(request, outcome, started)
+            return outcome
 
-    def _wait(self, request: _Request, outcome: Retry, retries: RetrySchedule) -> None:
-        """Wait before the next retry; raises DeliveryError after the last one."""
-        seconds = retries.wait_seconds(outcome.seconds)
-        if seconds is None:
-            raise _undelivered(request, outcome, retries)
+    def _decided(self, request: _Request, outcome: _Decision, started: float) -> None:
+        accepted = isinstance(outcome, Delivered) or (
+            isinstance(outcome, PartlyRejected)
+            and not outcome.unassigned
+            and len(outcome.errors) < request.size
+        )
+        with self._lock:
+            self._patience.decided(accepted=accepted and request.size > 0)
+        self._gate.admitted(started)
+
+    def _failed(self, attempts: Attempts, outcome: Retry, started: float) -> _Failure:
+        now = time.monotonic()
+        with self._lock:
+            next_step = attempts.failed(now, outcome)
+            left = self._patience.left(now)
+        failure = _Failure(outcome, next_step, attempts.failures, attempts.seconds(now))
+        if isinstance(next_step, Verdict):
+            return failure
+        seconds = next_step
+        if outcome.rate_limited:
+            seconds = self._gate.refused(started, outcome.seconds, left)
+        elif outcome.seconds is not None:
+            self._gate.pause(min(outcome.seconds, left))
         logger.warning(
             "Request to Customer.io %s; retrying in %.1f s (failure %d)",
             outcome.reason,
             seconds,
-            retries.failures,
+            attempts.failures,
         )
-        if outcome.shared:
-            self._throttle.pause(seconds)  # applies to this request's retry as well
+        return failure
+
+    def _retry(
+        self, undecided: UndecidedOperations, part: Part, failure: _Failure
+    ) -> Iterator[Result]:
+        """Put a part back after a failure, or reject it; raises if the run ends."""
+        if failure.next_step is Verdict.END_RUN:
+            count = len(part.operations) + len(undecided)
+            message = (
+                f"{count} operations could not be delivered {failure}; no STATE was"
+                " written for them, so the tap sends them again in the next run"
+            )
+            raise DeliveryError(message)
+        if failure.next_step is Verdict.REJECT:
+            (operation,) = part.operations
+            yield Result(rejected=[(operation, failure.rejection())])
         else:
-            self._throttle.sleep(seconds)
+            part.due = time.monotonic() + failure.next_step
+            undecided.retry(part)
 
     def _count(self, request: _Request, *, is_retry: bool) -> None:
-        with self._statistics_lock:
+        with self._lock:
             self._requests += 1
             self._retries += is_retry
             self._bytes_sent += len(request.body or b"")
 
 
 def _result(
-    operations: Sequence[QueuedOperation], outcome: Delivered | PartlyRejected
+    operations: Sequence[QueuedOperation], outcome: _Decision
 ) -> tuple[Result, Sequence[QueuedOperation]]:
     """Return what is decided, and the operations that are not."""
     if isinstance(outcome, Delivered):
         return Result(delivered=operations), ()
+    if isinstance(outcome, RequestRefused):
+        if len(operations) > 1:
+            return Result(), operations
+        return Result(rejected=[(operations[0], outcome.error)]), ()
     errors = outcome.errors
     others = [each for index, each in enumerate(operations) if index not in errors]
     rejected = [(operations[index], errors[index]) for index in sorted(errors)]
@@ -250,61 +312,3 @@ def _result(
         len(others),
     )
     return Result(rejected=rejected), others
-
-
-def _undelivered(
-    request: _Request, outcome: Retry, retries: RetrySchedule
-) -> DeliveryError:
-    attempts = (
-        f"after {retries.failures} attempts in {retries.seconds_spent:.0f} s (the last "
-        f"request {outcome.reason})"
-    )
-    if not request.size:
-        return DeliveryError(
-            f"Region check failed {attempts}: check the network, and `api_url` if set"
-        )
-    return DeliveryError(
-        f"{request.size} operations could not be delivered {attempts}; no STATE was"
-        " written for them, so the tap sends them again in the next run"
-    )
-
-
-_FIRST_WAIT_SECONDS = 1.0
-_MAX_WAIT_SECONDS = 60.0
-
-
-class RetrySchedule:
-    """Wait times between the attempts of one request.
-
-    Exponential backoff with full jitter, never shorter than ``Retry-After``. The
-    deadline is set at the first failure; a wait that would pass it is shortened, for
-    one last attempt.
-    """
-
-    def __init__(self, max_seconds: float) -> None:
-        """Allow retries for ``max_seconds`` after the first failure."""
-        self._max_seconds = max_seconds
-        self._backoff = backoff.expo(
-            factor=_FIRST_WAIT_SECONDS, max_value=_MAX_WAIT_SECONDS
-        )
-        next(self._backoff)  # backoff's generators yield None first
-        self.deadline: float | None = None
-        self.failures = 0
-
-    def wait_seconds(self, retry_after: float | None) -> float | None:
-        """Count a failure and return the seconds to wait; None to give up."""
-        now = time.monotonic()
-        self.failures += 1
-        if self.deadline is None:
-            self.deadline = now + self._max_seconds
-        if now >= self.deadline:
-            return None
-        seconds = max(backoff.full_jitter(next(self._backoff)), retry_after or 0.0)
-        return min(seconds, self.deadline - now)
-
-    @property
-    def seconds_spent(self) -> float:
-        """Seconds since the first failure."""
-        if self.deadline is None:
-            return 0.0
-        return time.monotonic() - (self.deadline - self._max_seconds)

@@ -19,30 +19,8 @@ from target_customerio.json_codec import decode_leniently
 from target_customerio.track_api.endpoints import redirect_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-
-REFUSED: Final = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    }
-)
-"""The content of the request is wrong."""
-
-BAD_CREDENTIALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""The credentials are wrong."""
-
-ACCOUNT_CLOSED: Final = frozenset(
-    {HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS}
-)
-"""The account may not use the API."""
-
-UNKNOWN_PATH: Final = frozenset(
-    {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
-)
-"""The URL is wrong."""
 
 _MAX_TEXT_LENGTH: Final = 200
 
@@ -90,14 +68,14 @@ class Retry:
     """The same request may succeed later.
 
     Attributes:
-        seconds: Minimum wait in seconds, if the response says so.
-        shared: Whether all connections have to wait.
         reason: What happened, to follow "request" in a message.
+        seconds: How long all connections have to wait, if the response says so.
+        rate_limited: Whether too many requests were sent.
     """
 
-    seconds: float | None
-    shared: bool
     reason: str
+    seconds: float | None = None
+    rate_limited: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +103,7 @@ class UnknownPath:
 
     def retry(self) -> Retry:
         """Retry: the server has accepted requests before."""
-        return Retry(None, shared=False, reason=_failed_with(self.status))
+        return Retry(_failed_with(self.status))
 
     def fatal(self) -> Fatal:
         """End the run: `api_url` is wrong."""
@@ -143,14 +121,8 @@ Outcome: TypeAlias = Delivered | PartlyRejected | RequestRefused | Retry | Fatal
 def classify(response: Response, size: int) -> Outcome | UnknownPath:
     """Return what a response means for a request of ``size`` operations."""
     status = response.status
-    if 200 <= status < 300:  # noqa: PLR2004 - the class of statuses
-        return _classify_success(response, size)
-    if status in REFUSED:
-        return RequestRefused(_refusal(response))
-    if status in UNKNOWN_PATH:
-        return UnknownPath(status)
-    error = _fatal_error(response)
-    return Fatal(error) if error else _retry(response, _failed_with(status))
+    kind = _KINDS.get(status) or _KINDS_OF_CLASSES.get(status // 100, _retry)
+    return kind(response, size)
 
 
 def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -160,25 +132,19 @@ def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return decode_leniently(text, not_finite=float, beyond=float)
 
 
-def _retry(response: Response, reason: str) -> Retry:
-    seconds = retry_after(response.headers)
-    rate_limited = response.status == HTTPStatus.TOO_MANY_REQUESTS
-    return Retry(seconds, shared=rate_limited or seconds is not None, reason=reason)
-
-
-def _classify_success(response: Response, size: int) -> Outcome:
-    if not response.body.strip():
-        if response.status == HTTPStatus.MULTI_STATUS:
-            return _retry(response, "failed with HTTP 207 without errors")
-        return Delivered()
-    try:
-        content = decode_body(response.body)
-    except ValueError:
-        # A proxy's page; Customer.io may not have received the request.
-        return _retry(response, f"failed with HTTP {response.status} without JSON")
-    listed = _listed_errors(content)
-    if not listed and response.status == HTTPStatus.MULTI_STATUS:
-        listed = [None]  # some operation failed
+def _success(response: Response, size: int) -> Outcome:
+    is_multi_status = response.status == HTTPStatus.MULTI_STATUS
+    content = None
+    if response.body.strip():
+        try:
+            content = decode_body(response.body)
+        except ValueError:
+            # A proxy's page; Customer.io may not have received the request.
+            return _retry(
+                response, size, f"{_failed_with(response.status)} without JSON"
+            )
+    # A 207 says that some operation failed.
+    listed = _listed_errors(content) or ([None] if is_multi_status else [])
     if not listed:
         return Delivered()
     errors: dict[int, RejectedRecord] = {}
@@ -213,12 +179,12 @@ def _listed_errors(content: object) -> list[object]:
     return errors if isinstance(errors, list) else [errors]
 
 
-def _refusal(response: Response) -> RejectedRecord:
+def _refused(response: Response, _size: int) -> RequestRefused:
     try:
         listed = _listed_errors(decode_body(response.body))
     except ValueError:
         listed = []
-    return _rejection(listed[0] if listed else None, response.status)
+    return RequestRefused(_rejection(listed[0] if listed else None, response.status))
 
 
 def _rejection(error: object, status: int) -> RejectedRecord:
@@ -249,22 +215,61 @@ def _failed_with(status: int) -> str:
     return f"failed with HTTP {status}"
 
 
-def _fatal_error(response: Response) -> TargetError | None:
-    """Return the error that ends the run; None if the request can be retried."""
-    status = response.status
-    if status in BAD_CREDENTIALS:
-        return CredentialsError(
-            f"Customer.io refused the credentials (HTTP {status}): check `site_id` and"
-            " `api_key` (Track API credentials of the workspace) and `region`"
+def _redirect(response: Response, _size: int) -> Fatal:
+    location = response.headers.get("Location", "")
+    return Fatal(redirect_error(response.status, location))
+
+
+def _bad_credentials(response: Response, _size: int) -> Fatal:
+    return Fatal(
+        CredentialsError(
+            f"Customer.io refused the credentials (HTTP {response.status}): check"
+            " `site_id` and `api_key` (Track API credentials of the workspace) and"
+            " `region`"
         )
-    if 300 <= status < 400:  # noqa: PLR2004 - the class of statuses
-        return redirect_error(status, response.headers.get("Location", ""))
-    if status in ACCOUNT_CLOSED:
-        return DeliveryError(
-            f"Customer.io refused all requests of this account (HTTP {status}): check"
-            " the account's plan and status"
+    )
+
+
+def _account_closed(response: Response, _size: int) -> Fatal:
+    return Fatal(
+        DeliveryError(
+            "Customer.io refused all requests of this account (HTTP"
+            f" {response.status}): check the account's plan and status"
         )
-    return None
+    )
+
+
+def _unknown_path(response: Response, _size: int) -> UnknownPath:
+    return UnknownPath(response.status)
+
+
+def _retry(response: Response, _size: int, reason: str = "") -> Retry:
+    return Retry(
+        reason or _failed_with(response.status),
+        retry_after(response.headers),
+        rate_limited=response.status == HTTPStatus.TOO_MANY_REQUESTS,
+    )
+
+
+_KINDS_OF_CLASSES: Final[Mapping[int, Callable[[Response, int], Outcome]]] = {
+    2: _success,
+    3: _redirect,
+}
+"""What a status means by its first digit; any other is retried."""
+
+_KINDS: Final[Mapping[int, Callable[[Response, int], Outcome | UnknownPath]]] = {
+    400: _refused,
+    413: _refused,
+    422: _refused,
+    401: _bad_credentials,
+    403: _bad_credentials,
+    402: _account_closed,
+    451: _account_closed,
+    404: _unknown_path,
+    405: _unknown_path,
+    410: _unknown_path,
+}
+"""What a status means whose class says too little."""
 
 
 MAX_RETRY_AFTER: Final = 366 * 86_400.0

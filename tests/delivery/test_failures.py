@@ -79,11 +79,6 @@ def test_a_truncated_response_is_retried(
     assert_delivered_at_second_attempt(customerio, run)
 
 
-def test_a_207_without_errors_is_retried(customerio: Customerio, run: Run) -> None:
-    customerio.reply_next(Reply(207, body=b""))
-    assert_delivered_at_second_attempt(customerio, run)
-
-
 def test_a_response_that_never_comes_is_retried(
     customerio: Customerio, run: Run
 ) -> None:
@@ -304,7 +299,11 @@ def test_operations_listed_in_errors_are_rejected_and_nothing_is_resent(
     assert len(error.message) == 200
 
 
-INVALID_INDEXES = [3, -1, 10**30, "3", "-1", "9" * 5000, "²", 0.0, True, None, [0]]
+INVALID_INDEXES = [
+    *(3, -1, 10**30, 0.0, 1.5, -1.0, True, False, None),
+    *("3", "-1", "9" * 5000, "²", "1.0", " 1", "", "one"),
+    *([0], [[1]], {"batch_index": 1}),
+]
 
 
 @pytest.mark.parametrize("index", INVALID_INDEXES)
@@ -319,12 +318,16 @@ def test_an_error_without_a_valid_index_decides_nothing(
     assert "sending 3 operations again" in caplog.text
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"errors": []}', b"null", b'{"meta": {}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"{}", b"[]", b'{"errors": []}', b"null", b'{"meta": {}}']
+)
 def test_a_207_that_lists_no_errors_decides_nothing(
     customerio: Customerio, run: Run, body: bytes
 ) -> None:
     customerio.script = refusing(207, {"b"}, body)
     run.deliver(*EVENTS)
+    attempts = [each.names for each in customerio.requests]
+    assert attempts == [["a", "b", "c"], ["a"], ["b", "c"], ["b"], ["c"]]
     assert run.recorder.delivered_names == ["a", "c"]
     assert run.recorder.rejections.keys() == {"b"}
 

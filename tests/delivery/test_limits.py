@@ -11,7 +11,7 @@ import pytest
 from support.customerio import Reply, Request
 
 from target_customerio.delivery import Limits
-from target_customerio.delivery.throttle import Stopped, Throttle
+from target_customerio.delivery.throttle import Gate, Stopped
 
 from .run import event
 
@@ -65,11 +65,11 @@ def test_a_rate_below_one_allows_one_request_per_inverse(
 
 def test_a_delayed_request_counts_in_the_second_of_its_arrival() -> None:
     """A limiter that counts from the start of requests would send too early."""
-    throttle = Throttle(1)
+    gate = Gate(1)
     times: list[float] = []
 
     def send(slow: float) -> None:
-        with throttle.slot():
+        with gate.slot():
             time.sleep(slow)
             times.append(time.monotonic())
 
@@ -79,14 +79,6 @@ def test_a_delayed_request_counts_in_the_second_of_its_arrival() -> None:
     send(0)
     delayed.join()
     assert times[1] - times[0] > 1
-
-
-def test_a_pause_ends_at_the_deadline_of_the_request() -> None:
-    throttle = Throttle(100)
-    throttle.pause(30)
-    started = time.monotonic()
-    with throttle.slot(deadline=started + 0.2):
-        assert 0.2 <= time.monotonic() - started < 2
 
 
 def test_concurrent_requests_are_limited_and_connections_reused(

@@ -1,0 +1,261 @@
+"""How often, how long and in what parts a request is tried again."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.track_api.responses import Retry
+
+
+_FIRST_WAIT_SECONDS: Final = 1.0
+_MAX_WAIT_SECONDS: Final = 60.0
+
+FAILURES_BEFORE_SUSPICION: Final = 5
+"""Failures, while others are accepted, after which an operation may be at fault."""
+
+
+class Backoff:
+    """Waits that grow exponentially, with full jitter."""
+
+    def __init__(self, max_seconds: float = _MAX_WAIT_SECONDS) -> None:
+        """Start with the shortest wait."""
+        self._max_seconds = max_seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.count = 0
+        """Waits so far."""
+        self._waits = backoff.expo(
+            factor=_FIRST_WAIT_SECONDS, max_value=self._max_seconds
+        )
+        next(self._waits)  # backoff's generators yield None first
+
+    def next(self) -> float:
+        """Return the next wait in seconds."""
+        self.count += 1
+        return float(backoff.full_jitter(next(self._waits)))
+
+
+class Patience:
+    """How long the run goes on although Customer.io accepts nothing.
+
+    Counts from the first failure after the last decision on any request.
+    """
+
+    def __init__(self, max_seconds: float) -> None:
+        """Wait for ``max_seconds`` (``max_retry_seconds``)."""
+        self.max_seconds = max_seconds
+        self.accepted = 0
+        """Requests of which at least one operation was accepted."""
+        self._failing_since: float | None = None
+
+    def decided(self, *, accepted: bool) -> None:
+        """Count a request that Customer.io has decided on."""
+        self.accepted += accepted
+        self._failing_since = None
+
+    def failed(self, now: float) -> None:
+        """Count a request without a decision."""
+        if self._failing_since is None:
+            self._failing_since = now
+
+    def left(self, now: float) -> float:
+        """Seconds that are left, at least 0."""
+        if self._failing_since is None:
+            return self.max_seconds
+        return max(0.0, self._failing_since + self.max_seconds - now)
+
+
+class Verdict(Enum):
+    """What follows a failure other than a retry."""
+
+    REJECT = "the operation is at fault"
+    END_RUN = "Customer.io accepts nothing"
+
+
+class Attempts:
+    """The attempts to send one request.
+
+    A 429 says nothing about the operations, so it only uses up the run's patience.
+    """
+
+    def __init__(self, patience: Patience, size: int, accepted_before: int) -> None:
+        """Count from the first attempt.
+
+        Args:
+            patience: What all requests of the run share.
+            size: Number of operations.
+            accepted_before: Requests accepted before the operations were first sent,
+                with whatever others.
+        """
+        self.failures = 0
+        self._first_failure = 0.0
+        self._patience = patience
+        self._size = size
+        self._accepted_before = accepted_before
+        self._backoff = Backoff()
+        self._own_failures = 0
+        """Failures that may be due to the operations."""
+        self._first_own_failure = 0.0
+        self._accepted_when_suspect = 0
+        """Requests accepted by the last of the first own failures."""
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the operations may be at fault: others are accepted."""
+        return (
+            self._own_failures >= FAILURES_BEFORE_SUSPICION
+            and self._patience.accepted > self._accepted_before
+        )
+
+    def seconds(self, now: float) -> float:
+        """Seconds since the first failure."""
+        return now - self._first_failure if self.failures else 0.0
+
+    def failed(self, now: float, outcome: Retry) -> float | Verdict:
+        """Count a failure.
+
+        Args:
+            now: Monotonic time in seconds.
+            outcome: What the failure was.
+
+        Returns:
+            Seconds to wait before the next attempt, or what follows instead.
+        """
+        if not self.failures:
+            self._first_failure = now
+        self.failures += 1
+        self._patience.failed(now)
+        if not outcome.rate_limited and self._is_undeliverable(now):
+            return Verdict.REJECT
+        left = self._patience.left(now)
+        if left <= 0:
+            return Verdict.END_RUN
+        if outcome.rate_limited:
+            return 0.0  # the gate holds all requests back
+        wait = max(self._backoff.next(), outcome.seconds or 0.0)
+        return min(wait, left, self._seconds_alone_left(now) or left)
+
+    def _is_undeliverable(self, now: float) -> bool:
+        """Count an own failure; tell whether an operation alone is to be given up.
+
+        Others have to be accepted after it has failed several times: in an outage,
+        requests that are in flight when it begins may still be accepted.
+        """
+        if not self._own_failures:
+            self._first_own_failure = now
+            self._accepted_when_suspect = self._patience.accepted
+        accepted = self._patience.accepted > self._accepted_when_suspect
+        self._own_failures += 1
+        if self._own_failures <= FAILURES_BEFORE_SUSPICION:
+            self._accepted_when_suspect = self._patience.accepted
+        return self._size == 1 and accepted and not self._seconds_alone_left(now)
+
+    def _seconds_alone_left(self, now: float) -> float:
+        """Seconds until an operation that fails alone may be given up."""
+        if self._size > 1 or not self._own_failures:
+            return 0.0
+        return max(0.0, self._first_own_failure + self._patience.max_seconds - now)
+
+
+@dataclass
+class Part:
+    """Operations that are sent in one request."""
+
+    operations: Sequence[QueuedOperation]
+    attempts: Attempts
+    due: float = 0.0
+    """Monotonic time of the next attempt."""
+
+
+class UndecidedOperations:
+    """What is left of a request, in parts that are sent one after the other.
+
+    Operations that share a key keep their order.
+    """
+
+    def __init__(
+        self, operations: Sequence[QueuedOperation], patience: Patience
+    ) -> None:
+        """Start with one part.
+
+        Args:
+            operations: Operations of one endpoint, in order.
+            patience: What all requests of the run share.
+        """
+        self._patience = patience
+        self._accepted_before = patience.accepted
+        self._parts = deque([self._part(operations)])
+
+    def __len__(self) -> int:
+        """Number of operations."""
+        return sum(len(each.operations) for each in self._parts)
+
+    def pop(self) -> Part:
+        """Remove and return the part to send next."""
+        return self._parts.popleft()
+
+    def halve(self, operations: Sequence[QueuedOperation]) -> None:
+        """Send operations next, in two parts."""
+        middle = len(operations) // 2
+        for half in (operations[middle:], operations[:middle]):
+            if half:
+                self._parts.appendleft(self._part(half))
+
+    def retry(self, part: Part) -> None:
+        """Put a part back that has failed.
+
+        A suspect part is halved; one operation alone is retried after all others that
+        do not depend on it.
+        """
+        if not part.attempts.is_suspect:
+            self._parts.appendleft(part)
+        elif len(part.operations) > 1:
+            self.halve(part.operations)
+        else:
+            self._set_aside(part)
+
+    def _set_aside(self, part: Part) -> None:
+        keys = set(part.operations[0].keys)
+        independent: list[Part] = []
+        dependent = [part]
+        for each in self._parts:
+            free, held = _divide(each.operations, keys)
+            if free and held:
+                independent.append(self._part(free))
+                dependent.append(self._part(held))
+            else:
+                (dependent if held else independent).append(each)
+        self._parts = deque(independent + dependent)
+
+    def _part(self, operations: Sequence[QueuedOperation]) -> Part:
+        attempts = Attempts(self._patience, len(operations), self._accepted_before)
+        return Part(operations, attempts)
+
+
+def _divide(
+    operations: Sequence[QueuedOperation], keys: set[str]
+) -> tuple[list[QueuedOperation], list[QueuedOperation]]:
+    """Divide into operations that may go first, and those that depend on the keys.
+
+    Adds the keys of the latter, since others depend on these in turn.
+    """
+    free: list[QueuedOperation] = []
+    held: list[QueuedOperation] = []
+    for each in operations:
+        if keys.isdisjoint(each.keys):
+            free.append(each)
+        else:
+            held.append(each)
+            keys.update(each.keys)
+    return free, held
