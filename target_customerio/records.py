@@ -9,11 +9,15 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from target_customerio.json_codec import Form
     from target_customerio.mapping.converter import Converter, ConverterByType
     from target_customerio.mapping.schema_types import DateTree
 
 Line: TypeAlias = str | bytes
 """A message as it arrived."""
+
+Row: TypeAlias = "tuple[dict[str, Any], bytes, Form]"
+"""A row of a batch file, its JSON text, and what the two have in common."""
 
 
 class Place(Struct, frozen=True, gc=False):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
-    from target_customerio.batch_files import Row
+    from target_customerio.records import Row
     from target_customerio.run import Run
 
 REPLACED: Final = (

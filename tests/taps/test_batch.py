@@ -817,3 +817,51 @@ def test_invalid_text_in_a_parquet_file_is_an_error_that_says_so(
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(InputError, match="a text is not valid UTF-8"):
         list(rows_of(str(tmp_path / "a.parquet"), ENCODINGS["parquet"]))
+
+
+def test_long_text_that_many_rows_share_is_not_copied_for_all_of_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "shared.parquet"
+    text = "x" * 200_000
+    texts = [text, None, "", text] * 250
+    table = pa.table({"n": range(1_000), "text": texts, "same": ["a"] * 1_000})
+    parquet.write_table(table, path)
+    del table
+
+    tracemalloc.start()
+    most = 0
+    for number, (row, *_) in enumerate(rows_of(str(path), {"format": "parquet"})):
+        assert row == {"n": number, "text": texts[number], "same": "a"}
+        most = max(most, pa.total_allocated_bytes())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert number == 999
+    assert most < 20_000_000  # of 100 MB
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_parquet_row_over_16_mib_is_reported(columns: int, tmp_path: Path) -> None:
+    path = tmp_path / "long.parquet"
+    long = "x" * ((17 << 20) // columns)
+    text = {f"column_{number}": ["a", long, "a"] for number in range(columns)}
+    parquet.write_table(pa.table(text), path, use_dictionary=False)
+    rows = rows_of(str(path), {"format": "parquet"})
+    assert next(rows)[0] == dict.fromkeys(text, "a")
+    with pytest.raises(InputError, match="row 2 is longer than 16 MiB"):
+        next(rows)
+
+
+def test_a_parquet_cell_that_unpacks_to_much_more_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    schema = pa.schema({"text": pa.string()})
+    with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
+        writer.write_table(pa.table({"text": ["a", "b"]}))
+        writer.write_table(pa.table({"text": ["x" * (34 << 20)]}))
+    rows = rows_of(str(path), {"format": "parquet"})
+    assert [next(rows)[0]["text"], next(rows)[0]["text"]] == ["a", "b"]
+    before = pa.total_allocated_bytes()
+    with pytest.raises(InputError, match="a row after row 2 is longer than 16 MiB"):
+        next(rows)
+    assert pa.total_allocated_bytes() - before < 1 << 20
