@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import RemoveRecordTransform
 
-from target_customerio.errors import SettingsError
+from target_customerio.errors import SettingsError, shown_name
 from target_customerio.reader import LONGEST_NAME
 from target_customerio.records import SourceStream
 from target_customerio.sinks import CallSink, StreamSink
@@ -155,7 +155,7 @@ class Intakes:
                 "Stream '%s': parts of the schema cannot be compiled; records are not "
                 "validated against them: %s%s",
                 stream,
-                ", ".join(left_out[:MOST_PATHS]),
+                ", ".join(shown_name(path, 200) for path in left_out[:MOST_PATHS]),
                 f" and {more} more" if more > 0 else "",
             )
         return validator.rejection_of

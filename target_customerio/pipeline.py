@@ -217,7 +217,7 @@ class Pipeline:
         self.flush()  # keeps the file of rejected records in the order of arrival
         if self.settings.shard.holds(line):
             self.recorder.reject(stream, line, error)
-            self.recorder.advise(stream.title, line, error)
+            self.recorder.advise(stream, line, error)
         else:
             self.recorder.skip_other_shard(stream.title)
 

@@ -19,6 +19,7 @@ from target_customerio.errors import (
     RejectedRecord,
     StateError,
 )
+from target_customerio.log_privacy import shown_field
 from target_customerio.records import SourceStream
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, Summary
@@ -114,14 +115,16 @@ class RunRecorder:
             RecordsRejectedError: ``on_rejected`` is ``abort``.
             RejectedFileError: The file cannot be written.
         """
-        shown = shown or error
+        reason = (shown or error).reason
         with self._rejecting:
             line = self._rejected_records.add(stream.source(record), error)
             rejected = self.summary.streams[stream.title].rejected
-            rejected[shown.reason] += 1
-            number = rejected[shown.reason]
+            rejected[reason] += 1
+            number = rejected[reason]
         where = f"line {line} of {self._rejected_records.path}"
-        self._log_rejection(stream.title, where, shown, number)
+        if number <= LOGGED + 1:
+            shown = shown or _without_names(stream, error)
+            self._log_rejection(stream.title, where, shown, number)
         if self._on_rejected == "abort":
             kind = (
                 MissingKeyPropertyError
@@ -153,7 +156,7 @@ class RunRecorder:
                 f", {error.field}" if error.field else "",
                 extra=fields,
             )
-        elif number == LOGGED + 1:
+        else:
             self._logger.warning(
                 "Stream '%s': more than %d records rejected (%s); further ones are "
                 "written to %s but not logged",
@@ -164,10 +167,13 @@ class RunRecorder:
                 extra=fields,
             )
 
-    def advise(self, stream: str, record: Line, error: RejectedRecord) -> None:
+    def advise(self, stream: SourceStream, record: Line, error: RejectedRecord) -> None:
         """Log advice if all the first records of a stream were rejected."""
-        advice = self.first_records[stream].reject(stream, record, error)
-        self._log_advice(stream, advice)
+        first_records = self.first_records[stream.title]
+        if not first_records.done:
+            shown = _without_names(stream, error)
+            advice = first_records.reject(stream.title, record, shown)
+            self._log_advice(stream.title, advice)
 
     def end_streams(self) -> None:
         """Log advice for short streams whose records were all rejected."""
@@ -242,6 +248,12 @@ class RunRecorder:
         """Close the file of rejected records."""
         with self._rejecting:
             self._rejected_records.close()
+
+
+def _without_names(stream: SourceStream, error: RejectedRecord) -> RejectedRecord:
+    """Return an error without names of fields that may be data."""
+    field = shown_field(error.field, error.reason, stream.schema)
+    return RejectedRecord(error.reason, field, error.message)
 
 
 def _without_quotes(error: RejectedRecord) -> RejectedRecord:

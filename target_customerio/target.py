@@ -25,6 +25,7 @@ from target_customerio.errors import (
     TargetError,
     UnmappedStreamError,
 )
+from target_customerio.log_privacy import silence_libraries, traceback_of
 from target_customerio.pipeline import Pipeline
 from target_customerio.reader import LONGEST_NAME
 from target_customerio.run import Run
@@ -218,6 +219,7 @@ class TargetCustomerIO(SingerTarget):
         if about:
             cls.print_about(about_format)
             return
+        silence_libraries()
         warnings.filterwarnings("ignore", message=END_OF_LIFE)
         with _errors_in_one_line(cls.logger):
             settings = dict(config.config) if config else {}
@@ -308,8 +310,8 @@ def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
     except TargetError as error:
         code = error.exit_code
         logger.error("%s", error)  # noqa: TRY400 - one line
-        logger.debug("Traceback:", exc_info=True)
-    except Exception as error:
+        logger.debug("%s", traceback_of(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error(  # noqa: TRY400 - one line; the text could quote a record
             "Unexpected %s at %s:%s; set %sLOGLEVEL=DEBUG to see the traceback",
@@ -318,7 +320,7 @@ def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
             place.lineno,
             ENVIRONMENT_PREFIX,
         )
-        logger.debug("Traceback:", exc_info=True)
+        logger.debug("%s", traceback_of(error))
     else:
         return
     sys.exit(code)

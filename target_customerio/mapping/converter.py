@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.errors import RejectedRecord
+from target_customerio.errors import RejectedRecord, shown_name
 from target_customerio.mapping import events, people
 from target_customerio.mapping.call import (
     ConversionSettings,
@@ -146,7 +146,7 @@ def _has_only_id(shape: Shape) -> bool:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return ", ".join(map(shown_name, sorted(names)))
 
 
 TURNED_OFF: Final = Skipped("integrations")

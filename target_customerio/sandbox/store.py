@@ -22,6 +22,9 @@ SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 """Maximum wait for another program that writes to the same file."""
 
+DISK_FAULTS = ("full", "I/O")
+"""Parts of what SQLite says of a disk that takes no more."""
+
 _MIN_FILE_BYTES = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
 
@@ -232,8 +235,13 @@ def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
             with committing(database):
                 _upgrade(database, path)
     except sqlite3.DatabaseError as error:
+        advice = (
+            "make room on its disk"
+            if any(word in str(error) for word in DISK_FAULTS)
+            else "choose another file"
+        )
         raise _unusable(
-            path, f"cannot be used as a workspace ({error}); choose another file"
+            path, f"cannot be used as a workspace ({error}); {advice}"
         ) from error
 
 
@@ -243,8 +251,9 @@ def _enable_write_ahead_log(database: sqlite3.Connection) -> None:
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:  # noqa: PERF203 - it rarely takes a second try
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            # A full disk does not pass by itself.
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
         else:

@@ -8,9 +8,11 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.workspace import apply, snapshot
@@ -53,6 +55,24 @@ def test_unusable_paths_give_a_one_line_error(tmp_path: Path) -> None:
         with pytest.raises(SandboxError, match=what) as refused:
             SandboxAdapter(tmp_path / name)
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("fault", ["database or disk is full", "disk I/O error"])
+def test_a_full_disk_is_named_at_once(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> Any:
+            if "journal_mode" in statement:
+                raise sqlite3.OperationalError(fault)
+            return super().execute(statement, *values)
+
+    connect = partial(sqlite3.connect, factory=Full)
+    monkeypatch.setattr("target_customerio.sandbox.store.sqlite3.connect", connect)
+    began = time.monotonic()
+    with pytest.raises(SandboxError, match="make room on its disk"):
+        SandboxAdapter(tmp_path / "workspace.db")
+    assert time.monotonic() - began < 5
 
 
 def test_a_file_of_another_program_is_not_changed(tmp_path: Path) -> None:
