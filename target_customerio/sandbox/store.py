@@ -251,7 +251,7 @@ def _enable_write_ahead_log(database: sqlite3.Connection) -> None:
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - seldom twice
             # A full disk does not pass by itself.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
