@@ -102,7 +102,7 @@ def test_a_refused_connection_is_retried_for_max_retry_seconds(
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        run = start_run(url=f"http://127.0.0.1:{port}", max_retry_seconds=0.5)
+        run = start_run(url=f"http://127.0.0.1:{port}", max_retry_seconds=1)
         with pytest.raises(DeliveryError, match="Connection refused"):
             run.deliver(*EVENTS)
     assert run.recorder.states == []
