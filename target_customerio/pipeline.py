@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_customerio.delivery import QueuedOperation
+    from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.records import Line, Place, SourceStream
     from target_customerio.settings import Settings
     from target_customerio.summary import Entry, StreamCounts
@@ -101,6 +102,11 @@ class Pipeline:
         self._old_before = time.time() - OLD_SECONDS
         self._metrics = RecordMetrics()
         self._ended = Event()
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """Totals of the requests so far."""
+        return self._delivery.statistics
 
     def connect(self) -> None:
         """Check credentials and region, once.
@@ -254,7 +260,7 @@ class Pipeline:
         self.close(timeout_seconds)
         self.recorder.end_streams()
         self._metrics.log(self.recorder.summary.streams, is_final=True)
-        for entry in self.recorder.summary.entries(self._delivery.statistics):
+        for entry in self.recorder.summary.entries(self.statistics):
             self._log(entry)
 
     def close(self, timeout_seconds: float = 0.0) -> None:
@@ -270,7 +276,7 @@ class Pipeline:
 
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
-            self._log(self.recorder.summary.progress(self._delivery.statistics))
+            self._log(self.recorder.summary.progress(self.statistics))
             self._metrics.log(self.recorder.summary.streams, is_final=False)
 
     def _log(self, entry: Entry) -> None:

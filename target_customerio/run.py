@@ -166,11 +166,15 @@ class Run:
         """
         self.pipeline.flush()
 
-    def finish(self, *, is_complete: bool = True) -> Summary:
+    def finish(
+        self, *, is_complete: bool = True, has_all_streams: bool = True
+    ) -> Summary:
         """Deliver what is still queued, and log the summary.
 
         Args:
             is_complete: Whether the input was read to its end.
+            has_all_streams: Whether names in the settings that match no stream are to
+                be reported.
 
         Returns:
             What happened to the records.
@@ -182,7 +186,7 @@ class Run:
         self.pipeline.drain()
         recorder = self.pipeline.recorder
         # A file of rejected records has only some of the streams.
-        if is_complete and not recorder.reads_rejected:
+        if has_all_streams and is_complete and not recorder.reads_rejected:
             self._log_unmatched_names()
         self.pipeline.end()
         return recorder.summary

@@ -45,6 +45,7 @@ REPLACED: Final = (
     "_process_record_message",
     "_process_schema_message",
     "_process_state_message",
+    "_setup_signal_handlers",
     "_validate_config",
     "process_lines",
 )
@@ -59,12 +60,14 @@ class SingerTarget(Target):
 
     run: Run
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
+    def __init__(self, *, handles_signals: bool = True, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
         """Create the target.
 
         Args:
+            handles_signals: Whether signals stop the reader.
             options: The options of the SDK's target.
         """
+        self._handles_signals = handles_signals
         # The SDK installs signal handlers, which stop the reader.
         self.reader = MessageReader()
         self._message = Message("", {}, b"", Place(), Form.VALID)
@@ -220,6 +223,11 @@ class SingerTarget(Target):
             yield from rows_of(path, encoding, local_only=is_sandboxed)
         except InputError as error:
             raise InputError(f"{self._line()}: {error}") from error
+
+    def _setup_signal_handlers(self) -> None:
+        """Handle signals, unless that is left to the program that loads rows."""
+        if self._handles_signals:
+            super()._setup_signal_handlers()
 
     def _handle_termination(
         self,

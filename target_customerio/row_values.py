@@ -1,0 +1,179 @@
+"""Values of Python and Spark as JSON, as taps built with the SDK write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from math import isfinite
+from types import NoneType
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+from target_customerio.errors import shown_name
+from target_customerio.json_codec import encode, encode_anything
+from target_customerio.reader import MAX_LINE_BYTES, TOO_LONG
+
+MOST_LEVELS: Final = 100
+"""Maximum levels of nesting of a row."""
+
+Path: TypeAlias = tuple[str, ...]
+"""Names that lead to a value in a row."""
+
+MOST_DATES: Final = 1_000
+"""Maximum columns that are typed as dates because of their values."""
+
+ITEMS: Final = ""
+"""The step of a path from a list to its items."""
+
+
+def schema_of(dates: Mapping[Path, str]) -> dict[str, Any]:
+    """Return a schema that types dates, at any depth, and allows everything else."""
+    schema: dict[str, Any] = {"properties": {}}
+    for path, kind in dates.items():
+        node = schema
+        for step in path:
+            if step is ITEMS:
+                node = node.setdefault("items", {})
+            else:
+                node = node.setdefault("properties", {}).setdefault(step, {})
+        node["anyOf"] = [{"type": "string", "format": kind}, {}]
+    return schema
+
+
+class UnsupportedValueError(Exception):
+    """A row holds a value that no JSON value stands for."""
+
+
+class _Conversion(NamedTuple):
+    types: type | tuple[type, ...]
+    convert: Callable[[Any], Any]
+
+
+def _number(value: float) -> float | Decimal:
+    """Keep NaN and infinities as decimals: encoded as such, they differ from null."""
+    number = float(value)
+    return number if isfinite(number) else Decimal(str(number))
+
+
+def _decimal(value: Decimal) -> Decimal:
+    return Decimal("NaN") if value.is_nan() else value
+
+
+def _moment(value: datetime) -> str:
+    """Write a time as taps of the SDK do, in UTC."""
+    if value != value:  # noqa: PLR0124 - what pandas has for a missing time
+        raise UnsupportedValueError("NaT is not supported; use None")
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=timezone.utc)
+    with suppress(OverflowError):  # in the year 1 or 9999
+        value = value.astimezone(timezone.utc)
+    return value.isoformat("T", timespec="microseconds")
+
+
+_PLAIN: Final = frozenset({str, int, bool, NoneType})
+"""Types of values that are JSON values as they are."""
+
+_CONVERSIONS: Final = (
+    _Conversion(float, _number),
+    _Conversion(Decimal, _decimal),
+    _Conversion(time, str),
+    _Conversion(UUID, str),
+    _Conversion((bytes, bytearray), lambda value: value.hex()),
+    _Conversion(str, str.__str__),  # an enumeration's value
+    _Conversion(int, int),
+)
+"""How other scalar values become JSON values."""
+
+_DATES: Final = (
+    ("date-time", _Conversion(datetime, _moment)),
+    ("date", _Conversion(date, date.isoformat)),  # a datetime is a date too
+)
+
+
+class RowEncoder:
+    """Encodes rows as JSON.
+
+    Attributes:
+        dates: The formats of the dates and times found so far, by path.
+        was_cut: Whether the last row was nested too deeply, and lacks what is deepest.
+    """
+
+    def __init__(self) -> None:
+        """Start without any dates."""
+        self.dates: dict[Path, str] = {}
+        self.was_cut = False
+
+    def line_of(self, row: Mapping[str, Any]) -> bytes:
+        """Encode a row; raise ``UnsupportedValueError`` if that is impossible."""
+        self.was_cut = False
+        fields = _fields_of(row)
+        if fields is None:
+            raise UnsupportedValueError(f"expected a mapping, got {type(row).__name__}")
+        values = self._object(fields, ())
+        try:
+            line = encode(values)
+        except UnicodeEncodeError:
+            line = encode_anything(values)
+        if len(line) > MAX_LINE_BYTES:
+            raise UnsupportedValueError(TOO_LONG)
+        return line
+
+    def _object(self, fields: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+        for name in fields:
+            if not isinstance(name, str):
+                raise UnsupportedValueError(
+                    f"{_shown(path)}: expected text for names, got "
+                    f"{type(name).__name__}"
+                )
+        return {
+            name: value
+            if type(value) in _PLAIN
+            else self._converted(value, (*path, name))
+            for name, value in fields.items()
+        }
+
+    def _converted(self, value: Any, path: Path) -> Any:  # noqa: ANN401 - any value
+        if type(value) in _PLAIN:
+            return value
+        for kind, (types, convert) in _DATES:
+            if isinstance(value, types):
+                if len(self.dates) < MOST_DATES:
+                    self.dates.setdefault(path, kind)
+                return convert(value)
+        for types, convert in _CONVERSIONS:
+            if isinstance(value, types):
+                return convert(value)
+        return self._container(value, path)
+
+    def _container(self, value: Any, path: Path) -> Any:  # noqa: ANN401 - any value
+        if len(path) > MOST_LEVELS:
+            self.was_cut = True
+            return None
+        fields = _fields_of(value)
+        if fields is not None:
+            return self._object(fields, path)
+        if isinstance(value, (list, tuple)):
+            inner = (*path, ITEMS)
+            return [self._converted(each, inner) for each in value]
+        raise UnsupportedValueError(
+            f"{_shown(path)}: values of type {type(value).__name__} are not supported; "
+            "convert them to text or numbers"
+        )
+
+
+def _fields_of(value: object) -> Mapping[Any, Any] | None:
+    """Return the fields of a mapping, a named tuple or a row of Spark."""
+    if isinstance(value, Mapping):
+        return value
+    for name in ("asDict", "_asdict"):
+        method = getattr(value, name, None)
+        if callable(method) and isinstance(value, tuple):
+            fields: Mapping[Any, Any] = method()
+            return fields
+    return None
+
+
+def _shown(path: Path) -> str:
+    return shown_name(".".join(step for step in path if step)) or "the row"
