@@ -300,7 +300,10 @@ def test_what_is_nested_too_deeply_rejects_its_row(config: dict[str, Any]) -> No
 def test_rejected_rows_fail_the_call_and_can_be_loaded_by_the_command(
     config: dict[str, Any], terminal: Terminal, tmp_path: Path
 ) -> None:
-    rows = [{"id": 1, "user_id": " ", "n": Decimal("1.50"), "at": MOMENT}, {"id": 2}]
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "user_id": " ", "n": Decimal("1.50"), "at": MOMENT},
+        {"id": 2},
+    ]
     arguments: dict[str, Any] = {
         "call": "identify",
         "config": config,
