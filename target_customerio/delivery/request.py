@@ -252,10 +252,11 @@ class Lane:
         return self.requests[0].first_sequence if self.requests else END
 
     @property
-    def load(self) -> tuple[int, int]:
-        """Number of requests, and bytes in the last one."""
+    def load(self) -> tuple[int, int, int]:
+        """Number of requests, bytes in the last one, and how long one is in flight."""
         requests = len(self.requests) + (self.in_flight is not None)
-        return requests, self.requests[-1].size if self.requests else 0
+        size = self.requests[-1].size if self.requests else 0
+        return requests, size, -self.oldest
 
     def send(self, count: int) -> PendingRequest:
         """Put the first ``count`` operations of the first request in flight."""

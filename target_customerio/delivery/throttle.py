@@ -93,8 +93,8 @@ class Throttle:
         self._expected_rate: float | None = None
         """What the server is expected to admit; None while the limit alone holds."""
         self._refused_at = float("-inf")
-        self._rises_from = 0.0
-        """When the last decrease was, or the pause after it ended."""
+        self._rises_from: float | None = None
+        """When the first request started, or the last pause ended."""
         self._last_start = float("-inf")
         """When the last request started, or should have started."""
         self._admitted = 0
@@ -106,11 +106,11 @@ class Throttle:
 
     def rate(self, now: float) -> float:
         """Return the present rate in requests per second."""
-        expected = self._expected_rate
-        if expected is None:
+        expected, since = self._expected_rate, self._rises_from
+        if expected is None or since is None:
             return self._limit
         takes = min(_GROWTH_SECONDS + _GROWTH_REQUESTS / expected, _MAX_GROWTH_SECONDS)
-        passed = max(0.0, now - self._rises_from) / takes
+        passed = max(0.0, now - since) / takes
         return min(self._limit, expected * (1 + (passed - _LEVEL) ** 3))
 
     def delay(self, now: float) -> float | None:
@@ -131,6 +131,8 @@ class Throttle:
     def start(self, now: float) -> None:
         """Count a request that starts."""
         self._in_flight += 1
+        if self._rises_from is None:
+            self._rises_from = now
         due = self._next_start(now)
         self._last_start = due if now - due <= _CATCH_UP_SECONDS else now
         if self.rate(now) >= self._limit:
@@ -198,7 +200,7 @@ class Throttle:
             self.rate(now) if self._expected_rate is None else self._expected_rate
         )
         if is_first:
-            self._epoch_start = self._rises_from
+            self._epoch_start = now if self._rises_from is None else self._rises_from
             self._epoch_admitted = self._admitted
             self._admitted = 0
             soon = now - self._epoch_start < _SOON

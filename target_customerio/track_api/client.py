@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import io
-import time
+import zlib
 from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
@@ -12,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from target_customerio.errors import DeliveryError
@@ -30,17 +26,21 @@ from target_customerio.track_api.responses import (
     classify,
     decode_body,
 )
+from target_customerio.track_api.transport import DeadlineAdapter
 
 if TYPE_CHECKING:
-    import socket
-
-    from urllib3 import PoolManager, ProxyManager
+    from collections.abc import Iterator
 
 
 MAX_RESPONSE_BYTES: Final = 4_000_000
 """Maximum bytes read of a response; a thousand errors have fewer."""
 
 _CHUNK_BYTES: Final = 65_536
+
+_ZLIB_ENCODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+"""Encodings that some proxies use although `identity` is asked for."""
+
+_ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
 
 _ERRORS: Final = (OSError, HTTPError, UnicodeError, TypeError)
 """What `requests` raises: its own errors, and what it does not wrap, such as those for
@@ -175,104 +175,34 @@ class Client:
 
 def _read(response: requests.Response) -> Response:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    for chunk in _raw_chunks(response):
         body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
             break
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in _ZLIB_ENCODINGS:
+        body = bytearray(_decompress(bytes(body)))
     return Response(response.status_code, response.headers, bytes(body))
 
 
-class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a deadline."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._file = sock.makefile("rb", buffering=0)
-        timeout = sock.gettimeout()
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._has_read = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        # For the first read, the socket's own timeout is the remaining time.
-        if self._deadline is not None and self._has_read:
-            remaining = self._deadline - time.monotonic()
-            if remaining <= 0:
-                message = "the response timed out"
-                raise TimeoutError(message)
-            self._sock.settimeout(remaining)
-        self._has_read = True
-        return self._file.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
+def _raw_chunks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as it is: urllib3 would decompress a chunk to any size."""
+    if not isinstance(response.raw, BaseHTTPResponse):  # of another transport
+        yield from response.iter_content(_CHUNK_BYTES)
+        return
+    try:
+        yield from response.raw.stream(_CHUNK_BYTES, decode_content=False)
+    except (HTTPError, ValueError) as error:  # ValueError: chunks of a negative size
+        raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
-class _CompleteLines(io.BufferedReader):
-    """Reads lines and raises if the connection ends within one.
-
-    http.client takes the end of the connection for the end of the headers, so it would
-    take a truncated response for a success without a body.
-    """
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(-1 if size is None else size)
-        is_complete = line.endswith(b"\n") or len(line) == size
-        if not is_complete:
-            message = "the response was truncated"
-            raise ConnectionResetError(message)
-        return line
-
-
-class _DeadlineResponse(http.client.HTTPResponse):
-    """A response that is read until a deadline."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http.client's
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = _CompleteLines(_DeadlineReader(sock))
-
-
-class _Connection(HTTPConnection):
-    response_class = _DeadlineResponse
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-_POOLS = {"http": _Pool, "https": _SecurePool}
-
-
-class DeadlineAdapter(HTTPAdapter):
-    """The transport of `requests`, with the read timeout for the whole response."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests'
-        """Create the pools of direct connections."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(
-        self,
-        proxy: str,
-        **kwargs: Any,  # noqa: ANN401 - requests'
-    ) -> PoolManager | ProxyManager:
-        """Create the pools of connections through a proxy."""
-        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+def _decompress(body: bytes) -> bytes:
+    """Decompress up to the maximum; what is not valid remains as it is."""
+    try:
+        decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
+        return decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)
+    except zlib.error:
+        return body
 
 
 REGION_PATH: Final = "/api/v1/accounts/region"

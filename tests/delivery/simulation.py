@@ -82,19 +82,21 @@ def simulate(
     """Let connections send as fast as the throttle allows; return starts and ends."""
     random = Random(seed)
     throttle = Throttle(limit)
+    begin = 1_000_000.0
+    """The throttle's clock is another than the server's."""
     waiting = deque(range(connections))
     events: list[tuple[float, int, str, Any]] = []
     number = count()
     spans: list[tuple[float, float]] = []
     now = 0.0
     while now < seconds:
-        while waiting and throttle.delay(now) == 0:
+        while waiting and throttle.delay(begin + now) == 0:
             waiting.popleft()
-            throttle.start(now)
+            throttle.start(begin + now)
             takes = latency * random.uniform(0.5, 1.5)
             arrival = now + takes / 2
             heapq.heappush(events, (arrival, next(number), "arrival", (now, takes)))
-        delay = throttle.delay(now) if waiting else None
+        delay = throttle.delay(begin + now) if waiting else None
         wakes = math.inf if delay is None else now + delay + random.uniform(0, 0.001)
         now = min(wakes, events[0][0] if events else math.inf)
         while events and events[0][0] <= now:
@@ -106,10 +108,10 @@ def simulate(
                 continue
             admitted, retry_after = detail
             if admitted:
-                throttle.admitted(started)
+                throttle.admitted(begin + started)
             else:
-                throttle.refused(started, at, retry_after, at_most=600)
-            throttle.end(at)
+                throttle.refused(begin + started, begin + at, retry_after, at_most=600)
+            throttle.end(begin + at)
             spans.append((started, at))
             waiting.append(0)
     return spans

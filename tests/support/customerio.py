@@ -88,6 +88,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     fault: Fault | None = None
+    raw: tuple[bytes, ...] = ()
+    """What is sent instead, in parts with a little time between them."""
 
     @classmethod
     def of(cls, content: object, status: int = 200, **more: Any) -> Reply:
@@ -316,6 +318,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = answer  # noqa: N815 - the standard library's name
 
     def _send(self, reply: Reply) -> None:
+        if reply.raw:
+            self._send_raw(reply.raw)
+            return
         if reply.fault == "reset":
             self._reset()
         if reply.fault == "silence":
@@ -337,6 +342,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body[: len(reply.body) // 2] if is_cut else reply.body)
         self.wfile.flush()
         self.close_connection |= is_cut
+
+    def _send_raw(self, parts: tuple[bytes, ...]) -> None:
+        for each in parts:
+            self.wfile.write(each)
+            self.wfile.flush()
+            self.customerio.closing.wait(0.05)
 
     def _reset(self) -> NoReturn:
         linger = struct.pack("ii", 1, 0)
