@@ -203,8 +203,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.NumberType(minimum=0),
         default=600,
         title="Retry time",
-        description="How long to retry a request that fails, in seconds. After that, "
-        "the run ends.",
+        description="How long to retry while Customer.io accepts nothing, in seconds. "
+        "After that, the run ends. An operation that alone keeps failing for this time "
+        "is rejected.",
     ),
     th.Property(
         "on_rejected",
