@@ -79,7 +79,6 @@ GROUPS: Final = {
             "request_timeout_seconds",
             "max_retry_seconds",
             "batch_size_rows",
-            "shard",
         ],
     ),
     "rejected": (
@@ -318,7 +317,13 @@ def activity_table(_: str) -> str:
     )
 
 
-LANGUAGES: Final = {".yml": "yaml", ".py": "python", ".json": "json", ".sh": "bash"}
+LANGUAGES: Final = {
+    ".yml": "yaml",
+    ".py": "python",
+    ".json": "json",
+    ".sh": "bash",
+    ".sql": "sql",
+}
 
 
 def file_block(path: str) -> str:

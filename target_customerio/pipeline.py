@@ -91,7 +91,6 @@ class Pipeline:
         self._delivery = Delivery(
             self._sender, settings.limits, self.recorder, on_failure
         )
-        self._shard = settings.shard if settings.shard.count > 1 else None
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
         self._connected = False
@@ -126,7 +125,7 @@ class Pipeline:
     def queue(
         self, stream: SourceStream, line: Line, operation: Operation, place: Place
     ) -> None:
-        """Queue an operation, unless it belongs to another shard.
+        """Queue an operation.
 
         It is queued together with a few others, at the latest before the reader waits
         for more input.
@@ -140,11 +139,6 @@ class Pipeline:
         Raises:
             TargetError: Delivery has failed.
         """
-        if self._shard is not None and not self._shard.holds(
-            operation.primary_identity()
-        ):
-            self.recorder.skip_other_shard(stream.title)
-            return
         if type(operation) is PersonIdentify:
             self._count_risks(operation, stream, place)
         pending = self._pending
@@ -209,7 +203,7 @@ class Pipeline:
             )
 
     def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
-        """Reject a record; of several shards, one writes it to its file.
+        """Reject a record.
 
         Args:
             stream: The stream of the record.
@@ -221,11 +215,8 @@ class Pipeline:
             RejectedFileError: The file of rejected records cannot be written.
         """
         self.flush()  # keeps the file of rejected records in the order of arrival
-        if self.settings.shard.holds(line):
-            self.recorder.reject(stream, line, error)
-            self.recorder.advise(stream, line, error)
-        else:
-            self.recorder.skip_other_shard(stream.title)
+        self.recorder.reject(stream, line, error)
+        self.recorder.advise(stream, line, error)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Write a state once every operation before it is delivered or rejected.

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 MISSING_KEY: Final = "missing_key"
-OTHER_SHARD: Final = "another shard"
 REFUSED: Final = "refused by Customer.io"
 
 LOGGED: Final = 10
@@ -78,10 +77,6 @@ class RunRecorder:
         counts = self.summary.streams[stream]
         counts.read += 1
         counts.skipped[reason] += 1
-
-    def skip_other_shard(self, stream: str) -> None:
-        """Count a record, already counted as read, of another shard."""
-        self.summary.streams[stream].skipped[OTHER_SHARD] += 1
 
     def was_rejected_by_this_run(self, message: Mapping[str, Any]) -> bool:
         """Return whether a RECORD message was written by this run, as a rejected one.

@@ -19,7 +19,6 @@ from target_customerio.mapping.call import ConversionSettings
 from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
 from target_customerio.rejected import why_not_writable
 from target_customerio.settings_schema import CALL
-from target_customerio.shards import Shard
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits, is_loopback
 
@@ -72,7 +71,6 @@ class Settings:
         ignore_unmapped: Whether unmapped streams are dropped.
         on_rejected: What happens when a record is rejected.
         rejected_path: Path of the file of rejected records.
-        shard: Share of the people and objects to deliver.
     """
 
     connection: Connection
@@ -82,7 +80,6 @@ class Settings:
     ignore_unmapped: bool
     on_rejected: Literal["fail", "continue", "abort"]
     rejected_path: str
-    shard: Shard
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -103,10 +100,6 @@ class Settings:
             *_url_errors(config.get("api_url")),
             *_path_errors(config),
         ]
-        try:
-            shard = Shard.of(config.get("shard") or "1/1")
-        except ValueError:
-            errors.append("shard: expected a share such as 2/8, from 1/8 to 8/8")
         if errors:
             raise SettingsError(*errors)
         conversion = _conversion(config, action_events)
@@ -115,7 +108,7 @@ class Settings:
             limits=Limits(
                 batch_operations=config["batch_size_rows"],
                 concurrency=config["max_concurrent_requests"],
-                requests_per_second=config["requests_per_second"] / shard.count,
+                requests_per_second=config["requests_per_second"],
                 request_timeout_seconds=float(config["request_timeout_seconds"]),
                 max_retry_seconds=float(config["max_retry_seconds"]),
             ),
@@ -124,7 +117,6 @@ class Settings:
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
             rejected_path=config["rejected_records_path"],
-            shard=shard,
         )
 
 

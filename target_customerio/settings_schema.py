@@ -226,14 +226,6 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "relative path begins in the working directory.",
     ),
     th.Property(
-        "shard",
-        th.StringType,
-        title="Shard",
-        description="Deliver one share of the people and objects, for example `2/8` for"
-        " the second of eight. Run one process per share over the same "
-        "input; `requests_per_second` is divided between them.",
-    ),
-    th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,
@@ -256,6 +248,12 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "record that does not match is rejected.",
     ),
 ).to_dict()
+
+REMOVED: Final = {
+    "shard": "divide the source into partitions, and run the target once per partition "
+    "with its share of requests_per_second (docs/scaling.md)",
+}
+"""Settings that are gone, and what to do instead."""
 
 SETTINGS_OF_STREAMS: Final = (
     "update_only",

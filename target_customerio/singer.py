@@ -30,6 +30,7 @@ from target_customerio.errors import (
 from target_customerio.json_codec import Form
 from target_customerio.reader import LONGEST_NAME, Message, MessageReader
 from target_customerio.records import Place
+from target_customerio.settings_schema import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,7 +129,9 @@ class SingerTarget(Target):
         self.append_builtin_config(schema)
         errors = []
         for name, meant in unknown_settings(self._config, schema).items():
-            if meant is None:
+            if name.lower() in REMOVED:
+                errors.append(f"{name}: no longer a setting; {REMOVED[name.lower()]}")
+            elif meant is None:
                 self.logger.warning("Ignoring unknown setting %r", name)
             else:
                 # A misspelt sandbox would send to production.

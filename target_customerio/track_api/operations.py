@@ -62,10 +62,6 @@ class Operation(Struct, kw_only=True, gc=False):
         """Return the keys of every person and object that the operation names."""
         raise NotImplementedError
 
-    def primary_identity(self) -> str:
-        """Return the key of the person, or of the object if no person is named."""
-        return self.identities()[0]
-
     def payload(self) -> JSON:
         """Return what is encoded as JSON in the request."""
         return self
@@ -257,11 +253,6 @@ class RelatedObjectOperation(ObjectOperation, kw_only=True):
             object_identity(self.identifiers),
             *(person_identity(each.identifiers) for each in related),
         )
-
-    def primary_identity(self) -> str:
-        """Return the key of the first person, or of the object without people."""
-        identities = self.identities()
-        return identities[1] if len(identities) > 1 else identities[0]
 
 
 class ObjectIdentify(RelatedObjectOperation, kw_only=True):

@@ -51,7 +51,6 @@ ALONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"api_url": f"http://{SECRET}.example.com"},
         ["api_url", "https"],
     ),
-    "an invalid shard": ({"shard": "8"}, ["shard", "2/8"]),
     "an invalid URL": ({"api_url": f"http://[{SECRET}"}, ["api_url", "https"]),
     "a workspace that is a folder": ({"sandbox": "."}, ["sandbox", "folder"]),
     "a workspace in a missing folder": (
@@ -215,6 +214,29 @@ def test_a_misspelt_setting_ends_the_run(
     setting: dict[str, Any] = {name: SECRET}
     error = terminal.run(**setting).error
     assert error == f"Unknown setting {name!r} (did you mean {meant!r}?)"
+
+
+GONE = (
+    "no longer a setting; divide the source into partitions, and run the target once "
+    "per partition with its share of requests_per_second (docs/scaling.md)"
+)
+
+
+@pytest.mark.parametrize("name", ["shard", "SHARD"])
+@pytest.mark.parametrize("value", ["2/8", ""])
+def test_a_setting_that_is_gone_ends_the_run(
+    name: str, value: str, terminal: Terminal
+) -> None:
+    setting: dict[str, Any] = {name: value}
+    assert terminal.run(**setting).error == f"{name}: {GONE}"
+
+
+def test_a_setting_that_is_gone_ends_the_run_from_the_environment_too(
+    terminal: Terminal,
+) -> None:
+    terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+    terminal.environment["TARGET_CUSTOMERIO_SHARD"] = "2/8"
+    assert terminal.type("--config=ENV").error == f"shard: {GONE}"
 
 
 def test_a_misspelt_sandbox_sends_nothing_anywhere(

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
+from support.postgres import Database, programs
 from support.workspace import snapshot
 
 from .project import ROOT, Copy
-from .shards import union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
+TAP = "tap-postgres"
+REJECTED = "rejected.singer.jsonl"
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "docs/examples/dags"
 DAGS = {file.stem for file in EXAMPLES.glob("*.py")}
@@ -202,6 +204,137 @@ def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[st
     return snapshot(folder / "workspace.db")
 
 
+@pytest.fixture(scope="module")
+def shop_database() -> Iterator[Database]:
+    found = programs()
+    if found is None:
+        if os.environ.get("CI_REQUIRES_POSTGRES"):
+            pytest.fail("no PostgreSQL is installed, and CI_REQUIRES_POSTGRES is set")
+        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
+    database = Database.start(found)
+    database.psql(
+        "CREATE TABLE users (user_id text, plan text, updated_at timestamptz);"
+        "CREATE TABLE orders (order_id integer, user_id text, created_at timestamptz);"
+        "INSERT INTO users SELECT 'p-' || n, 'pro', '2024-01-01'::timestamptz"
+        "  + n * interval '1 minute' FROM generate_series(1, 60) n;"
+        "INSERT INTO users VALUES (' ', 'pro', '2024-01-01');"
+        "INSERT INTO orders SELECT n, 'p-' || 1 + n % 60, '2024-01-01'::timestamptz"
+        "  + n * interval '1 minute' FROM generate_series(1, 300) n;"
+    )
+    database.psql((EXAMPLES / "partitions.sql").read_text(encoding="utf-8"))
+    yield database
+    database.stop()
+
+
+@pytest.fixture(scope="module")
+def tap_postgres(install: Callable[..., Path]) -> str:
+    return str(install("tap-postgres", "meltanolabs-tap-postgres==0.10.0") / TAP)
+
+
+def write_catalog(tap: str, folder: Path) -> None:
+    """Write the tap's catalog: new rows by the time of their last change."""
+    found = subprocess.run(
+        [tap, "--config", "tap.json", "--discover"],
+        cwd=folder,
+        env=clean_environment(PGOPTIONS="-c shop.partition=0 -c shop.partitions=1"),
+        capture_output=True,
+        check=True,
+    )
+    catalog = json.loads(found.stdout)
+    for stream in catalog["streams"]:
+        name = stream["tap_stream_id"].partition("-")[2]
+        by = {"users": "updated_at", "orders": "created_at"}[name]
+        stream |= {"replication_key": by, "replication_method": "INCREMENTAL"}
+        (root,) = (each for each in stream["metadata"] if not each["breadcrumb"])
+        root["metadata"] |= {
+            "selected": True,
+            "replication-key": by,
+            "replication-method": "INCREMENTAL",
+        }
+    (folder / "catalog.json").write_text(json.dumps(catalog))
+
+
+def partitions_of_the_shop(
+    folder: Path, tap: str, database: Database, customerio: Customerio
+) -> None:
+    """Write the files of a pipeline from the shop's views to a server."""
+    (folder / "tap.json").write_text(json.dumps(database.tap_config("sync")))
+    settings = {
+        "api_url": customerio.url,
+        "batch_size_rows": 10,
+        "stream_calls": {"sync-users": "identify", "sync-orders": "track"},
+    }
+    (folder / "target.json").write_text(json.dumps(settings))
+    write_catalog(tap, folder)
+    # Notes the rate of each partition.
+    programs = folder / "programs"
+    programs.mkdir()
+    target = programs / "target-customerio"
+    target.write_text(
+        '#!/bin/bash\necho "$TARGET_CUSTOMERIO_REQUESTS_PER_SECOND" > rate\n'
+        f'exec {Copy.command("target-customerio")} "$@"\n'
+    )
+    target.chmod(0o755)
+
+
+def test_partitions_together_deliver_every_row_once_and_each_person_in_order(
+    airflow: Airflow,
+    tmp_path: Path,
+    shop_database: Database,
+    tap_postgres: str,
+    customerio: Customerio,
+) -> None:
+    partitions_of_the_shop(tmp_path, tap_postgres, shop_database, customerio)
+    environment = {
+        "SHOP_FOLDER": str(tmp_path),
+        "SHOP_TAP": tap_postgres,
+        "SHOP_PARTITIONS": "3",
+        "PATH": os.pathsep.join([str(tmp_path / "programs"), os.environ["PATH"]]),
+    }
+    folders = [tmp_path / f"partition-{number}-of-3" for number in range(3)]
+
+    first = airflow.test("shop_partitions", **environment)
+
+    assert first.state == "failed", first.log  # for the blank id
+    (rejected,) = (
+        folder / REJECTED for folder in folders if (folder / REJECTED).exists()
+    )
+    assert f"Correct and load {rejected}" in first.log
+    assert [float((folder / "rate").read_text()) for folder in folders] == [
+        pytest.approx(100 / 3)
+    ] * 3
+    taken = customerio.taken
+    people = [each for each in taken if each["action"] == "identify"]
+    orders = [each for each in taken if each["action"] == "event"]
+    everyone = {f"p-{number}" for number in range(1, 61)}
+    assert {each["identifiers"]["id"] for each in people} == everyone
+    assert len({each["id"] for each in orders}) == 300
+    for person in everyone:
+        numbers = [
+            each["attributes"]["order_id"]
+            for each in orders
+            if each["identifiers"]["id"] == person
+        ]
+        assert list(dict.fromkeys(numbers)) == sorted({*numbers})
+        assert len({*numbers}) == 5
+
+    rejected.rename(tmp_path / "corrected.singer.jsonl")
+    shop_database.psql(
+        "INSERT INTO orders VALUES (301, 'p-1', '2025-01-01'), "
+        "(302, 'p-2', '2025-01-01'), (303, 'p-3', '2025-01-01');"
+        "UPDATE users SET updated_at = '2023-01-01' WHERE user_id = ' ';"
+    )
+    ids = {each["id"] for each in orders}
+    taken.clear()
+    second = airflow.test("shop_partitions", **environment)
+
+    assert second.state == "success", second.log
+    orders = [each for each in taken if each["action"] == "event"]
+    new = {each["attributes"]["order_id"] for each in orders if each["id"] not in ids}
+    assert new == {301, 302, 303}
+    assert len(taken) <= 3 + 2 * 3  # a bookmark's own row is read again
+
+
 def test_the_page_shows_every_dag() -> None:
     page = (ROOT / "docs/airflow.md").read_text(encoding="utf-8")
 
@@ -249,19 +382,6 @@ def test_the_pipeline_succeeds_and_saves_its_state(
     assert snapshot(folder / "workspace.db") == direct
     assert state_in(folder)["bookmarks"].keys() == {"identifies"}
     assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
-
-
-def test_eight_shards_together_give_the_workspace_of_one_run(
-    airflow: Airflow, folder: Path, direct: dict[str, Any]
-) -> None:
-    outcome = airflow.test("shop_shards", SHOP_FOLDER=str(folder))
-
-    assert (outcome.code, outcome.state) == (0, "success"), outcome.log
-    shares = [
-        snapshot(folder / f"shard-{number}/workspace.db") for number in range(1, 9)
-    ]
-    assert union(shares) == direct
-    assert all(share["people"] for share in shares)
 
 
 def test_a_retry_resumes_after_the_last_state(retried: Retried) -> None:

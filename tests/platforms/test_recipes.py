@@ -36,7 +36,9 @@ def commands(dag: str) -> str:
 def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """Return a function that starts a DAG's commands as Airflow does."""
 
-    def start(dag: str, *, target: str = "", tap: str = "") -> subprocess.Popen[bytes]:
+    def start(
+        dag: str, *, target: str = "", tap: str = "", **environment: str
+    ) -> subprocess.Popen[bytes]:
         programs = tmp_path / "programs"
         programs.mkdir(exist_ok=True)
         for name, does in (
@@ -53,7 +55,7 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
                 env={
                     "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
                     "TARGET_CUSTOMERIO_REJECTED_RECORDS_PATH": str(tmp_path / REJECTED),
-                    "TARGET_CUSTOMERIO_SHARD": "1/1",
+                    **environment,
                 },
                 stderr=log,
                 start_new_session=True,
@@ -168,9 +170,37 @@ def test_state_that_cannot_be_saved_fails_the_run(
     assert start("shop_pipe", target="echo {}").wait(timeout=30) == 1
 
 
-def test_shards_handle_state_and_rejected_records_like_the_pipeline() -> None:
-    pipe, shards = (
+def test_partitions_handle_state_and_rejected_records_like_the_pipeline() -> None:
+    pipe, partitions = (
         commands(dag).split("> states.jsonl", 1)[1]
-        for dag in ("shop_pipe", "shop_shards")
+        for dag in ("shop_pipe", "shop_partitions")
     )
-    assert shards == pipe
+    assert partitions == pipe
+
+
+def test_a_partition_of_files_has_its_own_settings_of_the_tap_and_its_own_state(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    own, other = (tmp_path / f"partition-{number}-of-2" for number in (0, 1))
+    own.mkdir()
+    (own / "tap.json").write_text('{"path": "first.jsonl"}')
+    tap = 'echo "$@" >> ../arguments; cat "$2" >> ../settings'
+    (tmp_path / "tap.json").write_text('{"path": "others.jsonl"}')
+    for number in (0, 0, 1):
+        process = start(
+            "shop_partitions",
+            tap=tap,
+            target=f"echo '{{\"line\": {number}}}'",
+            tap_command="tap-jsonl",
+            partition=str(number),
+            partitions="2",
+        )
+        assert process.wait(timeout=30) == 0
+    assert (tmp_path / "arguments").read_text().splitlines() == [
+        "--config tap.json",
+        "--config tap.json --state state.json",
+        "--config ../tap.json",
+    ]
+    settings = (tmp_path / "settings").read_text()
+    assert [settings.count(each) for each in ("first", "others")] == [2, 1]
+    assert (state_in(own), state_in(other)) == ('{"line": 0}\n', '{"line": 1}\n')
