@@ -68,7 +68,7 @@ def rows_of(
         local_only: Whether files on other machines are refused.
 
     Yields:
-        Each row, its JSON text, and what they have in common.
+        Each row, its JSON text, and how that was decoded.
 
     Raises:
         InputError: The file is missing or corrupt, or its format is not supported.
@@ -157,12 +157,12 @@ def _json_rows(
             if not line or line.isspace():
                 continue
             try:
-                row, form = decode_line(line)
+                row, decoding = decode_line(line)
             except ValueError:
                 raise fail(f"row {number} is not JSON") from None
             if not isinstance(row, dict):
                 raise fail(f"row {number} is not an object")
-            yield row, line, form
+            yield row, line, decoding
 
 
 def _lines_in(content: IO[bytes], fail: Callable[[str], InputError]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-MOST_DIGITS: Final = 4_000
+MAX_INTEGER_DIGITS: Final = 4_000
 """Digits above which an integer is decoded as a ``Decimal``."""
 
 decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -38,43 +38,43 @@ Raises ``UnicodeEncodeError`` for half a surrogate pair, which UTF-8 cannot enco
 """
 
 
-class Form(Enum):
-    """What a decoded value has in common with its text."""
+class Decoding(Enum):
+    """How a JSON text was decoded."""
 
-    VALID = auto()
-    """The text is valid JSON, and the value is what it says."""
+    STRICT = auto()
+    """The text is valid JSON."""
     LENIENT = auto()
-    """The text has NaN, infinities or halves of surrogate pairs."""
-    CUT = auto()
-    """The text is nested too deeply; the value lacks what is deepest."""
+    """The text may have NaN, infinities or halves of surrogate pairs."""
+    TRUNCATED = auto()
+    """The text is nested too deeply; the deepest levels became null."""
 
 
 class NestedTooDeeplyError(ValueError):
     """JSON is nested too deeply for a decoder."""
 
 
-def decode_line(line: bytes | str) -> tuple[Any, Form]:
+def decode_line(line: bytes | str) -> tuple[Any, Decoding]:
     """Decode a line of JSON; accept NaN, infinities and half surrogate pairs too.
 
     Args:
         line: The JSON text.
 
     Returns:
-        The value, and what it has in common with the text. Numbers are ``int``,
-        ``Decimal``, or in invalid JSON a ``float`` that is not finite.
+        The value, and how it was decoded. Numbers are ``int`` or ``Decimal``; NaN and
+        infinities are ``float``.
 
     Raises:
         ValueError: The line is not JSON.
     """
     try:
-        return decode(line), Form.VALID
+        return decode(line), Decoding.STRICT
     except DECODE_ERRORS:
         pass
     try:
-        return decode_leniently(line, float, beyond=_nan), Form.LENIENT
+        return decode_leniently(line, float, out_of_range=_nan), Decoding.LENIENT
     except NestedTooDeeplyError:
-        text = without_depths(line.encode() if isinstance(line, str) else line)
-        return decode_leniently(text, float, beyond=_nan), Form.CUT
+        text = truncate_nesting(line.encode() if isinstance(line, str) else line)
+        return decode_leniently(text, float, out_of_range=_nan), Decoding.TRUNCATED
 
 
 def _nan(_: str) -> float:
@@ -82,32 +82,35 @@ def _nan(_: str) -> float:
 
 
 def decode_leniently(
-    text: bytes | str, not_finite: Callable[[str], Any], beyond: Callable[[str], Any]
+    text: bytes | str,
+    not_finite: Callable[[str], Any],
+    out_of_range: Callable[[str], Any],
 ) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON that the fast decoder refuses but Python's own decoder accepts.
+    """Decode JSON with Python's decoder, which accepts more than the fast decoder.
 
     Args:
         text: The JSON text.
         not_finite: Converts ``NaN``, ``Infinity`` and ``-Infinity``.
-        beyond: Converts a number whose exponent is too large for a ``Decimal``.
+        out_of_range: Converts a number whose exponent is too large for a ``Decimal``.
 
     Returns:
-        The value; integers of more than :data:`MOST_DIGITS` digits are ``Decimal``.
+        The value. Integers of more than :data:`MAX_INTEGER_DIGITS` digits are
+        ``Decimal``.
 
     Raises:
         NestedTooDeeplyError: The text is nested too deeply.
         ValueError: The text is not JSON.
     """
 
-    def number(digits: str) -> Any:  # noqa: ANN401 - whatever `beyond` returns
+    def number(digits: str) -> Any:  # noqa: ANN401 - whatever `out_of_range` returns
         try:
             return Decimal(digits)
         except InvalidOperation:  # an exponent of nineteen digits
-            return beyond(digits)
+            return out_of_range(digits)
 
     def integer(digits: str) -> int | Decimal:
         # Python refuses to convert longer integers, since that is very slow.
-        return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
+        return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else Decimal(digits)
 
     try:
         return json.loads(
@@ -117,8 +120,8 @@ def decode_leniently(
         raise NestedTooDeeplyError from None
 
 
-LEVELS: Final = 200
-"""Levels of nesting that every decoder accepts, however deep the stack is."""
+MAX_NESTING: Final = 200
+"""Levels of nesting that every decoder accepts, even if the stack is already deep."""
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 """A string, or the start or end of an object or a list."""
@@ -126,8 +129,8 @@ _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _COLON: Final = re.compile(rb"\s*:")
 
 
-def without_depths(text: bytes) -> bytes:
-    """Replace what is nested deeper than :data:`LEVELS` with null.
+def truncate_nesting(text: bytes) -> bytes:
+    """Replace objects and lists nested deeper than :data:`MAX_NESTING` with null.
 
     Raises:
         ValueError: The text is not JSON.
@@ -139,12 +142,12 @@ def without_depths(text: bytes) -> bytes:
         character = token[0][:1]
         if character in b"[{":
             depth += 1
-            if depth > 1 and depth % LEVELS == 1:
+            if depth > 1 and depth % MAX_NESTING == 1:
                 parts[-1].append(text[end : token.start()])
                 parts.append([])
                 end = token.start()
         elif character in b"]}":
-            if depth > 1 and depth % LEVELS == 1:
+            if depth > 1 and depth % MAX_NESTING == 1:
                 part = b"".join([*parts.pop(), text[end : token.end()]])
                 json.loads(part, parse_int=str)
                 parts[-1].append(b"null")
@@ -157,8 +160,8 @@ def without_depths(text: bytes) -> bytes:
     return b"".join([*parts[0], text[end:]])
 
 
-def object_in(text: bytes, name: str) -> bytes:
-    """Return the text of an object that is a value of a JSON object, however deep.
+def find_object(text: bytes, name: str) -> bytes:
+    """Return the JSON text of an object under a name, nested to any depth.
 
     Args:
         text: The JSON text of the outer object.

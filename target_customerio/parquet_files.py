@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from target_customerio.errors import shown_name
-from target_customerio.json_codec import Form, encode
+from target_customerio.json_codec import Decoding, encode
 from target_customerio.reader import BLOCK_BYTES, MAX_LINE_BYTES, TOO_LONG
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def parquet_rows(
             line = encode(record)
             if len(line) > MAX_LINE_BYTES:
                 raise fail(f"row {number} is {TOO_LONG}")
-            yield record, line, Form.LENIENT
+            yield record, line, Decoding.LENIENT
 
 
 def _parts_of(

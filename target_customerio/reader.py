@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from msgspec import Struct
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import DECODE_ERRORS, Form, decode, decode_line
+from target_customerio.json_codec import DECODE_ERRORS, Decoding, decode, decode_line
 from target_customerio.records import Place
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class Message(Struct, eq=False, gc=False):
         content: The message.
         line: Its line as it arrived.
         place: The number of that line.
-        form: What the message has in common with the line.
+        decoding: How the line was decoded.
     """
 
     kind: str
     content: dict[str, Any]
     line: Line
     place: Place
-    form: Form
+    decoding: Decoding
 
 
 class MessageReader:
@@ -236,11 +236,11 @@ def _message(line: Line, number: int) -> Message | None:
     except (*DECODE_ERRORS, KeyError, TypeError):
         kind = None
     if isinstance(kind, str):
-        return Message(kind, content, line, Place(number), Form.VALID)
+        return Message(kind, content, line, Place(number), Decoding.STRICT)
     if not line or line.isspace():
         return None
     try:
-        content, form = decode_line(line)
+        content, decoding = decode_line(line)
     except ValueError:
         raise InputError(
             f"Line {number}: not JSON; everything before it was delivered. Make sure "
@@ -252,12 +252,12 @@ def _message(line: Line, number: int) -> Message | None:
             "only the tap writes to the pipe"
         )
     kind = content["type"]
-    if form is Form.CUT and kind != "RECORD":
+    if decoding is Decoding.TRUNCATED and kind != "RECORD":
         raise InputError(
             f"Line {number}: the {kind[:LONGEST_NAME]!r} message is nested too deeply "
             "(bug in the tap)"
         )
-    return Message(kind, content, line, Place(number), form)
+    return Message(kind, content, line, Place(number), decoding)
 
 
 class LineTooLong(Exception):  # noqa: N818 - the reader decides what it means

@@ -1,4 +1,4 @@
-"""A record on its way through the target, with its source."""
+"""A record with its source, and the streams that records belong to."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_customerio.json_codec import Form
+    from target_customerio.json_codec import Decoding
     from target_customerio.mapping.converter import Converter, ConverterByType
     from target_customerio.mapping.schema_types import DateTree
 
 Line: TypeAlias = str | bytes
 """A message as it arrived."""
 
-Row: TypeAlias = "tuple[dict[str, Any], bytes, Form]"
-"""A row of a batch file, its JSON text, and what the two have in common."""
+Row: TypeAlias = "tuple[dict[str, Any], bytes, Decoding]"
+"""A row of a batch file, its JSON text, and how that was decoded."""
 
 
 class Place(Struct, frozen=True, gc=False):

@@ -26,7 +26,7 @@ from target_customerio.json_codec import (
     decode_leniently,
     encode,
     encode_anything,
-    object_in,
+    find_object,
 )
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def _record_as_it_arrived(line: Line) -> bytes:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
-        message = decode_leniently(line, _NOT_FINITE.__getitem__, beyond=str)
+        message = decode_leniently(line, _NOT_FINITE.__getitem__, out_of_range=str)
         return encode_anything(message["record"])
     except (NestedTooDeeplyError, RecursionError):
-        return object_in(_as_bytes(line), "record")
+        return find_object(_as_bytes(line), "record")

@@ -15,13 +15,13 @@ from target_customerio.errors import shown_name
 from target_customerio.json_codec import encode, encode_anything
 from target_customerio.reader import MAX_LINE_BYTES, TOO_LONG
 
-MOST_LEVELS: Final = 100
+MAX_NESTING: Final = 100
 """Maximum levels of nesting of a row."""
 
 Path: TypeAlias = tuple[str, ...]
 """Names that lead to a value in a row."""
 
-MOST_DATES: Final = 1_000
+MAX_DATE_COLUMNS: Final = 1_000
 """Maximum columns that are typed as dates because of their values."""
 
 ITEMS: Final = ""
@@ -97,17 +97,18 @@ class RowEncoder:
 
     Attributes:
         dates: The formats of the dates and times found so far, by path.
-        was_cut: Whether the last row was nested too deeply, and lacks what is deepest.
+        was_truncated: Whether the last row was nested too deeply; the deepest levels
+            became null.
     """
 
     def __init__(self) -> None:
         """Start without any dates."""
         self.dates: dict[Path, str] = {}
-        self.was_cut = False
+        self.was_truncated = False
 
     def line_of(self, row: Mapping[str, Any]) -> bytes:
         """Encode a row; raise ``UnsupportedValueError`` if that is impossible."""
-        self.was_cut = False
+        self.was_truncated = False
         fields = _fields_of(row)
         if fields is None:
             raise UnsupportedValueError(f"expected a mapping, got {type(row).__name__}")
@@ -139,7 +140,7 @@ class RowEncoder:
             return value
         for kind, (types, convert) in _DATES:
             if isinstance(value, types):
-                if len(self.dates) < MOST_DATES:
+                if len(self.dates) < MAX_DATE_COLUMNS:
                     self.dates.setdefault(path, kind)
                 return convert(value)
         for types, convert in _CONVERSIONS:
@@ -148,8 +149,8 @@ class RowEncoder:
         return self._container(value, path)
 
     def _container(self, value: Any, path: Path) -> Any:  # noqa: ANN401 - any value
-        if len(path) > MOST_LEVELS:
-            self.was_cut = True
+        if len(path) > MAX_NESTING:
+            self.was_truncated = True
             return None
         fields = _fields_of(value)
         if fields is not None:

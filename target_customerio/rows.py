@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import InputError
-from target_customerio.json_codec import Form, decode, decode_line, encode
+from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.records import Place
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
 from target_customerio.summary import RECENT_EVENTS
@@ -192,13 +192,13 @@ class _RowStream:
         for number, row in enumerate(rows, 1):
             try:
                 line = encoder.line_of(row)
-                record, form = decode_line(line)
+                record, decoding = decode_line(line)
             except (UnsupportedValueError, ValueError) as error:
                 raise InputError(f"Row {number}: {error}") from error
             if self._schema is None and len(encoder.dates) > self._dates:
                 self._announce(run)
-            form = Form.CUT if encoder.was_cut else form
-            run.load(self._name, record, _message(line), Place(row=number), form)
+            decoding = Decoding.TRUNCATED if encoder.was_truncated else decoding
+            run.load(self._name, record, _message(line), Place(row=number), decoding)
 
     def _announce(self, run: Run) -> None:
         """Add the stream, or replace its schema when columns turn out to be dates."""

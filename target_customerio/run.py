@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_customerio.advice import unmatched_names
 from target_customerio.errors import RejectedRecord, TargetError
 from target_customerio.intakes import EarlierIntakes, Intakes
-from target_customerio.json_codec import Form
+from target_customerio.json_codec import Decoding
 from target_customerio.records import IncomingRecord
 from target_customerio.sinks import CallSink
 from target_customerio.stream_maps import unmappable
@@ -123,7 +123,12 @@ class Run:
             self._earlier.forgotten_bytes = 0
 
     def load(
-        self, name: str, record: dict[str, Any], line: Line, place: Place, form: Form
+        self,
+        name: str,
+        record: dict[str, Any],
+        line: Line,
+        place: Place,
+        decoding: Decoding,
     ) -> None:
         """Validate and map a record, and pass it to its sinks.
 
@@ -132,7 +137,7 @@ class Run:
             record: The record.
             line: Its RECORD message, for the file of rejected records.
             place: Where in the input it is.
-            form: What the record has in common with the text of that message.
+            decoding: How the text of that message was decoded.
 
         Raises:
             KeyError: The stream was not added.
@@ -143,7 +148,7 @@ class Run:
         if not mappings:
             self.pipeline.recorder.skip(name, FILTERED)
             return
-        if form is Form.CUT:
+        if decoding is Decoding.TRUNCATED:
             check = _too_deep
         if check is not None:
             error = check(record)
@@ -151,7 +156,7 @@ class Run:
                 return
         for transform, stream, sink in mappings:
             incoming = IncomingRecord(
-                record, stream, line, place, from_json=form is Form.VALID
+                record, stream, line, place, from_json=decoding is Decoding.STRICT
             )
             if transform is None:
                 sink.load(incoming)

@@ -27,7 +27,7 @@ from target_customerio.errors import (
     RecordBeforeSchemaError,
     SettingsError,
 )
-from target_customerio.json_codec import Form
+from target_customerio.json_codec import Decoding
 from target_customerio.reader import LONGEST_NAME, Message, MessageReader
 from target_customerio.records import Place
 from target_customerio.settings_schema import REMOVED
@@ -71,7 +71,7 @@ class SingerTarget(Target):
         self._handles_signals = handles_signals
         # The SDK installs signal handlers, which stop the reader.
         self.reader = MessageReader()
-        self._message = Message("", {}, b"", Place(), Form.VALID)
+        self._message = Message("", {}, b"", Place(), Decoding.STRICT)
         self._versions_ignored = False
         super().__init__(**options)
         # The sinks buffer nothing that the SDK could drain in parallel.
@@ -182,7 +182,7 @@ class SingerTarget(Target):
                 recorder.skip(stream, "rejected in this run")
                 return
         message = self._message
-        self.run.load(stream, record, message.line, message.place, message.form)
+        self.run.load(stream, record, message.line, message.place, message.decoding)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Write the state once everything before it is delivered or rejected."""
@@ -210,13 +210,13 @@ class SingerTarget(Target):
             )
         for file, path in enumerate(manifest, 1):
             rows = self.reader.each_awaited(self._rows_of(str(path), encoding))
-            for row, (record, line, form) in enumerate(rows, 1):
+            for row, (record, line, decoding) in enumerate(rows, 1):
                 self.run.load(
                     stream,
                     record,
                     b'{"record":%b}' % line,
                     Place(self._message.place.line, file, row),
-                    form,
+                    decoding,
                 )
 
     def _rows_of(self, path: str, encoding: dict[str, Any]) -> Iterator[Row]:

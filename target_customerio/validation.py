@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import jsonschema_rs
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.json_codec import MOST_DIGITS
+from target_customerio.json_codec import MAX_INTEGER_DIGITS
 from target_customerio.mapping.fields import METADATA_PREFIX
 from target_customerio.mapping.schema_types import UnresolvableError, target_of
 
@@ -105,10 +105,10 @@ def _rejection(
 
 def _is_multiple(value: object, step: object) -> bool:
     """Tell whether a number is a multiple, exactly for any number of digits."""
-    with localcontext(Context(prec=MOST_DIGITS)):
+    with localcontext(Context(prec=MAX_INTEGER_DIGITS)):
         try:
             return Decimal(str(value)) % Decimal(str(step)) == 0
-        except ArithmeticError:  # more than MOST_DIGITS digits
+        except ArithmeticError:  # more than MAX_INTEGER_DIGITS digits
             return False
 
 

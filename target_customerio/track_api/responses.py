@@ -129,7 +129,7 @@ def decode_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Decode the JSON body of a response; raises ``ValueError`` if it is not JSON."""
     # There may be a byte order mark, or half a surrogate pair in a message.
     text = body.decode("utf-8-sig", "replace")
-    return decode_leniently(text, not_finite=float, beyond=float)
+    return decode_leniently(text, not_finite=float, out_of_range=float)
 
 
 def _success(response: Response, size: int) -> Outcome:

@@ -12,7 +12,7 @@ from support.singer import record, schema
 
 from target_customerio import intakes, run
 from target_customerio.intakes import INTAKE_MEMORY, EarlierIntakes, Intake
-from target_customerio.json_codec import Form
+from target_customerio.json_codec import Decoding
 from target_customerio.records import Place
 from target_customerio.target import TargetCustomerIO
 from target_customerio.validation import RecordValidator
@@ -50,7 +50,7 @@ class Tap:
             keys = message["key_properties"]
             self.run.add_stream(name, message["schema"], keys, line)
         else:
-            self.run.load(name, message["record"], line, Place(1), Form.VALID)
+            self.run.load(name, message["record"], line, Place(1), Decoding.STRICT)
 
 
 @pytest.fixture

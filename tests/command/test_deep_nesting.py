@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_customerio.json_codec import (
-    LEVELS,
-    Form,
+    MAX_NESTING,
+    Decoding,
     decode_line,
-    object_in,
-    without_depths,
+    find_object,
+    truncate_nesting,
 )
 
 if TYPE_CHECKING:
@@ -276,19 +276,19 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.integers(0, 3 * LEVELS), st.sampled_from([*SHAPES]))
+@given(JSON, st.integers(0, 3 * MAX_NESTING), st.sampled_from([*SHAPES]))
 def test_only_what_is_too_deep_is_replaced(value: Any, levels: int, shape: str) -> None:
     core = json.dumps(value).encode()
-    text = without_depths(b'{"a":%b,"b":%b}' % (core, nested(levels, shape, core)))
+    text = truncate_nesting(b'{"a":%b,"b":%b}' % (core, nested(levels, shape, core)))
     found = json.loads(text)
     assert found["a"] == value
-    for _ in range(min(levels, LEVELS - 1)):
+    for _ in range(min(levels, MAX_NESTING - 1)):
         (found["b"],) = (
             found["b"] if isinstance(found["b"], list) else found["b"].values()
         )
-    if levels < LEVELS - 20:
+    if levels < MAX_NESTING - 20:
         assert found["b"] == value
-    if levels >= LEVELS:
+    if levels >= MAX_NESTING:
         assert found["b"] is None
 
 
@@ -301,10 +301,10 @@ def test_an_object_in_json_text_is_found(
     name = data.draw(st.sampled_from([*content]))
     content[name] = {"record": {"record": content[name]}}
     text = json.dumps(content, indent=1 if indented else None).encode()
-    assert json.loads(object_in(text, name)) == content[name]
+    assert json.loads(find_object(text, name)) == content[name]
 
 
-def test_a_deep_line_is_cut() -> None:
-    value, form = decode_line(b'{"n": 1.10, "deep": %b}' % nested(5_000))
-    assert form is Form.CUT
+def test_a_line_nested_too_deeply_is_truncated() -> None:
+    value, decoding = decode_line(b'{"n": 1.10, "deep": %b}' % nested(5_000))
+    assert decoding is Decoding.TRUNCATED
     assert str(value["n"]) == "1.10"

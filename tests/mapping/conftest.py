@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from target_customerio.errors import RejectedRecord
-from target_customerio.json_codec import Form, decode_line
+from target_customerio.json_codec import Decoding, decode_line
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings, Skipped
 from target_customerio.mapping.converter import Converter
@@ -88,10 +88,10 @@ def convert(
 def as_parsed(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a JSON decoder makes of a record, or None if it is not JSON."""
     try:
-        parsed, form = decode_line(ENCODER.encode(record))
+        parsed, decoding = decode_line(ENCODER.encode(record))
     except (TypeError, ValueError, RecursionError):
         return None
-    return parsed if form is Form.VALID and parsed == record else None
+    return parsed if decoding is Decoding.STRICT and parsed == record else None
 
 
 @pytest.fixture

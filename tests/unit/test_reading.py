@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from target_customerio import reader
 from target_customerio.errors import InputError
-from target_customerio.json_codec import Form, decode_line
+from target_customerio.json_codec import Decoding, decode_line
 from target_customerio.reader import (
     LineSplitter,
     LineTooLong,
@@ -40,12 +40,12 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_round_trips(value: Any) -> None:
-    assert decode_line(json.dumps(value).encode()) == (value, Form.VALID)
+    assert decode_line(json.dumps(value).encode()) == (value, Decoding.STRICT)
     assert decode_line(json.dumps(value, ensure_ascii=False).encode()) == (
         value,
-        Form.VALID,
+        Decoding.STRICT,
     )
-    assert decode_line(json.dumps(value)) == (value, Form.VALID)
+    assert decode_line(json.dumps(value)) == (value, Decoding.STRICT)
 
 
 @pytest.mark.parametrize("text", ["1.10", "0.1", "1e5", "1E-7", "-0.0", "1.0000000001"])
@@ -64,8 +64,8 @@ def test_long_integers_stay_integers(number: int) -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
 def test_non_finite_numbers_are_read_and_other_values_stay_exact(text: str) -> None:
-    value, form = decode_line(f'{{"a": {text}, "b": 1.10, "c": {10**30}}}'.encode())
-    assert form is Form.LENIENT
+    value, decoding = decode_line(f'{{"a": {text}, "b": 1.10, "c": {10**30}}}'.encode())
+    assert decoding is Decoding.LENIENT
     assert not math.isfinite(value["a"])
     assert str(value["b"]) == "1.10"
     assert value["c"] == 10**30
@@ -82,8 +82,8 @@ def test_invalid_json_raises_value_error(line: bytes | str) -> None:
 
 @pytest.mark.parametrize("exponent", ["10000000000000000000", "-10000000000000000000"])
 def test_a_number_out_of_range_is_distinguished_from_others(exponent: str) -> None:
-    value, form = decode_line(f'{{"a": 1e{exponent}, "b": 1.10}}'.encode())
-    assert form is Form.LENIENT
+    value, decoding = decode_line(f'{{"a": 1e{exponent}, "b": 1.10}}'.encode())
+    assert decoding is Decoding.LENIENT
     assert math.isnan(value["a"])
     assert str(value["b"]) == "1.10"
 
@@ -149,19 +149,22 @@ def test_the_line_of_a_message_is_kept_as_received() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "form"),
+    ("line", "decoding"),
     [
-        (b'{"type":"STATE","a":1.10}', Form.VALID),
-        (b'{"type":"STATE","a":NaN}', Form.LENIENT),
-        (b'{"type":"RECORD","a":' + b"[" * 5_000 + b"]" * 5_000 + b"}", Form.CUT),
+        (b'{"type":"STATE","a":1.10}', Decoding.STRICT),
+        (b'{"type":"STATE","a":NaN}', Decoding.LENIENT),
+        (
+            b'{"type":"RECORD","a":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+            Decoding.TRUNCATED,
+        ),
     ],
     ids=["valid", "NaN", "deep"],
 )
-def test_a_message_knows_what_it_has_in_common_with_its_line(
-    line: bytes, form: Form
+def test_a_message_says_how_its_line_was_decoded(
+    line: bytes, decoding: Decoding
 ) -> None:
     lists = MessageReader().messages(io.BytesIO(line))
-    assert [each.form for messages in lists for each in messages] == [form]
+    assert [each.decoding for messages in lists for each in messages] == [decoding]
 
 
 @pytest.mark.parametrize(

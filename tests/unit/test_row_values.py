@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.helpers._typing import to_json_compatible
 
-from target_customerio.json_codec import Form, decode_line
+from target_customerio.json_codec import Decoding, decode_line
 from target_customerio.row_values import (
-    MOST_DATES,
-    MOST_LEVELS,
+    MAX_DATE_COLUMNS,
+    MAX_NESTING,
     RowEncoder,
     UnsupportedValueError,
     schema_of,
@@ -107,9 +107,9 @@ JSON_VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(), JSON_VALUES))
 def test_a_row_of_json_values_is_read_like_its_json(row: dict[str, Any]) -> None:
-    record, form = decode_line(RowEncoder().line_of(row))
+    record, decoding = decode_line(RowEncoder().line_of(row))
     expected, form_of_json = decode_line(json.dumps(row))
-    assert (repr(record), form) == (repr(expected), form_of_json)
+    assert (repr(record), decoding) == (repr(expected), form_of_json)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -117,14 +117,14 @@ def test_a_row_of_json_values_is_read_like_its_json(row: dict[str, Any]) -> None
 def test_a_number_that_is_not_finite_does_not_become_null(
     number: float, kind: type
 ) -> None:
-    record, form = decode_line(RowEncoder().line_of({"value": kind(number)}))
-    assert form is Form.LENIENT
+    record, decoding = decode_line(RowEncoder().line_of({"value": kind(number)}))
+    assert decoding is Decoding.LENIENT
     assert not math.isfinite(record["value"])
 
 
 def test_half_a_surrogate_pair_is_kept() -> None:
-    record, form = decode_line(RowEncoder().line_of({"value": "\ud800"}))
-    assert (record, form) == ({"value": "\ud800"}, Form.LENIENT)
+    record, decoding = decode_line(RowEncoder().line_of({"value": "\ud800"}))
+    assert (record, decoding) == ({"value": "\ud800"}, Decoding.LENIENT)
 
 
 class NotATime(datetime):
@@ -163,15 +163,15 @@ def test_a_row_must_be_a_mapping(row: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["object", "list"])
-def test_what_is_nested_too_deeply_is_cut(kind: str) -> None:
+def test_a_value_nested_too_deeply_becomes_null(kind: str) -> None:
     encoder = RowEncoder()
     value: Any = 1
-    for _ in range(10 * MOST_LEVELS):
+    for _ in range(10 * MAX_NESTING):
         value = {"a": value} if kind == "object" else [value]
     encoder.line_of({"value": value})
-    assert encoder.was_cut
+    assert encoder.was_truncated
     encoder.line_of({"value": 1})
-    assert not encoder.was_cut
+    assert not encoder.was_truncated
 
 
 def test_columns_with_dates_are_typed_at_any_depth() -> None:
@@ -195,5 +195,5 @@ def test_columns_with_dates_are_typed_at_any_depth() -> None:
 def test_the_number_of_typed_columns_is_bounded() -> None:
     encoder = RowEncoder()
     day = date(2024, 1, 1)
-    encoder.line_of({str(number): day for number in range(MOST_DATES + 10)})
-    assert len(encoder.dates) == MOST_DATES
+    encoder.line_of({str(number): day for number in range(MAX_DATE_COLUMNS + 10)})
+    assert len(encoder.dates) == MAX_DATE_COLUMNS

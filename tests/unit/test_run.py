@@ -10,7 +10,7 @@ import pytest
 from support.workspace import snapshot
 
 from target_customerio.errors import RejectedFileError, TargetError
-from target_customerio.json_codec import Form
+from target_customerio.json_codec import Decoding
 from target_customerio.records import Place
 from target_customerio.target import TargetCustomerIO
 
@@ -47,7 +47,7 @@ def load(run: Run, *rows: dict[str, Any]) -> None:
     run.add_stream("rows", SCHEMA, ["user_id"], line)
     for number, row in enumerate(rows, 1):
         text = json.dumps({"record": row})
-        run.load("rows", row, text, Place(row=number), Form.VALID)
+        run.load("rows", row, text, Place(row=number), Decoding.STRICT)
 
 
 def people(folder: Path) -> list[str]:
