@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import unmatched_names
 from target_customerio.errors import RejectedRecord, TargetError
-from target_customerio.intakes import EarlierIntakes, Intakes
 from target_customerio.json_codec import Decoding
+from target_customerio.prepared_streams import PreparedStreamCache, StreamPreparer
 from target_customerio.records import IncomingRecord
 from target_customerio.sinks import CallSink
 from target_customerio.stream_maps import unmappable
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from singer_sdk.target_base import Target
     from typing_extensions import Self
 
-    from target_customerio.intakes import Intake, Mapped, Transform
     from target_customerio.pipeline import Pipeline
+    from target_customerio.prepared_streams import (
+        PreparedStream,
+        StreamMapping,
+        Transform,
+    )
     from target_customerio.records import Line, Place
     from target_customerio.sinks import StreamSink
     from target_customerio.summary import Summary
@@ -34,7 +38,7 @@ CLOSE_TIMEOUT_SECONDS: Final = 5.0
 FILTERED: Final = "left out by stream_maps"
 
 MAX_HELD_SCHEMAS: Final = 8 << 20
-"""Bytes of replaced SCHEMA messages that queued records may refer to."""
+"""Maximum bytes of dropped SCHEMA messages that queued records may refer to."""
 
 
 class Run:
@@ -58,9 +62,9 @@ class Run:
         self.pipeline = pipeline
         self._target = target
         self._logger = target.logger
-        self.streams: dict[str, Intake] = {}
-        self._earlier = EarlierIntakes()
-        self._prepare = Intakes(target).prepare
+        self.streams: dict[str, PreparedStream] = {}
+        self._replaced = PreparedStreamCache()
+        self._prepare = StreamPreparer(target).prepare
 
     def __enter__(self) -> Self:
         """Log progress until the run ends."""
@@ -110,17 +114,17 @@ class Run:
         known = self.streams.get(name)
         if known is not None and known.schema == line:
             return
-        intake = self._earlier.take(name, line)
+        prepared = self._replaced.pop(name, line)
         if known is not None:
-            self._earlier.keep(name, known)
+            self._replaced.add(name, known)
             self._release_schemas()
-        self.streams[name] = intake or self._prepare(name, schema, keys, line)
+        self.streams[name] = prepared or self._prepare(name, schema, keys, line)
 
     def _release_schemas(self) -> None:
-        """Deliver what is queued if it may hold many SCHEMA messages."""
-        if self._earlier.forgotten_bytes > MAX_HELD_SCHEMAS:
+        """Deliver what is queued if it may refer to many SCHEMA messages."""
+        if self._replaced.dropped_bytes > MAX_HELD_SCHEMAS:
             self.pipeline.drain()
-            self._earlier.forgotten_bytes = 0
+            self._replaced.dropped_bytes = 0
 
     def load(
         self,
@@ -230,7 +234,7 @@ class Run:
 
 
 def _reject(
-    mappings: list[Mapped],
+    mappings: list[StreamMapping],
     record: dict[str, Any],
     line: Line,
     place: Place,

@@ -1,4 +1,4 @@
-"""Taps that send a SCHEMA before each record, as for columns that are left out."""
+"""Taps that send a SCHEMA before each record, with the columns of that record."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.singer import record, schema
 
-from target_customerio import intakes, run
-from target_customerio.intakes import INTAKE_MEMORY, EarlierIntakes, Intake
+from target_customerio import prepared_streams, run
 from target_customerio.json_codec import Decoding
+from target_customerio.prepared_streams import (
+    MEMORY_PER_SCHEMA_BYTE,
+    PreparedStream,
+    PreparedStreamCache,
+)
 from target_customerio.records import Place
 from target_customerio.target import TargetCustomerIO
 from target_customerio.validation import RecordValidator
@@ -63,7 +67,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             found.append(schema)
             super().__init__(schema)
 
-    monkeypatch.setattr(intakes, "RecordValidator", Counted)
+    monkeypatch.setattr(prepared_streams, "RecordValidator", Counted)
     return found
 
 
@@ -122,30 +126,32 @@ LINES = st.integers(0, 9).map(lambda n: b"%d" % n * (n + 1))
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), LINES), max_size=60))
-def test_earlier_schemas_are_bounded_in_bytes(drawn: list[tuple[str, bytes]]) -> None:
-    limit = 25 * INTAKE_MEMORY
-    earlier = EarlierIntakes(limit)
+def test_streams_of_replaced_schemas_are_bounded_in_bytes(
+    drawn: list[tuple[str, bytes]],
+) -> None:
+    limit = 25 * MEMORY_PER_SCHEMA_BYTE
+    cache = PreparedStreamCache(limit)
     used: list[tuple[str, bytes]] = []
     dropped = 0
     for name, line in drawn:
-        found = earlier.take(name, line)
+        found = cache.pop(name, line)
         assert found is None or found.schema == line
         assert (found is not None) == ((name, line) in used)
         if found is not None:
             used.remove((name, line))
         used.append((name, line))
-        while sum(len(text) for _, text in used) * INTAKE_MEMORY > limit:
+        while sum(len(text) for _, text in used) * MEMORY_PER_SCHEMA_BYTE > limit:
             dropped += len(used.pop(0)[1])
-        earlier.keep(name, found or Intake(line, [], None))
-        assert len(earlier) == len(used)
-        assert earlier.forgotten_bytes == dropped
+        cache.add(name, found or PreparedStream(line, [], None))
+        assert len(cache) == len(used)
+        assert cache.dropped_bytes == dropped
 
 
 def test_records_in_the_queue_hold_few_replaced_schemas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "MAX_HELD_SCHEMAS", 50_000)
-    monkeypatch.setattr(EarlierIntakes.__init__, "__defaults__", (100_000,))
+    monkeypatch.setattr(PreparedStreamCache.__init__, "__defaults__", (100_000,))
     tap = Tap(tmp_path)
     for number in range(150):
         columns = {f"column_{number}_{index}": TEXT for index in range(50)}
@@ -155,7 +161,9 @@ def test_records_in_the_queue_hold_few_replaced_schemas(
         tap.send(record("identify", userId=f"{number}"))
         queued = tap.run.pipeline._pending  # noqa: SLF001 - what it holds
         schemas = {stream.schema for _, stream, *_ in queued}
-        assert sum(map(len, schemas)) < 50_000 + 100_000 // INTAKE_MEMORY + 10_000
+        assert (
+            sum(map(len, schemas)) < 50_000 + 100_000 // MEMORY_PER_SCHEMA_BYTE + 10_000
+        )
     tap.run.finish()
     assert tap.summary.streams["identify"].read == 150
 
@@ -184,7 +192,7 @@ def test_a_changing_schema_is_metered_and_warned_of_like_one_that_stays(
 def test_warnings_of_schemas_that_do_not_compile_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intakes, "MOST_TOLD", 5)
+    monkeypatch.setattr(prepared_streams, "MAX_REPORTED_PATHS", 5)
     tap = Tap(tmp_path)
     for number in range(20):
         column = {f"column_{number}": {"pattern": r"a\Z"}}

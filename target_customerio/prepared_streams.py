@@ -1,4 +1,4 @@
-"""Source streams, prepared for their records: stream maps, sinks and validation."""
+"""Prepares streams for their records: stream maps, sinks and validation."""
 
 from __future__ import annotations
 
@@ -32,37 +32,49 @@ if TYPE_CHECKING:
     Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
     Check = Callable[[Mapping[str, Any]], RejectedRecord | None]
 
-MOST_PATHS: Final = 10
-"""Maximum parts of a schema that a warning names."""
+MAX_LOGGED_PATHS: Final = 10
+"""Maximum paths of a schema that one warning names."""
 
-MOST_TOLD: Final = 1_000
-"""Parts of a stream's schemas after which no more are warned of."""
+MAX_REPORTED_PATHS: Final = 1_000
+"""Paths in the schemas of a stream after which warnings stop."""
 
-INTAKE_MEMORY: Final = 25
-"""Approximate memory of a compiled schema for each byte of its SCHEMA message."""
+MEMORY_PER_SCHEMA_BYTE: Final = 25
+"""Approximate bytes of memory of a prepared stream per byte of its SCHEMA message."""
 
-MAX_EARLIER_BYTES: Final = 16 << 20
-"""Approximate memory limit of compiled schemas that were replaced."""
+MAX_CACHE_BYTES: Final = 16 << 20
+"""Approximate memory limit of the prepared streams whose SCHEMA was replaced."""
 
 
-class Mapped(NamedTuple):
-    """One of the streams that a source stream is mapped to."""
+class StreamMapping(NamedTuple):
+    """One of the streams that stream maps make of a source stream.
+
+    Attributes:
+        transform: Applies the stream map; ``None`` if it changes nothing.
+        stream: The stream as its sink has opened it.
+        sink: The sink.
+    """
 
     transform: Transform | None
     stream: OpenStream
     sink: StreamSink
 
 
-class Intake(NamedTuple):
-    """A source stream, until its SCHEMA changes."""
+class PreparedStream(NamedTuple):
+    """A stream that is ready for its records, until its SCHEMA changes.
+
+    Attributes:
+        schema: Its SCHEMA message as it arrived.
+        mappings: The streams that stream maps make of it.
+        check: Validates a record; ``None`` if records are not validated.
+    """
 
     schema: Line
-    mappings: list[Mapped]
+    mappings: list[StreamMapping]
     check: Check | None
 
 
-class Intakes:
-    """Prepares source streams."""
+class StreamPreparer:
+    """Prepares streams for their records."""
 
     def __init__(self, target: Target) -> None:
         """Take the target, which has the configuration and creates the sinks."""
@@ -71,7 +83,7 @@ class Intakes:
 
     def prepare(
         self, name: str, schema: dict[str, Any], keys: Sequence[str] | None, line: Line
-    ) -> Intake:
+    ) -> PreparedStream:
         """Prepare a stream.
 
         Args:
@@ -81,7 +93,7 @@ class Intakes:
             line: Its SCHEMA message, for the file of rejected records.
 
         Returns:
-            Its intake.
+            The prepared stream.
 
         Raises:
             SettingsError: Stream maps cannot be applied to it.
@@ -102,7 +114,7 @@ class Intakes:
                 f"{problem}"
             ) from error
         mappings = self._mappings_of(name, schema, line, definitions)
-        return Intake(line, mappings, self._check_of(name, schema, mappings))
+        return PreparedStream(line, mappings, self._check_of(name, schema, mappings))
 
     def _mappings_of(
         self,
@@ -110,7 +122,7 @@ class Intakes:
         schema: dict[str, Any],
         line: Line,
         definitions: list[Definition],
-    ) -> list[Mapped]:
+    ) -> list[StreamMapping]:
         """Return the mappings of a stream, each with its sink."""
         stream_maps = self._target.mapper.stream_maps[stream]
         kept = [
@@ -120,7 +132,7 @@ class Intakes:
         ]
         is_shared = sum(isinstance(sink, CallSink) for *_, sink in kept) > 1
         names: list[str] = []
-        mappings: list[Mapped] = []
+        mappings: list[StreamMapping] = []
         for stream_map, definition, sink in kept:
             name = stream_map.stream_alias
             mapped = mapped_stream(
@@ -135,30 +147,35 @@ class Intakes:
             names.append(name)
             is_same = changes_nothing(stream_map) or not isinstance(sink, CallSink)
             transform = None if is_same else stream_map.transform
-            mappings.append(Mapped(transform, sink.open(mapped), sink))
+            mappings.append(StreamMapping(transform, sink.open(mapped), sink))
         return mappings
 
     def _check_of(
-        self, stream: str, schema: dict[str, Any], mappings: list[Mapped]
+        self, stream: str, schema: dict[str, Any], mappings: list[StreamMapping]
     ) -> Check | None:
         """Return the validation of a stream's records, if they are validated."""
         is_read = any(isinstance(sink, CallSink) for *_, sink in mappings)
         if not is_read or not self._target.config.get("validate_records", True):
             return None
         validator = RecordValidator(schema)
-        told = self._left_out.setdefault(stream, set())
-        left_out = [path for path in validator.left_out if hash(path) not in told]
-        if left_out and len(told) < MOST_TOLD:
-            told.update(map(hash, left_out[:MOST_TOLD]))
-            more = len(left_out) - MOST_PATHS
-            self._target.logger.warning(
-                "Stream '%s': parts of the schema cannot be compiled; records are not "
-                "validated against them: %s%s",
-                stream,
-                ", ".join(shown_name(path, 200) for path in left_out[:MOST_PATHS]),
-                f" and {more} more" if more > 0 else "",
-            )
+        self._warn_of_left_out(stream, validator.left_out)
         return validator.rejection_of
+
+    def _warn_of_left_out(self, stream: str, paths: Sequence[str]) -> None:
+        """Warn of the parts of a schema that cannot be compiled, each once a stream."""
+        reported = self._left_out.setdefault(stream, set())
+        new = [path for path in paths if hash(path) not in reported]
+        if not new or len(reported) >= MAX_REPORTED_PATHS:
+            return
+        reported.update(map(hash, new[:MAX_REPORTED_PATHS]))
+        more = len(new) - MAX_LOGGED_PATHS
+        self._target.logger.warning(
+            "Stream '%s': parts of the schema cannot be compiled; records are not "
+            "validated against them: %s%s",
+            stream,
+            ", ".join(shown_name(path, 200) for path in new[:MAX_LOGGED_PATHS]),
+            f" and {more} more" if more > 0 else "",
+        )
 
     def _sink_of(self, name: str) -> StreamSink:
         """Return the sink of a stream; it is kept when the schema changes."""
@@ -167,37 +184,37 @@ class Intakes:
         return sink
 
 
-class EarlierIntakes:
-    """Intakes whose SCHEMA was replaced, since some taps send a few in turn.
+class PreparedStreamCache:
+    """Keeps streams whose SCHEMA was replaced: some taps alternate between a few.
 
     Attributes:
-        forgotten_bytes: Bytes of the SCHEMA messages that were dropped. The queue may
-            still hold them, with the records that they belong to.
+        dropped_bytes: Bytes of the SCHEMA messages that were dropped. Records in the
+            queue may still refer to them.
     """
 
-    def __init__(self, max_bytes: int = MAX_EARLIER_BYTES) -> None:
-        """Keep intakes of about ``max_bytes`` of memory, those used last."""
-        self.forgotten_bytes = 0
+    def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
+        """Start empty; ``max_bytes`` is the approximate memory limit."""
+        self.dropped_bytes = 0
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._intakes: OrderedDict[tuple[str, Line], Intake] = OrderedDict()
+        self._streams: OrderedDict[tuple[str, Line], PreparedStream] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return the number of intakes."""
-        return len(self._intakes)
+        """Return the number of prepared streams."""
+        return len(self._streams)
 
-    def take(self, name: str, line: Line) -> Intake | None:
-        """Return the intake of a SCHEMA message and keep it no longer."""
-        intake = self._intakes.pop((name, line), None)
-        if intake is not None:
-            self._bytes -= INTAKE_MEMORY * len(line)
-        return intake
+    def pop(self, name: str, line: Line) -> PreparedStream | None:
+        """Remove and return the stream that was prepared for a SCHEMA message."""
+        prepared = self._streams.pop((name, line), None)
+        if prepared is not None:
+            self._bytes -= MEMORY_PER_SCHEMA_BYTE * len(line)
+        return prepared
 
-    def keep(self, name: str, intake: Intake) -> None:
-        """Add an intake; drop those used first if it does not fit."""
-        self._intakes[name, intake.schema] = intake
-        self._bytes += INTAKE_MEMORY * len(intake.schema)
+    def add(self, name: str, prepared: PreparedStream) -> None:
+        """Add a stream; drop the least recently used ones if memory is short."""
+        self._streams[name, prepared.schema] = prepared
+        self._bytes += MEMORY_PER_SCHEMA_BYTE * len(prepared.schema)
         while self._bytes > self._max_bytes:
-            (_, dropped), _ = self._intakes.popitem(last=False)
-            self._bytes -= INTAKE_MEMORY * len(dropped)
-            self.forgotten_bytes += len(dropped)
+            (_, dropped), _ = self._streams.popitem(last=False)
+            self._bytes -= MEMORY_PER_SCHEMA_BYTE * len(dropped)
+            self.dropped_bytes += len(dropped)
