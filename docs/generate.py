@@ -356,8 +356,8 @@ class _Indented(yaml.SafeDumper):
         super().increase_indent(flow, False)  # noqa: FBT003
 
 
-def benchmark_tables(_: str) -> str:
-    """Return the benchmark's figures."""
+def benchmark_table(name: str) -> str:
+    """Return one of the benchmark's tables, or on what it was made."""
     folder = ROOT / "tests/benchmark"
     sys.path.insert(0, str(folder))
     try:
@@ -365,7 +365,7 @@ def benchmark_tables(_: str) -> str:
     finally:
         sys.path.remove(str(folder))
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return str(report.tables(results)) + "\n"
+    return str(report.tables(results)[name]) + "\n"
 
 
 CHANGES: Final = re.compile(
@@ -401,7 +401,7 @@ BLOCKS: Final[dict[str, Callable[[str], str]]] = {
     "activity": activity_table,
     "file": file_block,
     "recipe": recipe_block,
-    "benchmark": benchmark_tables,
+    "benchmark": benchmark_table,
     "upgrading": upgrading_notes,
 }
 """What a page can have derived, by the name in its marker."""
@@ -547,14 +547,17 @@ def hub_definition() -> str:
 def derived() -> dict[Path, str]:
     """Return every file that is derived, or partly so, as it has to be."""
     project = ROOT / "meltano.yml"
-    chart = ROOT / "tests/benchmark/chart.svg"
+    charts = (ROOT / "tests/benchmark").glob("*.svg")
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return {
         **{file: page(file.read_text(encoding="utf-8")) for file in pages},
         ROOT / ".env.example": environment_example(),
         project: meltano_project(project.read_text(encoding="utf-8")),
         HUB: hub_definition(),
-        ROOT / "docs/chart.svg": chart.read_text(encoding="utf-8"),
+        **{
+            ROOT / "docs" / each.name: each.read_text(encoding="utf-8")
+            for each in charts
+        },
     }
 
 

@@ -1,7 +1,8 @@
 """Compare the target's speed with others: ``python tests/benchmark``.
 
 It takes a quarter of an hour on a quiet machine. Everything runs here, on loopback,
-with made-up records; only the contenders' packages are downloaded.
+with made-up records; only the contenders' packages are downloaded. With ``--keep``, the
+figures become those of the documentation.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tempfile
+from dataclasses import fields
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from chart import draw
 from measure import SEGMENT
@@ -25,7 +29,7 @@ from report import tables
 from suite import Extent, Suite
 
 HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "target_customerio"
+ROOT = HERE.parents[1]
 VERSIONS = ("singer-sdk", "msgspec", "requests", "customerio")
 
 
@@ -39,7 +43,8 @@ def made(extent: Extent) -> str:
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores "
         f"({platform.machine()}), {memory:.0f} GiB, {platform.system()}, "
         f"Python {platform.python_version()}, {versions}; medians of "
-        f"{extent.rounds} interleaved rounds, start-up subtracted."
+        f"{extent.rounds} interleaved rounds of {extent.records:,} records, start-up "
+        "subtracted."
     )
 
 
@@ -56,38 +61,43 @@ def _versions_of_node() -> list[str]:
     ]
 
 
+def keep(results: dict[str, Any], folder: Path) -> None:
+    """Write the results and the charts; in this folder, update the documentation."""
+    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    draw(results["figures"], folder)
+    if folder == HERE:
+        subprocess.run([sys.executable, ROOT / "docs/generate.py"], check=True)
+
+
 def main() -> None:
     """Measure, and print the results."""
     parser = argparse.ArgumentParser(prog="python tests/benchmark")
-    parser.add_argument("--records", type=int, default=Extent.records)
-    parser.add_argument("--many", type=int, default=Extent.many)
-    parser.add_argument("--rounds", type=int, default=Extent.rounds)
-    parser.add_argument("--without-instructions", action="store_true")
-    parser.add_argument("--results", type=Path, help="where to keep the figures")
-    parser.add_argument("--chart", type=Path, help="where to draw them")
-    parser.add_argument("--show", type=Path, help="show the figures that are kept here")
+    for each in fields(Extent):
+        parser.add_argument(f"--{each.name}", type=int, default=each.default)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        nargs="?",
+        const=HERE,
+        metavar="FOLDER",
+        help="keep results and charts, by default for the documentation",
+    )
+    parser.add_argument("--show", type=Path, help="measure nothing; show this file")
     chosen = parser.parse_args()
     if chosen.show:
         results = json.loads(chosen.show.read_text(encoding="utf-8"))
     else:
-        extent = Extent(
-            chosen.records,
-            chosen.many,
-            chosen.rounds,
-            instructions=not chosen.without_instructions,
-        )
+        extent = Extent(*(getattr(chosen, each.name) for each in fields(Extent)))
         # Otherwise the first start of each program would include compiling it.
-        for folder in (sysconfig.get_path("purelib"), PACKAGE):
+        for folder in (sysconfig.get_path("purelib"), ROOT / "target_customerio"):
             compileall.compile_dir(folder, quiet=2)
         with tempfile.TemporaryDirectory() as folder:
             figures = Suite(extent, Path(folder)).figures()
         results = {"made": made(extent), "figures": figures}
-    if chosen.results:
-        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-        chosen.results.write_text(text, encoding="utf-8")
-    if chosen.chart:
-        draw(results["figures"], chosen.chart)
-    print(tables(results))
+    if chosen.keep:
+        keep(results, chosen.keep)
+    print("\n\n".join(tables(results).values()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from measure import PRODUCT, Bench, serving
+from measure import PRODUCT, serving
 from pyarrow import parquet
 from records import Load
 
@@ -58,18 +58,15 @@ def write(folder: Path, load: Load) -> dict[str, Path]:
 def main(count: int, rounds: int) -> None:
     """Measure, and print the results."""
     taken: dict[str, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as name, serving(0) as server:
-        folder = Path(name)
-        inputs = write(folder, Load(count))
-        nothing = Load(0).write(folder)
-        bench = Bench(server)
+    with tempfile.TemporaryDirectory() as name, serving(Path(name), 0) as bench:
+        inputs = write(bench.folder, Load(count))
+        nothing = Load(0).write(bench.folder)
         for _ in range(rounds):
             taken[""].append(bench.run(PRODUCT, nothing).seconds)
             for kind, source in inputs.items():
                 result = bench.run(PRODUCT, source)
                 assert result.operations == count
                 taken[kind].append(result.seconds)
-        bench.close()
     empty = statistics.median(taken.pop(""))
     medians = {kind: statistics.median(each) - empty for kind, each in taken.items()}
     print(f"{count:,} records, {rounds} rounds, start-up {empty:.2f} s subtracted")

@@ -1,4 +1,4 @@
-"""The results as a chart."""
+"""The results as charts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pygal
 from pygal.style import Style
-from report import records_a_second
+from report import possible, records_a_second
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,40 +22,70 @@ STYLE = Style(
     legend_font_size=13,
 )
 
+LOGARITHMIC = {
+    "logarithmic": True,
+    "range": (1, 200_000),
+    "zero": 1,
+    "y_labels": [1, 10, 100, 1_000, 10_000, 100_000],
+}
 
-def draw(figures: dict[str, Any], path: Path) -> None:
-    """Draw records per second by contender and latency.
+
+def draw(figures: dict[str, Any], folder: Path) -> None:
+    """Draw the contenders by latency, and recurring people beside what is possible.
 
     Args:
         figures: The results.
-        path: Path of the SVG.
+        folder: Folder of the charts.
     """
-    everything = {"0": figures["contenders"], **figures["latencies"]}
-    titles = [
-        title
-        for title in figures["contenders"]
-        if all(title in each for each in everything.values())
-    ]
+    contenders = figures["contenders"]
+    titles = [title for title in contenders["0"] if title in contenders["200"]]
+    _bars(
+        folder / "contenders.svg",
+        "Records a second, by the latency of the server",
+        titles,
+        {
+            f"{latency} ms": [records_a_second(each[title]) for title in titles]
+            for latency, each in contenders.items()
+        },
+        LOGARITHMIC,
+    )
+    recurring = figures["recurring"]
+    names = list(recurring["200"])
+    _bars(
+        folder / "recurring.svg",
+        "Records a second at 200 ms, and what is possible",
+        names,
+        {
+            "measured": [records_a_second(recurring["200"][name]) for name in names],
+            "possible": [possible(recurring, name, 200) for name in names],
+        },
+        {"range": (0, 40_000), "y_labels": range(0, 40_001, 10_000)},
+    )
+
+
+def _bars(
+    path: Path,
+    title: str,
+    labels: list[str],
+    series: dict[str, list[float]],
+    scale: dict[str, Any],
+) -> None:
     chart = pygal.HorizontalBar(
-        logarithmic=True,
-        range=(1, 200_000),
-        zero=1,
         style=STYLE,
         js=[],
         disable_xml_declaration=True,
         width=860,
-        height=90 + 75 * len(titles),
+        height=90 + 25 * len(series) * len(labels),
         margin=12,
         legend_at_bottom=True,
-        legend_at_bottom_columns=3,
+        legend_at_bottom_columns=len(series),
         print_values=True,
         show_y_guides=False,
-        y_labels=[1, 10, 100, 1_000, 10_000, 100_000],
         value_formatter=lambda value: f"{value:,.0f}",
-        title="Records a second, by the latency of the server",
+        title=title,
+        x_labels=labels[::-1],
+        **scale,
     )
-    chart.x_labels = list(reversed(titles))
-    for latency, each in everything.items():
-        speeds = [round(records_a_second(each[title])) for title in reversed(titles)]
-        chart.add(f"{latency} ms", speeds)
+    for name, values in series.items():
+        chart.add(name, [round(value) for value in reversed(values)])
     path.write_text(chart.render(), encoding="utf-8")

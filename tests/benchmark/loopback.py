@@ -11,7 +11,8 @@ import asyncio
 import json
 import re
 import sys
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 REGION = b'{"url":"https://track.customer.io","region":"us","environment_id":1}'
@@ -23,16 +24,20 @@ MORE_ROOM = 1 << 20
 
 @dataclass
 class Figures:
-    """Counts of what was received."""
+    """Counts of what was received, and the CPU time at which counting began."""
 
     requests: int = 0
     bytes: int = 0
     operations: int = 0
+    since: float = field(default_factory=time.process_time)
 
-    def taken(self) -> dict[str, int]:
-        """Return the counts, and reset them."""
-        figures = asdict(self)
+    def taken(self) -> dict[str, float]:
+        """Return the counts and the CPU seconds that they took, and begin anew."""
+        now = time.process_time()
+        figures = {**asdict(self), "cpu_seconds": now - self.since}
+        del figures["since"]
         self.requests = self.bytes = self.operations = 0
+        self.since = now
         return figures
 
 

@@ -12,9 +12,9 @@ import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CONTENDERS = HERE / "contenders"
 SEGMENT = CONTENDERS / "segment"
+CONNECTIONS = 8
+"""The target's concurrent requests: its default."""
+
 IN_KILOBYTES = 1 if sys.platform == "linux" else 1024
 VALGRIND = (
     "valgrind",
     "--tool=cachegrind",
     "--cache-sim=no",
     f"--cachegrind-out-file={os.devnull}",
+)
+NPM_INSTALL = (
+    *("npm", "install", "--silent", "--no-audit", "--no-fund"),
+    *("--no-package-lock", "--ignore-scripts"),
 )
 COUNTED = re.compile(r"I +refs: +([\d,]+)")
 
@@ -73,11 +80,7 @@ def segment(folder: Path) -> Contender | None:
         return None
     target = folder / "segment"
     shutil.copytree(SEGMENT, target)
-    subprocess.run(
-        ["npm", "install", "--no-package-lock", "--ignore-scripts", "--silent"],
-        cwd=target,
-        check=True,
-    )
+    subprocess.run(NPM_INSTALL, cwd=target, check=True)
     return Contender("Segment's destination", ("node", str(target / "segment.mjs")))
 
 
@@ -91,6 +94,7 @@ class Result:
         requests: Number of requests received.
         bytes: Bytes in their bodies.
         operations: Operations in them.
+        cpu_seconds: CPU time of the server.
     """
 
     seconds: float
@@ -98,50 +102,20 @@ class Result:
     requests: int
     bytes: int
     operations: int
+    cpu_seconds: float
 
 
-@dataclass
-class Server:
-    """A loopback server in a separate process."""
-
-    url: str
-
-    def figures(self) -> dict[str, int]:
-        """Return the counts since the last call."""
-        with urllib.request.urlopen(f"{self.url}/figures") as answer:
-            figures: dict[str, int] = json.load(answer)
-        return figures
-
-
-@contextmanager
-def serving(milliseconds: int, stall_seconds: int = 0) -> Iterator[Server]:
-    """Run a server with this response time."""
-    command = [sys.executable, str(HERE / "loopback.py")]
-    with subprocess.Popen(
-        [*command, str(milliseconds), str(stall_seconds)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield Server(f"http://127.0.0.1:{process.stdout.readline().strip()}")
-        finally:
-            process.terminate()
-
-
-@dataclass
+@dataclass(frozen=True)
 class Bench:
-    """The environment in which contenders run.
+    """Where contenders run.
 
     Attributes:
-        server: The server they deliver to.
-        connections: Maximum number of connections of the target.
-        folder: Their working directory.
+        url: The URL of the server that they deliver to.
+        folder: Their working directory, and that of their inputs.
     """
 
-    server: Server
-    connections: int = 4
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
+    url: str
+    folder: Path
 
     def run(self, contender: Contender, source: Path) -> Result:
         """Run a contender once.
@@ -154,11 +128,11 @@ class Bench:
             The cost of the run.
         """
         self._configure()
-        self.server.figures()
+        self._figures()
         started = time.perf_counter()
         peak = self._wait(contender.command, source)
         seconds = time.perf_counter() - started
-        return Result(seconds, peak, **self.server.figures())
+        return Result(seconds, peak, **self._figures())
 
     def instructions(self, contender: Contender, source: Path) -> int | None:
         """Count the instructions of a run, if valgrind is available.
@@ -187,10 +161,6 @@ class Bench:
         (counted,) = COUNTED.findall(done.stderr)
         return int(counted.replace(",", ""))
 
-    def close(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder)
-
     def _wait(self, command: tuple[str, ...], source: Path) -> float:
         with source.open("rb") as lines, tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
@@ -210,13 +180,42 @@ class Bench:
         return usage.ru_maxrss / IN_KILOBYTES / 1000
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "LOOPBACK": self.server.url}
+        return {**os.environ, "LOOPBACK": self.url}
 
     def _configure(self) -> None:
         settings = {
             "site_id": "made-up",
             "api_key": "made-up",
-            "api_url": self.server.url,
-            "max_concurrent_requests": self.connections,
+            "api_url": self.url,
+            "max_concurrent_requests": CONNECTIONS,
         }
         (self.folder / "target.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    def _figures(self) -> dict[str, Any]:
+        """Return what the server has counted since the last call."""
+        with urllib.request.urlopen(f"{self.url}/figures") as answer:
+            figures: dict[str, Any] = json.load(answer)
+        return figures
+
+
+@contextmanager
+def serving(folder: Path, milliseconds: int, stall_seconds: int = 0) -> Iterator[Bench]:
+    """Run a server with this response time, in a process of its own.
+
+    Args:
+        folder: The folder of the bench.
+        milliseconds: The response time.
+        stall_seconds: The response time of the first request.
+    """
+    command = [sys.executable, str(HERE / "loopback.py")]
+    with subprocess.Popen(
+        [*command, str(milliseconds), str(stall_seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            yield Bench(f"http://127.0.0.1:{port}", folder)
+        finally:
+            process.terminate()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from itertools import chain
+from functools import cache
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 20260301
-PEOPLE = 50_000
 STARTED = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ITEM_BYTES = 110
 PLAIN_BYTES = 300
@@ -67,19 +68,25 @@ class Load:
     Attributes:
         count: The number of records.
         size: Approximate bytes of a record.
-        calls: Events alone, or all six calls.
+        calls: Events alone; all six calls; group calls of one company; or the same
+            without traits, which are memberships.
         rows: Details in one container, or in a column each.
+        people: How many people the records are about; ``None``: another in each.
+        exponent: The exponent of Zipf's law, by which some people come more often.
     """
 
     count: int
     size: int = 500
-    calls: Literal["track", "mixed"] = "track"
+    calls: Literal["track", "mixed", "group", "membership"] = "track"
     rows: Literal["nested", "flat"] = "nested"
+    people: int | None = 50_000
+    exponent: float = 0
 
     @property
     def name(self) -> str:
         """The name of the load's file."""
-        return f"{self.calls}-{self.rows}-{self.size}-{self.count}.singer"
+        shape = f"{self.calls}-{self.rows}-{self.size}-{self.people}-{self.exponent}"
+        return f"{shape}-{self.count}.singer"
 
     def write(self, folder: Path) -> Path:
         """Write the load as Singer messages, unless the file exists."""
@@ -114,9 +121,23 @@ class Load:
                 yield {"type": "STATE", "value": {"bookmarks": {"at": number}}}
 
     @property
+    def busiest(self) -> int:
+        """The number of operations of the person or company that has most of them.
+
+        Memberships of different people need no order, so they count for people alone.
+        """
+        keys = ("userId",) if self.calls == "membership" else ("userId", "groupId")
+        names = [self.column(key) for key in keys]
+        records = (each.get("record", {}) for each in self.messages())
+        counts = Counter(each[name] for each in records for name in each.keys() & names)
+        return max(counts.values(), default=0)
+
+    @property
     def streams(self) -> tuple[str, ...]:
         """The streams of the load."""
-        return ("tracks",) if self.calls == "track" else tuple(SHARES)
+        if self.calls == "mixed":
+            return tuple(SHARES)
+        return ("tracks",) if self.calls == "track" else ("groups",)
 
     def column(self, field: str) -> str:
         """Return the column of a field."""
@@ -130,12 +151,13 @@ class Load:
         return {**fields, **self._laid_out(stream, DETAILS, as_schema=True)}
 
     def _record(self, stream: str, number: int, draw: random.Random) -> dict[str, Any]:
-        person = draw.randrange(PEOPLE)
+        person = self._person(number, draw)
+        company = person % 1000 if self.calls == "mixed" else 0
         values = {
             "userId": f"person-{person:08}",
             "event": "Order Completed",
             "name": f"Product {person % 100}",
-            "groupId": f"company-{person % 1000:06}",
+            "groupId": f"company-{company:06}",
             "previousId": f"visitor-{number:08}",
         }
         moment = STARTED + timedelta(milliseconds=number * 1_337)
@@ -145,6 +167,14 @@ class Load:
             "timestamp": moment.isoformat(timespec="milliseconds")[:-6] + "Z",
             **self._laid_out(stream, self._details(number, moment, draw)),
         }
+
+    def _person(self, number: int, draw: random.Random) -> int:
+        if self.people is None:
+            return number
+        if self.exponent:
+            weights = _zipf(self.people, self.exponent)
+            return draw.choices(range(self.people), cum_weights=weights)[0]
+        return draw.randrange(self.people)
 
     def _details(
         self, number: int, moment: datetime, draw: random.Random
@@ -174,10 +204,16 @@ class Load:
         self, stream: str, details: dict[str, Any], *, as_schema: bool = False
     ) -> dict[str, Any]:
         container = CONTAINERS.get(stream, "properties")
-        if container is None:
+        if container is None or self.calls == "membership":
             return {}
         if self.rows == "flat":
             return details
         if as_schema:
             return {container: {"type": "object", "properties": details}}
         return {container: details}
+
+
+@cache
+def _zipf(people: int, exponent: float) -> list[float]:
+    """Return the cumulative weights of people by Zipf's law."""
+    return list(accumulate(1 / rank**exponent for rank in range(1, people + 1)))

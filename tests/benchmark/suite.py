@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from measure import (
     BARE_FLOOR,
@@ -26,15 +27,44 @@ from records import Load
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONNECTIONS = {0: 4, 50: 4, 200: 8}
-"""The target's concurrent requests, by latency in milliseconds."""
+Key = TypeVar("Key", str, tuple[int, str])
+
+LATENCIES = (0, 50, 200)
+"""Response times of the server in milliseconds."""
 
 LESS_WHEN_LATE = {0: 1, 50: 10, 200: 50}
 """Contenders that send one request at a time get this many times fewer records."""
 
-INSTRUCTIONS_BETWEEN = (500, 2_500)
-STALL_SECONDS = 10
 PER_100_000 = 100_000
+
+EVERYBODY_ONCE = "everybody once"
+FEW_PEOPLE = "500 people, uniform"
+ZIPF = "50,000 people, Zipf 1.0"
+STEEP_ZIPF = "50,000 people, Zipf 1.2"
+ONE_COMPANY = "one company in every group call"
+MEMBERSHIPS = "memberships of one company"
+
+
+def recurring(count: int) -> dict[str, Load]:
+    """Return loads of people and companies that come once, often and very often."""
+    once = Load(count, size=400, people=None)
+    return {
+        EVERYBODY_ONCE: once,
+        "5,000 people, uniform": replace(once, people=5_000),
+        FEW_PEOPLE: replace(once, people=500),
+        ZIPF: replace(once, people=50_000, exponent=1.0),
+        STEEP_ZIPF: replace(once, people=50_000, exponent=1.2),
+        ONE_COMPANY: replace(once, calls="group"),
+        MEMBERSHIPS: replace(once, calls="membership"),
+    }
+
+
+class Run(NamedTuple):
+    """A contender, its input, and the server that it delivers to."""
+
+    bench: Bench
+    contender: Contender
+    load: Load
 
 
 @dataclass(frozen=True)
@@ -45,20 +75,22 @@ class Extent:
         records: Records per run.
         many: Records of the long run.
         rounds: Runs of each contender, for the median.
-        instructions: Whether to count instructions, which takes some minutes.
+        counted: Records for counting instructions, which takes minutes; 0: do not.
+        stall: Seconds for which the server does not respond, while memory is measured.
     """
 
     records: int = 100_000
     many: int = 1_000_000
-    rounds: int = 5
-    instructions: bool = True
+    rounds: int = 3
+    counted: int = 2_500
+    stall: int = 10
 
     def of(self, contender: Contender, latency: int = 0) -> int:
         """Return the number of records for a contender."""
         share = contender.takes / PER_100_000
         if contender not in (PRODUCT, SDK_FLOOR, BARE_FLOOR):
             share /= LESS_WHEN_LATE[latency]
-        return max(20, int(self.records * share))
+        return max(5, int(self.records * share))
 
 
 class Suite:
@@ -78,48 +110,67 @@ class Suite:
 
     def figures(self) -> dict[str, Any]:
         """Measure everything."""
-        return {
-            "start_up": self.start_up(),
-            "contenders": self.contenders(),
-            "latencies": {
-                str(latency): self.at(latency) for latency in CONNECTIONS if latency
-            },
-            "loads": self.loads(),
-            "long": self.long(),
-            "stalled_mb": self.stalled(),
-        }
+        with ExitStack() as stack:
+            benches = {
+                latency: stack.enter_context(serving(self._folder, latency))
+                for latency in LATENCIES
+            }
+            at_once = benches[0]
+            return {
+                "start_up": self.start_up(at_once),
+                "contenders": self.contenders(benches),
+                "instructions": self.instructions(at_once),
+                "recurring": self.recurring(benches),
+                "loads": self.loads(at_once),
+                "long": self.long(at_once),
+                "stalled_mb": self.stalled(),
+            }
 
-    def start_up(self) -> dict[str, float]:
+    def start_up(self, bench: Bench) -> dict[str, float]:
         """Compare the time of ``--version``."""
         taken: dict[str, list[float]] = defaultdict(list)
         nothing = Load(0).write(self._folder)
-        with serving(0) as server:
-            bench = Bench(server)
-            for _ in range(self._extent.rounds * 3):
-                for contender in (VERSION, START):
-                    result = bench.run(contender, nothing)
-                    taken[contender.title].append(result.seconds)
-            bench.close()
+        for _ in range(self._extent.rounds * 3):
+            for contender in (VERSION, START):
+                taken[contender.title].append(bench.run(contender, nothing).seconds)
         return {title: statistics.median(each) for title, each in taken.items()}
 
-    def contenders(self) -> dict[str, Any]:
-        """Compare all contenders, with a server without latency."""
-        everybody = [PRODUCT, SDK_FLOOR, BARE_FLOOR, *self._rivals]
-        figures = self._compare(everybody, 0)
-        with serving(0) as server:
-            bench = Bench(server)
-            for contender in everybody:
-                figures[contender.title]["instructions"] = self._instructions(
-                    bench, contender
-                )
-            bench.close()
+    def contenders(self, benches: dict[int, Bench]) -> dict[str, Any]:
+        """Compare all contenders, and at latencies those that send."""
+        runs = {}
+        for latency, bench in benches.items():
+            for each in [PRODUCT, *self._rivals] if latency else self._everybody:
+                load = Load(self._extent.of(each, latency))
+                runs[latency, each.title] = Run(bench, each, load)
+        return self._by_latency(runs)
+
+    def instructions(self, bench: Bench) -> dict[str, int]:
+        """Count the instructions per record of all contenders, without start-up."""
+        many = self._extent.counted
+        few = many // 5
+        figures: dict[str, int] = {}
+        if not many:
+            return figures
+        for contender in self._everybody:
+            first, last = (
+                bench.instructions(contender, Load(count).write(self._folder))
+                for count in (few, many)
+            )
+            if first is not None and last is not None:
+                figures[contender.title] = round((last - first) / (many - few))
         return figures
 
-    def at(self, latency: int) -> dict[str, Any]:
-        """Compare the contenders that send, with a server with latency."""
-        return self._compare([PRODUCT, *self._rivals], latency)
+    def recurring(self, benches: dict[int, Bench]) -> dict[str, Any]:
+        """Compare people who come once with those who come often."""
+        loads = recurring(self._extent.records)
+        runs = {
+            (latency, name): Run(bench, PRODUCT, load)
+            for latency, bench in benches.items()
+            for name, load in loads.items()
+        }
+        return self._by_latency(runs)
 
-    def loads(self) -> dict[str, Any]:
+    def loads(self, bench: Bench) -> dict[str, Any]:
         """Compare loads for the target."""
         count = self._extent.records
         loads = {
@@ -132,79 +183,62 @@ class Suite:
             "track, nested, 10 KB": Load(count // 10, size=10_000),
             "track, nested, 10 KB, more": Load(count // 2, size=10_000),
         }
-        with serving(0) as server:
-            return self._measure(
-                Bench(server), {name: (PRODUCT, load) for name, load in loads.items()}
-            )
+        return self._measure(
+            {name: Run(bench, PRODUCT, load) for name, load in loads.items()}
+        )
 
-    def long(self) -> dict[str, Any]:
-        """Deliver ten times as much, in fewer rounds."""
-        fewer = replace(self._extent, rounds=min(3, self._extent.rounds))
-        runs = {"": (PRODUCT, Load(self._extent.many))}
-        with serving(0) as server:
-            figures: dict[str, Any] = self._measure(Bench(server), runs, fewer)[""]
-        return figures
+    def long(self, bench: Bench) -> dict[str, Any]:
+        """Deliver ten times as much."""
+        run = Run(bench, PRODUCT, Load(self._extent.many))
+        return self._measure({"": run})[""]
 
     def stalled(self) -> float:
         """Return the peak memory while the server does not respond."""
-        with serving(0, STALL_SECONDS) as server:
-            bench = Bench(server)
-            source = Load(self._extent.records // 2, size=10_000).write(self._folder)
-            result = bench.run(PRODUCT, source)
-            bench.close()
-        return result.peak_mb
+        source = Load(self._extent.records // 2, size=10_000).write(self._folder)
+        with serving(self._folder, 0, self._extent.stall) as bench:
+            return bench.run(PRODUCT, source).peak_mb
 
-    def _compare(self, contenders: list[Contender], latency: int) -> dict[str, Any]:
-        runs = {
-            each.title: (each, Load(self._extent.of(each, latency)))
-            for each in contenders
-        }
-        with serving(latency) as server:
-            return self._measure(Bench(server, CONNECTIONS[latency]), runs)
+    @property
+    def _everybody(self) -> list[Contender]:
+        return [PRODUCT, SDK_FLOOR, BARE_FLOOR, *self._rivals]
 
-    def _measure(
-        self,
-        bench: Bench,
-        runs: dict[str, tuple[Contender, Load]],
-        extent: Extent | None = None,
-    ) -> dict[str, Any]:
+    def _by_latency(self, runs: dict[tuple[int, str], Run]) -> dict[str, Any]:
+        busiest = {load: load.busiest for load in {run.load for run in runs.values()}}
+        figures: dict[str, Any] = defaultdict(dict)
+        for (latency, name), each in self._measure(runs).items():
+            load = runs[latency, name].load
+            figures[str(latency)][name] = {**each, "busiest": busiest[load]}
+        return figures
+
+    def _measure(self, runs: dict[Key, Run]) -> dict[Key, dict[str, Any]]:
         """Run everything in turn, several times, with start-up subtracted."""
-        empty: dict[str, list[float]] = defaultdict(list)
-        results: dict[str, list[Result]] = defaultdict(list)
-        for _ in range((extent or self._extent).rounds):
-            for name, (contender, load) in runs.items():
-                nothing = replace(load, count=0).write(self._folder)
-                empty[name].append(bench.run(contender, nothing).seconds)
-                results[name].append(bench.run(contender, load.write(self._folder)))
-        bench.close()
+        empty: dict[Contender, list[float]] = defaultdict(list)
+        results: dict[Key, list[Result]] = defaultdict(list)
+        nothing = Load(0).write(self._folder)
+        bench = next(iter(runs.values())).bench
+        for _ in range(self._extent.rounds):
+            for contender in dict.fromkeys(run.contender for run in runs.values()):
+                empty[contender].append(bench.run(contender, nothing).seconds)
+            for key, run in runs.items():
+                source = run.load.write(self._folder)
+                results[key].append(run.bench.run(run.contender, source))
         return {
-            name: _figures(load.count, results[name], statistics.median(empty[name]))
-            for name, (_, load) in runs.items()
+            key: _figures(
+                run.load.count, results[key], statistics.median(empty[run.contender])
+            )
+            for key, run in runs.items()
         }
-
-    def _instructions(self, bench: Bench, contender: Contender) -> int | None:
-        """Count the instructions per record, without start-up."""
-        if not self._extent.instructions:
-            return None
-        counts = [
-            bench.instructions(contender, Load(count).write(self._folder))
-            for count in INSTRUCTIONS_BETWEEN
-        ]
-        first, last = counts
-        if first is None or last is None:
-            return None
-        few, many = INSTRUCTIONS_BETWEEN
-        return round((last - first) / (many - few))
 
 
 def _figures(count: int, results: list[Result], empty: float) -> dict[str, Any]:
-    median = statistics.median(each.seconds for each in results) - empty
+    median = statistics.median(each.seconds for each in results)
     last = results[-1]
     return {
         "records": count,
-        "microseconds": median / count * 1_000_000,
+        "microseconds": (median - empty) / count * 1_000_000,
         "peak_mb": max(each.peak_mb for each in results),
         "requests": last.requests,
         "bytes": last.bytes,
         "operations": last.operations,
+        "server_microseconds": last.cpu_seconds / count * 1_000_000,
     }

@@ -31,6 +31,7 @@ CONTENDERS = {
     "SDK batch sink, 500 KB chunks",
     "official client, a call a record",
 }
+LATENCIES = {"0", "50", "200"}
 SENDING = CONTENDERS - {"SDK with idle sinks", "decode and encode alone"}
 KINDS = ("RECORD lines", "BATCH, jsonl", "BATCH, jsonl, gzip", "BATCH, parquet")
 
@@ -43,61 +44,77 @@ def output_of(*arguments: str | Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return the folder of the results and charts, and what was printed."""
     folder = tmp_path_factory.mktemp("figures")
-    results, chart = folder / "results.json", folder / "chart.svg"
-    extent = ("--records", str(RECORDS), "--many", "90", "--rounds", "1")
-    kept = ("--results", results, "--chart", chart)
-    return results, chart, output_of(HERE, *extent, *kept, "--without-instructions")
+    extent = f"--records {RECORDS} --many 90 --rounds 1 --counted 0 --stall 1"
+    return folder, output_of(HERE, *extent.split(), "--keep", folder)
 
 
-def test_the_chart_shows_the_stored_results(tmp_path: Path) -> None:
-    drawn = tmp_path / "chart.svg"
-    output_of(HERE, "--show", HERE / "results.json", "--chart", drawn)
-    kept = (HERE / "chart.svg").read_text(encoding="utf-8")
-    assert len(set(numbers_in(kept))) == 3 * 4
-    assert numbers_in(kept) == numbers_in(drawn.read_text(encoding="utf-8"))
+def test_the_charts_show_the_stored_results(tmp_path: Path) -> None:
+    output_of(HERE, "--show", HERE / "results.json", "--keep", tmp_path)
+    counts = {}
+    for kept in HERE.glob("*.svg"):
+        values = values_in(kept)
+        assert values == values_in(tmp_path / kept.name)
+        counts[kept.name] = len(values)
+    # Each value is written twice: also as a description.
+    assert counts == {"contenders.svg": 2 * 3 * 4, "recurring.svg": 2 * 2 * 7}
 
 
-def numbers_in(picture: str) -> list[str]:
-    return re.findall(r'class="value">([\d,]+)<', picture)
+def values_in(chart: Path) -> list[str]:
+    return re.findall(r'class="value">([\d,-]+)<', chart.read_text(encoding="utf-8"))
 
 
-def test_the_documented_command_is_this_one(
-    measured: tuple[Path, Path, str],
+def test_the_documented_command_stores_results_and_updates_the_page(
+    measured: tuple[Path, str], tmp_path: Path
 ) -> None:
     _, _, rest = PAGE.partition("<!-- run: benchmark -->\n```bash\n")
     command, *arguments = shlex.split(rest.partition("\n```")[0])
-    assert (command, ROOT / arguments[0]) == ("python", HERE)
-    kept = [str(HERE / "results.json"), str(HERE / "chart.svg")]
-    assert [str(ROOT / each) for each in arguments[2::2]] == kept
-    assert arguments[1::2] == ["--results", "--chart"]
-    assert all(each.exists() for each in measured[:2])
-
-
-def figures_in(results: Path) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))["figures"]
-    return figures
-
-
-def test_every_contender_delivers_every_record(
-    measured: tuple[Path, Path, str],
-) -> None:
-    figures = figures_in(measured[0])
-    expected = CONTENDERS | (
-        {"Segment's destination"} if shutil.which("npm") else set()
+    assert command == "python"
+    copy = tmp_path / "copy"
+    unneeded = shutil.ignore_patterns(".*", "__pycache__", "node_modules")
+    shutil.copytree(ROOT, copy, ignore=unneeded)
+    results = (measured[0] / "results.json").read_text(encoding="utf-8")
+    (tmp_path / "results.json").write_text(
+        results.replace("medians of", "medians, here, of"), encoding="utf-8"
     )
-    assert set(figures["contenders"]) == expected
-    for title, each in figures["contenders"].items():
-        is_sent = title in SENDING | {"Segment's destination"}
-        assert each["operations"] == (each["records"] if is_sent else 0)
-        assert each["peak_mb"] > 1
+    shown = ("--show", str(tmp_path / "results.json"))
+    subprocess.run([sys.executable, *arguments, *shown], check=True, cwd=copy)
+    kept = json.loads((copy / "tests/benchmark/results.json").read_text("utf-8"))
+    assert "medians, here, of" in kept["made"]
+    assert kept["made"] in (copy / "docs/performance.md").read_text(encoding="utf-8")
+    for name in ("contenders.svg", "recurring.svg"):
+        drawn = (copy / "tests/benchmark" / name).read_bytes()
+        assert drawn == (copy / "docs" / name).read_bytes()
+        assert drawn != (ROOT / "docs" / name).read_bytes()
 
 
-def test_every_load_is_delivered_completely(measured: tuple[Path, Path, str]) -> None:
-    figures = figures_in(measured[0])
-    for each in [*figures["loads"].values(), figures["long"]]:
+@pytest.fixture
+def figures(measured: tuple[Path, str]) -> dict[str, Any]:
+    text = (measured[0] / "results.json").read_text(encoding="utf-8")
+    stored: dict[str, Any] = json.loads(text)["figures"]
+    return stored
+
+
+def test_every_contender_delivers_every_record(figures: dict[str, Any]) -> None:
+    segment = {"Segment's destination"} if shutil.which("npm") else set()
+    assert set(figures["contenders"]) == LATENCIES
+    for latency, each in figures["contenders"].items():
+        assert set(each) == segment | (CONTENDERS if latency == "0" else SENDING)
+        for title, run in each.items():
+            is_sent = title in SENDING | segment
+            assert run["operations"] == (run["records"] if is_sent else 0)
+            assert run["peak_mb"] > 1
+
+
+def test_every_load_is_delivered_completely(figures: dict[str, Any]) -> None:
+    assert set(figures["recurring"]) == LATENCIES
+    recurring = [run for each in figures["recurring"].values() for run in each.values()]
+    assert len(recurring) == 3 * 7
+    for each in [*figures["loads"].values(), *recurring, figures["long"]]:
         assert each["operations"] == each["records"]
+        assert each["server_microseconds"] > 0
 
 
 def test_the_server_delays_responses_and_counts_requests() -> None:
@@ -119,20 +136,26 @@ def test_the_server_delays_responses_and_counts_requests() -> None:
         process.terminate()
     assert taken[0] >= 0.3
     assert taken[1] >= 0.05
+    assert 0 < figures.pop("cpu_seconds") < 1
+    assert again.pop("cpu_seconds") < 0.1
     assert figures == {"requests": 2, "bytes": 2 * len(body), "operations": 4}
     assert set(again.values()) == {0}
 
 
-def test_the_tables_and_the_chart_list_everything(
-    measured: tuple[Path, Path, str],
+def test_the_tables_and_the_charts_list_everything(
+    measured: tuple[Path, str], figures: dict[str, Any]
 ) -> None:
-    results, chart, said = measured
-    picture = chart.read_text(encoding="utf-8")
-    assert output_of(HERE, "--show", results) == said
-    for title in figures_in(results)["contenders"]:
+    folder, said = measured
+    assert output_of(HERE, "--show", folder / "results.json") == said
+    contenders = (folder / "contenders.svg").read_text(encoding="utf-8")
+    recurring = (folder / "recurring.svg").read_text(encoding="utf-8")
+    for title in figures["contenders"]["0"]:
         assert f"| {title} " in said
     for title in SENDING:
-        assert title in picture
+        assert title in contenders
+    for name in figures["recurring"]["200"]:
+        assert f"| {name} " in said
+        assert name in recurring
 
 
 def test_the_batch_file_benchmark_measures_every_format() -> None:
