@@ -27,7 +27,7 @@ FIRST_RECORDS: Final = 100
 SHORT_STREAM: Final = 10
 """Minimum records of a stream for which advice is given at its end."""
 
-MOST_COLUMNS: Final = 60
+MAX_COLUMNS: Final = 60
 """Maximum column names shown."""
 
 MAP_COLUMN: Final = (
@@ -121,8 +121,8 @@ def _columns_of(line: Line) -> str:
     """Return the column names of a record as text."""
     message, _ = decode_line(line)
     names = sorted(message["record"])
-    rest = len(names) - MOST_COLUMNS
-    shown = ", ".join(map(shown_name, names[:MOST_COLUMNS]))
+    rest = len(names) - MAX_COLUMNS
+    shown = ", ".join(map(shown_name, names[:MAX_COLUMNS]))
     return shown + (f" and {rest} more" if rest > 0 else "")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from target_customerio.records import Row
 
-LONGEST_PATH: Final = 300
+MAX_PATH_CHARACTERS: Final = 300
 """Maximum characters of a path that an error message shows."""
 
 _UNREADABLE: Final = (
@@ -126,11 +126,13 @@ def _without_secrets(path: str) -> str:
     The query may hold a signature. A password may hold any character.
     """
     if _URL.search(path) is None:
-        return shown_name(path, LONGEST_PATH)
+        return shown_name(path, MAX_PATH_CHARACTERS)
     if path.startswith("data:"):
         return "data:"
     place = re.split("[?#]", path, maxsplit=1)[0]
-    return shown_name(re.sub("(:/+).*@", r"\1", place, flags=re.DOTALL), LONGEST_PATH)
+    return shown_name(
+        re.sub("(:/+).*@", r"\1", place, flags=re.DOTALL), MAX_PATH_CHARACTERS
+    )
 
 
 def _missing(path: str, error: ImportError) -> str:

@@ -15,17 +15,25 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
 )
 
-LONGEST_SHOWN: Final = 60
-"""Maximum characters of a name from the input that a log line shows."""
+MAX_NAME_CHARACTERS: Final = 60
+"""Maximum characters of a name from the input, such as a column's, in a message."""
+
+MAX_STREAM_CHARACTERS: Final = 100
+"""The same for a stream's name, which users copy into their settings."""
 
 
-def shown_name(name: str, longest: int = LONGEST_SHOWN) -> str:
-    """Return a name from the input as a log line shows it: short, and on one line."""
+def shown_name(name: str, max_characters: int = MAX_NAME_CHARACTERS) -> str:
+    """Return a name from the input as messages show it: short, and on one line."""
     text = "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in name[: longest + 1]
+        for each in name[: max_characters + 1]
     )
-    return text if len(text) <= longest else f"{text[:longest]}..."
+    return text if len(text) <= max_characters else f"{text[:max_characters]}..."
+
+
+def shown_stream(name: str) -> str:
+    """Return a stream's name, or a message's type, in quotes as messages show it."""
+    return f"'{shown_name(name, MAX_STREAM_CHARACTERS)}'"
 
 
 class TargetError(Exception):

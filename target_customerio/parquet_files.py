@@ -38,7 +38,7 @@ def parquet_rows(
     except ImportError:
         raise fail("for Parquet, install target-customerio[parquet]") from None
     outline = parquet.ParquetFile(file)
-    _refuse_doubles(outline.schema_arrow, fail)
+    _refuse_equal_names(outline.schema_arrow, fail)
     number = 0
     for part in _parts_of(outline, file, fail):
         for record in _records_in(part):
@@ -67,8 +67,8 @@ def _parts_of(
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         for column in map(group.column, range(group.num_columns)):
-            most = (column.num_values + 1) * MAX_LINE_BYTES
-            if column.total_uncompressed_size > most:
+            limit = (column.num_values + 1) * MAX_LINE_BYTES
+            if column.total_uncompressed_size > limit:
                 raise fail(f"a row after row {before} is {TOO_LONG}")
         before += group.num_rows
         average = group.total_byte_size // max(1, group.num_rows)
@@ -99,11 +99,11 @@ def _decoded(batch: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no type
     from pyarrow import compute  # noqa: PLC0415 - comes with the extra
 
     shared = [each for each in batch.columns if pa.types.is_dictionary(each.type)]
-    longest = sum(
+    max_row_bytes = sum(
         compute.max(compute.binary_length(each.dictionary)).as_py() or 0
         for each in shared
     )
-    count = max(1, BYTES_AT_ONCE // max(1, longest))
+    count = max(1, BYTES_AT_ONCE // max(1, max_row_bytes))
     for start in range(0, batch.num_rows, count):
         part = batch.slice(start, count)
         yield pa.RecordBatch.from_arrays(
@@ -115,20 +115,20 @@ def _decoded(batch: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no type
         )
 
 
-def _refuse_doubles(columns: Any, fail: Callable[[str], InputError]) -> None:  # noqa: ANN401 - pyarrow has no types
+def _refuse_equal_names(columns: Any, fail: Callable[[str], InputError]) -> None:  # noqa: ANN401 - pyarrow has no types
     """Raise if two columns, or two fields of a column, have one name."""
     import pyarrow as pa  # noqa: PLC0415 - comes with the extra
 
     names = [column.name for column in columns]
     for name in names:
         if names.count(name) > 1:
-            raise fail(f"two columns are named {shown_name(name)!r}")
+            raise fail(f"two columns are named '{shown_name(name)}'")
     for column in columns:
         kind = column.type
         while pa.types.is_list(kind) or pa.types.is_large_list(kind):
             kind = kind.value_type
         if pa.types.is_struct(kind):
-            _refuse_doubles(kind, fail)
+            _refuse_equal_names(kind, fail)
 
 
 def _records_in(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import RemoveRecordTransform
 
-from target_customerio.errors import SettingsError, shown_name
-from target_customerio.reader import LONGEST_NAME
+from target_customerio.errors import SettingsError, shown_name, shown_stream
 from target_customerio.records import SourceStream
 from target_customerio.sinks import CallSink, StreamSink
 from target_customerio.stream_maps import (
@@ -110,7 +109,7 @@ class StreamPreparer:
         except (MappingError, ValueError) as error:
             problem = str(error).rstrip(".")  # names keys and expressions
             raise SettingsError(
-                f"stream_maps: cannot be applied to stream {name[:LONGEST_NAME]!r}: "
+                f"stream_maps: cannot be applied to stream {shown_stream(name)}: "
                 f"{problem}"
             ) from error
         mappings = self._mappings_of(name, schema, line, definitions)

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct
 
-from target_customerio.errors import InputError
+from target_customerio.errors import InputError, shown_stream
 from target_customerio.json_codec import DECODE_ERRORS, Decoding, decode, decode_line
 from target_customerio.records import Place
 
@@ -40,9 +40,6 @@ MAX_LINE_BYTES: Final = 16 << 20
 """Maximum bytes of a line, without its end."""
 
 TOO_LONG: Final = f"longer than {MAX_LINE_BYTES >> 20} MiB"
-
-LONGEST_NAME: Final = 100
-"""Maximum characters of a name from the input that an error message shows."""
 
 
 _Item = TypeVar("_Item")
@@ -254,7 +251,7 @@ def _message(line: Line, number: int) -> Message | None:
     kind = content["type"]
     if decoding is Decoding.TRUNCATED and kind != "RECORD":
         raise InputError(
-            f"Line {number}: the {kind[:LONGEST_NAME]!r} message is nested too deeply "
+            f"Line {number}: the {shown_stream(kind)} message is nested too deeply "
             "(bug in the tap)"
         )
     return Message(kind, content, line, Place(number), decoding)

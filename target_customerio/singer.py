@@ -26,9 +26,10 @@ from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
     SettingsError,
+    shown_stream,
 )
 from target_customerio.json_codec import Decoding
-from target_customerio.reader import LONGEST_NAME, Message, MessageReader
+from target_customerio.reader import Message, MessageReader
 from target_customerio.records import Place
 from target_customerio.settings_schema import REMOVED
 
@@ -120,7 +121,7 @@ class SingerTarget(Target):
         """Fail, since the type of the message is unknown."""
         raise InputError(
             f"{self._line()}: unknown message type "
-            f"{message_dict['type'][:LONGEST_NAME]!r} (bug in the tap)"
+            f"{shown_stream(message_dict['type'])} (bug in the tap)"
         )
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -261,7 +262,7 @@ class SingerTarget(Target):
         if stream not in self.run.streams:
             raise RecordBeforeSchemaError(
                 f"{self._line()}: {message['type']} precedes the SCHEMA of its stream "
-                f"{stream[:LONGEST_NAME]!r} (bug in the tap)"
+                f"{shown_stream(stream)} (bug in the tap)"
             )
         return stream
 

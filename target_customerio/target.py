@@ -22,12 +22,14 @@ from singer_sdk.helpers.capabilities import (
 from target_customerio.advice import closest_name
 from target_customerio.config import settings_in, variables_of_file
 from target_customerio.errors import (
+    MAX_STREAM_CHARACTERS,
     TargetError,
     UnmappedStreamError,
+    shown_name,
+    shown_stream,
 )
 from target_customerio.log_privacy import silence_libraries, traceback_of
 from target_customerio.pipeline import Pipeline
-from target_customerio.reader import LONGEST_NAME
 from target_customerio.run import Run
 from target_customerio.settings import Settings
 from target_customerio.settings_schema import CALLS_OF_STREAMS, SCHEMA
@@ -46,23 +48,22 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
 
 DOTENV = ".env"
-"""File in the working directory whose variables count as the environment's; those of
-the environment itself take precedence."""
+"""File in the working directory with more variables; the environment's own win."""
 
-CHECK_SETTINGS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
+CHECK_MAXIMUMS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
 """Maximum values for ``--check``, so that it fails fast."""
 
 END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
-"""A warning of the SDK on each run; this project supports the versions it says."""
+"""A warning that the SDK logs on each run; this project still supports 3.10."""
 
 
-def shortened(settings: dict[str, Any]) -> dict[str, Any]:
-    """Lower times to those of ``--check``; invalid values stay for validation."""
+def with_check_maximums(settings: dict[str, Any]) -> dict[str, Any]:
+    """Lower settings to the maximums of ``--check``; leave invalid values alone."""
     return settings | {
-        name: longest
-        for name, longest in CHECK_SETTINGS.items()
+        name: maximum
+        for name, maximum in CHECK_MAXIMUMS.items()
         if (value := settings.get(name)) is None
-        or (type(value) in {int, float} and value > longest)
+        or (type(value) in {int, float} and value > maximum)
     }
 
 
@@ -136,7 +137,7 @@ class TargetCustomerIO(SingerTarget):
             self.logger.info("Ignoring stream '%s': not mapped to a call", stream_name)
             return IgnoredSink
         meant = closest_name(stream_name, self.settings.streams.names)
-        raise UnmappedStreamError(_unmapped(stream_name[:LONGEST_NAME], meant))
+        raise UnmappedStreamError(_unmapped(stream_name, meant))
 
     def process_endofpipe(self) -> None:
         """Deliver what is still queued, log the summary, and fail the run if due.
@@ -224,14 +225,14 @@ class TargetCustomerIO(SingerTarget):
         with _errors_in_one_line(cls.logger):
             settings = dict(config.config) if config else {}
             if config is not None and config.parse_env:
-                cls.logger.addFilter(_reads_environment)
+                cls.logger.addFilter(_keep_unless_wrong)
                 cls.append_builtin_config(cls.config_jsonschema)
                 settings |= settings_in(
                     {**variables_of_file(DOTENV), **os.environ},
                     cls.config_jsonschema,
                     ENVIRONMENT_PREFIX,
                 )
-            target = cls(config=shortened(settings) if check else settings)
+            target = cls(config=with_check_maximums(settings) if check else settings)
             if check:
                 target.check()
                 return
@@ -282,19 +283,20 @@ class TargetCustomerIO(SingerTarget):
             self.listen(file_input)
 
 
-def _reads_environment(record: logging.LogRecord) -> bool:
-    """Filter the SDK's message that it does not read environment variables: we do."""
+def _keep_unless_wrong(record: logging.LogRecord) -> bool:
+    """Drop the SDK's message that environment variables are not read: they are."""
     return not str(record.msg).startswith("Skipping parse of env var settings")
 
 
 def _unmapped(stream: str, meant: str | None) -> str:
     hint = "" if meant is None else f" (stream_calls has a similar name, {meant!r})"
-    example = json.dumps({"stream_calls": {stream: "identify"}}, ensure_ascii=False)
+    name = shown_name(stream, MAX_STREAM_CHARACTERS)
+    example = json.dumps({"stream_calls": {name: "identify"}}, ensure_ascii=False)
     *calls, last = CALLS_OF_STREAMS
     return (
-        f"Stream {stream!r} is not mapped to a call{hint}. Set it in stream_calls to "
-        f"{', '.join(calls)} or {last}, for example {example}. To drop the stream, set "
-        "unmapped_streams to ignore"
+        f"Stream {shown_stream(stream)} is not mapped to a call{hint}. Set it in "
+        f"stream_calls to {', '.join(calls)} or {last}, for example {example}. To drop "
+        "the stream, set unmapped_streams to ignore"
     )
 
 

@@ -61,13 +61,13 @@ def is_address(text: str) -> bool:
     return "@" in text and _ADDRESS.fullmatch(text) is not None
 
 
-LONGEST_ADDRESS: Final = 254
+MAX_ADDRESS_CHARACTERS: Final = 254
 """Maximum characters of an e-mail address in a user ID (RFC 5321, errata 1690)."""
 
 
 def is_email(text: str) -> bool:
     """Tell whether a user ID is an e-mail address, by a strict syntax check."""
-    return len(text) <= LONGEST_ADDRESS and _is_email(text)
+    return len(text) <= MAX_ADDRESS_CHARACTERS and _is_email(text)
 
 
 @lru_cache(maxsize=16_384)

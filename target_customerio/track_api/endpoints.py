@@ -119,15 +119,15 @@ SEGMENT_ACTIONS: Final[dict[type[SegmentChange], str]] = {
 }
 
 
-LONGEST_SEGMENT: Final = 20
-"""Maximum digits of a segment's id whose endpoint is cached, to save memory."""
+MAX_CACHED_SEGMENT_DIGITS: Final = 20
+"""Maximum digits of a segment id whose endpoint is cached: ids in records are data."""
 
 
 def segment_endpoint(
     change: type[SegmentChange], segment_id: str, id_type: str
 ) -> Endpoint:
     """Return the endpoint for people who join or leave a segment."""
-    if len(segment_id) > LONGEST_SEGMENT:
+    if len(segment_id) > MAX_CACHED_SEGMENT_DIGITS:
         return _segment_endpoint.__wrapped__(change, segment_id, id_type)
     return _segment_endpoint(change, segment_id, id_type)
 

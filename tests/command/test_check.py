@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.customerio import Reply
 
-from target_customerio.target import CHECK_SETTINGS, shortened
+from target_customerio.target import CHECK_MAXIMUMS, with_check_maximums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,9 +142,9 @@ def test_check_does_not_wait_longer_than_the_request_timeout(
 
 
 def test_check_lowers_longer_times_and_adds_missing_ones() -> None:
-    assert shortened({"max_retry_seconds": 600}) == CHECK_SETTINGS
-    assert shortened({}) == CHECK_SETTINGS
-    assert shortened({"max_retry_seconds": None}) == CHECK_SETTINGS
+    assert with_check_maximums({"max_retry_seconds": 600}) == CHECK_MAXIMUMS
+    assert with_check_maximums({}) == CHECK_MAXIMUMS
+    assert with_check_maximums({"max_retry_seconds": None}) == CHECK_MAXIMUMS
 
 
 @pytest.mark.parametrize("name", ["max_retry_seconds", "request_timeout_seconds"])

@@ -101,7 +101,7 @@ def test_the_longest_address_is_one() -> None:
     local = "a" * 64
     domain = ".".join(["b" * 60] * 3) + ".museum"
     address = f"{local}@{domain}"
-    assert len(address) == identity.LONGEST_ADDRESS
+    assert len(address) == identity.MAX_ADDRESS_CHARACTERS
     assert identity.resolve_user_id(address, "userId") == {"email": address}
 
 
