@@ -1,7 +1,25 @@
-"""All exceptions of the target.
+"""The exceptions that users see, and the reasons of rejections.
 
 A :class:`TargetError` ends the run; the user sees its message in one line.
-A :class:`RejectedRecord` concerns one record and does not end the run.
+A :class:`RejectedRecord` concerns one record and does not end the run::
+
+    TargetError
+        DeliveryError
+            CredentialsError
+            RegionError
+        InputError
+            RecordBeforeSchemaError
+            UnmappedStreamError
+        RecordsRejectedError
+            MissingKeyPropertyError
+        RejectedFileError
+        SettingsError
+            SandboxError
+        StateError
+    RejectedRecord
+
+Some of them are also exceptions of the SDK. Other modules have exceptions of their own,
+which never leave the target: a caller turns them into one of these, or goes on.
 Messages never contain values of records, credentials or headers.
 """
 
@@ -150,3 +168,8 @@ class RejectedRecord(Exception):  # noqa: N818 - "rejected record" is the term e
         self.reason = reason
         self.field = field
         self.message = message
+
+
+def nested_too_deeply() -> RejectedRecord:
+    """Return the rejection of a record that some part of the target cannot descend."""
+    return RejectedRecord("too_deep", "", "the record is nested too deeply")

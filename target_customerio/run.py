@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import unmatched_names
-from target_customerio.errors import RejectedRecord, TargetError
+from target_customerio.errors import (
+    RejectedRecord,
+    TargetError,
+    nested_too_deeply,
+)
 from target_customerio.json_codec import Decoding
 from target_customerio.prepared_streams import PreparedStreamCache, StreamPreparer
 from target_customerio.records import IncomingRecord
@@ -210,8 +214,7 @@ class Run:
             assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
             is_too_deep = isinstance(error, RecursionError)
             sink.reject(
-                incoming,
-                _too_deep(incoming.record) if is_too_deep else unmappable(error),
+                incoming, nested_too_deeply() if is_too_deep else unmappable(error)
             )
             return
         if mapped is None:
@@ -255,4 +258,5 @@ def _reject(
 
 
 def _too_deep(_: Mapping[str, Any]) -> RejectedRecord:
-    return RejectedRecord("too_deep", "", "the record is nested too deeply")
+    """Reject any record: the check of records that were truncated."""
+    return nested_too_deeply()

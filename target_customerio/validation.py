@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import jsonschema_rs
 
-from target_customerio.errors import RejectedRecord
+from target_customerio.errors import RejectedRecord, nested_too_deeply
 from target_customerio.json_codec import MAX_INTEGER_DIGITS
 from target_customerio.mapping.fields import METADATA_PREFIX
 from target_customerio.mapping.schema_types import UnresolvableError, target_of
@@ -71,7 +71,7 @@ class RecordValidator:
             return _rejection(self._compiled.iter_errors(record))
         except (ValueError, RecursionError) as error:
             if RECURSION in str(error).lower():
-                return RejectedRecord("too_deep", "", "the record is nested too deeply")
+                return nested_too_deeply()
             return RejectedRecord(
                 "invalid_type", "", "a value cannot be written as JSON"
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.errors import RejectedRecord, shown_name
+from target_customerio.errors import RejectedRecord, nested_too_deeply, shown_name
 from target_customerio.mapping import events, people
 from target_customerio.mapping.call import (
     ConversionSettings,
@@ -253,9 +253,7 @@ class Converter:
             stream = self._json_stream if from_json else self._stream
             operation = self._convert(call, stream)
         except RecursionError:
-            raise RejectedRecord(
-                "too_deep", "", "the record is nested too deeply"
-            ) from None
+            raise nested_too_deeply() from None
         if (call.flat or call.shape.beside) and not call.shape.is_checked:
             self._notices.check_row(self._call, call, operation)
         return operation

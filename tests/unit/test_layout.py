@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from target_customerio import errors
+
 ROOT = Path(__file__).parents[2]
 NAME = "target_customerio"
 FILES = {
@@ -76,6 +78,34 @@ def test_the_mapping_neither_logs_nor_sends() -> None:
     libraries = found - sys.stdlib_module_names - {NAME}
     assert libraries <= PURE
     assert not found & {"http", "logging", "socket", "sqlite3", "threading", "urllib3"}
+
+
+def tree_of(kind: type[BaseException], depth: int = 1) -> list[str]:
+    """Return the names of an exception and those below it, indented."""
+    below = sorted(kind.__subclasses__(), key=lambda each: each.__name__)
+    ours = [each for each in below if each.__module__ == errors.__name__]
+    rest = [line for each in ours for line in tree_of(each, depth + 1)]
+    return ["    " * depth + kind.__name__, *rest]
+
+
+def test_the_module_of_errors_shows_their_tree() -> None:
+    drawn = [
+        line for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")
+    ]
+    assert drawn == [*tree_of(errors.TargetError), *tree_of(errors.RejectedRecord)]
+
+
+def test_each_error_that_ends_a_run_is_in_the_module_of_errors() -> None:
+    found = {
+        f"{path.stem}.{node.name}"
+        for path in FILES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name) and hasattr(errors, base.id)
+    }
+    assert "errors.InputError" in found
+    assert {name.split(".")[0] for name in found} == {"errors"}
 
 
 def test_the_page_on_development_names_every_module_at_the_top() -> None:
