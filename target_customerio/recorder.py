@@ -112,7 +112,7 @@ class RunRecorder:
         """
         reason = (shown or error).reason
         with self._rejecting:
-            line = self._rejected_records.add(stream.source(record), error)
+            line = self._rejected_records.add(stream, record, error)
             rejected = self.summary.streams[stream.title].rejected
             rejected[reason] += 1
             number = rejected[reason]

@@ -40,20 +40,6 @@ class Place(Struct, frozen=True, gc=False):
         return f"line {self.line}" if self.line else f"row {self.row}"
 
 
-class Source(Struct):
-    """Where an operation comes from.
-
-    Attributes:
-        stream: The stream as the tap names it.
-        schema: The stream's SCHEMA message as it arrived.
-        line: The RECORD message as it arrived.
-    """
-
-    stream: str
-    schema: Line
-    line: Line
-
-
 class SourceStream(Struct, frozen=True, eq=False):
     """What the records of a stream have in common until its SCHEMA changes.
 
@@ -66,17 +52,6 @@ class SourceStream(Struct, frozen=True, eq=False):
     name: str
     schema: Line
     title: str
-
-    def source(self, line: Line) -> Source:
-        """Point to one of the records.
-
-        Args:
-            line: The RECORD message as it arrived.
-
-        Returns:
-            Where its operation comes from.
-        """
-        return Source(self.name, self.schema, line)
 
 
 class MappedStream(Struct, frozen=True, eq=False):

@@ -32,7 +32,7 @@ from target_customerio.json_codec import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_customerio.records import Line, Source
+    from target_customerio.records import Line, SourceStream
 
 OWNER_ONLY: Final = 0o600
 CAN_BE_PRIVATE: Final = os.name == "posix"
@@ -59,7 +59,7 @@ def why_not_writable(path: str) -> str | None:
     """Return why a file cannot be written, if so; leave no file behind."""
     try:
         try:
-            problem = _objection(os.lstat(path))
+            problem = _why_refused(os.lstat(path))
         except FileNotFoundError:
             with TemporaryFile(dir=Path(path).resolve().parent):
                 return None
@@ -76,7 +76,7 @@ def _flags() -> int:
     return reduce(or_, (getattr(os, each, 0) for each in more), os.O_RDWR | os.O_APPEND)
 
 
-def _objection(file: os.stat_result) -> str | None:
+def _why_refused(file: os.stat_result) -> str | None:
     """Return why a file that exists is not used, if so."""
     if stat.S_ISLNK(file.st_mode):
         return "a symbolic link"
@@ -112,13 +112,18 @@ class RejectedRecords:
         self._file: int | None = None
         self._forget()
 
-    def add(self, source: Source, error: RejectedRecord) -> int:
+    def add(self, stream: SourceStream, line: Line, error: RejectedRecord) -> int:
         """Append a rejected record; return the number of its line in the file.
+
+        Args:
+            stream: The stream of the record.
+            line: The record as it arrived.
+            error: What is wrong with it.
 
         Raises:
             RejectedFileError: The file cannot be written.
         """
-        record = self._rejected_line(source, error)
+        record = self._rejected_line(stream.name, line, error)
         try:
             for is_last_try in (False, False, False, True):
                 file = self._opened()
@@ -126,9 +131,9 @@ class RejectedRecords:
                     # Another process may replace or remove the file at any time.
                     if not (is_last_try or self._is_in_place(file)):
                         continue
-                    self._take_stock(file)
-                    self._append(file, self._schema_unless_known(source) + record)
-                    self._schemas[source.stream] = source.schema
+                    self._read_what_others_wrote(file)
+                    self._append(file, self._schema_unless_known(stream) + record)
+                    self._schemas[stream.name] = stream.schema
                     if os.fstat(file).st_nlink or self._is_in_place(file):
                         break
         except OSError as problem:
@@ -175,7 +180,7 @@ class RejectedRecords:
 
     def _open(self) -> int:
         with suppress(FileNotFoundError):
-            problem = _objection(os.lstat(self.path))
+            problem = _why_refused(os.lstat(self.path))
             if problem is not None:
                 raise OSError(EPERM, problem)
         file = os.open(self.path, _flags() | os.O_CREAT, OWNER_ONLY)
@@ -185,8 +190,8 @@ class RejectedRecords:
                 os.chmod(file, OWNER_ONLY)  # noqa: PTH101 - the open file
         return file
 
-    def _take_stock(self, file: int) -> None:
-        """Count the lines that were not written here; complete the last of them."""
+    def _read_what_others_wrote(self, file: int) -> None:
+        """Count the lines that other runs wrote; complete or remove half a line."""
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size == self._size:
             return
@@ -225,12 +230,12 @@ class RejectedRecords:
         self._lines += lines.count(b"\n")
         self._size += len(lines)
 
-    def _schema_unless_known(self, source: Source) -> bytes:
-        if self._schemas.get(source.stream) == source.schema:
+    def _schema_unless_known(self, stream: SourceStream) -> bytes:
+        if self._schemas.get(stream.name) == stream.schema:
             return b""
-        return _as_bytes(source.schema).strip() + b"\n"
+        return _as_bytes(stream.schema).strip() + b"\n"
 
-    def _rejected_line(self, source: Source, error: RejectedRecord) -> bytes:
+    def _rejected_line(self, stream: str, line: Line, error: RejectedRecord) -> bytes:
         rejection = {
             "reason": error.reason,
             "field": error.field,
@@ -239,8 +244,8 @@ class RejectedRecords:
             "run": self.run,
         }
         return b'{"type":"RECORD","stream":%b,"record":%b,"rejection":%b}\n' % (
-            encode(source.stream),
-            _record_as_it_arrived(source.line),
+            encode(stream),
+            _record_as_it_arrived(line),
             encode(rejection),
         )
 

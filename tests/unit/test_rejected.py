@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
-from target_customerio.records import Source
+from target_customerio.records import SourceStream
 from target_customerio.rejected import RejectedRecords, why_not_writable
 
 if TYPE_CHECKING:
@@ -32,9 +32,13 @@ JSON = st.recursive(
 )
 
 
-def source(record: bytes, stream: str = "a", schema: bytes = SCHEMA) -> Source:
+def sent(
+    record: bytes, stream: str = "a", schema: bytes = SCHEMA
+) -> tuple[SourceStream, bytes]:
+    """Return the stream of a record and its RECORD message."""
     line = b'{"type":"RECORD","stream":%b,"record":%b}\n'
-    return Source(stream, schema, line % (json.dumps(stream).encode(), record))
+    message = line % (json.dumps(stream).encode(), record)
+    return SourceStream(stream, schema, stream), message
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 def add(records: RejectedRecords) -> None:
     try:
-        records.add(source(b"{}"), ERROR)
+        records.add(*sent(b"{}"), ERROR)
     finally:
         records.close()
 
@@ -60,11 +64,11 @@ def test_no_file_is_created_before_the_first_rejection(path: Path) -> None:
 
 def test_add_returns_the_line_number(path: Path) -> None:
     records = RejectedRecords(str(path))
-    numbers = [records.add(source(b"{}"), ERROR) for _ in range(3)]
+    numbers = [records.add(*sent(b"{}"), ERROR) for _ in range(3)]
     records.close()
     assert numbers == [2, 3, 4]
     again = RejectedRecords(str(path))
-    assert again.add(source(b"{}"), ERROR) == 6
+    assert again.add(*sent(b"{}"), ERROR) == 6
     again.close()
     assert written(path)[5]["type"] == "RECORD"
 
@@ -150,10 +154,10 @@ def test_records_are_found_at_the_path_however_the_file_was_touched(
     path: Path, touch: Callable[[Path], None], number: int, kinds: str
 ) -> None:
     records = RejectedRecords(str(path))
-    records.add(source(b"{}"), ERROR)
-    records.add(source(b"{}"), ERROR)
+    records.add(*sent(b"{}"), ERROR)
+    records.add(*sent(b"{}"), ERROR)
     touch(path)
-    assert records.add(source(b'{"after":1}'), ERROR) == number
+    assert records.add(*sent(b'{"after":1}'), ERROR) == number
     records.close()
     assert "".join(each["type"][0] for each in written(path)) == kinds
     assert written(path)[number - 1]["record"] == {"after": 1}
@@ -163,7 +167,7 @@ def test_a_record_is_not_lost_if_the_file_is_removed_while_it_is_written(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = RejectedRecords(str(path))
-    records.add(source(b"{}"), ERROR)
+    records.add(*sent(b"{}"), ERROR)
     write = os.write
 
     def removed(file: int, data: Any) -> int:
@@ -172,7 +176,7 @@ def test_a_record_is_not_lost_if_the_file_is_removed_while_it_is_written(
         return write(file, data)
 
     monkeypatch.setattr(os, "write", removed)
-    assert records.add(source(b'{"after":1}'), ERROR) == 2
+    assert records.add(*sent(b'{"after":1}'), ERROR) == 2
     records.close()
     assert written(path)[1]["record"] == {"after": 1}
 
@@ -183,7 +187,7 @@ def test_a_file_whose_number_changes_all_the_time_is_written_once(
     """As on some network file systems."""
     monkeypatch.setattr(os.path, "samestat", lambda *_: False)
     records = RejectedRecords(str(path))
-    assert records.add(source(b"{}"), ERROR) == 2
+    assert records.add(*sent(b"{}"), ERROR) == 2
     records.close()
     assert len(written(path)) == 2
 
@@ -191,10 +195,10 @@ def test_a_file_whose_number_changes_all_the_time_is_written_once(
 def test_two_runs_share_a_file_with_right_numbers_and_schemas(path: Path) -> None:
     other_schema = SCHEMA.replace(b"{}}", b"{ }}")
     one, two = RejectedRecords(str(path)), RejectedRecords(str(path))
-    assert one.add(source(b'{"n":1}'), ERROR) == 2
-    assert two.add(source(b'{"n":2}', schema=other_schema), ERROR) == 4
-    assert two.add(source(b'{"n":3}', schema=other_schema), ERROR) == 5
-    assert one.add(source(b'{"n":4}'), ERROR) == 7
+    assert one.add(*sent(b'{"n":1}'), ERROR) == 2
+    assert two.add(*sent(b'{"n":2}', schema=other_schema), ERROR) == 4
+    assert two.add(*sent(b'{"n":3}', schema=other_schema), ERROR) == 5
+    assert one.add(*sent(b'{"n":4}'), ERROR) == 7
     one.close()
     two.close()
     lines = path.read_bytes().splitlines()
@@ -213,7 +217,7 @@ def test_processes_share_a_file_with_whole_lines_and_right_numbers(path: Path) -
     def work(letter: bytes, sink: int) -> None:
         records = RejectedRecords(str(path))
         for n in range(60):
-            number = records.add(source(long % (letter * 9_000, n)), ERROR)
+            number = records.add(*sent(long % (letter * 9_000, n)), ERROR)
             os.write(sink, b"%d %b %d\n" % (number, letter, n))
 
     expected: dict[int, tuple[str, int]] = {}
@@ -246,8 +250,8 @@ def test_a_schema_is_repeated_only_when_it_changes(path: Path) -> None:
     other = SCHEMA.replace(b"{}}", b"{ }}")
     records = RejectedRecords(str(path))
     for schema in (SCHEMA, SCHEMA, other, SCHEMA):
-        records.add(source(b"{}", schema=schema), ERROR)
-    records.add(source(b"{}", stream="b", schema=SCHEMA), ERROR)
+        records.add(*sent(b"{}", schema=schema), ERROR)
+    records.add(*sent(b"{}", stream="b", schema=SCHEMA), ERROR)
     records.close()
     kinds = [each["type"][0] for each in written(path)]
     assert "".join(kinds) == "SRRSRSRSR"
@@ -256,7 +260,7 @@ def test_a_schema_is_repeated_only_when_it_changes(path: Path) -> None:
 def test_a_line_can_be_text_instead_of_bytes(path: Path) -> None:
     records = RejectedRecords(str(path))
     line = '{"type":"RECORD","stream":"a","record":{"name":"é"}}'
-    records.add(Source("a", SCHEMA.decode(), line), ERROR)
+    records.add(SourceStream("a", SCHEMA.decode(), "a"), line, ERROR)
     records.close()
     assert written(path)[1]["record"] == {"name": "é"}
 
@@ -274,7 +278,7 @@ def test_non_finite_numbers_become_text_and_others_keep_their_digits(
     path: Path, arrived: bytes, kept: bytes
 ) -> None:
     records = RejectedRecords(str(path))
-    records.add(source(arrived), ERROR)
+    records.add(*sent(arrived), ERROR)
     records.close()
     assert b'"record":' + kept + b',"rejection"' in path.read_bytes()
 
@@ -284,7 +288,7 @@ def test_half_a_surrogate_pair_is_kept_and_numbers_stay_numbers(
     path: Path, beside: bytes
 ) -> None:
     records = RejectedRecords(str(path))
-    records.add(source(b'{"a":"\\ud800","b":1.10' + beside + b"}"), ERROR)
+    records.add(*sent(b'{"a":"\\ud800","b":1.10' + beside + b"}"), ERROR)
     records.close()
     record = json.loads(path.read_bytes().splitlines()[1])["record"]
     assert record["a"] == "\ud800"
@@ -305,7 +309,7 @@ def test_any_record_is_written_byte_for_byte(
     text = json.dumps(record, ensure_ascii=ascii_only, indent=None).encode()
     path.unlink(missing_ok=True)
     records = RejectedRecords(str(path))
-    records.add(source(text), ERROR)
+    records.add(*sent(text), ERROR)
     records.close()
     line = path.read_bytes().splitlines()[1]
     assert line.startswith(b'{"type":"RECORD","stream":"a","record":' + text + b",")
@@ -320,11 +324,11 @@ def test_any_record_is_written_byte_for_byte(
 
 def test_only_rejections_of_this_run_are_recognised_as_its_own(path: Path) -> None:
     before = RejectedRecords(str(path))
-    before.add(source(b"{}"), ERROR)
+    before.add(*sent(b"{}"), ERROR)
     before.close()
     old = written(path)[1]["rejection"]
     records = RejectedRecords(str(path))
-    records.add(source(b"{}"), ERROR)
+    records.add(*sent(b"{}"), ERROR)
     records.close()
     new = written(path)[3]["rejection"]
     assert records.was_written_by_this_run(new)
@@ -336,7 +340,7 @@ def test_a_rejection_of_another_run_at_the_same_time_is_not_our_own(
 ) -> None:
     """The clock may have been set back, or the other run goes on."""
     one, two = RejectedRecords(str(path)), RejectedRecords(str(path))
-    two.add(source(b"{}"), ERROR)
+    two.add(*sent(b"{}"), ERROR)
     two.close()
     assert not one.was_written_by_this_run(written(path)[1]["rejection"])
 
@@ -352,14 +356,14 @@ def test_a_foreign_rejection_is_not_recognised_as_our_own(
 
 def test_a_folder_as_the_path_is_reported_with_the_setting(tmp_path: Path) -> None:
     with pytest.raises(RejectedFileError, match="rejected_records_path"):
-        RejectedRecords(str(tmp_path)).add(source(b"{}"), ERROR)
+        RejectedRecords(str(tmp_path)).add(*sent(b"{}"), ERROR)
 
 
 def test_a_partially_written_line_is_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = RejectedRecords(str(path))
-    records.add(source(b"{}"), ERROR)
+    records.add(*sent(b"{}"), ERROR)
     before = path.read_bytes()
     write = os.write
     room = [10]
@@ -373,8 +377,8 @@ def test_a_partially_written_line_is_removed(
 
     monkeypatch.setattr(os, "write", cramped)
     with pytest.raises(RejectedFileError, match="No space left"):
-        records.add(source(b"{}"), ERROR)
+        records.add(*sent(b"{}"), ERROR)
     monkeypatch.undo()
     assert path.read_bytes() == before
-    assert records.add(source(b"{}"), ERROR) == 3
+    assert records.add(*sent(b"{}"), ERROR) == 3
     records.close()
