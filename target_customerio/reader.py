@@ -18,7 +18,13 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from msgspec import Struct
 
 from target_customerio.errors import InputError, shown_stream
-from target_customerio.json_codec import DECODE_ERRORS, Decoding, decode, decode_line
+from target_customerio.json_codec import (
+    DECODE_ERRORS,
+    STRICT,
+    Decoding,
+    decode,
+    decode_line,
+)
 from target_customerio.records import Place
 
 if TYPE_CHECKING:
@@ -233,7 +239,7 @@ def _message(line: Line, number: int) -> Message | None:
     except (*DECODE_ERRORS, KeyError, TypeError):
         kind = None
     if isinstance(kind, str):
-        return Message(kind, content, line, Place(number), Decoding.STRICT)
+        return Message(kind, content, line, Place(number), STRICT)
     if not line or line.isspace():
         return None
     try:

@@ -13,7 +13,7 @@ from target_customerio.errors import (
     TargetError,
     nested_too_deeply,
 )
-from target_customerio.json_codec import Decoding
+from target_customerio.json_codec import STRICT, Decoding
 from target_customerio.prepared_streams import PreparedStreamCache, StreamPreparer
 from target_customerio.records import IncomingRecord
 from target_customerio.sinks import CallSink
@@ -156,16 +156,15 @@ class Run:
         if not mappings:
             self.pipeline.recorder.skip(name, FILTERED)
             return
-        if decoding is Decoding.TRUNCATED:
+        from_json = decoding is STRICT
+        if not from_json and decoding is Decoding.TRUNCATED:
             check = _too_deep
         if check is not None:
             error = check(record)
             if error is not None and _reject(mappings, record, line, place, error):
                 return
         for transform, stream, sink in mappings:
-            incoming = IncomingRecord(
-                record, stream, line, place, from_json=decoding is Decoding.STRICT
-            )
+            incoming = IncomingRecord(record, stream, line, place, from_json)
             if transform is None:
                 sink.load(incoming)
             else:

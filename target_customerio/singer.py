@@ -28,7 +28,7 @@ from target_customerio.errors import (
     SettingsError,
     shown_stream,
 )
-from target_customerio.json_codec import Decoding
+from target_customerio.json_codec import STRICT
 from target_customerio.reader import Message, MessageReader
 from target_customerio.records import Place
 from target_customerio.settings_schema import REMOVED
@@ -72,7 +72,7 @@ class SingerTarget(Target):
         self._handles_signals = handles_signals
         # The SDK installs signal handlers, which stop the reader.
         self.reader = MessageReader()
-        self._message = Message("", {}, b"", Place(), Decoding.STRICT)
+        self._message = Message("", {}, b"", Place(), STRICT)
         self._versions_ignored = False
         super().__init__(**options)
         # The sinks buffer nothing that the SDK could drain in parallel.
