@@ -22,7 +22,7 @@ _ENTRY_BYTES: Final = 100
 """Memory of an entry; each pair has two entries."""
 
 _REPORTED: Final = -1
-"""The value of a key whose conflict has been reported; never a hash."""
+"""Replaces the value of a key whose conflict was reported; no hash has this value."""
 
 
 class Conflict(Enum):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 FIRST_RECORDS: Final = 100
-"""Rejected records after which advice is given, if none was accepted before."""
+"""Number of records: if the first ones are all rejected, advice is given."""
 
 SHORT_STREAM: Final = 10
 """Minimum records of a stream for which advice is given at its end."""

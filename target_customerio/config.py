@@ -110,7 +110,7 @@ BOOLEANS: Final = {
 
 
 def variables_of_file(path: str) -> dict[str, str]:
-    """Return the variables in a ``.env`` file; none if there is no such file.
+    """Return the variables in a ``.env`` file; empty if there is no such file.
 
     The SDK searches parent folders too and lets the file override the environment,
     either of which could send a sandbox run to production.
@@ -214,7 +214,7 @@ def _calls(calls: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are set."""
+    """Return the settings without nulls, which mean not set."""
     return {name: value for name, value in settings.items() if value is not None}
 
 

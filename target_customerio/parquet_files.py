@@ -78,7 +78,7 @@ def _parts_of(
 
 
 def _columns_with_dictionary(metadata: Any, schema: Any) -> list[str]:  # noqa: ANN401 - pyarrow has no types
-    """Return the columns whose text is kept once, however many rows have it."""
+    """Return the text columns that keep each distinct text once."""
     import pyarrow as pa  # noqa: PLC0415 - comes with the extra
 
     text = {field.name for field in schema if pa.types.is_string(field.type)}

@@ -267,7 +267,7 @@ def write_line(line: bytes) -> None:
     """Write a line to standard output; into a file, whole or not at all.
 
     Args:
-        line: The line without its end, written as it is whatever the stream's encoding.
+        line: The line without its end, written as it is, in any encoding of the stream.
 
     Raises:
         OSError: Standard output is closed or full, or the reader has exited.

@@ -1,7 +1,7 @@
 """The file of rejected records: Singer messages, which can be piped in again.
 
-It contains each record as it arrived (byte for byte if that is valid JSON), and beside
-it the reason of the rejection.
+It contains each record as it arrived (byte for byte if that is valid JSON), with the
+reason of its rejection.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CAN_BE_PRIVATE: Final = os.name == "posix"
 """Whether files have permissions for others than their owner."""
 ROOT: Final = 0
 
-# Windows has neither.
+# Windows has neither function.
 _lock = getattr(os, "lockf", None)
 _user = getattr(os, "geteuid", int)
 
@@ -71,7 +71,7 @@ def why_not_writable(path: str) -> str | None:
 
 
 def _flags() -> int:
-    """Return how the file is opened: as it is, without following links or waiting."""
+    """Return how the file is opened: without newline conversion, links or waiting."""
     more = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
     return reduce(or_, (getattr(os, each, 0) for each in more), os.O_RDWR | os.O_APPEND)
 
@@ -252,7 +252,7 @@ class RejectedRecords:
 
 @contextmanager
 def _locked(file: int) -> Iterator[None]:
-    """Keep other runs from writing to a file; no lock where there are none."""
+    """Keep other runs from writing to a file; no lock where the platform has none."""
     _set_lock(file, "F_LOCK")
     try:
         yield

@@ -1,6 +1,6 @@
 """One run: streams and their records in, operations to the pipeline, a summary out.
 
-The command passes the messages of a tap to it. Whatever else has rows can do the same.
+The command passes the messages of a tap to it, the function ``deliver`` its rows.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ CLOSE_TIMEOUT_SECONDS: Final = 5.0
 """Maximum wait for requests in flight when a run has failed."""
 
 FILTERED: Final = "left out by stream_maps"
+"""The reason for which these records are skipped."""
 
 MAX_HELD_SCHEMAS: Final = 8 << 20
 """Maximum bytes of dropped SCHEMA messages that queued records may refer to."""
@@ -242,10 +243,10 @@ def _reject(
     place: Place,
     error: RejectedRecord,
 ) -> bool:
-    """Reject a record before it is mapped, once however it is mapped.
+    """Reject a record before stream maps, once even if it is mapped to several streams.
 
-    If it were in the file of rejected records twice, it would be loaded twice. Returns
-    false if all streams that it is mapped to are ignored.
+    In the file of rejected records twice, it would be loaded twice. Returns false if
+    all streams that it is mapped to are ignored.
     """
     for _, stream, sink in mappings:
         if isinstance(sink, CallSink):

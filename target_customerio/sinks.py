@@ -76,7 +76,7 @@ class StreamSink(BatchSink):
         self._unmetered = 0
 
     def open(self, stream: MappedStream) -> OpenStream:
-        """Prepare for the records of a mapped stream, which are only counted."""
+        """Prepare for the records of a mapped stream, which are not converted."""
         return OpenStream(stream.source)
 
     def load(self, incoming: IncomingRecord) -> None:

@@ -23,7 +23,7 @@ Schema: TypeAlias = Any
 """A schema of a tap, which may be any JSON."""
 
 RECURSION: Final = "recursion"
-"""Part of what the validator says of a record that is nested too deeply for it."""
+"""A word in the validator's error for a record that is nested too deeply for it."""
 
 METADATA: Final = "^" + "".join(
     f"[{character}{character.upper()}]" if character.isalpha() else character
@@ -230,7 +230,7 @@ class CompilableSchema:
             self.schema, self.left_out = True, ["the whole schema"]
 
     def _part(self, path: str, schema: Schema) -> Schema:
-        """Return what compiles of a part."""
+        """Return the part without what does not compile; note the paths of that."""
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict):

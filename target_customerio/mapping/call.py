@@ -221,9 +221,9 @@ class Call(Struct, gc=False):
         return self._present(self.shape.left_out)
 
     @property
-    def beside(self) -> Attributes:
+    def outside_body(self) -> Attributes:
         """The columns that are ignored because of ``traits`` or ``properties``."""
-        return {} if self.flat else self._of(self.shape.beside)
+        return {} if self.flat else self._of(self.shape.outside_body)
 
     def _present(self, columns: Iterable[str]) -> Attributes:
         return self._of(columns) if self.flat else {}

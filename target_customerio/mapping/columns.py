@@ -187,8 +187,8 @@ class Shape(Struct):
         integrations: The columns that may turn Customer.io off, with their paths below
             ``integrations``.
         left_out: Columns of a flat row that belong to a container the call ignores.
-        beside: Columns that are ignored in a record with a body; empty if there is a
-            ``type``, because the record may be a call.
+        outside_body: Columns that are ignored in a record with a body; empty if there
+            is a ``type``, because the record may be a call.
         may_be_call: Whether there is a ``type`` and a container, so that a record may
             be a call instead of a row.
         has_body: Whether there are columns for the body, nested or flattened.
@@ -207,7 +207,7 @@ class Shape(Struct):
     flattened: dict[str, list[tuple[str, tuple[str, ...]]]]
     integrations: list[tuple[str, tuple[str, ...]]]
     left_out: list[str]
-    beside: list[str]
+    outside_body: list[str]
     may_be_call: bool
     has_body: bool
     is_simple: bool
@@ -259,7 +259,7 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
             if column.role is Role.INTEGRATIONS
         ],
         left_out=_left_out(known, body),
-        beside=_beside(known) if has_body and not has_type else [],
+        outside_body=_outside_body(known) if has_body and not has_type else [],
         may_be_call=bool(containers) and has_type,
         has_body=has_body,
         is_simple=body not in flattened and containers.get(body, [body]) == [body],
@@ -290,7 +290,7 @@ def _columns_of_row(
     ]
 
 
-def _beside(known: Sequence[NamedColumn]) -> list[str]:
+def _outside_body(known: Sequence[NamedColumn]) -> list[str]:
     return [
         name
         for name, column in known

@@ -63,7 +63,7 @@ CONTAINER_LEFT_OUT: Final = (
     "the columns {} are left out: a row of this call has its attributes in columns of "
     "its own or in {}; rename them in stream_maps to send them"
 )
-BESIDE_LEFT_OUT: Final = (
+OUTSIDE_BODY_LEFT_OUT: Final = (
     "the columns {} are left out of records that have {}; in stream_maps, put them "
     "into {} to send them, or set them to __NULL__"
 )
@@ -119,8 +119,11 @@ def _left_out(
     body = CALL_KINDS[name].body
     if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
         yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
-    if isinstance(operation, WITH_ATTRIBUTES) and row.beside:
-        yield "beside", BESIDE_LEFT_OUT.format(_listed(row.beside), body, body)
+    if isinstance(operation, WITH_ATTRIBUTES) and row.outside_body:
+        yield (
+            "outside body",
+            OUTSIDE_BODY_LEFT_OUT.format(_listed(row.outside_body), body, body),
+        )
 
 
 def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
@@ -132,8 +135,8 @@ def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
     if name not in WITHOUT_ATTRIBUTES:
         if shape.left_out:
             yield "containers"
-        if shape.beside:
-            yield "beside"
+        if shape.outside_body:
+            yield "outside body"
 
 
 def _ignores_id(row: Call) -> bool:
@@ -254,7 +257,7 @@ class Converter:
             operation = self._convert(call, stream)
         except RecursionError:
             raise nested_too_deeply() from None
-        if (call.flat or call.shape.beside) and not call.shape.is_checked:
+        if (call.flat or call.shape.outside_body) and not call.shape.is_checked:
             self._notices.check_row(self._call, call, operation)
         return operation
 

@@ -73,7 +73,7 @@ def relationship_attributes(call: Call, cleaner: Cleaner) -> Attributes | UnsetT
 def _dates_of_columns(
     call: Call, columns: Iterable[tuple[str, tuple[str, ...]]]
 ) -> DateTree:
-    """Return the typed fields among flattened columns, those in objects aside."""
+    """Return the typed fields among flattened columns, not those of nested objects."""
     return {
         path[0]: call.field_dates[column]
         for column, path in columns

@@ -54,7 +54,7 @@ MAX_SHAPE_BYTES: Final = 16 << 20
 """Approximate memory limit of the cached shapes of all streams; most have a few."""
 
 _COLUMN_BYTES: Final = 50
-"""Approximate memory of a column in a shape beside its name."""
+"""Approximate memory of a column in a shape, in addition to its name."""
 
 
 def _ignore() -> None:

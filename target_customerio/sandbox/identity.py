@@ -178,12 +178,12 @@ class Person:
         return next(iter(self.identifiers))
 
     def would_lose_last_identifier(self, new: str | None) -> bool:
-        """Return whether replacing an identifier with ``new`` leaves none."""
+        """Return whether the person would have no identifier left."""
         return new is None and sum(map(bool, (self.id, self.email, self.phone))) == 1
 
 
 def set_id(transaction: Transaction, person: Person, kind: str, value: JSON) -> bool:
-    """Set an ``id`` or e-mail address that is unset and belongs to nobody else.
+    """Set an ``id`` or e-mail address that is unset and not another person's.
 
     Source: "If you want to update a person's identifiers after they are set, you must
     reference them using their ``cio_id``", except an ``email`` if the workspace allows

@@ -23,7 +23,7 @@ BUSY_SECONDS = 30.0
 """Maximum wait for another program that writes to the same file."""
 
 DISK_FAULTS = ("full", "I/O")
-"""Parts of what SQLite says of a disk that takes no more."""
+"""Words in SQLite's errors when the disk is full or broken."""
 
 _MIN_FILE_BYTES = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
@@ -252,7 +252,7 @@ def _enable_write_ahead_log(database: sqlite3.Connection) -> None:
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:  # noqa: PERF203 - seldom twice
-            # A full disk does not pass by itself.
+            # Waiting does not help when the disk is full.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)

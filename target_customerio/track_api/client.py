@@ -197,7 +197,7 @@ def _raw_chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _decompress(body: bytes) -> bytes:
-    """Decompress up to the maximum; what is not valid remains as it is."""
+    """Decompress up to the maximum; what is not valid is returned as it is."""
     try:
         decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
         return decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)

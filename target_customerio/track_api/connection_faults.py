@@ -24,7 +24,7 @@ PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 """Variables that name a proxy for ``https``, as `requests` reads them."""
 
 TEMPORARY: Final = frozenset({408, 425, 429})
-"""Statuses below 500 with which a proxy asks for another try."""
+"""Statuses below 500 of a proxy that mean: try again later."""
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
@@ -54,7 +54,7 @@ def describe(error: BaseException) -> str:
 def permanent_fault(
     error: BaseException, url: str, settings: Mapping[str, Any]
 ) -> DeliveryError | None:
-    """Return the error to end the run with, if trying again is of no use.
+    """Return the error to end the run with, if a retry cannot help.
 
     Args:
         error: Why a request could not be sent.
@@ -105,7 +105,7 @@ def _fault_of_proxy(error: BaseException, status: int | None) -> DeliveryError |
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes, however the libraries wrapped them."""
+    """Yield an error and its causes, in any of the ways that libraries wrap them."""
     cause: object = error
     seen: list[object] = []
     while isinstance(cause, BaseException) and not any(cause is each for each in seen):

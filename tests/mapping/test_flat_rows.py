@@ -274,7 +274,7 @@ def test_columns_next_to_properties_cause_no_warning(
     assert notices == []
 
 
-BESIDE = [
+OUTSIDE_BODY = [
     ("identify", {"user_id": "1", "traits": {"a": 1}}),
     ("identify", {"USER_ID": "1", "TRAITS": '{"a": 1}'}),
     ("identify", {"user_id": "1", "traits__a": 1}),
@@ -285,8 +285,8 @@ BESIDE = [
 ]
 
 
-@pytest.mark.parametrize(("call", "record"), BESIDE)
-def test_columns_beside_a_body_are_told_once(
+@pytest.mark.parametrize(("call", "record"), OUTSIDE_BODY)
+def test_columns_outside_a_body_are_warned_of_once(
     converter: Callable[..., Any], call: str, record: dict[str, Any]
 ) -> None:
     notices: list[str] = []
@@ -301,7 +301,7 @@ def test_columns_beside_a_body_are_told_once(
 
 
 @pytest.mark.parametrize("call", ["identify", "track"])
-def test_a_call_has_no_columns_beside_its_body_to_tell_of(
+def test_columns_outside_the_body_of_a_call_cause_no_warning(
     convert: Convert, call: str
 ) -> None:
     notices: list[str] = []

@@ -19,14 +19,14 @@ PHONE = person_identity({"phone": "+14155552671"})
 ACME = object_identity({"object_type_id": "1", "object_id": "acme"})
 
 
-def test_an_identify_by_id_and_email_names_both_and_ties_them(converter: Make) -> None:
+def test_an_identify_by_id_and_email_names_both_and_links_them(converter: Make) -> None:
     record = {"userId": "1", "traits": {"email": "Ann@Example.com"}}
     operation = converter("identify").convert(record)
     assert set(operation.identities()) == {ONE, EMAIL}
     assert set(operation.linked_identities()) == {ONE, EMAIL}
 
 
-def test_an_identify_by_one_name_ties_nobody(converter: Make) -> None:
+def test_an_identify_by_one_name_links_no_identities(converter: Make) -> None:
     ours = converter("identify")
     for record, name in (
         ({"userId": "1", "traits": {"plan": "pro"}}, ONE),
@@ -39,7 +39,7 @@ def test_an_identify_by_one_name_ties_nobody(converter: Make) -> None:
         assert not operation.linked_identities()
 
 
-def test_a_phone_number_names_but_ties_nobody(converter: Make) -> None:
+def test_a_phone_number_is_an_identity_but_never_linked(converter: Make) -> None:
     traits = {"phone": "+14155552671"}
     operation = converter("identify").convert({"userId": "1", "traits": traits})
     assert set(operation.identities()) == {ONE, PHONE}
@@ -65,7 +65,7 @@ def test_an_address_is_the_same_with_white_space_around_it(converter: Make) -> N
     assert set(operation.linked_identities()) == {ONE, EMAIL}
 
 
-def test_joined_anonymous_events_name_the_person_and_tie_the_anonymous_id(
+def test_joined_anonymous_events_name_the_person_and_link_the_anonymous_id(
     converter: Make,
 ) -> None:
     record = {"userId": "1", "previousId": "v1", "anonymousId": "v1"}
@@ -75,7 +75,7 @@ def test_joined_anonymous_events_name_the_person_and_tie_the_anonymous_id(
     assert set(operation.linked_identities()) == {ONE, visitor}
 
 
-def test_an_update_by_cio_id_ties_the_new_id_and_email(converter: Make) -> None:
+def test_an_update_by_cio_id_links_the_new_id_and_email(converter: Make) -> None:
     traits = {"id": "1", "email": "ann@example.com"}
     operation = converter("identify").convert({"userId": "cio_9", "traits": traits})
     all_names = {person_identity({"cio_id": "9"}), ONE, EMAIL}

@@ -187,7 +187,7 @@ def test_an_operation_on_an_object_names_that_object(operation: op.Operation) ->
     [each for each, example in EXAMPLES if "cio_relationships" in example],
     ids=lambda each: type(each).__name__,
 )
-def test_a_relationship_names_both_sides_and_ties_nobody(
+def test_a_relationship_names_both_sides_and_links_neither(
     operation: op.Operation,
 ) -> None:
     identities = set(operation.identities())
@@ -200,7 +200,7 @@ def test_a_relationship_names_both_sides_and_ties_nobody(
     assert not operation.linked_identities()
 
 
-def test_a_merge_names_and_ties_both_people() -> None:
+def test_a_merge_names_and_links_both_people() -> None:
     primary, secondary = {"id": "42"}, {"email": "Jane@Example.com"}
     merge = op.PersonMerge(primary=primary, secondary=secondary)
     both = {op.person_identity(primary), op.person_identity(secondary)}
