@@ -83,16 +83,7 @@ class StreamPreparer:
     def prepare(
         self, name: str, schema: dict[str, Any], keys: Sequence[str] | None, line: Line
     ) -> PreparedStream:
-        """Prepare a stream.
-
-        Args:
-            name: The stream's name before stream maps.
-            schema: Its JSON schema.
-            keys: Its key properties.
-            line: Its SCHEMA message, for the file of rejected records.
-
-        Returns:
-            The prepared stream.
+        """Prepare a stream, as described by a SCHEMA message.
 
         Raises:
             SettingsError: Stream maps cannot be applied to it.

@@ -109,23 +109,15 @@ class CallSink(StreamSink):
 
     call: ClassVar[StreamCall]
 
-    def __init__(
-        self,
-        target: Target,
-        stream_name: str,
-        schema: dict[str, Any],
-        key_properties: Sequence[str] | None,
-    ) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the base class's
         """Create the sink of a stream.
 
         Args:
-            target: The target.
-            stream_name: The stream's name after stream maps.
-            schema: Not used; see :meth:`open`.
-            key_properties: Not used; see :meth:`open`.
+            arguments: The arguments of :class:`StreamSink`.
+            options: The same, by name.
         """
-        super().__init__(target, stream_name, schema, key_properties)
-        self._first_records = self._pipeline.recorder.first_records[stream_name]
+        super().__init__(*arguments, **options)
+        self._first_records = self._pipeline.recorder.first_records[self.stream_name]
         self._notices = Notices(self._warn)
         self._has_drawn = False
 
