@@ -134,7 +134,7 @@ REASONS: Final = {
     "missing_key": "a key property of the stream is missing",
     "no_identifier": "no usable identifier of a person",
     "not_finite": "a number is NaN or infinite",
-    "refused": "Customer.io refuses it without a reason of its own",
+    "refused": "Customer.io refused the operation without giving a reason",
     "required": "a required field is missing",
     "same_person": "a person would be merged with themselves",
     "schema": "the record does not match the stream's schema (`validate_records`)",
@@ -142,15 +142,15 @@ REASONS: Final = {
     "too_deep": "the record is nested too deeply",
     "too_large": "the operation has more than 32,768 bytes",
     "undeliverable": (
-        "Customer.io accepts others, but answers to this one alone with failures for"
-        " `max_retry_seconds`"
+        "the operation alone kept failing for `max_retry_seconds` while others were"
+        " accepted"
     ),
     "unknown_action": "the action is unknown",
     "unknown_platform": "the platform of a device is neither `ios` nor `android`",
     "unknown_segment": "Customer.io has no manual segment with this id",
-    "wrong_call": "the record's `type` names another call than its stream's, or none",
+    "wrong_call": "the record's `type` is not a call, or not the stream's call",
 }
-"""The reasons of rejections here, and their meaning; Customer.io adds its own."""
+"""The reasons of rejections by the target; Customer.io gives others."""
 
 
 class RejectedRecord(Exception):  # noqa: N818 - "rejected record" is the term everywhere
