@@ -42,10 +42,10 @@ _Event = TypeVar("_Event", bound=PersonActivity)
 
 def _name_of(value: JSON, field: str) -> str | None:
     """Return the name of an event, page or screen; ``None`` if blank."""
-    if isinstance(value, str):
-        return None if is_blank(value) else value
     if value is None:
         return None
+    if isinstance(value, str):
+        return None if is_blank(value) else value
     raise RejectedRecord("invalid_type", field, "the name must be text")
 
 
@@ -75,26 +75,20 @@ def _cut(name: str) -> str:
     return encoded[:ANONYMOUS_NAME_BYTES].decode(errors="ignore")
 
 
-NAME_FIELDS = ("event_text", "event")
-
-
 def track(call: Call, stream: StreamContext) -> Operation:
     """Convert a track call to an event, or to the action of its event name."""
-    name = _name(call)
+    fields = call.fields
+    name = _name_of(fields.get("event_text"), "event_text") or _name_of(
+        fields.get("event"), "event"
+    )
+    if name is None:
+        raise RejectedRecord("required", "event", "missing event name")
     action = stream.settings.action_events.get(name.strip())
     if action is not None:
         operation = ACTIONS[action].act(call, stream)
         if operation is not None:
             return operation
     return _event(PersonEvent, name, call, stream, f"track:{name}")
-
-
-def _name(call: Call) -> str:
-    for field in NAME_FIELDS:
-        value = call.fields.get(field)
-        if value is not None and (name := _name_of(value, field)) is not None:
-            return name
-    raise RejectedRecord("required", "event", "missing event name")
 
 
 def page(call: Call, stream: StreamContext) -> PersonPage:
