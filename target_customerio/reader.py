@@ -28,7 +28,7 @@ from target_customerio.json_codec import (
 from target_customerio.records import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from target_customerio.records import Line
 
@@ -151,25 +151,25 @@ class MessageReader:
         finally:
             alarm.close()
 
-    def _decoded(self, lines: Iterable[Line]) -> Iterator[list[Message]]:
+    def _decoded(self, lines: Sequence[Line]) -> Iterator[list[Message]]:
         """Yield the messages before the first invalid line, then raise its error."""
         messages: list[Message] = []
         error: InputError | None = None
-        for line in lines:
-            self._lines_read += 1
+        for number, line in enumerate(lines, self._lines_read + 1):
             try:
-                message = _message(line, self._lines_read)
+                message = _message(line, number)
             except InputError as found:
                 error = found
                 break
             if message is not None:
                 messages.append(message)
+        self._lines_read += len(lines)
         if messages:
             yield messages
         if error is not None:
             raise error
 
-    def _lines(self, source: IO[Any]) -> Iterator[list[Line]]:
+    def _lines(self, source: IO[Any]) -> Iterator[Sequence[Line]]:
         """Yield the lines of any stream, each in a batch of its own."""
         # One more for the newline.
         read = partial(source.readline, MAX_LINE_BYTES + 1)
@@ -182,7 +182,7 @@ class MessageReader:
                 raise self._too_long()
             yield [line]
 
-    def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[list[Line]]:
+    def _blocks(self, source: IO[Any], alarm: Alarm) -> Iterator[Sequence[Line]]:
         """Yield the lines of a file or a pipe, which is read in large blocks."""
         file = source.fileno()
         if source.seekable():
@@ -196,7 +196,7 @@ class MessageReader:
             except LineTooLong:
                 raise self._too_long() from None
             for start in range(0, len(lines), BATCH_LINES):
-                yield [*lines[start : start + BATCH_LINES]]
+                yield lines[start : start + BATCH_LINES]
             if not block:
                 return
 
