@@ -9,13 +9,14 @@ from target_customerio.delivery.identity_links import IdentityLinks
 from target_customerio.delivery.request import Lane, PendingRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from target_customerio.delivery.request import QueuedOperation
     from target_customerio.track_api.endpoints import Endpoint, Limits
 
 
 _sequence: Final = attrgetter("sequence")
+_memory: Final = attrgetter("memory")
 
 
 class OperationQueue:
@@ -136,8 +137,9 @@ class OperationQueue:
                 request = self._open_another(open_request, operation, now)
         lane = request.lane
         operation.lane = index = lane.index
-        is_first = request.operations[0] is operation
-        if lane.in_flight is None and (is_first or request.is_closed):
+        if lane.in_flight is None and (
+            request.is_closed or request.operations[0] is operation
+        ):
             self._wake(index)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
@@ -273,10 +275,10 @@ class OperationQueue:
             other.urgent_until = sequence
             self._wake(other.index)
 
-    def _release(self, operations: Iterable[QueuedOperation]) -> None:
+    def _release(self, operations: Sequence[QueuedOperation]) -> None:
         last_by_key = self._last_by_key
+        self._held_memory -= sum(map(_memory, operations))
         for operation in operations:
-            self._held_memory -= operation.memory
             for key in operation.keys:
                 # Everything before the last operation of a key was finished earlier.
                 if last_by_key[key] is operation:

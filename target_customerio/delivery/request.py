@@ -96,21 +96,20 @@ def encode_operation(
     except RecursionError:
         message = "the record is nested too deeply"
         raise RejectedRecord("too_deep", "", message) from None
-    if len(body) > max_bytes:
+    size = len(body)
+    if size > max_bytes:
         message = (
-            f"the operation has {len(body):,} bytes; "
+            f"the operation has {size:,} bytes; "
             f"Customer.io accepts at most {max_bytes:,}"
         )
         raise RejectedRecord("too_large", "", message)
     identities = operation.identities()
     linked: tuple[str, ...] = ()
-    memory = OPERATION_MEMORY + len(body)
-    if len(identities) > 1:
-        memory += IDENTITY_MEMORY * (len(identities) - 1)
+    memory = OPERATION_MEMORY + size
+    if len(identities) > 1 or len(identities[0]) > LONGEST_IDENTITY:
         linked = tuple(map(_shortened, operation.linked_identities()))
         identities = tuple(map(_shortened, identities))
-    elif len(identities[0]) > LONGEST_IDENTITY:
-        identities = (_shortened(identities[0]),)
+        memory += IDENTITY_MEMORY * (len(identities) - 1)
     return QueuedOperation(
         stream,
         operation.label,
