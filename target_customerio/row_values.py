@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from math import isfinite
 from types import NoneType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from target_customerio.errors import shown_name
@@ -46,15 +46,9 @@ class UnsupportedValueError(Exception):
     """A row holds a value that no JSON value stands for."""
 
 
-class _Conversion(NamedTuple):
-    types: type | tuple[type, ...]
-    convert: Callable[[Any], Any]
-
-
-def _number(value: float) -> float | Decimal:
+def _float(value: float) -> float | Decimal:
     """Keep NaN and infinities as decimals: encoded as such, they differ from null."""
-    number = float(value)
-    return number if isfinite(number) else Decimal(str(number))
+    return value if isfinite(value) else Decimal(str(value))
 
 
 def _decimal(value: Decimal) -> Decimal:
@@ -67,28 +61,36 @@ def _moment(value: datetime) -> str:
         raise UnsupportedValueError("NaT is not supported; use None")
     if value.tzinfo is None:
         value = value.replace(tzinfo=timezone.utc)
-    with suppress(OverflowError):  # in the year 1 or 9999
-        value = value.astimezone(timezone.utc)
+    elif value.tzinfo is not timezone.utc:
+        with suppress(OverflowError):  # in the year 1 or 9999
+            value = value.astimezone(timezone.utc)
     return value.isoformat("T", timespec="microseconds")
 
 
 _PLAIN: Final = frozenset({str, int, bool, NoneType})
 """Types of values that are JSON values as they are."""
 
-_CONVERSIONS: Final = (
-    _Conversion(float, _number),
-    _Conversion(Decimal, _decimal),
-    _Conversion(time, str),
-    _Conversion(UUID, str),
-    _Conversion((bytes, bytearray), lambda value: value.hex()),
-    _Conversion(str, str.__str__),  # an enumeration's value
-    _Conversion(int, int),
-)
-"""How other scalar values become JSON values."""
+_SCALARS: Final[dict[type, Callable[[Any], Any]]] = {
+    float: _float,
+    Decimal: _decimal,
+    time: str,
+    UUID: str,
+    bytes: bytes.hex,
+    bytearray: bytearray.hex,
+}
+"""How other scalar values become JSON values, by their type."""
 
-_DATES: Final = (
-    ("date-time", _Conversion(datetime, _moment)),
-    ("date", _Conversion(date, date.isoformat)),  # a datetime is a date too
+_DERIVED: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),  # an enumeration's value
+    (int, int),
+    (float, lambda value: _float(float(value))),
+    *(each for each in _SCALARS.items() if each[0] is not float),
+)
+"""The same for types derived from these."""
+
+_DATES: Final[tuple[tuple[type, str, Callable[[Any], str]], ...]] = (
+    (datetime, "date-time", _moment),
+    (date, "date", date.isoformat),  # a datetime is a date too
 )
 
 
@@ -109,7 +111,7 @@ class RowEncoder:
     def line_of(self, row: Mapping[str, Any]) -> bytes:
         """Encode a row; raise ``UnsupportedValueError`` if that is impossible."""
         self.was_truncated = False
-        fields = _fields_of(row)
+        fields = row if type(row) is dict else _fields_of(row)
         if fields is None:
             raise UnsupportedValueError(f"expected a mapping, got {type(row).__name__}")
         values = self._object(fields, ())
@@ -122,28 +124,34 @@ class RowEncoder:
         return line
 
     def _object(self, fields: Mapping[Any, Any], path: Path) -> dict[str, Any]:
-        for name in fields:
+        converted = {}
+        for name, value in fields.items():
+            kind = type(value)
             if not isinstance(name, str):
                 raise UnsupportedValueError(
                     f"{_shown(path)}: expected text for names, got "
                     f"{type(name).__name__}"
                 )
-        return {
-            name: value
-            if type(value) in _PLAIN
-            else self._converted(value, (*path, name))
-            for name, value in fields.items()
-        }
+            if kind in _PLAIN:
+                converted[name] = value
+            elif kind in _SCALARS:
+                converted[name] = _SCALARS[kind](value)
+            else:
+                converted[name] = self._converted(value, (*path, name))
+        return converted
 
     def _converted(self, value: Any, path: Path) -> Any:  # noqa: ANN401 - any value
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind in _PLAIN:
             return value
-        for kind, (types, convert) in _DATES:
+        if kind is dict or kind is list:
+            return self._container(value, path)
+        for types, form, convert in _DATES:
             if isinstance(value, types):
-                if len(self.dates) < MAX_DATE_COLUMNS:
-                    self.dates.setdefault(path, kind)
+                if path not in self.dates and len(self.dates) < MAX_DATE_COLUMNS:
+                    self.dates[path] = form
                 return convert(value)
-        for types, convert in _CONVERSIONS:
+        for types, convert in _DERIVED:
             if isinstance(value, types):
                 return convert(value)
         return self._container(value, path)
@@ -152,7 +160,7 @@ class RowEncoder:
         if len(path) > MAX_NESTING:
             self.was_truncated = True
             return None
-        fields = _fields_of(value)
+        fields = value if type(value) is dict else _fields_of(value)
         if fields is not None:
             return self._object(fields, path)
         if isinstance(value, (list, tuple)):

@@ -204,3 +204,21 @@ def test_a_partition_of_files_has_its_own_settings_of_the_tap_and_its_own_state(
     settings = (tmp_path / "settings").read_text()
     assert [settings.count(each) for each in ("first", "others")] == [2, 1]
     assert (state_in(own), state_in(other)) == ('{"line": 0}\n', '{"line": 1}\n')
+
+
+def test_a_rejected_records_file_fails_its_partition_alone(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    target = f"[ $partition = 1 ] || echo rejected > {REJECTED}"
+    codes = [
+        start(
+            "shop_partitions",
+            target=target,
+            tap_command="tap-jsonl",
+            partition=str(number),
+            partitions="2",
+        ).wait(timeout=30)
+        for number in (0, 1)
+    ]
+    assert codes == [3, 0]
+    assert (tmp_path / f"partition-0-of-2/{REJECTED}").exists()
