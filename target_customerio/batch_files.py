@@ -20,7 +20,7 @@ from target_customerio.reader import (
     BLOCK_BYTES,
     TOO_LONG,
     LineSplitter,
-    LineTooLong,
+    LineTooLongError,
 )
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _lines_in(content: IO[bytes], fail: Callable[[str], InputError]) -> Iterator
         block = read(BLOCK_BYTES)
         try:
             lines = splitter.split(block)
-        except LineTooLong:
+        except LineTooLongError:
             raise fail(f"row {number + 1} is {TOO_LONG}") from None
         number += len(lines)
         yield from lines

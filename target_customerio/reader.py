@@ -99,7 +99,7 @@ class MessageReader:
         if self._waiting:
             raise StopReading
 
-    def each_awaited(self, items: Iterator[_Item]) -> Iterator[_Item]:
+    def interruptible(self, items: Iterator[_Item]) -> Iterator[_Item]:
         """Yield items that are read one by one; :meth:`stop` can interrupt it.
 
         Args:
@@ -175,7 +175,7 @@ class MessageReader:
         read = partial(source.readline, MAX_LINE_BYTES + 1)
         while not self.stopped:
             yield []
-            line = self._awaited(read)
+            line = self._interruptible(read)
             if not line:
                 return
             if len(line) > MAX_LINE_BYTES and line[-1] not in {"\n", ord("\n")}:
@@ -190,10 +190,10 @@ class MessageReader:
         splitter = LineSplitter()
         while not self.stopped:
             yield []
-            block: bytes = self._awaited(partial(_read_block, file, alarm))
+            block: bytes = self._interruptible(partial(_read_block, file, alarm))
             try:
                 lines = splitter.split(block)
-            except LineTooLong:
+            except LineTooLongError:
                 raise self._too_long() from None
             for start in range(0, len(lines), BATCH_LINES):
                 yield lines[start : start + BATCH_LINES]
@@ -207,7 +207,7 @@ class MessageReader:
             "delivered. Make sure that the tap ends each message with a newline"
         )
 
-    def _awaited(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - text or bytes
+    def _interruptible(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - text or bytes
         """Call a function that reads; :meth:`stop` can interrupt it."""
         self._waiting = True
         try:
@@ -263,7 +263,7 @@ def _message(line: Line, number: int) -> Message | None:
     return Message(kind, content, line, Place(number), decoding)
 
 
-class LineTooLong(Exception):  # noqa: N818 - the reader decides what it means
+class LineTooLongError(Exception):
     """A line is longer than allowed."""
 
 
@@ -279,13 +279,13 @@ class LineSplitter:
     def split(self, block: bytes) -> list[bytes]:
         """Return the lines that end in a block; an empty block ends the last one.
 
-        Raises ``LineTooLong`` as soon as the unfinished line is longer than allowed.
+        Raises ``LineTooLongError`` once the unfinished line is longer than allowed.
         """
         first, *lines = block.split(b"\n")
         self._unfinished.append(first)
         self._size += len(first)
         if self._size > self._max_bytes:
-            raise LineTooLong
+            raise LineTooLongError
         if block and not lines:
             return []
         lines = [b"".join(self._unfinished), *lines]
@@ -318,7 +318,7 @@ class Alarm:
 
     def __init__(self) -> None:
         """Open the pipe that wakes the waiting thread."""
-        self._heard, self._rung = os.pipe()
+        self._read_end, self._write_end = os.pipe()
         self._lock = Lock()
         self._closed = False
 
@@ -326,20 +326,20 @@ class Alarm:
         """Abort the current or the next wait; does nothing once closed."""
         with self._lock:
             if not self._closed:
-                os.write(self._rung, b"!")
+                os.write(self._write_end, b"!")
 
     def wait_for(self, file: int) -> None:
         """Wait until a file is readable; raise ``StopReading`` after :meth:`ring`."""
         if CAN_BE_WOKEN:
             poll = select.poll()  # `select` takes no number above 1,023
-            for each in (file, self._heard):
+            for each in (file, self._read_end):
                 poll.register(each, select.POLLIN)
-            if any(ready == self._heard for ready, _ in poll.poll()):
+            if any(ready == self._read_end for ready, _ in poll.poll()):
                 raise StopReading
 
     def close(self) -> None:
         """Close the pipe."""
         with self._lock:
             self._closed = True
-            os.close(self._heard)
-            os.close(self._rung)
+            os.close(self._read_end)
+            os.close(self._write_end)

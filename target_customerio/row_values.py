@@ -43,7 +43,7 @@ def schema_of(dates: Mapping[Path, str]) -> dict[str, Any]:
 
 
 class UnsupportedValueError(Exception):
-    """A row holds a value that no JSON value stands for."""
+    """A row holds a value that cannot be written as JSON."""
 
 
 def _float(value: float) -> float | Decimal:

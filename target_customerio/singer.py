@@ -210,7 +210,7 @@ class SingerTarget(Target):
                 "BATCH", "`manifest` must be a list and `encoding` an object"
             )
         for file, path in enumerate(manifest, 1):
-            rows = self.reader.each_awaited(self._rows_of(str(path), encoding))
+            rows = self.reader.interruptible(self._rows_of(str(path), encoding))
             for row, (record, line, decoding) in enumerate(rows, 1):
                 self.run.load(
                     stream,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 MAX_SHAPE_BYTES: Final = 16 << 20
-"""Approximate memory limit of the cached shapes of all streams; most have a few."""
+"""Approximate memory limit of the shapes that are cached for all streams."""
 
 _COLUMN_BYTES: Final = 50
 """Approximate memory of a column in a shape, in addition to its name."""

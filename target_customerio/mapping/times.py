@@ -61,7 +61,7 @@ _ENDS: Final = frozenset({"", "Z"} | {f".{number:03}Z" for number in range(1000)
 """What follows the seconds in the usual form."""
 
 
-class OutOfRange(ValueError):  # noqa: N818 - not always an error
+class OutOfRangeError(ValueError):
     """A time is outside the years 1 to 9999."""
 
 
@@ -109,7 +109,7 @@ def _unix_of(match: re.Match[str]) -> int:
     if offset is not None and offset != "Z":
         seconds -= _offset_seconds(offset)
         if not _EARLIEST <= seconds <= _LATEST:
-            raise OutOfRange
+            raise OutOfRangeError
     return seconds
 
 
@@ -162,7 +162,7 @@ def typed_time(value: JSON, field: str) -> JSON:
         return seconds
     try:
         return _typed_text(value)
-    except OutOfRange:
+    except OutOfRangeError:
         return value
     except ValueError:
         raise RejectedRecord(
@@ -182,7 +182,7 @@ def _typed_text(text: str) -> int | None:
     if _DIGITS.fullmatch(text):
         return _typed_digits(text)
     if OUTSIDE_CALENDAR.fullmatch(text):
-        raise OutOfRange
+        raise OutOfRangeError
     raise ValueError("not a date")
 
 
@@ -209,7 +209,7 @@ def _typed_digits(text: str) -> int | None:
                 return None
     seconds = _seconds_of(Decimal(text))
     if seconds is None:
-        raise OutOfRange
+        raise OutOfRangeError
     return seconds
 
 

@@ -420,9 +420,9 @@ def test_a_failing_expression_is_reported_without_a_value(
     assert repr(key) in warning
     assert f": {why}" in warning
     (rejected,) = outcome.rejected
-    told = outcome.stderr + json.dumps(rejected["rejection"])
-    assert SECRET not in told
-    assert "4711" not in told
+    logged = outcome.stderr + json.dumps(rejected["rejection"])
+    assert SECRET not in logged
+    assert "4711" not in logged
 
 
 @pytest.mark.parametrize(

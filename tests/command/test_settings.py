@@ -488,8 +488,8 @@ def test_an_unreadable_configuration_file_causes_a_one_line_error(
     assert "Traceback" not in outcome.stderr
     assert clue in outcome.stderr
     assert SECRET not in outcome.stderr
-    told = [line for line in outcome.stderr.splitlines() if "INFO" not in line]
-    assert len(told) == 1 or told[0].startswith("Usage:")
+    lines = [line for line in outcome.stderr.splitlines() if "INFO" not in line]
+    assert len(lines) == 1 or lines[0].startswith("Usage:")
 
 
 def test_a_misspelt_variable_ends_the_run(terminal: Terminal) -> None:

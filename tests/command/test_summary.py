@@ -158,8 +158,8 @@ def test_progress_is_logged_before_anything_is_delivered(terminal: Terminal) -> 
     terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})
     outcome = terminal.type("-c", SLOWLY, python=True)
     assert outcome.code == 0
-    told = [line for line in outcome.lines("INFO") if " records read, " in line]
-    assert any("0 operations delivered" in line for line in told)
+    logged = [line for line in outcome.lines("INFO") if " records read, " in line]
+    assert any("0 operations delivered" in line for line in logged)
 
 
 def test_events_without_a_time_cause_one_warning_per_stream(outcome: Outcome) -> None:

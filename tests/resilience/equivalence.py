@@ -26,7 +26,7 @@ SETTINGS = {
     "max_retry_seconds": 120,
     "hard_delete": True,
 }
-MOST_RUNS = 12
+MAX_RUNS = 12
 
 Snapshot = dict[str, Any]
 
@@ -59,7 +59,7 @@ def deliver(
     draw = random.Random(seed)
     figures = Figures(0, 0, 0)
     position = sent = 0
-    while figures.runs < MOST_RUNS:
+    while figures.runs < MAX_RUNS:
         figures.runs += 1
         child = RunningTarget(folder, {"api_url": server.url, **SETTINGS})
         feed = _Feed(source, position, random.Random(draw.random()))
@@ -87,7 +87,7 @@ def deliver(
         figures.kills += 1
         figures.resent += max(0, feed.sent - position)
         server.wait_until_idle()
-    raise AssertionError(f"{MOST_RUNS} runs were not enough (seed {seed})")
+    raise AssertionError(f"{MAX_RUNS} runs were not enough (seed {seed})")
 
 
 class _Feed:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn
 
 BATCH = "/api/v2/batch"
 REGION = "/api/v1/accounts/region"
-LONGEST_SILENCE = 60
+MAX_SILENCE_SECONDS = 60
 """Seconds after which the server gives up a client that it does not answer."""
 
 JSON = dict[str, Any]
@@ -358,7 +358,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stay_silent(self) -> NoReturn:
         """Say nothing until the client closes the connection."""
-        deadline = time.monotonic() + LONGEST_SILENCE
+        deadline = time.monotonic() + MAX_SILENCE_SECONDS
         while time.monotonic() < deadline and not self.customerio.closing.is_set():
             readable, _, _ = select.select([self.connection], [], [], 0.05)
             if readable:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 POSSIBLE = sys.platform == "linux"
 """Whether there are sockets that keep messages apart and pass file descriptors."""
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 class ForkServer:
@@ -130,7 +130,7 @@ class Fork:
 def serve(channel: socket.socket) -> dict[str, Any] | None:
     """Fork for each request; return the request in the fork, None at the end."""
     while True:
-        message, descriptors, *_ = socket.recv_fds(channel, MOST_BYTES, 4)
+        message, descriptors, *_ = socket.recv_fds(channel, MAX_BYTES, 4)
         if not message:
             return None
         if os.fork():

@@ -39,7 +39,7 @@ def state(value: Any) -> Message:
 
 
 def event(name: Any, person: Any = None, stream: str = "tracks") -> Message:
-    """Return an event that is told apart by its name."""
+    """Return an event with a name of its own."""
     person = f"person-{name}" if person is None else person
     return record(stream, userId=person, event=str(name), messageId=f"m-{name}")
 

@@ -22,7 +22,7 @@ from target_customerio.errors import InputError
 from target_customerio.json_codec import Decoding, decode_line
 from target_customerio.reader import (
     LineSplitter,
-    LineTooLong,
+    LineTooLongError,
     MessageReader,
     StopReading,
 )
@@ -280,7 +280,7 @@ def test_blocks_are_split_as_a_whole_file_would_be(
             held = sum(map(len, splitter._unfinished))  # noqa: SLF001 - what it holds
             assert held <= 20
         found += splitter.split(b"")
-    except LineTooLong:
+    except LineTooLongError:
         assert len(expected[len(found)]) > 20
         assert max(map(len, expected[: len(found)]), default=0) <= 20
     else:
