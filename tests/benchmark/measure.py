@@ -65,7 +65,7 @@ PRODUCT = Contender(
 )
 SDK_FLOOR = Contender("SDK with idle sinks", script("sdk_floor"))
 BARE_FLOOR = Contender("decode and encode alone", script("bare_floor"))
-CLIENT = Contender("official client, a call a record", script("official_client"), 2_000)
+CLIENT = Contender("official client, a call a record", script("official_client"), 1_000)
 CHUNKS = Contender("SDK batch sink, 500 KB chunks", script("batch_sink"))
 
 

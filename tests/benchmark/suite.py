@@ -146,12 +146,12 @@ class Suite:
 
     def instructions(self, bench: Bench) -> dict[str, int]:
         """Count the instructions per record of all contenders, without start-up."""
-        many = self._extent.counted
-        few = many // 5
         figures: dict[str, int] = {}
-        if not many:
+        if not self._extent.counted:
             return figures
         for contender in self._everybody:
+            many = self._extent.counted // (10 if contender is CLIENT else 1)
+            few = many // 5
             first, last = (
                 bench.instructions(contender, Load(count).write(self._folder))
                 for count in (few, many)
