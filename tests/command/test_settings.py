@@ -542,7 +542,9 @@ class TestDotenv:
         messages = [singer.schema("users"), singer.record("users", userId="ada")]
         return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
-    def test_its_variables_are_settings(self, terminal: Terminal, feed: bytes) -> None:
+    def test_the_variables_of_an_env_file_are_settings(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
         (terminal.folder / ".env").write_text(
             "# where records go\n"
             "export TARGET_CUSTOMERIO_SANDBOX='workspace.db'\n"
@@ -565,14 +567,18 @@ class TestDotenv:
         assert not (terminal.folder / "other.db").exists()
         assert outcome.table["users"]["skipped"] == {"unmapped stream": 1}
 
-    def test_it_is_not_read_without_env(self, terminal: Terminal, feed: bytes) -> None:
+    def test_the_env_file_is_not_read_without_config_env(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
         (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBOX=other.db\n")
         config = terminal.write({"sandbox": "workspace.db", "stream_calls": CALLS})
         outcome = terminal.type("--config", config, feed=feed)
         assert outcome.code == 0
         assert not (terminal.folder / "other.db").exists()
 
-    def test_a_misspelt_setting_in_it_is_an_error(self, terminal: Terminal) -> None:
+    def test_a_misspelt_setting_in_the_env_file_is_an_error(
+        self, terminal: Terminal
+    ) -> None:
         (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBX=other.db\n")
         assert "sandbox" in terminal.type("--config=ENV").error
 

@@ -81,7 +81,7 @@ def test_a_time_becomes_unix_seconds_under_one_name(
 @pytest.mark.parametrize("value", NO_TIMES, ids=str)
 @pytest.mark.parametrize("convert_timestamps", [True, False])
 @place
-def test_anything_else_stays(
+def test_text_that_is_not_a_time_stays(
     attributes_of: Convert, place: Any, value: Any, *, convert_timestamps: bool
 ) -> None:
     attributes = attributes_of(
@@ -155,7 +155,9 @@ def test_a_decimal_is_a_time_too(
     assert attributes == {"created_at": SECONDS}
 
 
-def test_other_calls_read_it_like_any_attribute(attributes_of: Convert) -> None:
+def test_created_at_of_other_calls_is_like_any_attribute(
+    attributes_of: Convert,
+) -> None:
     for call, body in (("track", "properties"), ("group", "traits")):
         record = {
             "userId": "1",

@@ -63,7 +63,7 @@ def test_a_device_id_is_the_token_and_leaves_the_attributes(
     }
 
 
-def test_a_device_id_beside_the_context_s_token_stays_an_attribute(
+def test_a_device_id_next_to_the_token_of_the_context_stays_an_attribute(
     convert: Convert,
 ) -> None:
     record = opened(properties={"device_id": "d-1"}, context=device("t", "ios"))
@@ -261,7 +261,7 @@ def test_a_device_has_app_os_model_and_locale_attributes(convert: Convert) -> No
     }
 
 
-def test_a_device_without_a_time_carries_none(convert: Convert) -> None:
+def test_a_device_without_a_time_has_no_last_used(convert: Convert) -> None:
     record = opened(context=device("t", "ios"))
     assert "last_used" not in convert("track", record)["device"]
 

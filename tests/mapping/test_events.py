@@ -233,6 +233,6 @@ def test_a_known_person_s_name_of_an_event_is_never_cut(
 
 
 @pytest.mark.parametrize("call", ["track", "page", "screen"])
-def test_an_event_without_a_time_carries_none(convert: Convert, call: str) -> None:
+def test_an_event_without_a_time_has_no_timestamp(convert: Convert, call: str) -> None:
     record = {"userId": "1", "event": "x", "name": "x", "properties": {}}
     assert "timestamp" not in convert(call, record)

@@ -317,7 +317,9 @@ def test_columns_outside_the_body_of_a_call_cause_no_warning(
 
 
 @pytest.mark.parametrize("call", ["identify", "group"])
-def test_a_person_or_company_may_have_such_columns(convert: Convert, call: str) -> None:
+def test_a_person_or_company_may_have_columns_that_override_messages(
+    convert: Convert, call: str
+) -> None:
     notices: list[str] = []
     columns = dict.fromkeys(OVERRIDES, "ann@example.com")
     operation = convert(call, row_of(call, **columns), notify=notices.append)

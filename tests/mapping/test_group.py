@@ -180,7 +180,7 @@ def test_an_action_of_identify_is_what_happens_by_default(
 
 
 @pytest.mark.parametrize("place", PLACES_OF_ACTION, ids=PLACE_NAMES)
-def test_a_delete_names_the_object_and_carries_nothing_else(
+def test_a_delete_names_the_object_and_has_no_attributes(
     convert: Convert, place: Callable[[str], dict[str, Any]]
 ) -> None:
     record = {"groupId": "acme", "userId": "1", **place("delete")}

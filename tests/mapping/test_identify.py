@@ -60,7 +60,7 @@ def test_an_identify_without_any_trait_still_touches_the_person(
     }
 
 
-def test_a_row_of_nothing_but_a_user_id_still_touches_the_person(
+def test_a_row_with_only_a_user_id_still_touches_the_person(
     convert: Convert,
 ) -> None:
     operation = convert("identify", {"user_id": 1})
@@ -150,7 +150,7 @@ def test_identify_timestamp_omit_leaves_the_time_out(convert: Convert) -> None:
     assert operation["attributes"] == {}
 
 
-def test_an_identify_without_a_time_carries_none(convert: Convert) -> None:
+def test_an_identify_without_a_time_has_no_timestamp(convert: Convert) -> None:
     assert "timestamp" not in convert("identify", {"userId": "1", "traits": {}})
 
 
@@ -255,7 +255,7 @@ def test_a_record_s_own_email_becomes_an_attribute_that_nested_traits_lack(
     }
 
 
-def test_the_email_of_nested_traits_stays_beside_a_record_s_own(
+def test_the_email_of_nested_traits_stays_next_to_a_record_s_own(
     attributes_of: Convert,
 ) -> None:
     record = {
@@ -274,7 +274,7 @@ def test_a_blank_own_email_is_no_attribute(attributes_of: Convert, own: str) -> 
 
 @pytest.mark.parametrize("own", ["ann@example.com", " ann@example.com\n"])
 @pytest.mark.parametrize("lacking", ["", None])
-def test_an_empty_email_in_traits_gives_way_to_a_record_s_own(
+def test_a_record_s_own_email_replaces_an_empty_one_in_traits(
     attributes_of: Convert, own: str, lacking: str | None
 ) -> None:
     record = {"userId": "1", "email": own, "traits": {"email": lacking}}

@@ -262,7 +262,7 @@ def test_a_typed_date_of_a_flattened_relationship_is_converted(
     assert related["relationship_attributes"] == {"since": 1684368000}
 
 
-def test_flattened_relationship_attributes_that_are_null_are_none(
+def test_flattened_relationship_attributes_that_are_null_are_omitted(
     convert: Convert,
 ) -> None:
     record = {"userId": "1", "objectId": "acme", "relationshipAttributes__role": None}

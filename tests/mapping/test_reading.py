@@ -59,7 +59,7 @@ def test_a_field_is_found_in_both_spellings_and_the_spec_s_own_wins(
     assert read({own: first, snake: None}) == first
 
 
-def test_an_empty_id_counts_as_absent_beside_the_other_spelling(
+def test_an_empty_id_counts_as_absent_next_to_the_other_spelling(
     convert: Convert,
 ) -> None:
     for record in ({"userId": "", "user_id": "p"}, {"user_id": "p", "userId": ""}):
@@ -96,7 +96,7 @@ def test_the_original_timestamp_is_found_in_both_spellings(convert: Convert) -> 
         ("segment", "segmentId", ("segment_id",)),
     ],
 )
-def test_a_field_is_found_in_every_spelling_and_null_hides_none(
+def test_a_field_is_found_in_every_spelling_and_null_counts_as_absent(
     convert: Convert, call: str, field: str, reader: tuple[str, ...]
 ) -> None:
     of_call: dict[str, dict[str, Any]] = {

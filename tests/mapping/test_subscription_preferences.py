@@ -94,7 +94,7 @@ def test_preferences_that_are_not_an_object_are_unchanged(
     assert attributes_of("identify", record) == {NAME: value}
 
 
-def test_other_names_that_begin_alike_stay(attributes_of: Convert) -> None:
+def test_other_names_with_the_same_start_stay(attributes_of: Convert) -> None:
     traits = {f"{NAME}_note": "x", f"{NAME}_topicsx": 1, f"{NAME}__other__a": 2}
     assert attributes_of("identify", {"userId": "1", "traits": traits}) == traits
     group = {"groupId": "g", "traits": {NAME: "{}"}}

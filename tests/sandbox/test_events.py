@@ -34,7 +34,7 @@ def test_events_pages_and_screens_are_stored_and_create_the_person(
 
 
 @pytest.mark.parametrize("action", ["viewed_content", "clicked_content"])
-def test_content_reports_need_no_name(
+def test_a_content_report_without_a_name_is_accepted(
     customerio: CustomerIO, op: type[Operations], action: str
 ) -> None:
     customerio.accept(op.person(action, anonymous_id="cookie", also={"attributes": {}}))

@@ -198,7 +198,7 @@ def test_ignoring_parts_never_rejects_more(rule: dict[str, Any]) -> None:
     "name",
     ["orders", "", "#orders", 5, "my orders %", "http://[x", "https://a.example/"],
 )
-def test_an_odd_id_changes_nothing(name: Any) -> None:
+def test_an_invalid_schema_id_does_not_affect_validation(name: Any) -> None:
     checker = validator(
         {"$id": name, "definitions": {"ok": {"type": "integer"}}},
         a={"$ref": "#/definitions/ok"},
