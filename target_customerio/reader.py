@@ -281,7 +281,8 @@ class LineSplitter:
 
         Raises ``LineTooLongError`` once the unfinished line is longer than allowed.
         """
-        first, *lines = block.split(b"\n")
+        # The same as `split(b"\n")`, which searches byte by byte.
+        first, *lines = [line[:-1] for line in io.BytesIO(block + b"\n")]
         self._unfinished.append(first)
         self._size += len(first)
         if self._size > self._max_bytes:
