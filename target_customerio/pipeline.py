@@ -13,17 +13,12 @@ from msgspec import UNSET
 from singer_sdk.metrics import Point, Tag, get_metrics_logger, log
 
 from target_customerio.address_book import AddressBook, Conflict
-from target_customerio.delivery import (
-    Client,
-    Delivery,
-    Limits,
-    Sender,
-    build_session,
-    encode_operation,
-)
+from target_customerio.delivery import Delivery, Sender, encode_operation
 from target_customerio.errors import RejectedRecord
 from target_customerio.recorder import RunRecorder
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
+from target_customerio.track_api.client import Client, build_session
+from target_customerio.track_api.endpoints import Limits
 from target_customerio.track_api.operations import PersonActivity, PersonIdentify
 
 if TYPE_CHECKING:
