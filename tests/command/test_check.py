@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.customerio import Reply
+from support.singer import line_of, record, schema
 
 from target_customerio.target import CHECK_MAXIMUMS, with_check_maximums
 
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     Start = Callable[..., Customerio]
 
 
+INPUT = line_of(schema("identifies")) + line_of(record("identifies", userId="ann"))
+"""If a check read it, this person would be sent."""
+
+
 def check(terminal: Terminal, **settings: object) -> Outcome:
     config = terminal.write({"site_id": "site", "api_key": "key", **settings})
-    return terminal.type("--config", config, "--check")
+    return terminal.type("--config", config, "--check", feed=INPUT)
 
 
 def test_check_succeeds_in_the_sandbox(terminal: Terminal) -> None:
@@ -73,7 +78,7 @@ def test_check_requests_only_the_region_and_reads_no_input(
     terminal: Terminal, stand_in: Start
 ) -> None:
     server = stand_in(200, {"region": "us"})
-    check(terminal, api_url=server.url)
+    assert check(terminal, api_url=server.url).code == 0
     (request,) = server.requests
     assert (request.method, request.path) == ("GET", "/api/v1/accounts/region")
     token = base64.b64encode(b"site:key").decode()
@@ -186,7 +191,7 @@ def test_a_failed_check_at_the_start_of_a_run_sends_nothing(
 
 
 def test_check_leaves_the_workspace_empty(terminal: Terminal) -> None:
-    check(terminal, sandbox="workspace.db")
+    assert check(terminal, sandbox="workspace.db").code == 0
     with closing(sqlite3.connect(terminal.folder / "workspace.db")) as database:
         (people,) = database.execute("SELECT count(*) FROM people").fetchone()
     assert people == 0
