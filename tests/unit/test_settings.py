@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from target_customerio.config import settings_in
 from target_customerio.errors import SettingsError
 from target_customerio.settings import Settings
 from target_customerio.settings_schema import SCHEMA
@@ -129,3 +130,15 @@ def test_limits_use_the_configured_numbers() -> None:
     assert (limits.batch_operations, limits.concurrency) == (7, 2)
     assert limits.requests_per_second == 1.0
     assert (limits.request_timeout_seconds, limits.max_retry_seconds) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, True) for text in ("true", "1", "yes", "on", "TRUE")),
+        *((text, False) for text in ("false", "0", "no", "off", "False")),
+    ],
+)
+def test_a_boolean_variable_has_several_spellings(text: str, value: object) -> None:
+    found = settings_in({"OUR_UPDATE_ONLY": text}, SCHEMA, "OUR_")
+    assert found == {"update_only": value}
