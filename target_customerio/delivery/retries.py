@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _FIRST_WAIT_SECONDS: Final = 1.0
 _MAX_WAIT_SECONDS: Final = 60.0
 
+_MAX_WAIT_SHARE: Final = 0.1
+"""Share of `max_retry_seconds` that a wait takes at most: several attempts fit in."""
+
 FAILURES_BEFORE_SUSPICION: Final = 5
 """Failures, while others are accepted, after which an operation may be at fault."""
 
@@ -89,34 +92,54 @@ class Attempts:
     A 429 says nothing about the operations, so it only uses up the run's patience.
     """
 
-    def __init__(self, patience: Patience, size: int, accepted_before: int) -> None:
+    def __init__(
+        self,
+        patience: Patience,
+        size: int,
+        accepted_before: int,
+        accepted_when_suspect: int | None = None,
+    ) -> None:
         """Count from the first attempt.
 
         Args:
             patience: What all requests of the run share.
             size: Number of operations.
-            accepted_before: Requests accepted before the operations were first sent,
-                with whatever others.
+            accepted_before: Requests accepted before the operations were first sent;
+                of a part of a suspect request, before it became a part.
+            accepted_when_suspect: Requests accepted when a request that contained the
+                operations became suspect; None if none did.
         """
         self.failures = 0
         self._first_failure = 0.0
         self._patience = patience
         self._size = size
         self._accepted_before = accepted_before
-        self._backoff = Backoff()
+        longest = min(_MAX_WAIT_SECONDS, _MAX_WAIT_SHARE * patience.max_seconds)
+        self._backoff = Backoff(longest)
         self._own_failures = 0
         """Failures that may be due to the operations."""
         self._first_own_failure = 0.0
-        self._accepted_when_suspect = 0
-        """Requests accepted by the last of the first own failures."""
+        self.is_of_suspect = accepted_when_suspect is not None
+        """Whether a request that contained the operations was suspect."""
+        self._accepted_when_suspect = accepted_when_suspect or 0
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the operations may be at fault: others are accepted."""
-        return (
-            self._own_failures >= FAILURES_BEFORE_SUSPICION
-            and self._patience.accepted > self._accepted_before
-        )
+        """Whether the operations may be at fault: others are accepted.
+
+        In a part of a suspect request, two failures suffice.
+        """
+        enough = 2 if self.is_of_suspect else FAILURES_BEFORE_SUSPICION
+        accepted = self._patience.accepted
+        return self._own_failures >= enough and accepted > self._accepted_before
+
+    def part(self, size: int) -> Attempts:
+        """Return the attempts to send some of the operations in a request."""
+        if not (self.is_of_suspect or self.is_suspect):
+            return Attempts(self._patience, size, self._accepted_before)
+        # Whether the other parts are accepted shows what is at fault.
+        accepted = self._patience.accepted
+        return Attempts(self._patience, size, accepted, self._accepted_when_suspect)
 
     def seconds(self, now: float) -> float:
         """Seconds since the first failure."""
@@ -136,36 +159,36 @@ class Attempts:
             self._first_failure = now
         self.failures += 1
         self._patience.failed(now)
-        if not outcome.rate_limited and self._is_undeliverable(now):
-            return Verdict.REJECT
         left = self._patience.left(now)
+        if not outcome.rate_limited:
+            self._count_own_failure(now)
+            if self._is_at_fault:
+                left = self._first_own_failure + self._patience.max_seconds - now
+                if left <= 0:
+                    return Verdict.REJECT
         if left <= 0:
             return Verdict.END_RUN
         if outcome.rate_limited:
             return 0.0  # the gate holds all requests back
-        wait = max(self._backoff.next(), outcome.seconds or 0.0)
-        return min(wait, left, self._seconds_alone_left(now) or left)
+        return min(max(self._backoff.next(), outcome.seconds or 0.0), left)
 
-    def _is_undeliverable(self, now: float) -> bool:
-        """Count an own failure; tell whether an operation alone is to be given up.
-
-        Others have to be accepted after it has failed several times: in an outage,
-        requests that are in flight when it begins may still be accepted.
-        """
+    def _count_own_failure(self, now: float) -> None:
+        accepted = self._patience.accepted
         if not self._own_failures:
             self._first_own_failure = now
-            self._accepted_when_suspect = self._patience.accepted
-        accepted = self._patience.accepted > self._accepted_when_suspect
         self._own_failures += 1
-        if self._own_failures <= FAILURES_BEFORE_SUSPICION:
-            self._accepted_when_suspect = self._patience.accepted
-        return self._size == 1 and accepted and not self._seconds_alone_left(now)
+        if not self.is_of_suspect and self._own_failures <= FAILURES_BEFORE_SUSPICION:
+            self._accepted_when_suspect = accepted
 
-    def _seconds_alone_left(self, now: float) -> float:
-        """Seconds until an operation that fails alone may be given up."""
-        if self._size > 1 or not self._own_failures:
-            return 0.0
-        return max(0.0, self._first_own_failure + self._patience.max_seconds - now)
+    @property
+    def _is_at_fault(self) -> bool:
+        """Whether this is one operation that keeps failing while others are accepted.
+
+        Others have to be accepted after it has failed several times, whether in this
+        request or in larger ones: in an outage, requests that are in flight when it
+        begins may still be accepted.
+        """
+        return self._size == 1 and self._patience.accepted > self._accepted_when_suspect
 
 
 @dataclass
@@ -193,9 +216,8 @@ class UndecidedOperations:
             operations: Operations of one endpoint, in order.
             patience: What all requests of the run share.
         """
-        self._patience = patience
-        self._accepted_before = patience.accepted
-        self._parts = deque([self._part(operations)])
+        attempts = Attempts(patience, len(operations), patience.accepted)
+        self._parts = deque([Part(operations, attempts)])
 
     def __len__(self) -> int:
         """Number of operations."""
@@ -205,42 +227,40 @@ class UndecidedOperations:
         """Remove and return the part to send next."""
         return self._parts.popleft()
 
-    def halve(self, operations: Sequence[QueuedOperation]) -> None:
-        """Send operations next, in two parts."""
+    def halve(self, operations: Sequence[QueuedOperation], attempts: Attempts) -> None:
+        """Send operations next, in two parts, after attempts to send them in one."""
         middle = len(operations) // 2
         for half in (operations[middle:], operations[:middle]):
             if half:
-                self._parts.appendleft(self._part(half))
+                self._parts.appendleft(Part(half, attempts.part(len(half))))
 
     def retry(self, part: Part) -> None:
         """Put a part back that has failed.
 
-        A suspect part is halved; one operation alone is retried after all others that
-        do not depend on it.
+        A suspect part is halved. What is left of a suspect request is retried after
+        all others that do not depend on it: whether they are accepted shows what is at
+        fault.
         """
-        if not part.attempts.is_suspect:
-            self._parts.appendleft(part)
-        elif len(part.operations) > 1:
-            self.halve(part.operations)
-        else:
+        attempts = part.attempts
+        if attempts.is_suspect and len(part.operations) > 1:
+            self.halve(part.operations, attempts)
+        elif attempts.is_suspect or attempts.is_of_suspect:
             self._set_aside(part)
+        else:
+            self._parts.appendleft(part)
 
     def _set_aside(self, part: Part) -> None:
-        keys = set(part.operations[0].keys)
+        keys = {key for each in part.operations for key in each.keys}
         independent: list[Part] = []
         dependent = [part]
         for each in self._parts:
             free, held = _divide(each.operations, keys)
             if free and held:
-                independent.append(self._part(free))
-                dependent.append(self._part(held))
+                independent.append(Part(free, each.attempts.part(len(free))))
+                dependent.append(Part(held, each.attempts.part(len(held))))
             else:
                 (dependent if held else independent).append(each)
         self._parts = deque(independent + dependent)
-
-    def _part(self, operations: Sequence[QueuedOperation]) -> Part:
-        attempts = Attempts(self._patience, len(operations), self._accepted_before)
-        return Part(operations, attempts)
 
 
 def _divide(

@@ -194,7 +194,7 @@ class Sender:
             else:
                 result, rest = _result(part.operations, outcome)
                 yield result
-                undecided.halve(rest)
+                undecided.halve(rest, part.attempts)
 
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""

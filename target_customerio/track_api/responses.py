@@ -167,16 +167,13 @@ def _batch_index(error: object, size: int) -> int | None:
 
 
 def _listed_errors(content: object) -> list[object]:
-    """Return the errors at the top level or in ``meta`` (API description)."""
-    if not isinstance(content, dict):
-        return []
-    errors = content.get("errors")
-    meta = content.get("meta")
-    if errors is None and isinstance(meta, dict):
-        errors = meta.get("errors")
-    if not errors:
-        return []
-    return errors if isinstance(errors, list) else [errors]
+    """Return the errors at the top level and in ``meta`` (API description)."""
+    listed: list[object] = []
+    while isinstance(content, dict):
+        errors = content.get("errors") or []
+        listed += errors if isinstance(errors, list) else [errors]
+        content = content.get("meta")
+    return listed
 
 
 def _refused(response: Response, _size: int) -> RequestRefused:

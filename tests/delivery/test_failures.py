@@ -347,6 +347,21 @@ def test_errors_that_name_no_operation_reject_the_one_at_fault(
 
 
 @pytest.mark.parametrize("status", [200, 207])
+def test_errors_in_meta_count_beside_others(
+    customerio: Customerio, run: Run, status: int
+) -> None:
+    meta = {"errors": [{"batch_index": 1, "reason": "invalid"}]}
+    customerio.reply_next(
+        Reply.of({"errors": [], "meta": meta}, status),
+        Reply.of({"errors": {"batch_index": "0"}, "meta": meta}, status),
+    )
+    run.deliver(*EVENTS)
+    run.deliver(event("d"), event("e"), event("f"))
+    assert run.recorder.delivered_names == ["a", "c", "f"]
+    assert run.recorder.rejections.keys() == {"b", "d", "e"}
+
+
+@pytest.mark.parametrize("status", [200, 207])
 def test_an_index_may_be_text(customerio: Customerio, run: Run, status: int) -> None:
     named = {"batch_index": "1", "reason": "invalid"}
     customerio.reply_next(Reply(status, errors(named)))

@@ -128,6 +128,60 @@ def test_an_operation_sent_alone_by_its_endpoint_is_rejected(
 
 
 @pytest.mark.usefixtures("short_waits")
+@pytest.mark.parametrize("reply", [Reply(500), Reply(fault="silence")])
+@pytest.mark.parametrize("position", [0, 3, 7])
+def test_it_is_rejected_also_when_the_input_has_ended(
+    customerio: Customerio, start_run: StartRun, position: int, reply: Reply
+) -> None:
+    """Others were accepted after a request with it had failed several times."""
+    customerio.script = failing({"bad"}, reply)
+    run = start_run(
+        concurrency=2,
+        batch_operations=8,
+        max_retry_seconds=1,
+        request_timeout_seconds=0.1,
+    )
+    names = [f"{number}" for number in range(14)]
+    batch = [*names[:position], "bad", *names[position:]]
+    run.deliver(*(event(name) for name in batch), event("after bad", "bad"))
+    assert run.recorder.rejections.keys() == {"bad"}
+    assert run.recorder.rejections["bad"].reason == "undeliverable"
+    assert sorted(run.recorder.delivered_names) == sorted([*names, "after bad"])
+    assert run.recorder.states == [{"after": 16}]
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_several_at_fault_are_rejected(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    customerio.script = failing({"bad 1", "bad 2", "bad 3"})
+    run = start_run(
+        concurrency=3, batch_operations=4, max_retry_seconds=0.5, linger_seconds=0.02
+    )
+    with Feed(run):
+        run.put(*map(event, ["bad 1", "a", "bad 2", "b", "c", "d", "e", "bad 3"]))
+        wait_until(lambda: {*"abcde"} <= {*run.recorder.delivered_names})
+    run.delivery.drain()
+    assert run.recorder.rejections.keys() == {"bad 1", "bad 2", "bad 3"}
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_the_half_at_fault_does_not_hold_up_the_other_one(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    """So that others are accepted before patience is at its end."""
+    customerio.script = failing({"bad"})
+    run = start_run(concurrency=2, batch_operations=8, linger_seconds=0.02)
+    run.deliver(event("first"))
+    with Feed(run):
+        run.put(event("bad"), *(event(name) for name in "abcdefg"))
+        wait_until(lambda: set("abcdefg") <= {*run.recorder.delivered_names})
+    sizes = [len(each.names) for each in customerio.requests if "bad" in each.names]
+    assert sizes[:9] == [8] * 5 + [4, 4, 2, 2]
+    customerio.script = lambda _: Reply()
+
+
+@pytest.mark.usefixtures("short_waits")
 def test_in_an_outage_nothing_is_halved_or_rejected(
     customerio: Customerio, start_run: StartRun
 ) -> None:
@@ -192,6 +246,45 @@ def test_the_run_ends_when_nothing_was_decided_for_the_whole_time() -> None:
         verdict = tried.failed(now, FAILED)
     assert verdict is Verdict.END_RUN
     assert now == pytest.approx(600)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5, 60, 600, 6_000])
+def test_several_attempts_fit_into_the_time_for_retries(seconds: float) -> None:
+    tried = attempts(Patience(seconds))
+    waits = [tried.failed(0, FAILED) for _ in range(200)]
+    longest = max(each for each in waits if not isinstance(each, Verdict))
+    assert 0.5 * min(60, seconds / 10) < longest <= min(60, seconds / 10)
+
+
+def suspect(patience: Patience, size: int = 1000) -> Attempts:
+    tried = attempts(patience, size)
+    for now in range(5):
+        assert not tried.is_suspect
+        tried.failed(now, FAILED)
+        patience.decided(accepted=True)
+    assert tried.is_suspect
+    return tried
+
+
+def test_a_half_of_a_suspect_request_is_suspect_after_two_failures() -> None:
+    patience = Patience(600)
+    half = suspect(patience).part(500)
+    patience.decided(accepted=True)
+    verdicts = []
+    for now in (10, 20):
+        half.failed(now, FAILED)
+        verdicts.append(half.is_suspect)
+    assert verdicts == [False, True]
+    assert not half.part(250).is_suspect
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_halves_in_an_outage_are_not_suspect(size: int) -> None:
+    patience = Patience(600)
+    half = suspect(patience).part(size)
+    for now in range(10, 600):
+        assert half.failed(now, FAILED) is not Verdict.REJECT
+        assert not half.is_suspect
 
 
 @pytest.mark.parametrize("size", [1, 1000])
@@ -261,7 +354,7 @@ def put_back(
     undecided: UndecidedOperations, part: Part, step: str, patience: Patience
 ) -> None:
     if step == "halve" and len(part.operations) > 1:
-        undecided.halve(part.operations)
+        undecided.halve(part.operations, part.attempts)
         return
     patience.decided(accepted=True)
     for _ in range(5 if step == "suspect" else 1):
