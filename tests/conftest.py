@@ -30,7 +30,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-INSTALLED = {"install", "database"}
+INSTALLED = {"install", "database", "shop_database"}
 """Fixtures that install packages or start a server."""
 
 

@@ -275,6 +275,31 @@ def partitions_of_the_shop(
     target.chmod(0o755)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 8])
+def test_every_row_is_in_one_partition_and_partitions_are_of_one_size(
+    shop_database: Database, count: int
+) -> None:
+    keys = "SELECT 'p-' || n AS key FROM generate_series(1, 20000) n UNION SELECT NULL"
+    found = [
+        int(
+            shop_database.psql(
+                f"SET shop.partition = {number}; SET shop.partitions = {count};"
+                f"SELECT count(*) FROM ({keys}) AS k WHERE sync.is_in_partition(key)"
+            ).stdout
+        )
+        for number in range(count)
+    ]
+    assert sum(found) == 20_001
+    assert max(found) < 1.1 * 20_001 / count
+
+
+def test_a_connection_without_a_partition_reads_nothing(
+    shop_database: Database,
+) -> None:
+    done = shop_database.psql("SELECT * FROM sync.users", check=False)
+    assert 'unrecognized configuration parameter "shop.partition' in done.stderr
+
+
 def test_partitions_together_deliver_every_row_once_and_each_person_in_order(
     airflow: Airflow,
     tmp_path: Path,
