@@ -415,6 +415,7 @@ def test_a_call_may_have_settings_and_the_configuration_stays_as_it_is(
 def test_names_of_other_streams_in_the_settings_are_no_mistake(
     config: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     config["stream_calls"] = {"peoples": "identify"}
     deliver([{"user_id": "1"}], call="identify", config=config, stream="people")
     assert "peoples" not in caplog.text
