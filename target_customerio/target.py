@@ -38,7 +38,7 @@ from target_customerio.sinks import SINKS, IgnoredSink
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
@@ -224,7 +224,9 @@ class TargetCustomerIO(SingerTarget):
         warnings.filterwarnings("ignore", message=END_OF_LIFE)
         with _errors_in_one_line(cls.logger):
             settings = dict(config.config) if config else {}
-            if config is not None and config.parse_env:
+            if config is None or not config.parse_env:
+                _warn_of_unread_credentials(cls.logger, settings)
+            else:
                 cls.logger.addFilter(_keep_unless_wrong)
                 cls.append_builtin_config(cls.config_jsonschema)
                 settings |= settings_in(
@@ -261,10 +263,9 @@ class TargetCustomerIO(SingerTarget):
             )
         else:
             self.logger.info(
-                "Settings are valid; records go to sandbox %s in region %s, which "
-                "accepts any credentials",
+                "Settings are valid; records go to sandbox %s, not to Customer.io; "
+                "region and credentials are not checked",
                 connection.sandbox,
-                connection.region,
             )
 
     def process(self, file_input: IO[str] | None) -> None:
@@ -286,6 +287,17 @@ class TargetCustomerIO(SingerTarget):
 def _keep_unless_wrong(record: logging.LogRecord) -> bool:
     """Drop the SDK's message that environment variables are not read: they are."""
     return not str(record.msg).startswith("Skipping parse of env var settings")
+
+
+def _warn_of_unread_credentials(
+    logger: logging.Logger, settings: Mapping[str, Any]
+) -> None:
+    """Warn if credentials are missing, but are in the environment."""
+    names = [] if settings.get("sandbox") else ["site_id", "api_key"]
+    for name in names:
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+        if not settings.get(name) and os.environ.get(variable):
+            logger.warning("%s is set but not read: add --config=ENV", variable)
 
 
 def _unmapped(stream: str, meant: str | None) -> str:

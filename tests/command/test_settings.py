@@ -412,6 +412,33 @@ def test_null_counts_as_not_set(terminal: Terminal, singer: Singer) -> None:
     assert list(outcome.workspace["people"]) == ["id:ada"]
 
 
+@pytest.mark.parametrize("name", ["site_id", "api_key"])
+def test_credentials_in_an_environment_that_is_not_read_are_warned_of(
+    name: str, terminal: Terminal
+) -> None:
+    variable = f"TARGET_CUSTOMERIO_{name.upper()}"
+    terminal.environment[variable] = SECRET
+    outcome = terminal.type("--check")
+    assert outcome.code == 1
+    assert outcome.lines("WARNING") == [
+        f"{variable} is set but not read: add --config=ENV"
+    ]
+    assert SECRET not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "settings", [{"sandbox": "workspace.db"}, {"site_id": "site", "api_key": "key"}]
+)
+def test_credentials_that_need_not_be_read_are_not_warned_of(
+    settings: dict[str, str], terminal: Terminal, stand_in: Callable[..., Customerio]
+) -> None:
+    terminal.environment["TARGET_CUSTOMERIO_SITE_ID"] = SECRET
+    terminal.environment["TARGET_CUSTOMERIO_API_KEY"] = SECRET
+    config = terminal.write({"api_url": stand_in(200, greets=True).url, **settings})
+    outcome = terminal.type("--config", config, "--check")
+    assert (outcome.code, outcome.lines("WARNING")) == (0, [])
+
+
 class TestTheEnvironment:
     @pytest.fixture
     def shell(self, terminal: Terminal) -> Terminal:
