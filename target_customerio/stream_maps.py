@@ -251,7 +251,8 @@ It contains only names of types and functions, and parts of the expression.
 
 FILTER: Final = "__filter__"
 
-NULL_HINT: Final = '; a value in it is null: append "if COLUMN else None"'
+NULL_HINT: Final = '; a value in it is null: append "if COLUMN is not None else None"'
+"""Not "if COLUMN": a 0, a false and an empty text would become null as well."""
 
 
 def unmappable(error: Exception) -> RejectedRecord:

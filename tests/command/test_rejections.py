@@ -448,7 +448,7 @@ def test_an_expression_that_fails_for_null_says_so_and_is_quoted_once(
     )
     assert outcome.reasons == [("stream_map", "plan")]
     (warning,) = rejections(outcome)
-    assert 'a value in it is null: append "if COLUMN else None"' in warning
+    assert 'a value in it is null: append "if COLUMN is not None else None"' in warning
     assert warning.count(expression) == 1
 
 
