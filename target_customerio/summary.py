@@ -189,7 +189,7 @@ class Summary:
         if self.streams:
             yield from self._counts()
         else:
-            yield Entry("The input has no streams", {})
+            yield Entry("No streams were loaded", {})
         yield Entry(
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
             f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "

@@ -37,8 +37,8 @@ def test_check_succeeds_in_the_sandbox(terminal: Terminal) -> None:
     outcome = check(terminal, sandbox="workspace.db")
     assert (outcome.code, outcome.errors, outcome.stdout) == (0, [], "")
     assert outcome.lines("INFO")[-1] == (
-        "Settings are valid; records go to sandbox workspace.db in region us, which "
-        "accepts any credentials"
+        "Settings are valid; records go to sandbox workspace.db, not to Customer.io; "
+        "region and credentials are not checked"
     )
 
 

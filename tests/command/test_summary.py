@@ -126,7 +126,7 @@ def test_an_input_without_streams_is_summarized_in_a_line(
     assert outcome.code == 0
     shown = [line for line in outcome.lines("INFO") if "METRIC" not in line]
     completed = [line.startswith("Reader ") for line in shown].index(True)
-    assert shown[completed + 1 : -1] == ["The input has no streams"]
+    assert shown[completed + 1 : -1] == ["No streams were loaded"]
     assert shown[-1].startswith("0 requests, ")
 
 

@@ -84,7 +84,7 @@ def test_zero_counts_are_omitted_unless_they_matter(summary: Summary) -> None:
 
 def test_an_empty_run_has_a_summary() -> None:
     empty, requests = texts(Summary())
-    assert empty == "The input has no streams"
+    assert empty == "No streams were loaded"
     assert requests.startswith("0 requests, ")
 
 
