@@ -250,7 +250,7 @@ class UndecidedOperations:
             self._parts.appendleft(part)
 
     def _set_aside(self, part: Part) -> None:
-        keys = {key for each in part.operations for key in each.keys}
+        keys = set().union(*map(_keys, part.operations))
         independent: list[Part] = []
         dependent = [part]
         for each in self._parts:
@@ -273,9 +273,14 @@ def _divide(
     free: list[QueuedOperation] = []
     held: list[QueuedOperation] = []
     for each in operations:
-        if keys.isdisjoint(each.keys):
+        own = _keys(each)
+        if keys.isdisjoint(own):
             free.append(each)
         else:
             held.append(each)
-            keys.update(each.keys)
+            keys |= own
     return free, held
+
+
+def _keys(operation: QueuedOperation) -> set[str]:
+    return {*operation.keys, *operation.shared}

@@ -70,6 +70,13 @@ class Operation(Struct, kw_only=True, gc=False):
         """Return the keys that belong to the same person after the operation."""
         return ()
 
+    def commuting_identities(self) -> tuple[str, ...]:
+        """Return the keys of objects of which only relationships change.
+
+        Such changes of different people may be applied in any order.
+        """
+        return ()
+
 
 class Device(Struct, kw_only=True):
     """A device of a person (``device_object_common``)."""
@@ -122,6 +129,14 @@ class PersonIdentify(PersonOperation, kw_only=True):
         return (
             *self._person_keys(IDENTIFYING_ATTRIBUTES),
             *(object_identity(relationship.identifiers) for relationship in related),
+        )
+
+    def commuting_identities(self) -> tuple[str, ...]:
+        """Return the keys of the objects."""
+        if self.cio_relationships is UNSET:
+            return ()
+        return tuple(
+            object_identity(each.identifiers) for each in self.cio_relationships
         )
 
     def linked_identities(self) -> tuple[str, ...]:
@@ -253,6 +268,12 @@ class RelatedObjectOperation(ObjectOperation, kw_only=True):
             object_identity(self.identifiers),
             *(person_identity(each.identifiers) for each in related),
         )
+
+    def commuting_identities(self) -> tuple[str, ...]:
+        """Return the object's key if nothing but its relationships changes."""
+        if self.cio_relationships is UNSET or getattr(self, "attributes", None):
+            return ()
+        return (object_identity(self.identifiers),)
 
 
 class ObjectIdentify(RelatedObjectOperation, kw_only=True):

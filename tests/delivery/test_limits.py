@@ -257,7 +257,7 @@ def test_the_waits_between_retries_double(
 
     monkeypatch.setattr("backoff.full_jitter", jitter)
     customerio.reply_next(*[Reply(500)] * 4)
-    start_run().deliver(event("a"))
+    start_run(max_retry_seconds=600).deliver(event("a"))
     arrivals = [each.arrived for each in customerio.requests]
     waits = [later - earlier for earlier, later in pairwise(arrivals)]
     assert drawn == [1, 2, 4, 8]

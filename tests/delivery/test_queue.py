@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import chain
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,34 @@ SEGMENT = Endpoint("/segment", b'{"ids":[', b"]}", 3)
 def queued(
     *identities: str,
     linked: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
     size: int = 10,
     endpoint: Endpoint = BATCH,
 ) -> QueuedOperation:
-    return QueuedOperation("s", "l", b"x" * size, identities, linked, endpoint, None)
+    return QueuedOperation(
+        "s", "l", b"x" * size, identities, linked, endpoint, None, shared=shared
+    )
+
+
+def again(operation: QueuedOperation) -> QueuedOperation:
+    """Return an equal operation that was not queued yet."""
+    return queued(
+        *operation.identities,
+        linked=operation.linked,
+        shared=operation.shared,
+        size=len(operation.body),
+        endpoint=operation.endpoint,
+    )
+
+
+def need_order(one: QueuedOperation, other: QueuedOperation) -> bool:
+    """Whether two operations have a common key that at least one has for itself."""
+    mine, others = {*one.keys}, {*other.keys}
+    return not (
+        mine.isdisjoint(others)
+        and mine.isdisjoint(other.shared)
+        and others.isdisjoint(one.shared)
+    )
 
 
 def ignore(_: int) -> None:
@@ -51,9 +76,11 @@ def operations(draw: st.DrawFn) -> QueuedOperation:
     people = st.sampled_from([f"id:{number}" for number in range(12)])
     named = tuple(draw(st.lists(people, min_size=1, max_size=3)))
     linked = tuple(dict.fromkeys(named)) if draw(st.integers(0, 4)) == 0 else ()
+    shared = draw(st.lists(st.sampled_from(["id:10", "id:11", "o"]), max_size=2))
     return queued(
         *named,
         linked=linked if len(linked) > 1 else (),
+        shared=tuple({*shared} - {*named}),
         size=draw(st.integers(1, 40)),
         endpoint=draw(st.sampled_from([BATCH, BATCH, BATCH, METRICS, SEGMENT])),
     )
@@ -102,11 +129,9 @@ class Model:
         request = list(taken)
         assert lane not in self.in_flight
         self.check_request(request)
-        earlier_keys = {
-            key for each in self.in_flight.values() for one in each for key in one.keys
-        }
         for operation in request:
-            assert earlier_keys.isdisjoint(operation.keys), "a key is in flight twice"
+            for other in chain.from_iterable(self.in_flight.values()):
+                assert not need_order(operation, other), "a key is in flight twice"
         self.check_order(request)
         self.in_flight[lane] = request
         self.requests.append(request)
@@ -125,7 +150,7 @@ class Model:
         assert sequences == sorted(sequences)
         for operation in request:
             for earlier in self.put[: operation.sequence]:
-                if not set(earlier.keys).isdisjoint(operation.keys):
+                if need_order(earlier, operation):
                     assert earlier.sequence in self.finished or earlier in request
 
     def finish(self, lane: int) -> None:
@@ -166,14 +191,7 @@ def test_operations_keep_their_order_per_key_without_deadlock(
     model = Model(concurrency)
     for step in steps:
         if isinstance(step, QueuedOperation):
-            model.add(
-                queued(
-                    *step.identities,
-                    linked=step.linked,
-                    size=len(step.body),
-                    endpoint=step.endpoint,
-                )
-            )
+            model.add(again(step))
         elif step[0] == "wait":
             model.now += 1
         elif step[0] == "take":
@@ -183,7 +201,8 @@ def test_operations_keep_their_order_per_key_without_deadlock(
     model.make_room()
     assert model.finished == set(range(len(model.put)))
     assert model.queue._last_by_key == {}  # noqa: SLF001 - no leak
-    assert model.queue._open_requests == {}  # noqa: SLF001 - no leak
+    assert model.queue._sharing == {}  # noqa: SLF001 - no leak
+    assert model.queue._pools == {}  # noqa: SLF001 - no leak
     event(f"split: {any(len(each) > 1 for each in model.requests)}")
     target(float(len(model.requests)))
 
@@ -195,14 +214,7 @@ def test_a_worker_that_sleeps_until_its_lane_is_woken_misses_nothing(
 ) -> None:
     model = Model(concurrency)
     for each in puts:
-        model.add(
-            queued(
-                *each.identities,
-                linked=each.linked,
-                size=len(each.body),
-                endpoint=each.endpoint,
-            )
-        )
+        model.add(again(each))
     model.woken.update(range(concurrency))
     while model.queue.held_operations:
         before = len(model.finished)
@@ -266,80 +278,124 @@ def test_a_merge_waits_for_both_people() -> None:
     queue = new_queue(concurrency=2, batch_operations=1)
     queue.put(queued("id:a"), 0)
     queue.put(queued("id:b"), 0)
-    queue.put(queued("id:a", "id:b", linked=("id:a", "id:b")), 0)
     assert taken(queue, 0) == [0]
     assert taken(queue, 1) == [1]
+    queue.put(queued("id:a", "id:b", linked=("id:a", "id:b")), 0)
     queue.finish(1)
-    assert taken(queue, 1) is None, "the merge waits for lane 0"
+    assert taken(queue, 1) is None, "the merge waits for the other person"
     queue.finish(0)
     assert taken(queue, 1) == [2]
 
 
-def test_a_lane_that_blocks_another_does_not_linger() -> None:
-    woken: list[int] = []
-    queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
-    queue.put(queued("id:x"), 0)
-    queue.put(queued("id:a"), 0)
-    assert taken(queue, 0) == [0, 1]
-    queue.put(queued("id:a"), 0)
-    queue.put(queued("id:b"), 0)
-    queue.put(queued("id:b", "id:a"), 0)
-    queue.finish(0)
-    assert taken(queue, 0) is None, "lingers"
-    woken.clear()
-    assert taken(queue, 1) is None, "full, but blocked by lane 0"
-    assert woken == [0]
-    assert taken(queue, 0) == [2]
-
-
-def test_a_lane_is_woken_when_it_is_not_blocked_any_more() -> None:
-    woken: list[int] = []
-    queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
-    queue.put(queued("id:a"), 0)
-    queue.put(queued("id:a"), 0)
-    queue.put(queued("id:b"), 0)
-    queue.put(queued("id:b", "id:a"), 0)
-    assert taken(queue, 1) is None, "full, but blocked by lane 0"
-    assert taken(queue, 0) == [0, 1]
-    woken.clear()
-    queue.finish(0)
-    assert woken == [1]
-    assert taken(queue, 1) == [2, 3]
-
-
-def test_a_blocked_operation_is_sent_when_unblocked_if_requests_follow_it() -> None:
-    queue = new_queue(concurrency=2, batch_operations=3, linger_seconds=2)
-    for person in "aaab":
+def test_a_person_in_flight_is_waited_for_by_no_other() -> None:
+    queue = new_queue(concurrency=3, batch_operations=2)
+    for person in "ab":
         queue.put(queued(f"id:{person}"), 0)
-    queue.put(queued("id:c"), 0)
-    queue.put(queued("id:c", "id:a"), 0)
-    queue.put(queued("id:c", endpoint=METRICS), 0)
-    queue.put(queued("id:c"), 0)
-    assert taken(queue, 0) == [0, 1, 2]
-    assert taken(queue, 1, now=2) == [3, 4], "has lingered; up to the blocked operation"
+    assert taken(queue, 0) == [0, 1]
+    for person in "acbdef":
+        queue.put(queued(f"id:{person}"), 0)
+    assert taken(queue, 1) == [3, 5]
+    assert taken(queue, 2) == [6, 7]
     queue.finish(0)
-    queue.finish(1)
-    assert taken(queue, 1) == [5], "closed, since requests follow it"
-    queue.finish(1)
-    assert taken(queue, 1) == [6]
+    assert taken(queue, 0) == [2, 4]
+
+
+def test_a_person_with_many_operations_goes_first() -> None:
+    queue = new_queue(concurrency=1, batch_operations=40)
+    queue.put(queued("id:hot"), 0)
+    queue.flush()
+    assert taken(queue, 0) == [0]
+    queue.flushing = False
+    for number in range(80):
+        queue.put(queued("id:hot" if number % 2 else f"id:{number}"), 0)
+    queue.finish(0)
+    assert taken(queue, 0) == list(range(2, 81, 2))
+
+
+def test_an_idle_connection_is_woken_for_each_full_request() -> None:
+    woken: list[int] = []
+    queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
+    queue.put(queued("id:a"), 0)
+    assert len(woken) == 1, "to wait until the request is due"
+    assert taken(queue, woken[0]) is None
+    woken.clear()
+    for person in "bcd":
+        queue.put(queued(f"id:{person}"), 0)
+    assert len(woken) == 1
+    assert taken(queue, woken[0]) == [0, 1]
+    assert set(woken) == {0, 1}
+    assert taken(queue, woken[1]) == [2, 3]
+
+
+def test_another_connection_waits_until_what_is_left_is_due() -> None:
+    woken: list[int] = []
+    queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
+    queue.put(queued("id:a"), 1)
+    assert [taken(queue, lane, now=1) for lane in range(2)] == [None, None]
+    woken.clear()
+    queue.put(queued("id:b"), 1)
+    queue.put(queued("id:c"), 1)
+    (one,) = woken
+    assert taken(queue, one, now=1) == [0, 1]
+    assert woken == [one, 1 - one]
+    assert taken(queue, 1 - one, now=1) is None
+    assert queue.next_check(1 - one, 1) == 1 + Limits.linger_seconds
+
+
+def test_operations_of_another_endpoint_do_not_hold_up_full_requests() -> None:
+    queue = new_queue(concurrency=1, batch_operations=2)
+    queue.put(queued("id:a", endpoint=SEGMENT), 0)
+    for person in "bcd":
+        queue.put(queued(f"id:{person}"), 0)
+    assert not queue.has_room(queued("id:e"))
+    assert taken(queue, 0) == [1, 2]
 
 
 def test_nothing_lingers_while_the_queue_is_full() -> None:
     woken: list[int] = []
     queue = new_queue(concurrency=1, batch_operations=2, wake=woken.append)
-    queue.put(queued("id:a", endpoint=SEGMENT), 0)
-    for person in "bcd":
-        queue.put(queued(f"id:{person}"), 0)
+    for segment in "abcd":
+        endpoint = Endpoint(f"/segment/{segment}", b"[", b"]", 2)
+        queue.put(queued(f"id:{segment}", endpoint=endpoint), 0)
     assert not queue.has_room(queued("id:e"))
-    assert taken(queue, 0) is None, "the segment request lingers"
+    assert taken(queue, 0) is None, "the requests linger"
     woken.clear()
     queue.stop_lingering()
     assert woken == [0]
     assert taken(queue, 0) == [0]
     queue.finish(0)
-    assert taken(queue, 0) == [1, 2]
+    assert taken(queue, 0) is None, "they linger again, since there is room"
+
+
+def test_a_full_queue_waits_for_a_full_request_while_others_are_in_flight() -> None:
+    queue = new_queue(concurrency=2, batch_operations=4)
+    for _ in range(4):
+        queue.put(queued("id:hot"), 0)
+    assert taken(queue, 0) == [0, 1, 2, 3]
+    for number in range(12):
+        queue.put(queued("id:hot" if number else "id:a"), 0)
+    assert not queue.has_room(queued("id:b"))
+    queue.stop_lingering()
+    assert taken(queue, 1) is None
     queue.finish(0)
-    assert taken(queue, 0) is None, "lingers again, since there is room"
+    assert taken(queue, 0) == [5, 6, 7, 8]
+
+
+def test_changes_of_relationships_are_sent_at_the_same_time() -> None:
+    queue = new_queue(concurrency=4, batch_operations=1)
+    for person in "ab":
+        queue.put(queued(f"id:{person}", shared=("o",)), 0)
+    assert [taken(queue, 0), taken(queue, 1)] == [[0], [1]]
+    queue.put(queued("o"), 0)
+    queue.put(queued("id:c", shared=("o",)), 0)
+    assert taken(queue, 2) is None, "the object waits for its relationships"
+    queue.finish(0)
+    assert taken(queue, 2) is None
+    queue.finish(1)
+    assert taken(queue, 2) == [2]
+    assert taken(queue, 3) is None, "a relationship waits for its object"
+    queue.finish(2)
+    assert taken(queue, 3) == [3]
 
 
 def test_an_operation_lingers_and_is_then_sent_alone() -> None:

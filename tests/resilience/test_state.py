@@ -152,8 +152,12 @@ def test_a_failed_run_writes_no_state_for_undelivered_records(
     start_target: StartTarget,
     server: Customerio,
 ) -> None:
+    broken = threading.Event()
+
     def script(request: Request) -> Reply:
-        return reply if 100 in numbered(request) else accept(request)
+        if 100 in numbered(request):
+            broken.set()
+        return reply if broken.is_set() else accept(request)
 
     server.script = lambda each: script(each) if each.body else accept(each)
     child = start_target(
