@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from support.command import Outcome, Terminal
 
-HERE = {"people", "people_look", "pipe", "replay"}
+HERE = {"deliver", "people", "people_look", "pipe", "replay"}
 IN_OTHER_TESTS = {
     **dict.fromkeys(
         ("first", "look", "person", "rejected", "check", "pipe_state", "activate"),
@@ -204,6 +204,11 @@ def test_the_first_page_loads_two_records(shell: Shell, pages: Page) -> None:
     assert shown == pages.block("output", "people_look")
 
 
+def test_a_program_delivers_rows(shell: Shell, pages: Page) -> None:
+    shown = shell.run(pages.block("run", "deliver")).stdout
+    assert shown == pages.block("output", "deliver")
+
+
 def test_the_target_runs_behind_a_tap(shell: Shell, pages: Page) -> None:
     shell.write("tap-shop", TAP, executable=True)
     shell.write("target.json", pages.block("file", "target.json"))
@@ -265,6 +270,7 @@ def test_a_spreadsheet_with_us_dates_is_mapped(
         ("record['Column Name']", "pro", "pro"),
         ("_['Column Name']", "pro", "pro"),
         ("bool(record['Column Name'])", 1, 1),
+        ("_['Column Name'] if _['Column Name'] is not None else None", 0, 0),
         ("int(record['Column Name'])", "7", 7),
         ("float(record['Column Name'])", "1.5", 1.5),
         ("str(record['Column Name'])", 7, "7"),
