@@ -185,7 +185,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "max_concurrent_requests",
         th.IntegerType(minimum=1, maximum=64),
-        default=4,
+        default=8,
         title="Concurrent requests",
         description="Maximum concurrent requests. Raise it if latency limits the "
         "speed.",

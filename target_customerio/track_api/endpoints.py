@@ -178,7 +178,7 @@ class Limits:
     batch_bytes: int = 500_000
     operation_bytes: int = 32_768
     batch_operations: int = 1_000
-    concurrency: int = 4
+    concurrency: int = 8
     requests_per_second: float = 100.0
     request_timeout_seconds: float = 30.0
     max_retry_seconds: float = 600.0

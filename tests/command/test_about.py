@@ -31,7 +31,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "identify_timestamp": ("string", "record"),
     "hard_delete": ("boolean", False),
     "requests_per_second": ("number", 100),
-    "max_concurrent_requests": ("integer", 4),
+    "max_concurrent_requests": ("integer", 8),
     "request_timeout_seconds": ("number", 30),
     "max_retry_seconds": ("number", 600),
     "on_rejected": ("string", "fail"),

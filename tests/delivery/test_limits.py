@@ -242,7 +242,7 @@ def test_threads_start_with_the_first_operation_and_end_with_close(
 def test_the_defaults_are_the_documented_limits() -> None:
     limits = Limits()
     assert (limits.batch_bytes, limits.operation_bytes) == (500_000, 32_768)
-    assert (limits.batch_operations, limits.concurrency) == (1000, 4)
+    assert (limits.batch_operations, limits.concurrency) == (1000, 8)
     assert (limits.requests_per_second, limits.max_retry_seconds) == (100, 600)
 
 

@@ -202,7 +202,7 @@ def test_memory_is_bounded_while_customerio_stalls(
     child = start_target({"request_timeout_seconds": 60})
     child.send(schema("tracks"))
     child.send_in_background(feed())
-    wait_until(lambda: len(server.posts) == 4)
+    wait_until(lambda: len(server.posts) == 8)
     wait_until(child.is_stuck)
     time.sleep(2)
     assert child.is_stuck()
