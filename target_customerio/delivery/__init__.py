@@ -5,7 +5,10 @@
 :class:`Recorder` receives the results.
 """
 
-from target_customerio.delivery.request import QueuedOperation, encode_operation
+from target_customerio.delivery.queued_operation import (
+    QueuedOperation,
+    encode_operation,
+)
 from target_customerio.delivery.sender import RequestStatistics, Sender
 from target_customerio.delivery.worker import Delivery, Recorder
 from target_customerio.track_api.client import Client, build_session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.delivery.queued_operation import QueuedOperation
 
 
 ENTRY_MEMORY: Final = 150

@@ -12,7 +12,7 @@ import backoff
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.delivery.queued_operation import QueuedOperation
     from target_customerio.track_api.responses import Retry
 
 

@@ -32,7 +32,7 @@ from target_customerio.track_api.responses import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.delivery.queued_operation import QueuedOperation
     from target_customerio.delivery.retries import Part
     from target_customerio.track_api.client import Client
     from target_customerio.track_api.endpoints import Endpoint, Limits

@@ -15,7 +15,7 @@ from target_customerio.json_codec import encode_anything
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from target_customerio.delivery.request import QueuedOperation
+    from target_customerio.delivery.queued_operation import QueuedOperation
     from target_customerio.delivery.sender import RequestStatistics, Result, Sender
     from target_customerio.errors import RejectedRecord
     from target_customerio.track_api.endpoints import Limits

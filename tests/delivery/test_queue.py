@@ -14,7 +14,10 @@ from support.hypotheses import examples
 
 from target_customerio.delivery.identity_links import ENTRY_MEMORY, IdentityLinks
 from target_customerio.delivery.queue import OperationQueue
-from target_customerio.delivery.request import QueuedOperation, encode_operation
+from target_customerio.delivery.queued_operation import (
+    QueuedOperation,
+    encode_operation,
+)
 from target_customerio.delivery.worker import Checkpoints
 from target_customerio.track_api.endpoints import BATCH, METRICS, Endpoint, Limits
 from target_customerio.track_api.operations import PersonEvent, PersonIdentify

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.customerio import Reply, Request
 from support.hypotheses import examples
 
-from target_customerio.delivery.request import QueuedOperation
+from target_customerio.delivery.queued_operation import QueuedOperation
 from target_customerio.delivery.retries import (
     Attempts,
     Part,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_customerio.delivery.queue import OperationQueue
-from target_customerio.delivery.request import QueuedOperation
+from target_customerio.delivery.queued_operation import QueuedOperation
 from target_customerio.track_api.endpoints import BATCH, Limits
 
 if TYPE_CHECKING:

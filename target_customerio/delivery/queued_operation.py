@@ -27,7 +27,7 @@ OPERATION_MEMORY: Final = 800
 IDENTITY_MEMORY: Final = 400
 """Approximate memory of each identity after the first, in bytes."""
 
-LONGEST_IDENTITY: Final = 256
+MAX_IDENTITY_LENGTH: Final = 256
 """Characters above which an identity is replaced by a hash, which orders as well."""
 
 
@@ -113,7 +113,7 @@ def encode_operation(
     linked: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     memory = OPERATION_MEMORY + size
-    if len(identities) > 1 or len(identities[0]) > LONGEST_IDENTITY:
+    if len(identities) > 1 or len(identities[0]) > MAX_IDENTITY_LENGTH:
         linked = tuple(map(_shortened, operation.linked_identities()))
         commuting = operation.commuting_identities()
         if commuting:
@@ -137,6 +137,6 @@ def encode_operation(
 
 def _shortened(identity: str) -> str:
     """Return an identity, or a hash in place of a long one, to save memory."""
-    if len(identity) <= LONGEST_IDENTITY:
+    if len(identity) <= MAX_IDENTITY_LENGTH:
         return identity
     return blake2b(identity.encode(), digest_size=32).hexdigest()

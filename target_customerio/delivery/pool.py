@@ -1,0 +1,235 @@
+"""Operations that may be sent now, alone or in groups that share keys."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from target_customerio.delivery.queued_operation import QueuedOperation
+    from target_customerio.track_api.endpoints import Endpoint, Limits
+
+
+_sequence: Final = attrgetter("sequence")
+
+
+class Group:
+    """Unfinished operations that are connected by common keys.
+
+    Those that wait are a linked list; operations with a common key are in it in order.
+    While some are in flight, the others wait for all of them.
+    """
+
+    __slots__ = (
+        "count",
+        "first",
+        "in_flight",
+        "joined",
+        "last",
+        "pool",
+        "since",
+        "size",
+    )
+
+    def __init__(self, operation: QueuedOperation, pool: Pool | None) -> None:
+        """Create the group of an operation, which waits in a pool or is in flight."""
+        self.first: QueuedOperation | None = None
+        """The first operation that waits."""
+        self.last: QueuedOperation | None = None
+        self.count = 0
+        """Number of operations that wait."""
+        self.size = 0
+        """Bytes of the operations that wait, each with a comma."""
+        self.in_flight = 0
+        """Number of operations in flight."""
+        self.pool = pool
+        """Where the group waits to be sent; None while it has operations in flight."""
+        self.since = operation.since
+        """When the group was added to its pool."""
+        self.joined: Group | None = None
+        """The group that this one has become part of."""
+        operation.group = self
+        if pool is None:
+            self.in_flight = 1
+        else:
+            self.append(operation)
+
+    @property
+    def whole(self) -> Group:
+        """The group that this one is part of, or itself."""
+        group = self
+        while group.joined is not None:
+            if group.joined.joined is not None:
+                group.joined = group.joined.joined  # shortens the path
+            group = group.joined
+        return group
+
+    def append(self, operation: QueuedOperation) -> None:
+        """Add an operation at the end."""
+        operation.group = self
+        if self.last is None:
+            self.first = operation
+        else:
+            self.last.next = operation
+        self.last = operation
+        self.count += 1
+        self.size += len(operation.body) + 1
+
+    def join(self, other: Group) -> None:
+        """Add the operations of another group.
+
+        They may follow those of this one, whatever their sequence numbers: until now
+        they had no key in common.
+        """
+        if self.last is None:
+            self.first = other.first
+        else:
+            self.last.next = other.first
+        self.last = other.last or self.last
+        self.count += other.count
+        self.size += other.size
+        self.in_flight += other.in_flight
+        other.first = other.last = None
+        other.joined = self
+
+
+class Pool:
+    """Operations that may be sent now to one endpoint: alone or in groups."""
+
+    __slots__ = (
+        "count",
+        "endpoint",
+        "entries",
+        "many",
+        "max_bytes",
+        "max_operations",
+        "size",
+    )
+
+    def __init__(self, endpoint: Endpoint, limits: Limits) -> None:
+        """Create an empty pool."""
+        self.endpoint = endpoint
+        self.max_operations = min(
+            endpoint.max_operations or sys.maxsize, limits.batch_operations
+        )
+        self.many = max(2, self.max_operations // 20)
+        """Operations of one group with which it goes before others."""
+        self.max_bytes = limits.batch_bytes + 1 - endpoint.envelope_bytes
+        """Maximum bytes of operations, each with a comma."""
+        self.entries: deque[QueuedOperation | Group] = deque()
+        """What is sent next comes first. Entries may be out of date."""
+        self.count = 0
+        """Number of operations."""
+        self.size = 0
+        """Bytes of the operations, each with a comma."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are enough operations for a request."""
+        return self.count >= self.max_operations or self.size > self.max_bytes
+
+    @property
+    def next(self) -> QueuedOperation | Group:
+        """What is sent next: an operation without a group, or a group."""
+        entries = self.entries
+        while True:
+            entry = entries[0]
+            if isinstance(entry, Group):
+                if entry.pool is self:
+                    return entry
+            elif entry.is_sent:
+                pass
+            elif entry.group is None:
+                return entry
+            elif entry.group.whole.pool is self:  # has got a group, in its place
+                return entry.group.whole  # type: ignore[no-any-return]
+            entries.popleft()
+
+    def add(self, group: Group, now: float) -> None:
+        """Add a group that has waiting operations and none in flight.
+
+        If it has many it goes first: no other connection could send them meanwhile.
+        """
+        group.pool = self
+        if self.count and group.count >= self.many:
+            group.since = self.next.since
+            self.entries.appendleft(group)
+        else:
+            group.since = now
+            self.entries.append(group)
+        self.count += group.count
+        self.size += group.size
+
+    def remove(self, group: Group) -> None:
+        """Remove a group."""
+        group.pool = None
+        self.count -= group.count
+        self.size -= group.size
+        if not self.count:
+            self.entries.clear()
+
+    def take(self) -> list[QueuedOperation]:
+        """Remove the operations of a request, in order."""
+        taken: list[QueuedOperation] = []
+        room = self.max_bytes
+        has_groups = False
+        while self.count and len(taken) < self.max_operations and room >= 0:
+            entry = self.next
+            if isinstance(entry, Group):
+                has_groups = True
+                room = self._take_from(entry, room, taken)
+            else:
+                room = self._take_alone(room, taken)
+        if has_groups:
+            taken.sort(key=_sequence)
+        return taken
+
+    def _take_alone(self, room: int, taken: list[QueuedOperation]) -> int:
+        """Take the operations before the next group; returns the bytes left, or -1.
+
+        One loop for all of them, since nearly all operations are alone.
+        """
+        entries, most = self.entries, self.max_operations
+        number, left = len(taken), room
+        while entries and len(taken) < most:
+            entry = entries[0]
+            if isinstance(entry, Group) or entry.is_sent or entry.group is not None:
+                break
+            size = len(entry.body) + 1
+            if size > left and taken:
+                break
+            entries.popleft()
+            entry.is_sent = True
+            taken.append(entry)
+            left -= size
+        self.count -= len(taken) - number
+        self.size -= room - left
+        return -1 if len(taken) == number else max(left, 0)
+
+    def _take_from(self, group: Group, room: int, taken: list[QueuedOperation]) -> int:
+        """Take what fits of a group; returns the bytes left, or -1 for none."""
+        operation = group.first
+        assert operation is not None  # noqa: S101 - for the type checker
+        if taken and len(operation.body) >= room:
+            return -1
+        self.remove(group)
+        is_full = False
+        while operation is not None and operation.endpoint == self.endpoint:
+            size = len(operation.body) + 1
+            is_full = len(taken) == self.max_operations or (size > room and bool(taken))
+            if is_full:
+                break
+            room -= size
+            operation.is_sent = True
+            taken.append(operation)
+            group.in_flight += 1
+            group.count -= 1
+            group.size -= size
+            following, operation.next = operation.next, None
+            operation = following
+        group.first = operation
+        if operation is None:
+            group.last = None
+        return -1 if is_full else max(room, 0)
