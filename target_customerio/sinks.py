@@ -35,7 +35,7 @@ NO_KEY = "the stream has no key properties"
 NULL_KEY = "a key property is null"
 DOUBLES = (
     "events have no messageId, and {why}: if they are read again, they are sent again "
-    "as new events. Give the stream a primary key in the tap, or set stream_maps with "
+    "as new events. Give the stream key_properties in the tap, or set stream_maps with "
     '"messageId": "\'{stream}-\' + str(id)", where id is the column that identifies a '
     "row"
 )
