@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from target_customerio.delivery.queued_operation import QueuedOperation
     from target_customerio.track_api.endpoints import Endpoint, Limits
 
+
+_OVERTAKING_SECONDS: Final = 10.0
+"""How long a group with many operations may go before one that waits."""
 
 _sequence: Final = attrgetter("sequence")
 
@@ -150,11 +154,13 @@ class Pool:
     def add(self, group: Group, now: float) -> None:
         """Add a group that has waiting operations and none in flight.
 
-        If it has many it goes first: no other connection could send them meanwhile.
+        If it has many it goes first, since no other connection could send them
+        meanwhile; but not for ever, or STATE would wait for what it overtakes.
         """
+        first = self.next.since if self.count and group.count >= self.many else -inf
         group.pool = self
-        if self.count and group.count >= self.many:
-            group.since = self.next.since
+        if now - first < _OVERTAKING_SECONDS:
+            group.since = first
             self.entries.appendleft(group)
         else:
             group.since = now
@@ -214,6 +220,7 @@ class Pool:
         assert operation is not None  # noqa: S101 - for the type checker
         if taken and len(operation.body) >= room:
             return -1
+        self.entries.popleft()
         self.remove(group)
         is_full = False
         while operation is not None and operation.endpoint == self.endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -245,31 +246,34 @@ class OperationQueue:
 
     def _next_pool(self, now: float) -> Pool | None:
         """Return the pool to send from: of those that are due, the oldest."""
-        due = [each for each in self._pools.values() if self._is_due(each, now)]
+        enough = self._enough
+        pools = self._pools.values()
+        due = [each for each in pools if self._is_due(each, now, enough)]
         return min(due, key=_first_sequence) if due[1:] else next(iter(due), None)
 
-    def _is_due(self, pool: Pool, now: float) -> bool:
+    def _is_due(self, pool: Pool, now: float, enough: float) -> bool:
         return (
             self.flushing
             or pool.is_full
+            or pool.count >= enough
             or now >= pool.next.since + self._limits.linger_seconds
-            or (self._no_lingering and self._is_best(pool))
         )
 
-    def _is_best(self, pool: Pool) -> bool:
-        """Tell whether a request that is not full is sent while the queue is full.
+    @property
+    def _enough(self) -> float:
+        """Number of operations for a request that is not full and does not linger.
 
-        Usually the end of another request makes room for more. But all connections
-        are used where the limit of memory is reached before there is a full request for
-        each, or where the operations are of many endpoints.
+        While the queue is full, usually the end of another request makes room for more.
+        But all connections are used where the limit of memory is reached before there
+        is a full request for each, or where the operations are of many endpoints.
         """
+        if not self._no_lingering:
+            return inf
         held = self.held_operations
         pooled = sum(each.count for each in self._pools.values())
-        return (
-            not self._in_flight
-            or 2 * pooled >= held
-            or 2 * pool.count * self._limits.concurrency >= held
-        )
+        if not self._in_flight or 2 * pooled >= held:
+            return 1
+        return held / (2 * self._limits.concurrency)
 
     def _group_of(self, operation: QueuedOperation) -> Group | None:
         """Return the group that an operation joins, which may join several."""

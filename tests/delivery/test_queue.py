@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from itertools import chain
 from sys import getsizeof
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -416,6 +417,18 @@ def test_an_empty_queue_takes_any_operation() -> None:
     assert queue.has_room(large)
     queue.put(large, 0)
     assert not queue.has_room(queued("id:b"))
+
+
+def test_many_segments_do_not_hold_a_full_queue_up() -> None:
+    """The time to choose a request grows with their number, not with its square."""
+    queue = new_queue()
+    for number in range(6_000):
+        segment = Endpoint(f"/segments/{number}", b'{"ids":[', b"]}", 1_000)
+        queue.put(queued(f"id:{number}", endpoint=segment), 0)
+    queue.stop_lingering()
+    started = process_time()
+    assert [taken(queue, lane, now=0.1) for lane in range(3)] == [[0], [1], [2]]
+    assert process_time() - started < 0.5
 
 
 # Identity links

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, count, islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -130,3 +130,41 @@ def test_a_slow_feed_is_not_split() -> None:
         while connections.busy and connections.busy[0][0] <= connections.now:
             connections.receive()
     assert min(connections.sizes) >= 150
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("size", [440, 3_000])
+def test_what_many_operations_on_one_object_overtake_is_sent_in_time(
+    connections: int, size: int
+) -> None:
+    """STATE waits for it, although each connection always has a full request."""
+    queue = OperationQueue(Limits(concurrency=connections), lambda _: None)
+    hot = (
+        QueuedOperation(
+            "s", "l", b"x" * size, (f"o{each % connections}",), (), BATCH, 0
+        )
+        for each in count()
+    )
+    busy: list[tuple[float, int]] = []
+    free = [*range(connections)]
+    now = 0.0
+    for each in islice(hot, 100):
+        queue.put(each, now)
+    overtaken = operation("overtaken")
+    queue.put(overtaken, now)
+    following = next(hot)
+    while not overtaken.is_sent:
+        assert now < 15
+        while queue.has_room(following):
+            queue.put(following, now)
+            following = next(hot)
+        queue.stop_lingering()
+        for connection in tuple(free):
+            if queue.take(connection, now):
+                free.remove(connection)
+                heapq.heappush(
+                    busy, (now + LATENCY * (1 + connection / 10), connection)
+                )
+        now, connection = heapq.heappop(busy)
+        queue.finish(connection)
+        free.append(connection)
