@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +19,45 @@ if TYPE_CHECKING:
 MAX_INTEGER_DIGITS: Final = 4_000
 """Digits above which an integer is decoded as a ``Decimal``."""
 
-decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+MAX_DEPTH: Final = 975
+"""Levels of nesting above which JSON is not decoded, whatever the Python version."""
+
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+"""A string, or the start or end of an object or a list."""
+
+
+def _check_depth(text: bytes | str) -> None:
+    """Raise ``RecursionError`` for JSON of more than :data:`MAX_DEPTH` levels."""
+    if len(text) <= 2 * MAX_DEPTH:
+        return
+    if isinstance(text, str):
+        text = text.encode(errors="surrogatepass")
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        character = token[0][:1]
+        if character in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RecursionError
+        elif character in b"]}":
+            depth -= 1
+
+
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def _decode_checked(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
+    _check_depth(text)
+    return _decode(text)
+
+
+decode: Final = _decode_checked if sys.version_info >= (3, 12) else _decode
 """Decodes JSON: integers of any length as ``int``, other numbers as ``Decimal``.
 
-Raises one of :data:`DECODE_ERRORS`.
+Raises one of :data:`DECODE_ERRORS`. Before Python 3.12, decoders stop at about
+:data:`MAX_DEPTH` levels on their own.
 """
 
 DECODE_ERRORS: Final = (
@@ -117,6 +153,7 @@ def decode_leniently(
         return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else Decimal(digits)
 
     try:
+        _check_depth(text)
         return json.loads(
             text, parse_float=number, parse_int=integer, parse_constant=not_finite
         )
@@ -126,9 +163,6 @@ def decode_leniently(
 
 MAX_NESTING: Final = 200
 """Levels of nesting that every decoder accepts, even if the stack is already deep."""
-
-_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-"""A string, or the start or end of an object or a list."""
 
 _COLON: Final = re.compile(rb"\s*:")
 
