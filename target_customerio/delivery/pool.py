@@ -70,6 +70,11 @@ class Group:
             group = group.joined
         return group
 
+    @property
+    def age(self) -> tuple[float, int]:
+        """What the groups of a pool are compared by."""
+        return self.since, -1 if self.first is None else self.first.sequence
+
     def append(self, operation: QueuedOperation) -> None:
         """Add an operation at the end."""
         operation.group = self
@@ -150,6 +155,13 @@ class Pool:
             elif entry.group.whole.pool is self:  # has got a group, in its place
                 return entry.group.whole  # type: ignore[no-any-return]
             entries.popleft()
+
+    @property
+    def first_sequence(self) -> int:
+        """Sequence number of the operation that is sent next."""
+        entry = self.next
+        first = entry.first if isinstance(entry, Group) else entry
+        return -1 if first is None else first.sequence
 
     def add(self, group: Group, now: float) -> None:
         """Add a group that has waiting operations and none in flight.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _memory: Final = attrgetter("memory")
+_first_sequence: Final = attrgetter("first_sequence")
 
 
 class OperationQueue:
@@ -263,9 +264,8 @@ class OperationQueue:
     def _enough(self) -> float:
         """Number of operations for a request that is not full and does not linger.
 
-        While the queue is full, usually the end of another request makes room for more.
-        But all connections are used where the limit of memory is reached before there
-        is a full request for each, or where the operations are of many endpoints.
+        Usually the end of another request makes room for more. But all connections are
+        used if memory is full before each has a full request, or with many endpoints.
         """
         if not self._no_lingering:
             return inf
@@ -302,7 +302,7 @@ class OperationQueue:
 
     def _joined(self, one: Group, other: Group) -> Group:
         """Join two groups."""
-        if one.pool is None or (other.pool is not None and _age(other) < _age(one)):
+        if one.pool is None or (other.pool is not None and other.age < one.age):
             one, other = other, one
         self._remove_from_pool(other)
         if one.pool is None or other.in_flight:
@@ -348,14 +348,3 @@ class OperationQueue:
             sharing.pop(sequence, None)
             if not sharing:
                 del self._sharing[key]
-
-
-def _age(group: Group) -> tuple[float, int]:
-    first = group.first
-    return group.since, -1 if first is None else first.sequence
-
-
-def _first_sequence(pool: Pool) -> int:
-    entry = pool.next
-    first = entry.first if isinstance(entry, Group) else entry
-    return -1 if first is None else first.sequence
