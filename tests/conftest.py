@@ -26,8 +26,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores: many tests wait for a process."""
-    return (os.cpu_count() or 1) + 1
+    """Return twice as many workers as cores: many tests wait for a process."""
+    return 2 * (os.cpu_count() or 1)
 
 
 INSTALLED = {"install", "database", "shop_database"}
