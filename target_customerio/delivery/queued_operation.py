@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from target_customerio.errors import RejectedRecord
+from target_customerio.errors import RejectedRecord, nested_too_deeply
 from target_customerio.json_codec import encode
 from target_customerio.track_api.endpoints import (
     BATCH,
@@ -100,8 +100,7 @@ def encode_operation(
         message = "text holds half a surrogate pair, which is not valid Unicode"
         raise RejectedRecord("invalid_text", "", message) from None
     except RecursionError:
-        message = "the record is nested too deeply"
-        raise RejectedRecord("too_deep", "", message) from None
+        raise nested_too_deeply() from None
     size = len(body)
     if size > max_bytes:
         message = (
