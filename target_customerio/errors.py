@@ -15,6 +15,7 @@ A :class:`RejectedRecord` concerns one record and does not end the run::
         RejectedFileError
         SettingsError
             SandboxError
+            SnapshotError
         StateError
     RejectedRecord
 
@@ -76,6 +77,10 @@ class SettingsError(TargetError, ConfigValidationError):
 
 class SandboxError(SettingsError):
     """The sandbox file cannot be used."""
+
+
+class SnapshotError(SettingsError):
+    """The snapshot file cannot be used."""
 
 
 class InputError(TargetError):

@@ -67,11 +67,16 @@ DECODE_ERRORS: Final = (
     InvalidOperation,
 )
 
-encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+encode: Final = _ENCODER.encode
 """Encodes compact JSON in UTF-8.
 
 Raises ``UnicodeEncodeError`` for half a surrogate pair, which UTF-8 cannot encode.
 """
+
+encode_lines: Final = _ENCODER.encode_lines
+"""Encodes values likewise, each with a line feed after it."""
 
 
 class Decoding(Enum):

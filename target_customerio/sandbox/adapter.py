@@ -152,8 +152,6 @@ def _response(request: PreparedRequest, sent: Answer) -> Response:
 MAX_BATCH_BYTES = 500_000
 """Source: "500kb or smaller" (``POST /api/v2/batch``)."""
 
-ENVIRONMENT_ID = 1
-
 
 @dataclass(frozen=True)
 class Request:
@@ -234,11 +232,14 @@ def _log_request(transaction: Transaction, request: Request, sent: Answer) -> No
 
 def _region(call: _Call) -> Answer:
     """Answer ``GET /api/v1/accounts/region``."""
+    (workspace,) = call.transaction.database.execute(
+        "SELECT id FROM workspace"
+    ).fetchone()
     return Answer(
         body={
             "url": URLS[call.region],
             "region": call.region,
-            "environment_id": ENVIRONMENT_ID,
+            "environment_id": workspace,
         }
     )
 

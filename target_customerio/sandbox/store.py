@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x43494F31
 """``CIO1`` in SQLite's file header marks a workspace file."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 BUSY_SECONDS = 30.0
 """Maximum wait for another program that writes to the same file."""
@@ -29,6 +29,11 @@ _MIN_FILE_BYTES = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
 
 TABLES = """
+CREATE TABLE workspace (          -- its id, random, within what any JSON decoder keeps
+  id INTEGER NOT NULL
+);
+INSERT INTO workspace VALUES (abs(random() % 9007199254740991) + 1);
+
 CREATE TABLE people (
   cio_id TEXT PRIMARY KEY,
   id TEXT UNIQUE,
@@ -182,6 +187,7 @@ _UPGRADES = {
         f"ALTER TABLE activity ADD COLUMN {column} TEXT"
         for column in ("person", "reason", "value", "holder")
     ),
+    2: tuple(TABLES.split(";\n")[:2]),
 }
 """Statements that upgrade a workspace from a version to the next."""
 

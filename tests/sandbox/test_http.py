@@ -71,11 +71,22 @@ def test_only_basic_authentication_is_accepted(
 def test_the_region_endpoint_returns_url_region_and_environment(
     customerio: CustomerIO,
 ) -> None:
-    assert customerio.request("GET", "/api/v1/accounts/region").json() == {
-        "url": "https://track.customer.io",
-        "region": "us",
-        "environment_id": 1,
-    }
+    content = customerio.request("GET", "/api/v1/accounts/region").json()
+    assert content.pop("environment_id") > 0
+    assert content == {"url": "https://track.customer.io", "region": "us"}
+
+
+def test_each_workspace_has_an_id_of_its_own(tmp_path: Path) -> None:
+    def environment_id(name: str) -> int:
+        with requests.Session() as session:
+            session.auth = ("a-site", "a-key")
+            session.mount("https://", SandboxAdapter(tmp_path / name))
+            content = session.get(f"{US}/api/v1/accounts/region").json()
+            return int(content["environment_id"])
+
+    first = environment_id("one.db")
+    assert environment_id("one.db") == first
+    assert environment_id("other.db") != first
 
 
 def test_a_workspace_can_report_region_eu(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What Customer.io was told last, to send only what changed."""

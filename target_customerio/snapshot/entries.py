@@ -1,0 +1,265 @@
+"""Finds entries for the reading thread, in the file and among the unanswered ones.
+
+An entry that unanswered operations concern is kept in memory until all of them are
+answered, because the file does not show what these will change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from target_customerio.snapshot.effects import Epochs
+from target_customerio.snapshot.entry import Entry
+from target_customerio.snapshot.file import PERSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from target_customerio.snapshot.effects import Effect
+    from target_customerio.snapshot.file import SnapshotFile
+
+    StoredRow = tuple[int, str | None, str | int | None, bytes]
+    """Number, a, b and data."""
+
+FETCHED_AT_ONCE: Final = 64
+
+
+class Entries:
+    """Finds and creates entries; used by the reading thread alone."""
+
+    def __init__(self, file: SnapshotFile) -> None:
+        """Keep nothing in memory yet."""
+        self._database = file.reader
+        self.epochs = Epochs(file.reader)
+        self.epoch = self.epochs.current
+        """The epoch in which the present operations are compared."""
+        self._unanswered: dict[int, Entry] = {}
+        self._by_a: dict[tuple[int, str], Entry] = {}
+        self._by_b: dict[str, set[Entry]] = {}
+        self._by_alias: dict[int, set[Entry]] = {}
+        self._decoded: dict[int, Entry] = {}
+        self._rows: dict[tuple[int, str], StoredRow | None] = {}
+        self._emails: dict[str, list[StoredRow]] = {}
+        (largest,) = file.reader.execute("SELECT max(number) FROM entries").fetchone()
+        following: Any = file.meta("next") or 0
+        self.next_number = max((largest or 0) + 1, following)
+        self._kinds_of_aliases = {
+            kind for (kind,) in file.reader.execute(_KINDS_OF_ALIASES)
+        }
+
+    # For a few operations at a time
+
+    def start(self, keys: Iterable[tuple[int, str]], emails: Iterable[str]) -> None:
+        """Look up entries for the next operations in a few statements."""
+        self.epoch = self.epochs.current
+        self._decoded.clear()
+        self._rows.clear()
+        self._emails.clear()
+        by_kind: dict[int, list[str]] = {}
+        for kind, a in keys:
+            by_kind.setdefault(kind, []).append(a)
+        for kind, names in by_kind.items():
+            rows = self._rows
+            rows.update(((kind, name), None) for name in names)
+            for row in self._select("a", kind, names):
+                rows[kind, row[1]] = row  # type: ignore[index]  # a is not null
+        self.look_up_emails(emails)
+
+    def look_up_emails(self, emails: Iterable[str]) -> None:
+        """Look up people by their first e-mail address."""
+        names = [each for each in emails if each not in self._emails]
+        self._emails.update((name, []) for name in names)
+        for row in self._select("b", PERSON, names):
+            self._emails[row[2]].append(row)  # type: ignore[index]  # b is text
+
+    def row(self, id_: str) -> StoredRow | None:
+        """Return the row of a person whom no unanswered operation concerns."""
+        key = (PERSON, id_)
+        row = None if key in self._by_a else self._rows.get(key)
+        return None if row is None or row[0] in self._unanswered else row
+
+    def has_email(self, id_: str, email: str) -> bool:
+        """Tell whether an address is a person's first one, as the file has it."""
+        row = self._rows.get((PERSON, id_))
+        return row is not None and row[2] == email
+
+    def row_of_email(self, email: str) -> StoredRow | None:
+        """Return the row of the only person with an address, likewise."""
+        email = email.lower()
+        rows = () if email in self._by_b else self._emails.get(email, ())
+        return (
+            rows[0] if len(rows) == 1 and rows[0][0] not in self._unanswered else None
+        )
+
+    def _select(
+        self, column: str, kind: int, values: Sequence[str]
+    ) -> Iterable[StoredRow]:
+        for start in range(0, len(values), FETCHED_AT_ONCE):
+            part = values[start : start + FETCHED_AT_ONCE]
+            # As many parameters as in any other statement: prepared once.
+            filled = (kind, *part, *[None] * (FETCHED_AT_ONCE - len(part)))
+            # Fetched at once: an open statement would go on seeing an old state.
+            yield from self._database.execute(_SELECTS[column], filled).fetchall()
+
+    # One entry
+
+    def by_a(self, kind: int, a: str) -> Entry | None:
+        """Return an entry by ``a``."""
+        found = self._by_a.get((kind, a))
+        if found is not None:
+            return found
+        key = (kind, a)
+        if key not in self._rows:
+            self._rows[key] = next(iter(self._select("a", kind, [a])), None)
+        row = self._rows[key]
+        if row is None:
+            return None
+        entry = self._entry(kind, row)
+        return entry if entry.a == a else None
+
+    def by_email(self, email: str, alias: int) -> list[Entry]:
+        """Return the people who have, had or claimed an address."""
+        self.look_up_emails([email])
+        found = {row[0]: self._entry(PERSON, row) for row in self._emails[email]}
+        found.update((each.number, each) for each in self._by_b.get(email, ()))
+        found.update((each.number, each) for each in self.by_alias(alias))
+        return list(found.values())
+
+    def by_alias(self, alias: int) -> list[Entry]:
+        """Return the people who have an identifier that people may share."""
+        found = {each.number: each for each in self._by_alias.get(alias, ())}
+        if alias & 3 in self._kinds_of_aliases:
+            rows = self._database.execute(_BY_ALIAS, (alias,)).fetchall()
+            for row in rows:
+                found.setdefault(row[0], self._entry(PERSON, row))
+        return list(found.values())
+
+    def of_person(self, kind: int, person: int) -> list[Entry]:
+        """Return a person's relationships or memberships."""
+        return self._related(
+            "kind = ? AND b = ?", (kind, person), lambda each: each.b == person, kind
+        )
+
+    def of_object(self, kind: int, owner: int) -> list[Entry]:
+        """Return an object's relationships."""
+        prefix = f"{owner}:"
+        return self._related(
+            "kind = ? AND a >= ? AND a < ?",
+            (kind, prefix, f"{owner};"),  # ";" follows ":"
+            lambda each: str(each.a).startswith(prefix),
+            kind,
+        )
+
+    def _related(
+        self,
+        condition: str,
+        values: tuple[Any, ...],
+        belongs: Callable[[Entry], bool],
+        kind: int,
+    ) -> list[Entry]:
+        rows = self._database.execute(
+            f"{_COLUMNS} WHERE {condition}", values
+        ).fetchall()
+        found = {row[0]: self._entry(kind, row) for row in rows}
+        for each in self._unanswered.values():
+            if each.kind == kind and belongs(each):
+                found[each.number] = each
+        return list(found.values())
+
+    def new(self, kind: int, a: str | None = None, b: str | int | None = None) -> Entry:
+        """Create an entry, which is in the file once an operation has named it."""
+        entry = Entry(self.next_number, kind, a, b, is_new=True)
+        self.next_number += 1
+        return entry
+
+    def _entry(self, kind: int, row: StoredRow) -> Entry:
+        number, a, b, data = row
+        entry = self._unanswered.get(number) or self._decoded.get(number)
+        if entry is None:
+            entry = self.epochs.refresh(Entry(number, kind, a, b).unpack(data))
+            self._decoded[number] = entry
+        return entry
+
+    # Unanswered operations
+
+    def take(self, effect: Effect) -> None:
+        """Note that an operation that is about to be sent concerns an entry."""
+        entry = effect.entry
+        effect.is_new, effect.a, effect.b = entry.is_new, entry.a, entry.b
+        effect.epoch = self.epoch
+        entry.tickets += 1
+        entry.is_new = False
+        self._unanswered[entry.number] = entry
+        if entry.a is not None:
+            self._by_a[entry.kind, entry.a] = entry
+        if entry.kind == PERSON and isinstance(entry.b, str):
+            self._by_b.setdefault(entry.b, set()).add(entry)
+        if effect.aliases:
+            entry.aliases += effect.aliases
+        for alias in effect.aliases:
+            self._by_alias.setdefault(alias, set()).add(entry)
+        if effect.named is None:
+            entry.pending_whole += 1
+        elif entry.tickets == 1:
+            entry.pending = dict.fromkeys(effect.named, 1)
+        else:
+            for name in effect.named:
+                entry.pending[name] = entry.pending.get(name, 0) + 1
+
+    def settle(self, effect: Effect, *, delivered: bool) -> None:
+        """Note that an operation is answered; the file says what has come of it."""
+        entry = effect.entry
+        self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
+        entry.tickets -= 1
+        if not entry.tickets:
+            self._release(entry)
+            return
+        if effect.named is None:
+            entry.pending_whole -= 1
+        else:
+            for name in effect.named:
+                entry.pending[name] -= 1
+                if not entry.pending[name]:
+                    del entry.pending[name]
+        effect.apply(entry, delivered=delivered)
+        self.epochs.check(entry, effect)
+
+    def forget(self, names: tuple[int, ...] | None) -> None:
+        """Make attributes unknown in every entry, also those in memory."""
+        self.epochs.forget(names)
+        self.epoch = self.epochs.current
+        self.forget_here(names)
+
+    def forget_here(self, names: tuple[int, ...] | None) -> None:
+        """Make attributes unknown in the entries in memory."""
+        for entries in (self._unanswered, self._decoded):
+            for each in entries.values():
+                each.forget(names)
+
+    def _release(self, entry: Entry) -> None:
+        del self._unanswered[entry.number]
+        if entry.a is not None and self._by_a.get((entry.kind, entry.a)) is entry:
+            del self._by_a[entry.kind, entry.a]
+        _discard(self._by_b, entry.b, entry)
+        for alias in entry.aliases:
+            _discard(self._by_alias, alias, entry)
+
+
+def _discard(index: dict[Any, set[Entry]], key: object, entry: Entry) -> None:
+    entries = index.get(key)
+    if entries is not None:
+        entries.discard(entry)
+        if not entries:
+            del index[key]
+
+
+_COLUMNS: Final = "SELECT number, a, b, data FROM entries"
+_MARKS: Final = ", ".join("?" * FETCHED_AT_ONCE)
+_SELECTS: Final = {
+    column: f"{_COLUMNS} WHERE kind = ? AND {column} IN ({_MARKS})"
+    for column in ("a", "b")
+}
+_BY_ALIAS: Final = (
+    "SELECT number, a, b, data FROM aliases JOIN entries USING (number) WHERE alias = ?"
+)
+_KINDS_OF_ALIASES: Final = "SELECT DISTINCT alias & 3 FROM aliases"

@@ -1,0 +1,282 @@
+"""What a snapshot knows of one person, object, relationship or membership.
+
+An attribute is known by a hash of the last value that Customer.io has answered. An
+attribute without a hash is unknown, which is the same as never sent. The hash of a
+whole row spares the comparison attribute by attribute if nothing changed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2s
+from struct import Struct as StructLayout
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from target_customerio.json_codec import encode, encode_lines
+from target_customerio.track_api.operations import IDENTIFYING_ATTRIBUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from target_customerio.track_api.operations import JSON
+
+
+EXISTS: Final = 1
+"""Customer.io has answered an operation that creates it, if it did not exist."""
+
+SUPPRESSED: Final = 2
+"""The person was suppressed; Customer.io ignores what names them."""
+
+MERGED: Final = 4
+"""The person was merged into another; they are never removed."""
+
+ALL_FLAGS: Final = EXISTS | SUPPRESSED | MERGED
+
+HASH_BYTES: Final = 8
+"""Bytes of a hash. Two values of an attribute have the same one with a probability of
+2**-64, so that a change is not sent: once in a thousand years of ten thousand million
+changes a day is still unlikely (3.65e15 changes, 2e-4)."""
+
+MAX_ROWS: Final = 4
+"""Maximum hashes of whole rows, one for each stream that sets attributes of it."""
+
+MAX_NAMES: Final = 1 << 16
+"""Maximum names of attributes in a snapshot; others are always sent."""
+
+_HEADER: Final = StructLayout("<BBHI")
+_NAME_BYTES: Final = 2
+
+_REMEMBERED: Final = 32_768
+_REMEMBERED_BYTES: Final = 24
+"""Short values recur in many rows (true, "free", "DE"): their hashes are kept."""
+
+PREFERENCES: Final = "cio_subscription_preferences"
+
+
+ALIASES: Final = ("email", "phone", "anonymous_id")
+"""Kinds of identifiers that are kept as hashes; the last bits of a hash tell which."""
+
+
+class Entry(Struct, eq=False, gc=False):
+    """A decoded entry.
+
+    Attributes:
+        number: Its number, which is never used again.
+        kind: The kind of thing, as in :mod:`.file`.
+        a: The ``id``; of an object its type and id; and so on, as in the table.
+        b: The e-mail address in lower case; the number of the person.
+        flags: What is known besides attributes.
+        epoch: When it was written last, in epochs of the file.
+        hashes: The hash of each known attribute, by the number of its name.
+        rows: Hashes of rows whose attributes are all known.
+        is_new: Whether the file does not have it yet.
+        tickets: Number of unanswered operations that concern it.
+        pending: Number of unanswered operations by attribute.
+        pending_whole: Number of those that make all of it unknown.
+        aliases: Hashes of identifiers in unanswered operations.
+    """
+
+    number: int
+    kind: int
+    a: str | None = None
+    b: str | int | None = None
+    flags: int = 0
+    epoch: int = 0
+    hashes: dict[int, int] = {}
+    rows: tuple[bytes, ...] = ()
+    is_new: bool = False
+    tickets: int = 0
+    pending: dict[int, int] = {}
+    pending_whole: int = 0
+    aliases: tuple[int, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is known to exist in Customer.io."""
+        return bool(self.flags & EXISTS) and not self.pending_whole
+
+    def known(self) -> dict[int, int]:
+        """Return the hashes of attributes that no unanswered operation names."""
+        if self.pending_whole:
+            return {}
+        pending = self.pending
+        if not pending:
+            return self.hashes
+        return {
+            name: value for name, value in self.hashes.items() if name not in pending
+        }
+
+    def forget(self, names: Iterable[int] | None) -> None:
+        """Make attributes unknown; None: all, and whether it exists."""
+        self.rows = ()
+        if names is None:
+            self.hashes = {}
+            self.flags &= ~EXISTS
+            return
+        for name in names:
+            self.hashes.pop(name, None)
+
+    def packed(self) -> bytes:
+        """Return what is known, as stored."""
+        hashes = self.hashes
+        return b"".join(
+            (
+                _HEADER.pack(self.flags, len(self.rows), len(hashes), self.epoch),
+                *self.rows,
+                _layout(len(hashes)).pack(*hashes.values(), *hashes),
+            )
+        )
+
+    def unpack(self, data: bytes) -> Entry:
+        """Fill the entry with what is stored, and return it."""
+        self.flags, rows, count, self.epoch = _HEADER.unpack_from(data)
+        start = _HEADER.size + HASH_BYTES * rows
+        found = _layout(count).unpack_from(data, start)
+        self.hashes = dict(zip(found[count:], found[:count], strict=True))
+        self.rows = tuple(
+            data[at : at + HASH_BYTES] for at in range(_HEADER.size, start, HASH_BYTES)
+        )
+        return self
+
+
+def is_certain(data: bytes, stale: int) -> bool:
+    """Tell whether a stored entry exists and what it knows has not become unknown.
+
+    Args:
+        data: The entry as stored.
+        stale: The last epoch at which any attribute became unknown everywhere.
+
+    Returns:
+        Whether that is so; False if that takes a closer look.
+    """
+    return data[0] == EXISTS and epoch_of(data) >= stale
+
+
+def epoch_of(data: bytes) -> int:
+    """Return the epoch of a stored entry."""
+    epoch: int = _HEADER.unpack_from(data)[3]
+    return epoch
+
+
+def has_row(data: bytes, row: bytes) -> bool:
+    """Tell whether a stored entry knows all attributes of a row, by its hash."""
+    rows = data[1]
+    if rows == 1:
+        return data[8:16] == row
+    return any(
+        data[at : at + HASH_BYTES] == row
+        for at in range(_HEADER.size, _HEADER.size + HASH_BYTES * rows, HASH_BYTES)
+    )
+
+
+def hashes_of(data: bytes, layout: Layout) -> tuple[int, ...] | None:
+    """Return the hashes of a stored entry if it has these attributes, in this order."""
+    names = layout.packed
+    start, count = _HEADER.size + HASH_BYTES * data[1], len(layout.numbers)
+    expected = start + (HASH_BYTES + _NAME_BYTES) * count
+    if not names or len(data) != expected or not data.endswith(names):
+        return None
+    return _numbers(count).unpack_from(data, start)
+
+
+def pack(layout: Layout, hashes: Sequence[int], row: bytes, epoch: int) -> bytes:
+    """Return an entry that exists and knows exactly a row, as stored."""
+    count = len(hashes)
+    return (
+        _HEADER.pack(EXISTS, 1, count, epoch)
+        + row
+        + _numbers(count).pack(*hashes)
+        + layout.packed
+    )
+
+
+class Layout(Struct, gc=False):
+    """The names of a row's attributes, in their order; the same for many rows.
+
+    Attributes:
+        names: The names.
+        numbers: Their numbers; -1 for a name that has none.
+        packed: The numbers as in a stored entry; empty if a name has none.
+        text: The names as JSON.
+        special: The positions of identifiers and subscription preferences.
+        has_preferences: Whether some are subscription preferences.
+    """
+
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+    packed: bytes
+    text: bytes
+    special: frozenset[int]
+    has_preferences: bool
+
+
+def layout_of(names: tuple[str, ...], numbers: Sequence[int]) -> Layout:
+    """Return the layout of names."""
+    packed = b"" if -1 in numbers else StructLayout(f"<{len(numbers)}H").pack(*numbers)
+    special = frozenset(
+        at
+        for at, name in enumerate(names)
+        if name in IDENTIFYING_ATTRIBUTES or name.startswith(PREFERENCES)
+    )
+    has_preferences = any(name.startswith(PREFERENCES) for name in names)
+    text = encode(names)
+    return Layout(names, tuple(numbers), packed, text, special, has_preferences)
+
+
+class Hasher:
+    """Hashes values with the key of a file, so that two files have nothing in common.
+
+    The key is in the same file: whoever has it can try out likely values.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Hash with a key."""
+        self._key = key
+        self._memory: dict[bytes, int] = {}
+
+    def row(self, layout: Layout, values: bytes) -> bytes:
+        """Return the hash of a row whose values are encoded, a line each."""
+        return blake2s(self._key + layout.text + values).digest()[:HASH_BYTES]
+
+    def values(self, encoded: Iterable[bytes]) -> list[int]:
+        """Return the hash of each value."""
+        memory = self._memory
+        if len(memory) > _REMEMBERED:
+            memory.clear()
+        found = memory.get
+        return [found(each) or self._value(each) for each in encoded]
+
+    def _value(self, encoded: bytes) -> int:
+        digest = blake2s(self._key + encoded).digest()
+        value = int.from_bytes(digest[:HASH_BYTES], "little")
+        if len(encoded) <= _REMEMBERED_BYTES:
+            self._memory[encoded] = value
+        return value
+
+    def alias(self, kind: str, value: str) -> int:
+        """Return the hash of an identifier, as a signed number for SQLite."""
+        digest = blake2s(self._key + value.encode(errors="surrogatepass")).digest()
+        number = int.from_bytes(digest[:HASH_BYTES], "little", signed=True)
+        return number & ~3 | ALIASES.index(kind)
+
+
+def encoded_values(attributes: Mapping[str, JSON]) -> tuple[bytes, list[bytes]]:
+    """Return attributes' values as JSON: in a line each, and one by one."""
+    values = [*attributes.values()]
+    lines = encode_lines(values)
+    each = lines.splitlines()
+    if len(each) != len(values):  # JSON that was not decoded may have line feeds
+        each = [encode(value) for value in values]
+    return lines, each
+
+
+@lru_cache(maxsize=1024)
+def _layout(count: int) -> StructLayout:
+    return StructLayout(f"<{count}Q{count}H")
+
+
+@lru_cache(maxsize=1024)
+def _numbers(count: int) -> StructLayout:
+    return StructLayout(f"<{count}Q")

@@ -1,0 +1,324 @@
+"""The snapshot's file: its tables, how it is opened, locked and bound to a workspace.
+
+One SQLite file in WAL mode. A run has two connections: the reading thread looks
+entries up, the sending threads write, one at a time. SQLite shows a reader only what is
+committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from target_customerio.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+APPLICATION_ID: Final = 0x43494F53
+"""``CIOS`` in SQLite's file header marks a snapshot file."""
+
+SCHEMA_VERSION: Final = 1
+
+_KEY_BYTES: Final = 16
+_MIN_FILE_BYTES: Final = 512
+"""SQLite's smallest page; it treats a shorter file as an empty database."""
+
+_CACHE_KIB: Final = 16_384
+"""Memory for pages of the file, per connection."""
+
+PERSON: Final = 0
+OBJECT: Final = 1
+RELATIONSHIP: Final = 2
+MEMBERSHIP: Final = 3
+KINDS: Final = ("people", "objects", "relationships", "memberships")
+"""The kinds of entries, by their numbers above."""
+
+TABLES: Final = """
+CREATE TABLE meta (
+  name TEXT PRIMARY KEY,
+  value
+) WITHOUT ROWID;
+
+CREATE TABLE names (              -- of attributes
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  stale INTEGER NOT NULL DEFAULT 0  -- entries of an older epoch do not know it
+);
+
+CREATE TABLE entries (
+  number INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,          -- 0 person, 1 object, 2 relationship, 3 membership
+  a,                              -- id; type:id; object:person; segment:person
+  b,                              -- e-mail in lower case; the person's number
+  data BLOB NOT NULL              -- hashes of attribute values, packed
+);
+CREATE INDEX entries_by_a ON entries (kind, a) WHERE a IS NOT NULL;
+CREATE INDEX entries_by_b ON entries (kind, b) WHERE b IS NOT NULL;
+
+CREATE TABLE aliases (            -- hashes of identifiers that people may share
+  alias INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (alias, number)
+) WITHOUT ROWID;
+CREATE INDEX aliases_by_number ON aliases (number);
+
+CREATE TABLE intents (            -- requests without an answer
+  number INTEGER PRIMARY KEY,
+  effects BLOB NOT NULL
+);
+
+CREATE TABLE streams (
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,             -- after stream maps
+  source TEXT NOT NULL,           -- as the tap names it
+  status TEXT NOT NULL DEFAULT 'running',
+  update_only INTEGER NOT NULL DEFAULT 0,
+  held_before TEXT NOT NULL DEFAULT '[0,0,0,0]',  -- by kind, as JSON
+  ended_at TEXT,
+  UNIQUE (name, source)
+);
+
+CREATE TABLE holds (              -- bit maps of entries' numbers
+  stream INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  held BLOB NOT NULL,
+  missing BLOB NOT NULL,          -- held before the last run, and not in it
+  PRIMARY KEY (stream, kind, chunk)
+) WITHOUT ROWID
+"""
+
+
+class SnapshotFile:
+    """An open snapshot, which no other run can open.
+
+    Attributes:
+        path: The file.
+        reader: The connection of the reading thread.
+        writer: The connection of the threads that send requests.
+        key: Random bytes that enter every hash.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open or create a snapshot.
+
+        Args:
+            path: The file.
+
+        Raises:
+            SnapshotError: The file cannot be used, or another run uses it.
+        """
+        self.path = Path(path).expanduser().resolve()
+        _check_path(self.path)
+        with contextlib.ExitStack() as stack:
+            self._lock = stack.enter_context(contextlib.closing(_lock(self.path)))
+            self.writer = stack.enter_context(contextlib.closing(_connect(self.path)))
+            _prepare(self.writer, self.path)
+            self.reader = stack.enter_context(contextlib.closing(_connect(self.path)))
+            self.key: bytes = self.meta("key")
+            self._close = stack.pop_all().close
+
+    def meta(self, name: str) -> Any:  # noqa: ANN401 - as SQLite has it
+        """Return a value that concerns the whole file; None if it is not set."""
+        row = self.writer.execute(
+            "SELECT value FROM meta WHERE name = ?", (name,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def bind(self, workspace: str) -> None:
+        """Bind a new snapshot to a workspace, or check that it is bound to this one.
+
+        Args:
+            workspace: Identifies the workspace: its ``environment_id``, or the id
+                inside a sandbox file.
+
+        Raises:
+            SnapshotError: The snapshot belongs to another workspace.
+        """
+        bound = self.meta("workspace")
+        if bound is None:
+            with self.writing(durable=True) as database:
+                database.execute(
+                    "INSERT INTO meta VALUES ('workspace', ?)", (workspace,)
+                )
+        elif bound != workspace:
+            raise _unusable(
+                self.path,
+                f"belongs to workspace {bound}, and the credentials are those of "
+                f"workspace {workspace}; use a snapshot for each workspace",
+            )
+
+    @contextlib.contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction, committed at the end of the block.
+
+        Args:
+            durable: Whether the commit must survive a power failure. Any commit
+                survives the end of the process.
+
+        Yields:
+            The connection.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        writer = self.writer
+        try:
+            # In WAL mode FULL syncs the log at each commit, NORMAL does not.
+            writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with committing(writer):
+                yield writer
+        except sqlite3.Error as error:
+            raise SnapshotError(
+                f"snapshot: {self.path} cannot be written ({error}); check that the "
+                "disk has space. What the last requests changed is sent again"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file and release its lock. Closing twice is harmless."""
+        self._close()
+
+
+@contextlib.contextmanager
+def committing(database: sqlite3.Connection) -> Iterator[None]:
+    """Run a block in a transaction; any error rolls it back."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a snapshot that may be open, for a run that must not change it.
+
+    Args:
+        source: The snapshot; if it does not exist, nothing is copied.
+        target: The copy.
+
+    Raises:
+        SnapshotError: The snapshot cannot be read.
+    """
+    if not source.exists():
+        return
+    _check_path(source)
+    target.touch(mode=0o600)
+    try:
+        with (
+            contextlib.closing(_connect(source)) as one,
+            contextlib.closing(_connect(target)) as other,
+        ):
+            one.backup(other)
+    except sqlite3.Error as error:
+        raise _unusable(source, f"cannot be read ({error})") from error
+
+
+def _check_path(file: Path) -> None:
+    """Refuse what SQLite would overwrite (a short file) or report unclearly."""
+    if file.is_dir():
+        raise _unusable(file, "is a folder; name a file in it, such as snapshot.db")
+    if file.exists() and not file.is_file():
+        raise _unusable(file, "is not a regular file; choose another path")
+    if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
+        raise _unusable(file, "is not a snapshot; choose another file")
+    if not file.parent.is_dir():
+        raise _unusable(file, "is in a folder that does not exist; create it first")
+
+
+def _lock(file: Path) -> sqlite3.Connection:
+    """Return a connection that holds the lock of a snapshot until it is closed.
+
+    An exclusive transaction on a file beside it: the system ends it with the process,
+    however that ends.
+    """
+    lock = file.with_name(f"{file.name}-lock")
+    try:
+        if not lock.exists():
+            lock.touch(mode=0o600)
+        connection = sqlite3.connect(
+            lock, timeout=0, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, f"cannot be written: {error}") from error
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            raise _unusable(
+                file, "is used by another run; wait for its end, or end it"
+            ) from None
+        raise _unusable(file, f"cannot be written: {error}") from error
+    return connection
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    try:
+        if not file.exists():
+            file.touch(mode=0o600)
+        database = sqlite3.connect(
+            file, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, f"cannot be opened: {error}") from error
+    try:
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except sqlite3.Error as error:
+        database.close()
+        raise _unusable(
+            file, f"cannot be used as a snapshot ({error}); choose another file"
+        ) from error
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    try:
+        version = _version(database, path)
+        database.execute("PRAGMA journal_mode = WAL")
+        if version == 0:
+            with committing(database):
+                for statement in TABLES.split(";\n"):
+                    database.execute(statement)
+                database.execute(
+                    "INSERT INTO meta VALUES ('key', ?)",
+                    (secrets.token_bytes(_KEY_BYTES),),
+                )
+                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except sqlite3.Error as error:
+        raise _unusable(
+            path, f"cannot be used as a snapshot ({error}); choose another file"
+        ) from error
+
+
+def _version(database: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version of a snapshot, 0 for an empty file."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    version: int
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == APPLICATION_ID:
+        if version != SCHEMA_VERSION:
+            raise _unusable(
+                path,
+                f"is a snapshot of version {version}, and this program supports "
+                f"version {SCHEMA_VERSION}; update the program, or choose another file",
+            )
+        return version
+    if application or version or contents:
+        raise _unusable(
+            path, "is an SQLite file of another program; choose another file"
+        )
+    return 0
+
+
+def _unusable(path: Path, problem: str) -> SnapshotError:
+    return SnapshotError(f"snapshot: {path} {problem}")

@@ -1,0 +1,317 @@
+"""Which people of a snapshot an operation concerns, and whether that is certain.
+
+Sources: ``PUT /api/v1/customers/{identifier}`` (an identifier in the body finds the
+person too; what is set cannot be changed, or only with a workspace setting; an address
+belongs to one person) and the schema ``person_common``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from target_customerio.snapshot.entry import SUPPRESSED, Entry
+from target_customerio.snapshot.file import PERSON
+from target_customerio.track_api.operations import PHONE_SEPARATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_customerio.snapshot.entries import Entries
+    from target_customerio.snapshot.entry import Hasher
+    from target_customerio.track_api.operations import JSON, PersonIdentifiers
+
+
+class Person(Struct, gc=False):
+    """The people that an operation may concern.
+
+    Attributes:
+        entry: The person whom it concerns; None if the snapshot cannot know that.
+        is_certain: Whether it concerns this person, and Customer.io applies it.
+        is_contested: Whether identifiers may move, so that nothing is known of anyone
+            whom it may concern.
+        others: Further people whom it may concern; what is known of them is not
+            certain any more.
+        uncertain: Attributes that Customer.io may ignore.
+        aliases: Identifiers of the person to remember, as hashes.
+        links: Whether the operation gives the person an ``id`` or an address.
+    """
+
+    entry: Entry | None
+    is_certain: bool = True
+    is_contested: bool = False
+    others: tuple[Entry, ...] = ()
+    uncertain: frozenset[str] = frozenset()
+    aliases: tuple[int, ...] = ()
+    links: bool = False
+
+
+_NO_ATTRIBUTES: Final[Mapping[str, JSON]] = {}
+_NO_NAMES: Final[Mapping[str, int]] = {}
+_EMPTY: Final = (None, "")
+_SHARED: Final = ("phone", "anonymous_id")
+"""Attributes that identify a person and that others may have as well."""
+
+
+class People:
+    """Finds people by the identifiers of operations."""
+
+    def __init__(self, entries: Entries, hasher: Hasher) -> None:
+        """Find people among entries."""
+        self._entries = entries
+        self._alias = hasher.alias
+
+    def find(
+        self,
+        identifiers: PersonIdentifiers,
+        attributes: Mapping[str, JSON] = _NO_ATTRIBUTES,
+        names: Mapping[str, int] = _NO_NAMES,
+    ) -> Person:
+        """Return the people that an operation may concern; a new one if none is known.
+
+        Args:
+            identifiers: The person's identifier.
+            attributes: The attributes, which may hold further ones.
+            names: The numbers of attributes' names.
+        """
+        ((kind, value),) = identifiers.items()
+        if kind == "id" and "id" not in attributes:
+            known = self._known(value, attributes, names)
+            if known is not None:
+                return known
+        ids = _texts(identifiers.get("id"), attributes.get("id"))
+        emails = [
+            each.lower()
+            for each in _texts(identifiers.get("email"), attributes.get("email"))
+            if "@" in each
+        ]
+        emails = [*dict.fromkeys(emails)]
+        if kind == "cio_id":
+            person = Person(None, is_certain=False, others=self._all(ids, emails))
+        elif len(ids) > 1 or len(emails) > 1:
+            person = self._of_several(ids, emails)
+        elif kind in _SHARED:
+            alias = self._alias(kind, normalized(kind, value))
+            person = self._by_alias(alias, self._all(ids, emails))
+        else:
+            person = self._by_id_or_email(
+                ids[0] if ids else None, emails[0] if emails else None
+            )
+        if attributes:
+            self._check_attributes(person, identifiers, attributes)
+        if any(each.flags & SUPPRESSED for each in _everyone(person)):
+            person.is_certain = False
+        return person
+
+    def named(
+        self,
+        identifiers: PersonIdentifiers,
+        attributes: Mapping[str, JSON] = _NO_ATTRIBUTES,
+    ) -> list[Entry]:
+        """Return all known people who have one of the identifiers of an operation.
+
+        Args:
+            identifiers: The person's identifier.
+            attributes: The attributes, which may hold further ones.
+        """
+        ((kind, value),) = identifiers.items()
+        ids = _texts(identifiers.get("id"), attributes.get("id"))
+        emails = [
+            each.lower()
+            for each in _texts(identifiers.get("email"), attributes.get("email"))
+        ]
+        people = {each.number: each for each in self._all(ids, emails)}
+        if kind in _SHARED:
+            for each in self._entries.by_alias(
+                self._alias(kind, normalized(kind, value))
+            ):
+                people[each.number] = each
+        return list(people.values())
+
+    def _known(
+        self, id_: str, attributes: Mapping[str, JSON], names: Mapping[str, int]
+    ) -> Person | None:
+        """Return a person whose address is known to be theirs; None if that is not so.
+
+        The address of an entry is unknown as soon as another one claims it.
+        """
+        entry = self._entries.by_a(PERSON, id_)
+        email = attributes.get("email")
+        if (
+            entry is None
+            or not isinstance(email, str)
+            or entry.b != email.lower()
+            or names.get("email") not in entry.known()
+            or entry.flags & SUPPRESSED
+        ):
+            return None
+        person = Person(entry)
+        if not attributes.keys().isdisjoint(_SHARED):
+            self._check_attributes(person, {"id": id_}, attributes)
+        return person
+
+    def _all(self, ids: list[str], emails: list[str]) -> tuple[Entry, ...]:
+        """Return everyone who has one of these identifiers."""
+        found = [self._entries.by_a(PERSON, each) for each in ids]
+        people = {each.number: each for each in found if each is not None}
+        for email in emails:
+            for each in self._with_email(email):
+                people[each.number] = each
+        return tuple(people.values())
+
+    def _with_email(self, email: str) -> list[Entry]:
+        return self._entries.by_email(email, self._alias("email", email))
+
+    def _of_several(self, ids: list[str], emails: list[str]) -> Person:
+        """Return the people of an operation that contradicts itself."""
+        everyone = self._all(ids, emails)
+        person = (
+            everyone[0]
+            if everyone
+            else self._entries.new(PERSON, ids[0] if ids else None)
+        )
+        others = tuple(each for each in everyone if each is not person)
+        aliases = tuple(self._alias("email", each) for each in emails)
+        return Person(
+            person,
+            is_certain=False,
+            is_contested=True,
+            others=others,
+            aliases=aliases,
+        )
+
+    def _by_alias(self, alias: int, named: tuple[Entry, ...]) -> Person:
+        """Return a person without an id or address, unless others share the alias."""
+        found = {each.number: each for each in self._entries.by_alias(alias)}
+        found.update((each.number, each) for each in named)
+        everyone = tuple(found.values())
+        if not everyone:
+            return Person(self._entries.new(PERSON), aliases=(alias,))
+        person, others = everyone[0], everyone[1:]
+        is_own = not others and not named and person.a is None and person.b is None
+        return Person(
+            person,
+            is_certain=is_own,
+            is_contested=not is_own,
+            others=others,
+            aliases=(alias,),
+        )
+
+    def _by_id_or_email(self, id_: str | None, email: str | None) -> Person:
+        person = None if id_ is None else self._entries.by_a(PERSON, id_)
+        if email is None:
+            return Person(person or self._entries.new(PERSON, id_))
+        holders = [each for each in self._with_email(email) if each is not person]
+        if person is not None and not holders:
+            return self._with_first_email(person, email)
+        if not holders:
+            return Person(self._entries.new(PERSON, id_, email), links=True)
+        if person is None and len(holders) == 1 and holders[0].b == email:
+            return self._by_email(holders[0], id_)
+        return self._contested(person, holders, id_, email)
+
+    def _with_first_email(self, person: Entry, email: str) -> Person:
+        if person.b is None:
+            person.b = email
+            return Person(person, links=True)
+        if person.b == email:
+            return Person(person)
+        # It keeps the first address, unless the workspace allows a change.
+        alias = self._alias("email", email)
+        known = self._entries.by_alias(alias)
+        return Person(
+            person,
+            uncertain=frozenset({"email"}),
+            aliases=() if person in known else (alias,),
+        )
+
+    def _by_email(self, person: Entry, id_: str | None) -> Person:
+        """Return the only person with an address, who may get an id."""
+        if id_ is None:
+            return Person(person)
+        if person.a is None:
+            person.a = id_
+            return Person(person, links=True)
+        return self._contested(None, [person], id_, str(person.b))
+
+    def _contested(
+        self, person: Entry | None, holders: list[Entry], id_: str | None, email: str
+    ) -> Person:
+        """Return the people of an address that belongs to several, or moves."""
+        if person is None and id_ is None:
+            # The one who has no id, or who had the address first.
+            known = [each for each in holders if each.b == email]
+            known.sort(key=lambda each: each.a is not None)
+            person = known[0] if known else None
+        if person is None:
+            person = self._entries.new(PERSON, id_, None if id_ else email)
+        return Person(
+            person,
+            is_certain=False,
+            is_contested=True,
+            others=tuple(each for each in holders if each is not person),
+            aliases=(self._alias("email", email),),
+        )
+
+    def _check_attributes(
+        self,
+        person: Person,
+        identifiers: PersonIdentifiers,
+        attributes: Mapping[str, JSON],
+    ) -> None:
+        """Note identifiers among the attributes that others may have as well."""
+        uncertain = {*person.uncertain}
+        email = attributes.get("email")
+        if "email" in attributes and not (isinstance(email, str) and "@" in email):
+            has_email = person.entry is None or person.entry.b is not None
+            if has_email or email not in _EMPTY:
+                uncertain.add("email")
+        if "id" in attributes and str(attributes["id"]) != identifiers.get("id"):
+            uncertain.add("id")
+        for kind in _SHARED:
+            if kind in attributes:
+                self._check_shared(kind, person, identifiers, attributes, uncertain)
+        person.uncertain = frozenset(uncertain)
+
+    def _check_shared(
+        self,
+        kind: str,
+        person: Person,
+        identifiers: PersonIdentifiers,
+        attributes: Mapping[str, JSON],
+        uncertain: set[str],
+    ) -> None:
+        value = attributes[kind]
+        if kind in identifiers and value != identifiers[kind]:
+            uncertain.add(kind)
+        if value in _EMPTY or not isinstance(value, (str, int)):
+            if person.entry is None or (person.entry.a is person.entry.b is None):
+                uncertain.add(kind)
+            return
+        alias = self._alias(kind, normalized(kind, str(value)))
+        known = self._entries.by_alias(alias)
+        if kind == "anonymous_id" and any(each is not person.entry for each in known):
+            uncertain.add(kind)  # only the first person gets it
+        if person.entry not in known and alias not in person.aliases:
+            person.aliases += (alias,)
+
+
+def normalized(kind: str, value: str) -> str:
+    """Return an identifier in the form for comparison."""
+    return value.translate(PHONE_SEPARATORS) if kind == "phone" else value
+
+
+def _texts(*values: JSON) -> list[str]:
+    """Return the values that can be identifiers, as text, each once."""
+    return [
+        *dict.fromkeys(
+            str(value)
+            for value in values
+            if isinstance(value, (str, int)) and value and value is not True
+        )
+    ]
+
+
+def _everyone(person: Person) -> tuple[Entry, ...]:
+    return person.others if person.entry is None else (person.entry, *person.others)

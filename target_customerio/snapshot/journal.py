@@ -1,0 +1,288 @@
+"""Writes what requests do to a snapshot, so that it is right whenever the run ends.
+
+Before a request is sent, its intent is written durably: what it makes unknown. After
+the answer, what is known is written and the intent removed, in one transaction. The
+intents that a run leaves behind are applied when the snapshot is opened again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from target_customerio.snapshot.entry import Entry
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from threading import Lock
+
+    from target_customerio.snapshot.effects import Effect, Epochs, Names, Ticket
+    from target_customerio.snapshot.file import SnapshotFile
+    from target_customerio.snapshot.holds import StreamHolds
+
+
+class Intent(Struct, eq=False):
+    """A request that is not answered yet.
+
+    Attributes:
+        number: Its number in the file; 0 if it changes nothing.
+        unanswered: How many of its operations have no answer.
+    """
+
+    number: int
+    unanswered: int
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(
+    tuple[
+        list[
+            tuple[int, int, str | None, str | int | None, list[int] | None, list[int]]
+        ],
+        list[list[int] | None],
+    ]
+).decode
+
+
+class Journal:
+    """Writes to a snapshot; used by the threads that send requests, under a lock."""
+
+    def __init__(
+        self,
+        file: SnapshotFile,
+        lock: Lock,
+        epochs: Epochs,
+        names: Names,
+        streams: Sequence[StreamHolds],
+    ) -> None:
+        """Write to a file."""
+        self._file = file
+        self._lock = lock
+        self._epochs = epochs
+        self._names = names
+        self._streams = streams
+        self._next_intent = 1
+
+    def intend(self, tickets: Sequence[Ticket], next_number: int) -> Intent:
+        """Write durably what a request makes unknown, before it is sent.
+
+        Args:
+            tickets: The tickets of its operations.
+            next_number: The number of the next new entry.
+
+        Returns:
+            What has to be passed to :meth:`answer`.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        if not tickets:
+            return Intent(0, 0)
+        effects = [
+            (
+                effect.entry.number,
+                effect.entry.kind,
+                effect.a,
+                effect.b,
+                effect.named,
+                effect.aliases,
+            )
+            for ticket in tickets
+            for effect in ticket.effects
+        ]
+        everywhere = [
+            ticket.everywhere for ticket in tickets if ticket.everywhere != ()
+        ]
+        with self._lock, self._file.writing(durable=True) as database:
+            number = self._next_intent
+            self._next_intent += 1
+            self._write_shared(database, next_number)
+            self._forget_everywhere(database, everywhere)
+            database.execute(
+                "INSERT INTO intents VALUES (?, ?)",
+                (number, _encode((effects, everywhere))),
+            )
+        return Intent(number, len(tickets))
+
+    def answer(
+        self, intent: Intent, delivered: Sequence[Ticket], rejected: Sequence[Ticket]
+    ) -> None:
+        """Write what some operations of a request have taught.
+
+        Args:
+            intent: The request.
+            delivered: The tickets of operations that Customer.io accepted, in order.
+            rejected: The tickets of those that it refused.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        if not (delivered or rejected):
+            return
+        with self._lock, self._file.writing() as database:
+            self._forget_everywhere(
+                database,
+                [
+                    ticket.everywhere
+                    for ticket in (*delivered, *rejected)
+                    if ticket.everywhere != ()
+                ],
+            )
+            self._store(database, delivered)
+            for ticket in rejected:
+                for effect in ticket.effects:
+                    self._merge(database, effect, delivered=False)
+            intent.unanswered -= len(delivered) + len(rejected)
+            if not intent.unanswered:
+                database.execute(
+                    "DELETE FROM intents WHERE number = ?", (intent.number,)
+                )
+
+    def write(
+        self, refreshed: dict[int, bytes], next_number: int, *, durable: bool
+    ) -> None:
+        """Write what has changed without a request.
+
+        Args:
+            refreshed: Entries, by number.
+            next_number: The number of the next new entry.
+            durable: Whether it must survive a power failure.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        with self._lock, self._file.writing(durable=durable) as database:
+            self._write_shared(database, next_number)
+            database.executemany(
+                "UPDATE entries SET data = ? WHERE number = ?",
+                [(data, number) for number, data in refreshed.items()],
+            )
+
+    def recover(self) -> None:
+        """Make unknown what the requests of an earlier run left without an answer.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        with self._lock, self._file.writing(durable=True) as database:
+            rows = database.execute("SELECT effects FROM intents").fetchall()
+            for (data,) in rows:
+                effects, everywhere = _decode(data)
+                self._forget_everywhere(
+                    database,
+                    [None if each is None else tuple(each) for each in everywhere],
+                )
+                for number, kind, a, b, named, aliases in effects:
+                    self._recover(database, Entry(number, kind, a, b), named)
+                    _add_aliases(database, number, aliases)
+            database.execute("DELETE FROM intents")
+
+    def _recover(
+        self, database: sqlite3.Connection, entry: Entry, named: list[int] | None
+    ) -> None:
+        stored = self._stored(database, entry.number)
+        if stored is None:
+            stored = entry
+        stored.a, stored.b = entry.a, entry.b
+        stored.forget(named)
+        _write(database, stored)
+
+    def _write_shared(self, database: sqlite3.Connection, next_number: int) -> None:
+        """Write what entries refer to: names, what streams hold, numbers in use."""
+        self._names.write(database)
+        for stream in self._streams:
+            stream.write(database)
+        database.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('next', ?)", (next_number,)
+        )
+
+    def _forget_everywhere(
+        self,
+        database: sqlite3.Connection,
+        everywhere: Iterable[tuple[int, ...] | None],
+    ) -> None:
+        everywhere = list(everywhere)
+        for names in everywhere:
+            self._epochs.forget(names)
+        if everywhere:
+            self._epochs.write(database)
+
+    def _store(self, database: sqlite3.Connection, delivered: Sequence[Ticket]) -> None:
+        """Write the entries of delivered operations, in order."""
+        updates: list[tuple[bytes, int]] = []
+        inserts: list[tuple[Any, ...]] = []
+        for ticket in delivered:
+            for effect in ticket.effects:
+                is_moved = effect.moves and not effect.is_new
+                if effect.data is None or is_moved or effect.drops:
+                    _flush(database, updates, inserts)
+                    self._merge(database, effect, delivered=True)
+                elif effect.is_new:
+                    number, kind = effect.entry.number, effect.entry.kind
+                    inserts.append((number, kind, effect.a, effect.b, effect.data))
+                    _add_aliases(database, number, effect.aliases)
+                else:
+                    updates.append((effect.data, effect.entry.number))
+                    _add_aliases(database, effect.entry.number, effect.aliases)
+        _flush(database, updates, inserts)
+
+    def _merge(
+        self, database: sqlite3.Connection, effect: Effect, *, delivered: bool
+    ) -> None:
+        """Write an entry that other operations may have changed since."""
+        number = effect.entry.number
+        if effect.drops and delivered:
+            database.execute("DELETE FROM entries WHERE number = ?", (number,))
+            database.execute("DELETE FROM aliases WHERE number = ?", (number,))
+            return
+        stored = self._stored(database, number)
+        if stored is None:
+            if not delivered:
+                return
+            stored = Entry(number, effect.entry.kind)
+        self._epochs.refresh(stored)
+        effect.apply(stored, delivered=delivered)
+        stored.epoch = effect.epoch
+        if delivered:
+            stored.a, stored.b = effect.a, effect.b
+        _add_aliases(database, number, effect.aliases)
+        _write(database, stored)
+
+    def _stored(self, database: sqlite3.Connection, number: int) -> Entry | None:
+        row = database.execute(
+            "SELECT kind, a, b, data FROM entries WHERE number = ?", (number,)
+        ).fetchone()
+        if row is None:
+            return None
+        kind, a, b, data = row
+        return Entry(number, kind, a, b).unpack(data)
+
+
+def _flush(
+    database: sqlite3.Connection,
+    updates: list[tuple[bytes, int]],
+    inserts: list[tuple[Any, ...]],
+) -> None:
+    if inserts:
+        database.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", inserts)
+        inserts.clear()
+    if updates:
+        database.executemany("UPDATE entries SET data = ? WHERE number = ?", updates)
+        updates.clear()
+
+
+def _write(database: sqlite3.Connection, entry: Entry) -> None:
+    database.execute(
+        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
+        (entry.number, entry.kind, entry.a, entry.b, entry.packed()),
+    )
+
+
+def _add_aliases(
+    database: sqlite3.Connection, number: int, aliases: Iterable[int]
+) -> None:
+    for alias in aliases:
+        database.execute("INSERT OR IGNORE INTO aliases VALUES (?, ?)", (alias, number))

@@ -1,0 +1,285 @@
+"""What of an operation has to be sent, and what its answer teaches.
+
+Before an operation is queued, :meth:`Model.decide` compares it with the snapshot and
+returns what to send with a ticket. The ticket says what the operation makes unknown
+before it is sent, and what is known once it is delivered (:mod:`.journal`).
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+from operator import ne
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct
+
+from target_customerio.snapshot.comparison import (
+    UNCHANGED,
+    Comparison,
+    Decision,
+    keys_of,
+)
+from target_customerio.snapshot.effects import Effect, Ticket
+from target_customerio.snapshot.entry import (
+    EXISTS,
+    Entry,
+    Layout,
+    encoded_values,
+    epoch_of,
+    has_row,
+    hashes_of,
+    is_certain,
+    pack,
+)
+from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
+from target_customerio.snapshot.objects import Objects, object_key
+from target_customerio.snapshot.people import UPDATE, PeopleChanges
+from target_customerio.track_api.operations import (
+    ObjectAddRelationships,
+    ObjectDelete,
+    ObjectDeleteRelationships,
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    PersonDelete,
+    PersonIdentify,
+    PersonMerge,
+    PersonSuppress,
+    PersonUnsuppress,
+    SegmentAdd,
+    SegmentRemove,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from target_customerio.snapshot.entries import StoredRow
+    from target_customerio.snapshot.holds import StreamHolds
+    from target_customerio.track_api.operations import (
+        Attributes,
+        ObjectIdentifiers,
+        Operation,
+        PersonIdentifiers,
+    )
+
+
+class Model:
+    """Compares operations with a snapshot; used by the reading thread alone."""
+
+    def __init__(self, compare: Comparison) -> None:
+        """Compare with a snapshot."""
+        self._compare = compare
+        objects = Objects(compare)
+        people = PeopleChanges(compare, objects)
+        self._decide: dict[type, Callable[..., Decision]] = {
+            PersonIdentify: people.identify,
+            PersonDelete: people.delete,
+            PersonSuppress: people.suppress,
+            PersonUnsuppress: people.unsuppress,
+            PersonMerge: people.merge,
+            ObjectIdentify: objects.identify,
+            ObjectIdentifyAnonymous: objects.identify,
+            ObjectAddRelationships: objects.identify,
+            ObjectDelete: objects.delete,
+            ObjectDeleteRelationships: objects.delete_relationships,
+            SegmentAdd: objects.add_to_segment,
+            SegmentRemove: objects.remove_from_segment,
+        }
+
+    def decide(
+        self, operations: Sequence[tuple[Operation, StreamHolds | None]]
+    ) -> list[Decision]:
+        """Decide what to send of the next operations.
+
+        Args:
+            operations: The operations, in order, each with what its stream holds; None
+                if the stream does not hold what it names, as streams of events.
+
+        Returns:
+            A decision for each of them.
+        """
+        rows = self._look_up(operations)
+        decisions = []
+        for (operation, stream), row in zip(operations, rows, strict=True):
+            decide = self._decide.get(type(operation))
+            if decide is None:
+                decisions.append(Decision(operation))
+                continue
+            decision = None if row is None else self._of_row(row, stream)
+            if decision is None:
+                decision = decide(operation, stream, b"" if row is None else row.hash)
+            if decision.ticket is not None:
+                self._compare.take(decision.ticket)
+            decisions.append(decision)
+        return decisions
+
+    def hold(self, operation: Operation, stream: StreamHolds) -> None:
+        """Hold what an operation names that is not sent, as far as it is known.
+
+        Args:
+            operation: An operation of a person, an object or a segment.
+            stream: What its stream holds.
+        """
+        self._compare.entries.start((), ())
+        if isinstance(operation, PersonIdentify):
+            everyone = self._compare.people.named(
+                operation.identifiers, operation.attributes
+            )
+            related = operation.cio_relationships or ()
+            self._hold_related(
+                [self._known_object(each.identifiers) for each in related],
+                everyone,
+                stream,
+            )
+        elif isinstance(operation, ObjectIdentify):
+            everyone = [
+                person
+                for each in operation.cio_relationships or ()
+                for person in self._compare.people.named(each.identifiers)
+            ]
+            self._hold_related(
+                [self._known_object(operation.identifiers)], everyone, stream
+            )
+        elif isinstance(operation, SegmentAdd):
+            for each in self._compare.people.named(operation.identifiers):
+                stream.hold(PERSON, each.number)
+                self._hold_key(
+                    MEMBERSHIP, f"{operation.segment_id}:{each.number}", stream
+                )
+
+    def _known_object(self, identifiers: ObjectIdentifiers) -> Entry | None:
+        return self._compare.entries.by_a(OBJECT, object_key(identifiers))
+
+    def _hold_related(
+        self,
+        objects: Iterable[Entry | None],
+        people: Sequence[Entry],
+        stream: StreamHolds,
+    ) -> None:
+        """Hold objects, people and the relationships between them."""
+        for person in people:
+            stream.hold(PERSON, person.number)
+        for owner in objects:
+            if owner is not None:
+                stream.hold(OBJECT, owner.number)
+                for person in people:
+                    key = f"{owner.number}:{person.number}"
+                    self._hold_key(RELATIONSHIP, key, stream)
+
+    def _hold_key(self, kind: int, key: str, stream: StreamHolds) -> None:
+        entry = self._compare.entries.by_a(kind, key)
+        if entry is not None:
+            stream.hold(kind, entry.number)
+
+    def _look_up(
+        self, operations: Sequence[tuple[Operation, StreamHolds | None]]
+    ) -> list[Row | None]:
+        """Look entries up in few statements; return rows to compare as a whole."""
+        keys: list[tuple[int, str]] = []
+        emails: list[str] = []
+        addresses: list[tuple[str, str]] = []
+        rows = []
+        for operation, _ in operations:
+            row = None
+            if isinstance(operation, PersonIdentify):
+                row = self._row(operation)
+                ((kind, value),) = operation.identifiers.items()
+                if kind == "email":
+                    emails.append(value.lower())
+                elif kind == "id":
+                    keys.append((PERSON, value))
+                    email = operation.attributes.get("email")
+                    if isinstance(email, str):
+                        addresses.append((value, email.lower()))
+            elif isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
+                keys.append((OBJECT, object_key(operation.identifiers)))
+            rows.append(row)
+        entries = self._compare.entries
+        entries.start(keys, emails)
+        entries.look_up_emails(
+            [email for id_, email in addresses if not entries.has_email(id_, email)]
+        )
+        return rows
+
+    def _row(self, operation: PersonIdentify) -> Row | None:
+        """Return an operation that may be known as a whole; None for others."""
+        attributes = operation.attributes
+        if (
+            operation.timestamp is not UNSET
+            or operation.cio_relationships is not UNSET
+            or UPDATE in attributes
+        ):
+            return None
+        try:
+            lines, encoded = encoded_values(attributes)
+            layout = self._compare.names.layout(attributes)
+        except (UnicodeEncodeError, RecursionError):
+            return None
+        hash_ = self._compare.hasher.row(layout, lines)
+        return Row(operation.identifiers, attributes, layout, encoded, hash_)
+
+    def _of_row(self, row: Row, stream: StreamHolds | None) -> Decision | None:
+        """Decide on a row of a person of whom the same attributes are known.
+
+        None if it takes a closer look: the person is not known, an operation on them is
+        unanswered, or an identifier differs. Whoever else claims an identifier of a
+        person makes it unknown, so those that do not differ are theirs.
+        """
+        ((kind, value),) = row.identifiers.items()
+        entries = self._compare.entries
+        found = entries.row(value) if kind == "id" else None
+        if kind == "email":
+            found = entries.row_of_email(value)
+        if found is None or not is_certain(found[3], entries.epochs.last):
+            return None
+        decision: Decision | None
+        if has_row(found[3], row.hash):
+            decision = UNCHANGED
+        else:
+            decision = self._changed(row, found)
+        if decision is not None and stream is not None:
+            stream.hold(PERSON, found[0])
+        return decision
+
+    def _changed(self, row: Row, found: StoredRow) -> Decision | None:
+        number, a, b, data = found
+        layout, compare = row.layout, self._compare
+        before = hashes_of(data, layout)
+        if before is None:
+            return None
+        after = compare.hasher.values(row.encoded)
+        changed = [*compress(range(len(after)), map(ne, before, after))]
+        if not (changed and layout.special.isdisjoint(changed)):
+            return None
+        names, numbers = layout.names, layout.numbers
+        sent = {names[at]: row.attributes[names[at]] for at in changed}
+        stored = {numbers[at]: after[at] for at in changed}
+        hashes = dict(zip(numbers, before, strict=True))
+        entry = Entry(number, PERSON, a, b, EXISTS, epoch_of(data), hashes)
+        effect = Effect(entry, tuple(stored), stored, gained=EXISTS)
+        effect.data = pack(layout, after, row.hash, compare.entries.epoch)
+        return Decision(
+            PersonIdentify(identifiers=row.identifiers, attributes=sent),
+            Ticket([effect]),
+            "changed",
+            number,
+            tuple(sent),
+            keys_of((entry,)),
+        )
+
+
+class Row(Struct, gc=False):
+    """An identify without anything but attributes.
+
+    Attributes:
+        identifiers: The person's identifier.
+        attributes: The attributes.
+        layout: Their names.
+        encoded: Their values as JSON.
+        hash: The hash of all of it.
+    """
+
+    identifiers: PersonIdentifiers
+    attributes: Attributes
+    layout: Layout
+    encoded: list[bytes]
+    hash: bytes

@@ -1,0 +1,201 @@
+"""People, compared with a snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET
+
+from target_customerio.snapshot.comparison import (
+    UNCHANGED,
+    Decision,
+    by_topic,
+    identities_of,
+    keys_of,
+)
+from target_customerio.snapshot.effects import Effect, Ticket
+from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, MERGED, SUPPRESSED
+from target_customerio.snapshot.file import PERSON
+from target_customerio.track_api.operations import PersonIdentify
+
+if TYPE_CHECKING:
+    from target_customerio.snapshot.comparison import Change, Comparison, Diff
+    from target_customerio.snapshot.entry import Entry
+    from target_customerio.snapshot.holds import StreamHolds
+    from target_customerio.snapshot.identities import Person
+    from target_customerio.snapshot.objects import Objects
+    from target_customerio.track_api.operations import (
+        Operation,
+        PersonDelete,
+        PersonMerge,
+        PersonSuppress,
+        PersonUnsuppress,
+    )
+
+
+UPDATE: Final = "_update"
+
+_LINKING: Final = frozenset({"id", "email"})
+"""Identifiers that are sent whenever they make two people known as one."""
+
+
+class PeopleChanges:
+    """Decides on operations on people."""
+
+    def __init__(self, compare: Comparison, objects: Objects) -> None:
+        """Compare with a snapshot."""
+        self._compare = compare
+        self._objects = objects
+
+    def identify(
+        self, operation: PersonIdentify, stream: StreamHolds | None, row: bytes
+    ) -> Decision:
+        """Decide on a person's attributes and relationships."""
+        attributes = {**operation.attributes}
+        update_only = attributes.pop(UPDATE, None)
+        attributes = by_topic(attributes)
+        person = self._compare.people.find(
+            operation.identifiers, attributes, self._compare.names.numbers
+        )
+        applies = operation.timestamp is UNSET and update_only is None
+        entry = person.entry
+        try:
+            diff = self._compare.diff(
+                entry,
+                attributes,
+                person.uncertain,
+                is_certain=applies and person.is_certain,
+                forced=_LINKING if person.links else frozenset(),
+            )
+        except (UnicodeEncodeError, RecursionError):
+            return Decision(operation)  # it is rejected when it is encoded
+        ticket = Ticket([])
+        relationships = self._objects.related_objects(
+            ticket, operation, person, stream, applies=applies
+        )
+        if entry is not None and stream is not None:
+            stream.hold(PERSON, entry.number)
+        is_known = entry is not None and entry.exists and applies and person.is_certain
+        if is_known and not (diff.sent or relationships or person.aliases):
+            if row and not operation.cio_relationships:
+                self._compare.note_row(entry, row)
+            return UNCHANGED
+        change: Change = (
+            "changed" if entry is None or entry.flags & EXISTS else "created"
+        )
+        if update_only is not None:
+            diff.sent[UPDATE] = update_only
+        self._person_effects(ticket, person, diff, applies=applies, row=row)
+        return Decision(
+            PersonIdentify(
+                identifiers=operation.identifiers,
+                attributes=diff.sent,
+                timestamp=operation.timestamp,
+                cio_relationships=relationships or UNSET,
+            ),
+            ticket,
+            change,
+            entry.number if entry is not None else 0,
+            tuple(diff.sent),
+            identities_of(person),
+        )
+
+    def _person_effects(
+        self, ticket: Ticket, person: Person, diff: Diff, *, applies: bool, row: bytes
+    ) -> None:
+        """Add what an identify does to the people whom it may concern."""
+        entry = person.entry
+        if entry is None:  # any person, who may get another id or address
+            renames = not _LINKING.isdisjoint(diff.sent)
+            ticket.everywhere = None if renames else diff.named
+        else:
+            named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
+            effect = Effect(
+                entry,
+                None if person.is_contested else named,
+                diff.stored if applies and person.is_certain else {},
+                gained=EXISTS if applies and person.is_certain else 0,
+                aliases=person.aliases,
+                moves=person.links,
+            )
+            all_known = len(diff.stored) == len(diff.sent)
+            self._compare.complete(effect, row if all_known else b"")
+            ticket.effects.append(effect)
+        ticket.effects += [Effect(each, None) for each in person.others]
+
+    def delete(
+        self, operation: PersonDelete, _stream: StreamHolds | None, _row: bytes
+    ) -> Decision:
+        """Decide on a deletion, which is always sent."""
+        person = self._compare.people.find(operation.identifiers)
+        return self._forgetting(operation, [person], drops=True)
+
+    def suppress(
+        self, operation: PersonSuppress, _stream: StreamHolds | None, _row: bytes
+    ) -> Decision:
+        """Decide on a suppression, which is always sent."""
+        person = self._compare.people.find(operation.identifiers)
+        return self._forgetting(operation, [person], gained=SUPPRESSED)
+
+    def unsuppress(
+        self, operation: PersonUnsuppress, _stream: StreamHolds | None, _row: bytes
+    ) -> Decision:
+        """Decide on the end of a suppression, which is always sent."""
+        person = self._compare.people.find(operation.identifiers)
+        return self._forgetting(operation, [person], lost=SUPPRESSED)
+
+    def merge(
+        self, operation: PersonMerge, _stream: StreamHolds | None, _row: bytes
+    ) -> Decision:
+        """Decide on a merge, which is always sent."""
+        people = [self._compare.people.find(operation.primary)]
+        second = self._compare.people.find(operation.secondary)
+        decision = self._forgetting(operation, [*people, second])
+        if decision.ticket is not None and second.entry is not None:
+            for effect in decision.ticket.effects:
+                if effect.entry is second.entry:
+                    effect.gained = MERGED
+                    self._compare.complete(effect)
+        return decision
+
+    def _forgetting(
+        self,
+        operation: Operation,
+        people: list[Person],
+        *,
+        drops: bool = False,
+        gained: int = 0,
+        lost: int = 0,
+    ) -> Decision:
+        """Decide on an operation after which nothing is known of the people."""
+        ticket = Ticket([])
+        touched: dict[int, Entry] = {}
+        for person in people:
+            if person.entry is None:
+                ticket.everywhere = None
+            for each in (*person.others, *([person.entry] if person.entry else [])):
+                touched[each.number] = each
+        named = {each.entry.number for each in people if each.entry is not None}
+        for entry in [*touched.values()]:
+            if drops and entry.number in named:
+                self._share_address(entry, touched)
+        for number, entry in touched.items():
+            is_named = number in named
+            effect = Effect(
+                entry,
+                None,
+                gained=gained if is_named else 0,
+                lost=ALL_FLAGS if drops and is_named else lost,
+                drops=drops and is_named,
+            )
+            self._compare.complete(effect)
+            ticket.effects.append(effect)
+            self._objects.forget_related(ticket, entry, drops=drops and is_named)
+        return Decision(operation, ticket, identities=keys_of(touched.values()))
+
+    def _share_address(self, entry: Entry, touched: dict[int, Entry]) -> None:
+        """Add those who share the address of a person that is deleted."""
+        if isinstance(entry.b, str):
+            alias = self._compare.hasher.alias("email", entry.b)
+            for each in self._compare.entries.by_email(entry.b, alias):
+                touched[each.number] = each

@@ -1,0 +1,260 @@
+"""A snapshot in a run: compares, writes, and keeps who holds what."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.snapshot.comparison import Comparison
+from target_customerio.snapshot.effects import Epochs, Names
+from target_customerio.snapshot.file import SnapshotFile
+from target_customerio.snapshot.journal import Journal
+from target_customerio.snapshot.model import Model
+from target_customerio.snapshot.streams import Stream, Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from target_customerio.snapshot.comparison import Decision
+    from target_customerio.snapshot.effects import Ticket
+    from target_customerio.snapshot.journal import Intent
+    from target_customerio.track_api.operations import Operation
+
+
+REFRESHED_AT_ONCE: Final = 2_000
+"""Maximum entries that wait to be written although no operation is sent."""
+
+
+class Snapshot:
+    """What Customer.io was told last.
+
+    The reading thread calls :meth:`decide` and whatever concerns streams; the threads
+    that send requests call :meth:`intend` and :meth:`answer`. So the reading thread
+    learns of an answer later than the file does: until then it takes what the
+    operation named as unknown.
+    """
+
+    def __init__(self, path: str | Path, *, refresh: bool = False) -> None:
+        """Open or create a snapshot.
+
+        Args:
+            path: The file.
+            refresh: Whether to take everything as unknown; who holds what is kept.
+
+        Raises:
+            SnapshotError: The file cannot be used, or another run uses it.
+        """
+        self.file = SnapshotFile(path)
+        try:
+            self._open(refresh=refresh)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _open(self, *, refresh: bool) -> None:
+        file, lock = self.file, Lock()
+        Journal(file, lock, Epochs(file.reader), Names(file.reader), ()).recover()
+        self.streams = Streams(file)
+        self._comparison = compare = Comparison(file)
+        self._model = Model(compare)
+        entries = compare.entries
+        self._journal = Journal(
+            file, lock, entries.epochs, compare.names, self.streams.holds
+        )
+        self._answered: deque[tuple[Ticket, bool]] = deque()
+        self._lock = lock
+        if refresh:
+            self.refresh()
+
+    def bind(self, workspace: str) -> None:
+        """Bind a new snapshot to a workspace, or check that it is bound to this one.
+
+        Args:
+            workspace: Its ``environment_id``.
+
+        Raises:
+            SnapshotError: The snapshot belongs to another workspace.
+        """
+        self.file.bind(workspace)
+
+    def refresh(self) -> None:
+        """Take everything as unknown; who holds what is kept."""
+        entries = self._comparison.entries
+        entries.forget(None)
+        with self._lock, self.file.writing(durable=True) as database:
+            entries.epochs.write(database)
+
+    # The reading thread
+
+    def begin(self, name: str, source: str, *, update_only: bool = False) -> Stream:
+        """Start the records of a stream.
+
+        Args:
+            name: Its name after stream maps.
+            source: Its name in the tap.
+            update_only: Whether its identifies create no people.
+
+        Returns:
+            The stream, to be passed to :meth:`decide` and :meth:`end`.
+        """
+        stream = self.streams.begin(name, source, update_only=update_only)
+        with self._lock, self.file.writing(durable=True) as database:
+            self.streams.start_run(stream, database)
+        return stream
+
+    def add(self, name: str, source: str, *, update_only: bool = False) -> Stream:
+        """Return a stream of a run that reads rejected records.
+
+        What these name is added to what the stream holds; nothing is replaced, so
+        :meth:`end` must not be called.
+
+        Args:
+            name: Its name after stream maps.
+            source: Its name in the tap.
+            update_only: Whether its identifies create no people.
+
+        Returns:
+            The stream, to be passed to :meth:`decide`.
+        """
+        stream = self.streams.begin(name, source, update_only=update_only)
+        with self._lock, self.file.writing() as database:
+            self.streams.keep_run(stream, database)
+        return stream
+
+    def decide(
+        self, operations: Sequence[tuple[Operation, Stream | None]]
+    ) -> list[Decision]:
+        """Decide what to send of the next operations of the run.
+
+        Args:
+            operations: The operations, in order, each with its stream; None if the
+                stream does not hold what it names.
+
+        Returns:
+            A decision for each. A ticket has to come back in :meth:`answer`, also if
+            its operation is rejected before it is sent.
+        """
+        self._settle()
+        decisions = self._model.decide(
+            [
+                (operation, None if stream is None else stream.holds)
+                for operation, stream in operations
+            ]
+        )
+        if len(self._comparison.refreshed) >= REFRESHED_AT_ONCE or (
+            # What only unchanged records name is not in the file with a request.
+            any(stream.is_changed for stream in self.streams.holds)
+            and any(each.operation is None for each in decisions)
+        ):
+            self.checkpoint()
+        return decisions
+
+    def hold(self, operation: Operation, stream: Stream) -> None:
+        """Hold what a record names although it is not sent, as far as it is known.
+
+        Args:
+            operation: An operation that names it.
+            stream: The stream of the record.
+        """
+        self._settle()
+        self._model.hold(operation, stream.holds)
+
+    def checkpoint(self) -> None:
+        """Write what streams hold by now, and rows that were compared, if any.
+
+        What streams hold is written durably: STATE may say that a tap need not send it
+        again.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        self._settle()
+        holds_more = any(stream.is_changed for stream in self.streams.holds)
+        refreshed = self._comparison.refreshed
+        if holds_more or refreshed:
+            number = self._comparison.entries.next_number
+            self._journal.write(refreshed, number, durable=holds_more)
+            refreshed.clear()
+
+    def end(self, stream: Stream, *, well: bool, full_table: bool) -> None:
+        """End the records of a stream, when all of them are answered.
+
+        Args:
+            stream: The stream.
+            well: Whether its input was read to the end and nothing is undelivered.
+            full_table: Whether it is a full table.
+        """
+        self.checkpoint()
+        with self._lock, self.file.writing(durable=True) as database:
+            self.streams.end_run(stream, database, well=well, full_table=full_table)
+
+    def keep(self, stream: Stream) -> None:
+        """End the records of a stream of a run that reads rejected records.
+
+        What they name is added to what the stream holds, and its last run stays the one
+        before.
+
+        Args:
+            stream: The stream.
+        """
+        with self._lock, self.file.writing(durable=True) as database:
+            self.streams.keep_run(stream, database)
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        with self._lock:
+            self.file.close()
+
+    def _settle(self) -> None:
+        """Take note of what has been answered."""
+        answered, entries = self._answered, self._comparison.entries
+        while answered:
+            ticket, delivered = answered.popleft()
+            for effect in ticket.effects:
+                entry = effect.entry
+                entries.settle(effect, delivered=delivered)
+                # What a later operation names as well is held for that.
+                is_gone = effect.drops if delivered else effect.is_new
+                if is_gone and not entry.tickets:
+                    for stream in self.streams.holds:
+                        stream.release(entry.kind, entry.number)
+            if ticket.everywhere != ():
+                entries.forget_here(ticket.everywhere)
+
+    # The threads that send requests
+
+    def intend(self, tickets: Sequence[Ticket]) -> Intent:
+        """Make unknown, durably, what a request is about to change.
+
+        Args:
+            tickets: The tickets of its operations.
+
+        Returns:
+            The request, for :meth:`answer`.
+
+        Raises:
+            SnapshotError: The file cannot be written; the request must not be sent.
+        """
+        return self._journal.intend(tickets, self._comparison.entries.next_number)
+
+    def answer(
+        self,
+        intent: Intent,
+        delivered: Sequence[Ticket] = (),
+        rejected: Sequence[Ticket] = (),
+    ) -> None:
+        """Write what the answers to operations of a request have taught.
+
+        Args:
+            intent: The request.
+            delivered: The tickets of operations that Customer.io accepted, in order.
+            rejected: The tickets of those that it refused.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        self._journal.answer(intent, delivered, rejected)
+        self._answered.extend((each, True) for each in delivered)
+        self._answered.extend((each, False) for each in rejected)

@@ -1,0 +1,186 @@
+"""The file of a snapshot: how it is opened, and what it refuses."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from target_customerio.errors import SnapshotError
+from target_customerio.snapshot.file import SnapshotFile, copy
+from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.track_api.operations import PersonIdentify
+
+SECRET = "a value that must not be stored"
+
+
+def load(snapshot: Snapshot, id_: str = "1") -> None:
+    stream = snapshot.begin("users", "users")
+    person = PersonIdentify(identifiers={"id": id_}, attributes={"plan": SECRET})
+    (decision,) = snapshot.decide([(person, stream)])
+    tickets = [] if decision.ticket is None else [decision.ticket]
+    snapshot.answer(snapshot.intend(tickets), tickets)
+    snapshot.end(stream, well=True, full_table=True)
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    snapshot = Snapshot(path)
+    load(snapshot)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    snapshot.close()
+    assert set(modes) >= {"snapshot.db", "snapshot.db-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_no_value_is_in_it(tmp_path: Path) -> None:
+    snapshot = Snapshot(tmp_path / "snapshot.db")
+    load(snapshot)
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    snapshot.close()
+    assert b"plan" in files
+    assert SECRET.encode() not in files
+
+
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    first = Snapshot(path)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    for each in (path, link):
+        with pytest.raises(SnapshotError, match="used by another run"):
+            Snapshot(each)
+    first.close()
+    Snapshot(path).close()
+
+
+def test_another_workspace_is_refused(tmp_path: Path) -> None:
+    snapshot = Snapshot(tmp_path / "snapshot.db")
+    snapshot.file.bind("7")
+    snapshot.file.bind("7")
+    with pytest.raises(SnapshotError, match=r"belongs to workspace 7.*workspace 8"):
+        snapshot.file.bind("8")
+    snapshot.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"text", "is not a snapshot"),
+        (b"no database, but long enough" * 50, "cannot be used as a snapshot"),
+    ],
+)
+def test_a_foreign_file_is_refused_and_not_changed(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "snapshot.db"
+    path.write_bytes(content)
+    with pytest.raises(SnapshotError, match=message):
+        Snapshot(path)
+    assert path.read_bytes() == content
+
+
+def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE other (x)")
+    database.close()
+    with pytest.raises(SnapshotError, match="another program"):
+        Snapshot(path)
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    Snapshot(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(SnapshotError, match=r"version 99.*update the program"):
+        Snapshot(path)
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="folder that does not exist"):
+        Snapshot(tmp_path / "none" / "snapshot.db")
+    with pytest.raises(SnapshotError, match="is a folder"):
+        Snapshot(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def touch(_path: Path, **_options: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", touch)
+    with pytest.raises(SnapshotError, match=r"cannot be written: .*Permission denied"):
+        Snapshot(tmp_path / "snapshot.db")
+
+
+def load_many(snapshot: Snapshot) -> None:
+    for number in range(2, 1000):
+        load(snapshot, str(number))
+
+
+def test_a_full_disk_ends_the_run_before_the_request(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    snapshot = Snapshot(path)
+    load(snapshot)
+    (pages,) = snapshot.file.writer.execute("PRAGMA page_count").fetchone()
+    snapshot.file.writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SnapshotError, match="check that the disk has space"):
+        load_many(snapshot)
+    snapshot.close()
+    reopened = Snapshot(path)
+    stream = reopened.begin("users", "users")
+    row = PersonIdentify(identifiers={"id": "999"}, attributes={"plan": SECRET})
+    assert reopened.decide([(row, stream)])[0].operation is not None
+    reopened.close()
+
+
+def test_a_copy_shows_what_a_run_would_do_and_changes_nothing(tmp_path: Path) -> None:
+    path, scratch = tmp_path / "snapshot.db", tmp_path / "copy.db"
+    snapshot = Snapshot(path)
+    load(snapshot)
+    snapshot.close()
+    before = path.read_bytes()
+    copy(path, scratch)
+    planned = Snapshot(scratch)
+    load(planned, "2")
+    planned.close()
+    assert path.read_bytes() == before
+    assert scratch.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_size_of_an_entry(tmp_path: Path) -> None:
+    path, people = tmp_path / "snapshot.db", 2_000
+    snapshot = Snapshot(path)
+    stream = snapshot.begin("users", "users")
+    for start in range(0, people, 500):
+        decisions = snapshot.decide(
+            [
+                (
+                    PersonIdentify(
+                        identifiers={"id": f"{number:08x}-1111-4222-8333-000000000000"},
+                        attributes={
+                            "email": f"someone.{number}@example.com",
+                            **{f"a{each}": number * each for each in range(19)},
+                        },
+                    ),
+                    stream,
+                )
+                for number in range(start, start + 500)
+            ]
+        )
+        tickets = [each.ticket for each in decisions if each.ticket is not None]
+        snapshot.answer(snapshot.intend(tickets), tickets)
+    snapshot.end(stream, well=True, full_table=True)
+    snapshot.close()
+    assert path.stat().st_size / people < 600
+
+
+def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+    file = SnapshotFile(tmp_path / "snapshot.db")
+    file.close()
+    file.close()

@@ -1,0 +1,282 @@
+"""What is removed because it is gone from its source, and what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_customerio.snapshot.removal import Remover, limit_of
+from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.track_api.operations import (
+    ObjectDelete,
+    ObjectDeleteRelationships,
+    ObjectIdentify,
+    PersonDelete,
+    PersonIdentify,
+    PersonMerge,
+    Relationship,
+    SegmentAdd,
+    SegmentRemove,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from target_customerio.track_api.operations import Operation
+
+ALL = 1_000_000
+
+
+class Runs:
+    """Runs of streams on one snapshot."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(
+        self,
+        operations: Sequence[Operation],
+        stream: str = "users",
+        *,
+        source: str | None = None,
+        ends: dict[str, bool] | None = None,
+        unreadable: int = 0,
+        update_only: bool = False,
+    ) -> None:
+        snapshot = Snapshot(self.path)
+        held = snapshot.begin(stream, source or stream, update_only=update_only)
+        deliver(snapshot, [(each, held) for each in operations])
+        held.unreadable = unreadable
+        if ends != {}:
+            snapshot.end(held, **{"well": True, "full_table": True, **(ends or {})})
+        snapshot.close()
+
+    def remove(
+        self, stream: str = "users", most: int | str = ALL, *, deliver_them: bool = True
+    ) -> tuple[list[Operation], str]:
+        snapshot = Snapshot(self.path)
+        remover = Remover(snapshot.file, snapshot.streams)
+        gone: list[Operation] = []
+        refusal = ""
+        for each in snapshot.streams.named(stream):
+            removal = remover.plan(each, most)
+            refusal = refusal or removal.refusal
+            if not removal.refusal:
+                gone += remover.operations(removal)
+        if deliver_them:
+            deliver(snapshot, [(each, None) for each in gone])
+        snapshot.checkpoint()
+        snapshot.close()
+        return gone, refusal
+
+
+def deliver(snapshot: Snapshot, operations: Sequence[tuple[Operation, Any]]) -> None:
+    for each in operations:
+        (decision,) = snapshot.decide([each])
+        tickets = [] if decision.ticket is None else [decision.ticket]
+        snapshot.answer(snapshot.intend(tickets), tickets)
+
+
+def person(id_: str, **attributes: Any) -> PersonIdentify:
+    return PersonIdentify(identifiers={"id": id_}, attributes=attributes)
+
+
+def lead(email: str) -> PersonIdentify:
+    return PersonIdentify(identifiers={"email": email}, attributes={"email": email})
+
+
+def deleted(*ids: str) -> list[Operation]:
+    return [PersonDelete(identifiers={"id": each}) for each in ids]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "snapshot.db")
+
+
+PEOPLE = [person("1"), person("2"), person("3")]
+
+
+def test_what_is_missing_is_removed_once(runs: Runs) -> None:
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:1])
+    assert runs.remove() == (deleted("2", "3"), "")
+    assert runs.remove() == ([], "")
+    runs.load(PEOPLE)
+    assert runs.remove() == ([], "")
+
+
+def test_what_awaits_removal_waits_over_several_runs(runs: Runs) -> None:
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:2])
+    runs.load(PEOPLE[:1])
+    assert runs.remove()[0] == deleted("2", "3")
+
+
+def test_what_comes_back_before_the_removal_stays(runs: Runs) -> None:
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:1])
+    runs.load(PEOPLE)
+    assert runs.remove() == ([], "")
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [{}, {"well": False}, {"full_table": False}, {"unreadable": True}],
+    ids=["killed", "failed", "incremental", "unreadable"],
+)
+def test_a_stream_that_did_not_come_whole_removes_nothing(
+    runs: Runs, ends: dict[str, bool]
+) -> None:
+    runs.load(PEOPLE)
+    ends = {**ends}
+    unreadable = int(ends.pop("unreadable", False))
+    runs.load(PEOPLE[:1], ends=None if unreadable else ends, unreadable=unreadable)
+    gone, refusal = runs.remove()
+    assert gone == []
+    assert refusal
+    runs.load(PEOPLE[:2])
+    assert runs.remove() == (deleted("3"), "")
+
+
+@pytest.mark.parametrize("ends", [None, {}, {"well": False}, {"full_table": False}])
+def test_whom_another_stream_holds_stays(
+    runs: Runs, ends: dict[str, bool] | None
+) -> None:
+    runs.load(PEOPLE)
+    runs.load([person("2")], "members")
+    runs.load([person("3")], "members", ends=ends)
+    runs.load(PEOPLE[:1])
+    # A full table holds what it had in its last run, any other all it ever had.
+    assert runs.remove()[0] == (deleted("2") if ends is None else [])
+
+
+def test_two_sources_under_one_alias_hold_for_themselves(runs: Runs) -> None:
+    runs.load(PEOPLE[:2], source="crm-users")
+    runs.load(PEOPLE[2:], source="shop-users")
+    runs.load(PEOPLE[2:], source="shop-users")
+    assert runs.remove() == ([], "")
+
+
+def test_a_membership_holds_its_person(runs: Runs) -> None:
+    member = SegmentAdd(segment_id="7", identifiers={"id": "2"})
+    runs.load(PEOPLE)
+    runs.load([member], "memberships")
+    runs.load(PEOPLE[:1])
+    assert runs.remove()[0] == deleted("3")
+    runs.load([], "memberships")
+    removed = SegmentRemove(segment_id="7", identifiers={"id": "2"})
+    assert runs.remove("memberships")[0] == [removed, *deleted("2")]
+    assert runs.remove() == ([], "")
+
+
+def test_relationships_and_objects_go_by_themselves(runs: Runs) -> None:
+    acme = {"object_type_id": "1", "object_id": "acme"}
+    hooli = {"object_type_id": "2", "object_id": "hooli"}
+    related = [Relationship(identifiers={"id": "1"})]
+    runs.load(
+        [
+            ObjectIdentify(identifiers=acme, attributes={}, cio_relationships=related),
+            ObjectIdentify(identifiers=hooli, attributes={}),
+        ],
+        "companies",
+    )
+    runs.load(
+        [person("1"), ObjectIdentify(identifiers=acme, attributes={})], "companies"
+    )
+    assert runs.remove("companies")[0] == [
+        ObjectDeleteRelationships(identifiers=acme, cio_relationships=related),
+        ObjectDelete(identifiers=hooli),
+    ]
+
+
+def test_a_lead_with_the_address_of_a_user_stays(runs: Runs) -> None:
+    runs.load([lead("ann@example.com"), lead("bob@example.com")], "leads")
+    runs.load([person("1", email="Ann@example.com")])
+    runs.load([], "leads")
+    assert runs.remove("leads")[0] == [
+        PersonDelete(identifiers={"email": "bob@example.com"})
+    ]
+
+
+def test_a_lead_whose_address_another_id_claims_stays(runs: Runs) -> None:
+    runs.load([person("1", email="old@example.com")])
+    runs.load([lead("new@example.com")], "leads")
+    runs.load([person("1", email="NEW@example.com")])
+    runs.load([], "leads")
+    assert runs.remove("leads") == ([], "")
+
+
+def test_merged_people_are_never_removed(runs: Runs) -> None:
+    merge = PersonMerge(primary={"id": "1"}, secondary={"id": "2"})
+    runs.load(PEOPLE)
+    snapshot = Snapshot(runs.path)
+    deliver(snapshot, [(merge, None)])
+    snapshot.close()
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:1])
+    assert runs.remove()[0] == deleted("3")
+
+
+def test_what_an_update_only_stream_holds_is_never_removed(runs: Runs) -> None:
+    updates = [PersonIdentify(identifiers={"id": "2"}, attributes={"_update": True})]
+    runs.load(PEOPLE)
+    runs.load(updates, "scores", update_only=True)
+    runs.load([], "scores", update_only=True)
+    runs.load(PEOPLE[:1])
+    assert runs.remove()[0] == deleted("3")
+    assert runs.remove("scores") == ([], "")
+
+
+def test_a_cio_id_is_not_removed(runs: Runs) -> None:
+    by_cio_id = PersonIdentify(identifiers={"cio_id": "abc"}, attributes={})
+    runs.load([by_cio_id, person("1")])
+    runs.load([person("1")])
+    assert runs.remove() == ([], "")
+
+
+def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:1])
+    snapshot = Snapshot(runs.path)
+    remover = Remover(snapshot.file, snapshot.streams)
+    (stream,) = snapshot.streams
+    first, second = remover.operations(remover.plan(stream, "67%"))
+    deliver(snapshot, [(first, None)])
+    (decision,) = snapshot.decide([(second, None)])
+    assert decision.ticket is not None
+    snapshot.intend([decision.ticket])  # sent, and killed before the answer
+    snapshot.close()
+    assert runs.remove(most="67%") == ([second], "")
+    assert runs.remove() == ([], "")
+
+
+def test_too_many_are_refused_by_kind(runs: Runs) -> None:
+    people = [person(str(number)) for number in range(100)]
+    runs.load(people)
+    runs.load(people[:89])
+    gone, refusal = runs.remove(most="10%", deliver_them=False)
+    assert gone == []
+    assert "11 of 100 people" in refusal
+    assert "max_deletions (10%) allows 10" in refusal
+    assert len(runs.remove(most=11)[0]) == 11
+
+
+@pytest.mark.parametrize(
+    ("setting", "held", "limit"),
+    [
+        ("10%", 100, 10),
+        ("10%", 19, 1),
+        ("10%", 5, 1),
+        ("100%", 5, 4),
+        ("10%", 1, 0),
+        ("0.5%", 1000, 5),
+        (3, 2, 3),
+        ("3", 2, 3),
+        (0, 100, 0),
+    ],
+)
+def test_the_limit(setting: int | str, held: int, limit: int) -> None:
+    assert limit_of(setting, held) == limit
