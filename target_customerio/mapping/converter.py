@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import RejectedRecord, nested_too_deeply, shown_name
-from target_customerio.mapping import events, people
+from target_customerio.mapping import events, naming, people
 from target_customerio.mapping.call import (
     ConversionSettings,
     Skipped,
@@ -261,6 +261,10 @@ class Converter:
             self._notices.check_row(self._call, call, operation)
         return operation
 
+    def named(self, record: Mapping[str, JSON]) -> Operation | None:
+        """Return an operation on what a record names; see :func:`naming.named`."""
+        return naming.named(self._call, record, self._reader.read, self._stream)
+
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
         """Tell whether a record turns Customer.io off in its ``integrations``.
 
@@ -317,6 +321,12 @@ class ConverterByType:
             "type",
             f"unknown type, expected one of {', '.join(SPEC_CALLS)}",
         )
+
+    def named(self, record: Mapping[str, JSON]) -> Operation | None:
+        """Return an operation on what a record names; see :meth:`Converter.named`."""
+        name = lookup(record, "type")
+        call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
+        return None if call is None else self._converter(call).named(record)
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
         """Tell whether a record turns Customer.io off in its ``integrations``."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Attributes,
         ObjectIdentifiers,
         Operation,
+        PersonIdentifiers,
     )
 
 
@@ -128,7 +129,7 @@ _group_member: Final = PersonFinder(phone=False, own_traits=False)
 
 def group(call: Call, stream: StreamContext) -> Operation:
     """Convert a group call to an operation on the object."""
-    company = _object(call)
+    company = named_object(call)
     if stream.deletes(call):
         return ObjectDelete(identifiers=company)
     action = _action(call)
@@ -156,7 +157,13 @@ def group(call: Call, stream: StreamContext) -> Operation:
     )
 
 
-def _object(call: Call) -> ObjectIdentifiers:
+def named_member(call: Call, stream: StreamContext) -> PersonIdentifiers | None:
+    """Return the person whom a group call names, if it does."""
+    return _group_member.find(call, stream)
+
+
+def named_object(call: Call) -> ObjectIdentifiers:
+    """Return the object of a group call."""
     object_id, field = call.fields.get("groupId"), "groupId"
     if object_id is None:
         object_id, field = find_field(call, "objectId"), "objectId"

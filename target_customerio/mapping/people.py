@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
+        ObjectIdentifiers,
         PersonIdentifiers,
         SegmentChange,
     )
@@ -183,11 +184,26 @@ def _flattened_preference(separator: str) -> re.Pattern[str]:
     return re.compile(rf"{PREFERENCES}({joined}){TOPICS}(?:\1(.+))?")
 
 
-def _relationships(call: Call, stream: StreamContext) -> list[Relationship] | UnsetType:
+def named_person(call: Call, stream: StreamContext) -> PersonIdentifiers:
+    """Return the identifier of an identify, which may be an anonymous one."""
+    person = _identified_person.find(call, stream)
+    anonymous_id = call.fields.get("anonymousId")
+    if person is None and isinstance(anonymous_id, str):
+        is_id = stream.settings.anonymous_identify == "use_as_id"
+        return {"id" if is_id else "anonymous_id": anonymous_id}
+    return person or _identified_person.require(call, stream)
+
+
+def related_object(call: Call) -> ObjectIdentifiers | None:
+    """Return the object that an identify names, if it does."""
     object_id, field = find_field(call, "objectId"), "objectId"
     if object_id is None and call.context:
         object_id, field = lookup(call.context, "groupId"), "context.groupId"
-    related = object_identifiers(call, object_id, field)
+    return object_identifiers(call, object_id, field)
+
+
+def _relationships(call: Call, stream: StreamContext) -> list[Relationship] | UnsetType:
+    related = related_object(call)
     if related is None:
         return UNSET
     return [
@@ -274,6 +290,13 @@ def segment(call: Call, stream: StreamContext) -> SegmentChange:
             "the action must be one of " + ", ".join(CHANGES),
         )
     return change(
+        segment_id=_segment(call), identifiers=_segment_member.require(call, stream)
+    )
+
+
+def named_member(call: Call, stream: StreamContext) -> SegmentAdd:
+    """Return the membership that a row names, whatever its action."""
+    return SegmentAdd(
         segment_id=_segment(call), identifiers=_segment_member.require(call, stream)
     )
 
