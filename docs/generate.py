@@ -81,6 +81,7 @@ GROUPS: Final = {
             "batch_size_rows",
         ],
     ),
+    "snapshot": ("Only changes", ["snapshot", "refresh"]),
     "rejected": (
         "Rejected records",
         ["on_rejected", "rejected_records_path"],

@@ -32,6 +32,18 @@ class Conflict(Enum):
     CHANGED_ADDRESS = "changed_addresses"
 
 
+LOOK_UP: Final = "to see the record, save the tap's output with tee"
+CONFLICTS: Final = {
+    Conflict.MOVED_ADDRESS: "Stream '%s', %s: this e-mail address was sent with "
+    "another id before; Customer.io keeps one person per address and either merges "
+    "the two ids or leaves the address with the other one; " + LOOK_UP,
+    Conflict.CHANGED_ADDRESS: "Stream '%s', %s: this id was sent with another e-mail "
+    "address before; Customer.io keeps the first address unless the workspace has "
+    '"Allow updates to email using ID" on; ' + LOOK_UP,
+}
+"""What is logged of a conflict, with the stream and the place of the record."""
+
+
 class AddressBook:
     """Remembers pairs of ID and e-mail address, as hashes, within a memory limit.
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import Counter
-from enum import Enum
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
-from singer_sdk.metrics import Point, Tag, get_metrics_logger, log
 
-from target_customerio.address_book import AddressBook, Conflict
+from target_customerio.address_book import CONFLICTS, AddressBook
 from target_customerio.delivery import Delivery, Sender, encode_operation
 from target_customerio.errors import RejectedRecord
+from target_customerio.metrics import RecordMetrics
 from target_customerio.recorder import RunRecorder
 from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
 from target_customerio.track_api.client import Client, build_session
@@ -25,12 +22,20 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
+    from target_customerio.changes import Changes
     from target_customerio.delivery import QueuedOperation
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.records import Line, Place, SourceStream
-    from target_customerio.settings import Settings
-    from target_customerio.summary import Entry, StreamCounts
+    from target_customerio.settings import Settings, StreamRule
+    from target_customerio.summary import Entry
     from target_customerio.track_api.operations import Operation
+
+    Pending = list[tuple[Operation, SourceStream, Line]]
+    Encode = Callable[[Operation, SourceStream, Line], QueuedOperation | None]
+    Encoder = Callable[[Pending], Encode]
+
+UNCHANGED: Final = "unchanged"
+"""Why a record is skipped of which the snapshot has everything already."""
 
 PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = Limits.operation_bytes
@@ -41,15 +46,6 @@ BATCH_OPERATIONS: Final = 32
 It is fewer if the queue has no room for so many, so that reading does not run ahead.
 """
 
-LOOK_UP: Final = "to see the record, save the tap's output with tee"
-CONFLICTS: Final = {
-    Conflict.MOVED_ADDRESS: "Stream '%s', %s: this e-mail address was sent with "
-    "another id before; Customer.io keeps one person per address and either merges "
-    "the two ids or leaves the address with the other one; " + LOOK_UP,
-    Conflict.CHANGED_ADDRESS: "Stream '%s', %s: this id was sent with another e-mail "
-    "address before; Customer.io keeps the first address unless the workspace has "
-    '"Allow updates to email using ID" on; ' + LOOK_UP,
-}
 LOGGED_CONFLICTS: Final = 3
 """Maximum conflicts of each kind that are logged; the summary counts all of them."""
 
@@ -61,6 +57,7 @@ class Pipeline:
         settings: The settings.
         recorder: Counts records and writes rejected records and STATE.
         workspace: The number of the workspace, once Customer.io has returned it.
+        changes: Compares operations with the snapshot, if there is one.
     """
 
     def __init__(
@@ -82,14 +79,21 @@ class Pipeline:
         self.settings = settings
         self.recorder = RunRecorder(settings, logger)
         self._logger = logger
-        self._sender = _sender(settings)
+        self._sender = sender = _sender(settings)
+        self.changes = _changes(settings)
         self._delivery = Delivery(
-            self._sender, settings.limits, self.recorder, on_failure
+            sender if self.changes is None else self.changes.sender(sender),
+            settings.limits,
+            self.recorder,
+            on_failure,
+        )
+        self._encoder: Encoder = (
+            _whole if self.changes is None else self.changes.encoder
         )
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
         self._connected = False
-        self._pending: list[tuple[Operation, SourceStream, Line]] = []
+        self._pending: Pending = []
         self._batch = 1  # check the credentials at the first operation
         self._without_time: set[str] = set()
         self._address_book = AddressBook()
@@ -113,8 +117,29 @@ class Pipeline:
             self.workspace = self._sender.check_account(region)
             self._connected = True
 
-    def start_progress(self) -> None:
-        """Log progress every 30 seconds until the run ends."""
+    def begin(self, stream: SourceStream, rule: StreamRule) -> None:
+        """Start the records of a stream in the snapshot, if there is one.
+
+        Raises:
+            DeliveryError: The credentials or the region are wrong, or Customer.io
+                cannot be reached.
+            SnapshotError: The snapshot belongs to another workspace.
+        """
+        if self.changes is None:
+            return
+        if not self._connected:
+            self.connect()
+            self.changes.bind(self.workspace or self.settings.connection.base_url)
+        self.changes.begin(stream, rule)
+
+    def start(self) -> None:
+        """Open the snapshot, and log progress every 30 seconds until the run ends.
+
+        Raises:
+            SnapshotError: The snapshot cannot be used.
+        """
+        if self.changes is not None:
+            self.changes.open()
         Thread(target=self._show_progress, daemon=True).start()
 
     def queue(
@@ -154,12 +179,16 @@ class Pipeline:
         self.connect()
         recent_since = self._recent_since
         queued: list[QueuedOperation] = []
+        encode = self._encoder(pending)
         try:
             for operation, stream, line in pending:
                 try:
-                    each = encode_operation(operation, stream, line)
+                    each = encode(operation, stream, line)
                 except RejectedRecord as error:
                     self.recorder.reject(stream, line, error)
+                    continue
+                if each is None:
+                    self.recorder.summary.streams[stream.title].skipped[UNCHANGED] += 1
                     continue
                 if isinstance(operation, PersonActivity):
                     moment = operation.timestamp
@@ -223,6 +252,8 @@ class Pipeline:
             TargetError: Delivery has failed.
         """
         self.flush()
+        if self.changes is not None:
+            self.changes.checkpoint(state)
         self._delivery.checkpoint(state)
 
     def drain(self) -> None:
@@ -234,6 +265,18 @@ class Pipeline:
         if not self._ended.is_set():
             self.flush()
             self._delivery.drain()
+
+    def complete(self, *, is_complete: bool) -> None:
+        """Note that the records of all streams are delivered, skipped or rejected.
+
+        Args:
+            is_complete: Whether the input was read to its end.
+
+        Raises:
+            SnapshotError: The snapshot cannot be written.
+        """
+        if self.changes is not None:
+            self.changes.end(well=is_complete, adds=self.recorder.reads_rejected)
 
     def end(self, *, timeout_seconds: float = 0.0) -> None:
         """Close the pipeline and log the summary.
@@ -258,6 +301,8 @@ class Pipeline:
         self._ended.set()
         self._delivery.close(timeout_seconds)
         self._sender.close()
+        if self.changes is not None:
+            self.changes.close()
         self.recorder.close()
 
     def _show_progress(self) -> None:
@@ -267,6 +312,20 @@ class Pipeline:
 
     def _log(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
+
+
+def _whole(_pending: Pending) -> Encode:
+    """Return the function that encodes operations as they are."""
+    return encode_operation
+
+
+def _changes(settings: Settings) -> Changes | None:
+    if settings.snapshot is None:
+        return None
+    # Only runs with a snapshot need SQLite.
+    from target_customerio.changes import Changes  # noqa: PLC0415
+
+    return Changes(settings.snapshot, refresh=settings.refresh)
 
 
 def _sender(settings: Settings) -> Sender:
@@ -289,39 +348,3 @@ def _sender(settings: Settings) -> Sender:
         session, connection.base_url, settings.limits.request_timeout_seconds
     )
     return Sender(client, settings.limits)
-
-
-class RecordMetric(str, Enum):
-    """The names of the metrics, in the style of the SDK's."""
-
-    DELIVERED = "delivered_count"
-    SKIPPED = "skipped_count"
-    REJECTED = "rejected_count"
-
-
-class RecordMetrics:
-    """Logs the metrics of all streams."""
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self._logged: Counter[tuple[str, RecordMetric]] = Counter()
-        self._lock = Lock()
-
-    def log(self, streams: Mapping[str, StreamCounts], *, is_final: bool) -> None:
-        """Log what was added since the last call; at the end of the run zeros too."""
-        with self._lock:
-            for stream, counts in [*streams.items()]:
-                totals = counts.totals
-                for metric in RecordMetric:
-                    total = totals[metric.name.lower()]
-                    new = total - self._logged[stream, metric]
-                    self._logged[stream, metric] = total
-                    if new or is_final:
-                        _log(stream, metric, new)
-
-
-def _log(stream: str, metric: RecordMetric, value: int) -> None:
-    tags = {Tag.STREAM: stream, Tag.PID: os.getpid()}
-    # The SDK's enumeration of metrics cannot be extended; it only uses `value`.
-    point = Point("counter", metric, value, tags)  # type: ignore[arg-type]
-    log(get_metrics_logger(), point)

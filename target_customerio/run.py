@@ -72,8 +72,16 @@ class Run:
         self._prepare = StreamPreparer(target).prepare
 
     def __enter__(self) -> Self:
-        """Log progress until the run ends."""
-        self.pipeline.start_progress()
+        """Log progress until the run ends.
+
+        Raises:
+            SnapshotError: The snapshot cannot be used.
+        """
+        try:
+            self.pipeline.start()
+        except BaseException:
+            self.pipeline.close()
+            raise
         return self
 
     def __exit__(
@@ -197,6 +205,7 @@ class Run:
         """
         self._target.drain_all(is_endofpipe=True)  # the SDK's metrics
         self.pipeline.drain()
+        self.pipeline.complete(is_complete=is_complete)
         recorder = self.pipeline.recorder
         # A file of rejected records has only some of the streams.
         if has_all_streams and is_complete and not recorder.reads_rejected:
@@ -213,6 +222,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - expressions raise anything
             assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
             is_too_deep = isinstance(error, RecursionError)
+            sink.hold(incoming.stream, incoming.record, transform)
             sink.reject(
                 incoming, nested_too_deeply() if is_too_deep else unmappable(error)
             )
@@ -248,6 +258,8 @@ def _reject(
     In the file of rejected records twice, it would be loaded twice. Returns false if
     all streams that it is mapped to are ignored.
     """
+    for transform, stream, sink in mappings:
+        sink.hold(stream, record, transform)
     for _, stream, sink in mappings:
         if isinstance(sink, CallSink):
             sink.reject(

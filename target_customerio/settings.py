@@ -71,6 +71,8 @@ class Settings:
         ignore_unmapped: Whether unmapped streams are dropped.
         on_rejected: What happens when a record is rejected.
         rejected_path: Path of the file of rejected records.
+        snapshot: Path of the snapshot, if one is used.
+        refresh: Whether to take everything in the snapshot as unknown.
     """
 
     connection: Connection
@@ -80,6 +82,8 @@ class Settings:
     ignore_unmapped: bool
     on_rejected: Literal["fail", "continue", "abort"]
     rejected_path: str
+    snapshot: str | None = None
+    refresh: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -117,6 +121,8 @@ class Settings:
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
             rejected_path=config["rejected_records_path"],
+            snapshot=config.get("snapshot") or None,
+            refresh=config["refresh"],
         )
 
 
@@ -261,8 +267,12 @@ def _url_errors(url: str | None) -> Iterator[str]:
         yield "api_url: expected https; http is allowed on loopback addresses only"
 
 
+PATHS: Final = ("sandbox", "snapshot", "rejected_records_path")
+"""The settings that are paths of files."""
+
+
 def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    paths = {name: config.get(name) for name in ("sandbox", "rejected_records_path")}
+    paths = {name: config.get(name) for name in PATHS}
     unusable = [
         name for name, path in paths.items() if path and not _can_be_encoded(path)
     ]
@@ -273,6 +283,8 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
             else f"{name}: the path cannot be encoded in this locale; set "
             "PYTHONUTF8=1, or use ASCII characters only"
         )
+    if config["refresh"] and not config.get("snapshot"):
+        yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
     if "rejected_records_path" not in unusable:
         yield from _rejected_path_errors(config["rejected_records_path"])
 

@@ -226,6 +226,22 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "relative path begins in the working directory.",
     ),
     th.Property(
+        "snapshot",
+        th.StringType,
+        title="Snapshot",
+        description="Path of a SQLite file that keeps hashes of what was delivered, so "
+        "that only what has changed is sent. It must outlive the run. One file per "
+        "workspace.",
+    ),
+    th.Property(
+        "refresh",
+        th.BooleanType,
+        default=False,
+        title="Refresh",
+        description="Whether to send everything once more and learn the snapshot anew. "
+        "It keeps which stream holds what.",
+    ),
+    th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,

@@ -21,12 +21,14 @@ from target_customerio.recorder import MISSING_KEY
 from target_customerio.records import OpenStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from singer_sdk.target_base import Target
 
     from target_customerio.mapping.fields import StreamCall
     from target_customerio.records import IncomingRecord, MappedStream
+
+    Transform = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 COUNTED_AT_ONCE = 100
 """Records after which the SDK's metric is updated."""
@@ -83,6 +85,14 @@ class StreamSink(BatchSink):
         """Process a record."""
         raise NotImplementedError
 
+    def hold(
+        self,
+        stream: OpenStream,
+        record: dict[str, Any],
+        transform: Transform | None = None,
+    ) -> None:
+        """Note in the snapshot what a record names that is not sent."""
+
     def get_validator(self) -> None:
         """Return no validator: records are validated before stream maps."""
 
@@ -124,6 +134,8 @@ class CallSink(StreamSink):
     def open(self, stream: MappedStream) -> OpenStream:
         """Prepare to convert the records of a mapped stream."""
         rule = self._pipeline.settings.streams.rule_of(self.stream_name)
+        if rule is not None:
+            self._pipeline.begin(stream.source, rule)
         converter = converter_of(
             self.call,
             stream=stream.source.name,
@@ -153,15 +165,45 @@ class CallSink(StreamSink):
                 record, from_json=incoming.from_json, arrived=incoming.arrived
             )
             if isinstance(operation, Skipped):
+                self.hold(stream, record)
                 self._counts.skipped[operation.reason] += 1
             else:
                 self._pipeline.queue(
                     stream.source, incoming.line, operation, incoming.place
                 )
         except RejectedRecord as error:
+            self.hold(stream, record)
             self._reject(incoming, error)
         else:
             self._first_records.done = True
+
+    def hold(
+        self,
+        stream: OpenStream,
+        record: dict[str, Any],
+        transform: Transform | None = None,
+    ) -> None:
+        """Note in the snapshot what a record names that is not sent.
+
+        Args:
+            stream: The stream of the record.
+            record: The record.
+            transform: The stream map, if it is not applied yet. What it leaves out is
+                not in the table.
+        """
+        changes = self._pipeline.changes
+        if changes is None or not changes.holds(stream.source):
+            return
+        mapped: dict[str, Any] | None = record
+        if transform is not None:
+            try:
+                mapped = transform(record)
+            except Exception:  # noqa: BLE001 - expressions raise anything
+                changes.hold(stream.source, None)
+                return
+        converter = stream.converter
+        if mapped is not None and converter is not None:
+            changes.hold(stream.source, converter.named(mapped))
 
     def reject(self, incoming: IncomingRecord, error: RejectedRecord) -> None:
         """Reject a record before its conversion.

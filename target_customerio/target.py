@@ -170,6 +170,13 @@ class TargetCustomerIO(SingerTarget):
                 help="Check settings, credentials and region, then exit.",
             )
         )
+        command.params.append(
+            click.Option(
+                ["--refresh"],
+                is_flag=True,
+                help="Send everything, whatever the snapshot knows, and learn it anew.",
+            )
+        )
         return command
 
     @classmethod
@@ -207,6 +214,7 @@ class TargetCustomerIO(SingerTarget):
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
         check: bool = False,
+        refresh: bool = False,
     ) -> None:
         """Run the command.
 
@@ -216,6 +224,7 @@ class TargetCustomerIO(SingerTarget):
             config: The configuration.
             file_input: The input; default is standard input.
             check: Only check settings, credentials and region.
+            refresh: Take everything in the snapshot as unknown.
         """
         if about:
             cls.print_about(about_format)
@@ -234,6 +243,8 @@ class TargetCustomerIO(SingerTarget):
                     cls.config_jsonschema,
                     ENVIRONMENT_PREFIX,
                 )
+            if refresh:
+                settings["refresh"] = True
             target = cls(config=with_check_maximums(settings) if check else settings)
             if check:
                 target.check()

@@ -54,6 +54,7 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         is_sent: Whether it is in flight; set by the queue.
         memory: Approximate memory, in bytes; the caller adds that of the record.
         is_recent: Whether it is an event recent enough to trigger campaigns.
+        ticket: The caller's handle to what its result is noted in; not used here.
     """
 
     stream: object
@@ -72,13 +73,17 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     is_sent: bool = False
     memory: int = OPERATION_MEMORY
     is_recent: bool = False
+    ticket: object = None
 
 
 def encode_operation(
     operation: Operation,
     stream: object,
     record: object,
+    *,
     max_bytes: int = Limits.operation_bytes,
+    part_of: Operation | None = None,
+    concerns: tuple[str, ...] = (),
 ) -> QueuedOperation:
     """Encode an operation for :meth:`Delivery.put`.
 
@@ -87,6 +92,9 @@ def encode_operation(
         stream: The caller's handle to the record's stream.
         record: The caller's handle to the record.
         max_bytes: Maximum size of the encoded operation, in bytes.
+        part_of: An operation of which only this part has to be sent; what it names
+            orders it.
+        concerns: Further people whom it concerns, as identities.
 
     Returns:
         The encoded operation.
@@ -108,13 +116,16 @@ def encode_operation(
             f"Customer.io accepts at most {max_bytes:,}"
         )
         raise RejectedRecord("too_large", "", message)
-    identities = operation.identities()
+    whole = operation if part_of is None else part_of
+    identities = whole.identities()
+    if concerns:
+        identities = tuple(dict.fromkeys((*identities, *concerns)))
     linked: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     memory = OPERATION_MEMORY + size
     if len(identities) > 1 or len(identities[0]) > MAX_IDENTITY_LENGTH:
-        linked = tuple(map(_shortened, operation.linked_identities()))
-        commuting = operation.commuting_identities()
+        linked = tuple(map(_shortened, whole.linked_identities()))
+        commuting = whole.commuting_identities()
         if commuting:
             shared = tuple(map(_shortened, commuting))
             identities = tuple(each for each in identities if each not in commuting)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from target_customerio.delivery.retries import (
     Attempts,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     _Decision: TypeAlias = Delivered | PartlyRejected | RequestRefused
 
 logger = logging.getLogger(__name__)
+
+UNDELIVERABLE: Final = "undeliverable"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class _Failure:
             f"Customer.io accepted other operations, but not this one {self}: correct"
             " the record, or load it again later"
         )
-        return RejectedRecord("undeliverable", "", message)
+        return RejectedRecord(UNDELIVERABLE, "", message)
 
 
 class Sender:

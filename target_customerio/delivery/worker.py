@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from target_customerio.delivery.queued_operation import QueuedOperation
-    from target_customerio.delivery.sender import RequestStatistics, Result, Sender
+    from target_customerio.delivery.sender import RequestStatistics, Result
     from target_customerio.errors import RejectedRecord
     from target_customerio.track_api.endpoints import Limits
 
@@ -45,6 +45,20 @@ class Recorder(Protocol):
         """Write STATE, as JSON; every operation before it has been recorded."""
 
 
+class Sends(Protocol):
+    """Sends requests; see :class:`Sender`."""
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """Totals so far."""
+
+    def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
+        """Send operations of one endpoint and yield results."""
+
+    def stop(self) -> None:
+        """Send nothing more; requests in flight finish."""
+
+
 class Delivery:
     """Delivers operations in order per person and object.
 
@@ -57,7 +71,7 @@ class Delivery:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: Sends,
         limits: Limits,
         recorder: Recorder,
         on_failure: Callable[[], None] | None = None,

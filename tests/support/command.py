@@ -376,6 +376,9 @@ SETTINGS = {
 class RunningTarget(Log):
     """The command while it runs, with pipes that a test holds the other ends of."""
 
+    command: Sequence[str] = (COMMAND,)
+    """What is started."""
+
     def __init__(
         self,
         folder: Path,
@@ -400,7 +403,7 @@ class RunningTarget(Log):
         self.folder = folder
         config = folder / "config.json"
         config.write_text(json.dumps({**SETTINGS, **settings}), encoding="utf-8")
-        command = [COMMAND, "--config", str(config)]
+        command = [*self.command, "--config", str(config)]
         if shell is not None:
             command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
         self.stderr_path = folder / "stderr.log"

@@ -27,6 +27,7 @@ BELOW: dict[str, set[str]] = {
     "mapping": {"errors", "json_codec", "track_api"},
     "delivery": {"errors", "json_codec", "track_api"},
     "sandbox": {"errors", "json_codec", "track_api"},
+    "snapshot": {"errors", "json_codec", "track_api"},
 }
 """What a package or module may import, besides itself and libraries."""
 

@@ -1,0 +1,297 @@
+"""Only what changed: the snapshot in a run, between its pipeline and its delivery."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET
+
+from target_customerio.delivery import encode_operation
+from target_customerio.delivery.sender import UNDELIVERABLE
+from target_customerio.errors import RejectedRecord, SnapshotError
+from target_customerio.mapping.fields import BY_TYPE
+from target_customerio.snapshot.bookmarks import Bookmarks
+from target_customerio.snapshot.comparison import Decision
+from target_customerio.snapshot.effects import Ticket
+from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.track_api.operations import (
+    ObjectDeleteRelationships,
+    PersonActivity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from target_customerio.delivery import QueuedOperation, RequestStatistics, Sender
+    from target_customerio.delivery.sender import Result
+    from target_customerio.records import Line, SourceStream
+    from target_customerio.settings import StreamRule
+    from target_customerio.snapshot.streams import Stream
+    from target_customerio.track_api.operations import Operation
+
+
+HOLDING: Final = frozenset({"identify", "group", "segment", BY_TYPE})
+"""The calls of streams that hold what their records name; events hold nothing."""
+
+TICKET_MEMORY: Final = 1_000
+ATTRIBUTE_MEMORY: Final = 150
+"""Approximate memory of a ticket, and of each attribute in it, in bytes."""
+
+
+class Changes:
+    """Compares the operations of a run with its snapshot.
+
+    The reading thread calls all methods; the threads that send requests use
+    :class:`RememberingSender`.
+    """
+
+    def __init__(self, path: str, *, refresh: bool) -> None:
+        """Prepare; the file is opened by :meth:`open`.
+
+        Args:
+            path: The snapshot.
+            refresh: Whether to take everything as unknown.
+        """
+        self._path = path
+        self._refresh = refresh
+        self._snapshot: Snapshot | None = None
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._mixed: set[tuple[str, str]] = set()
+        self._decided: deque[Decision] = deque()
+        self._bookmarks = Bookmarks()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The open snapshot."""
+        if self._snapshot is None:
+            raise SnapshotError("snapshot: the run has not started")
+        return self._snapshot
+
+    def open(self) -> None:
+        """Open or create the file.
+
+        Raises:
+            SnapshotError: The file cannot be used, or another run uses it.
+        """
+        self._snapshot = Snapshot(self._path)
+
+    def sender(self, sender: Sender) -> RememberingSender:
+        """Return a sender that writes to the snapshot what another one sends."""
+        return RememberingSender(sender, self)
+
+    def bind(self, workspace: int | str) -> None:
+        """Bind the snapshot to a workspace, or check that it is bound to this one.
+
+        Args:
+            workspace: Tells the workspace from others.
+
+        Raises:
+            SnapshotError: The snapshot belongs to another workspace.
+        """
+        self.snapshot.bind(str(workspace))
+        if self._refresh:
+            self.snapshot.refresh()
+
+    def begin(self, source: SourceStream, rule: StreamRule) -> None:
+        """Start the records of a stream, once, if it holds what they name.
+
+        Args:
+            source: The stream.
+            rule: Its call and settings.
+        """
+        key = source.title, source.name
+        if rule.call not in HOLDING or key in self._streams:
+            return
+        if rule.call == BY_TYPE:
+            self._mixed.add(key)
+        self._streams[key] = self.snapshot.begin(
+            *key, update_only=rule.conversion.update_only
+        )
+
+    def holds(self, source: SourceStream) -> bool:
+        """Tell whether a stream holds what its records name."""
+        return (source.title, source.name) in self._streams
+
+    def encoder(
+        self, pending: Iterable[tuple[Operation, SourceStream, Line]]
+    ) -> Callable[[Operation, SourceStream, Line], QueuedOperation | None]:
+        """Decide what to send of the next operations.
+
+        Args:
+            pending: The operations with their streams and records, in order.
+
+        Returns:
+            A function that encodes what is to be sent of each of them, in order; it
+            returns None if Customer.io has everything already.
+        """
+        operations = [
+            (operation, self._holder(operation, stream))
+            for operation, stream, _ in pending
+        ]
+        if _are_unicode(operation for operation, _ in operations):
+            self._decided = deque(self.snapshot.decide(operations))
+        else:
+            self._decided = deque(
+                self.snapshot.decide([each])[0]
+                if _are_unicode(each[:1])
+                else Decision(each[0])  # it is rejected when it is encoded
+                for each in operations
+            )
+        return self._encode
+
+    def _holder(self, operation: Operation, source: SourceStream) -> Stream | None:
+        key = source.title, source.name
+        if isinstance(operation, ObjectDeleteRelationships) and key in self._mixed:
+            return None  # most likely an event
+        return self._streams.get(key)
+
+    def _encode(
+        self, operation: Operation, stream: SourceStream, line: Line
+    ) -> QueuedOperation | None:
+        decision = self._decided.popleft()
+        if decision.operation is None:
+            return None
+        ticket = decision.ticket
+        try:
+            queued = encode_operation(
+                decision.operation,
+                stream,
+                line,
+                part_of=operation,
+                concerns=decision.identities,
+            )
+        except RejectedRecord:
+            if ticket is not None:
+                snapshot = self.snapshot
+                snapshot.answer(snapshot.intend([ticket]), rejected=[ticket])
+            raise
+        if ticket is not None:
+            queued.ticket = ticket
+            named = sum(len(each.named or each.entry.hashes) for each in ticket.effects)
+            queued.memory += TICKET_MEMORY + ATTRIBUTE_MEMORY * named
+        return queued
+
+    def hold(self, source: SourceStream, operation: Operation | None) -> None:
+        """Hold what a record names that is not sent.
+
+        Args:
+            source: The stream of the record.
+            operation: An operation on what it names; None if that cannot be read.
+        """
+        stream = self._streams.get((source.title, source.name))
+        if stream is None:
+            return
+        if operation is None or not _are_unicode([operation]):
+            stream.unreadable += 1
+        else:
+            self.snapshot.hold(operation, stream)
+
+    def checkpoint(self, state: Any) -> None:  # noqa: ANN401 - whatever a tap writes
+        """Write what streams hold, before a STATE message is written.
+
+        Args:
+            state: The state.
+        """
+        self._bookmarks.add(state)
+        self.snapshot.checkpoint()
+
+    def end(self, *, well: bool, adds: bool) -> None:
+        """End the records of all streams, when all of them are answered.
+
+        Args:
+            well: Whether the input was read to its end and nothing is undelivered.
+            adds: Whether the input has records that a run rejected, so that streams
+                keep what they hold.
+        """
+        names = {source for _, source in self._streams}
+        for (_, source), stream in self._streams.items():
+            if adds:
+                self.snapshot.keep(stream)
+            else:
+                is_full = self._bookmarks.is_full_table(source, names)
+                self.snapshot.end(stream, well=well, full_table=is_full)
+        self._streams.clear()
+
+    def close(self) -> None:
+        """Close the file; streams that were not ended did not end well."""
+        if self._snapshot is not None:
+            with suppress(SnapshotError):
+                self.end(well=False, adds=False)
+            self._snapshot.close()
+            self._snapshot = None
+
+
+class RememberingSender:
+    """Sends operations, and writes to a snapshot what is sent and answered."""
+
+    def __init__(self, sender: Sender, changes: Changes) -> None:
+        """Send through another sender."""
+        self._sender = sender
+        self._changes = changes
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """Totals so far."""
+        return self._sender.statistics
+
+    def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
+        """Send operations of one endpoint; see :meth:`Sender.deliver`.
+
+        Args:
+            operations: Operations of one endpoint, in order.
+
+        Yields:
+            The result of some of the operations, once it is in the snapshot.
+
+        Raises:
+            SnapshotError: The snapshot cannot be written.
+        """
+        tickets = _tickets(operations)
+        if not tickets:
+            yield from self._sender.deliver(operations)
+            return
+        snapshot = self._changes.snapshot
+        intent = snapshot.intend(tickets)
+        for result in self._sender.deliver(operations):
+            # Of what is given up it stays unknown whether Customer.io has applied it.
+            refused = [
+                operation
+                for operation, error in result.rejected
+                if error.reason != UNDELIVERABLE
+            ]
+            snapshot.answer(intent, _tickets(result.delivered), _tickets(refused))
+            yield result
+
+    def stop(self) -> None:
+        """Send nothing more; requests in flight finish."""
+        self._sender.stop()
+
+
+def _are_unicode(operations: Iterable[Operation]) -> bool:
+    """Tell whether a snapshot can store what operations name."""
+    texts = [text for each in operations for text in _names(each)]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _names(operation: Operation) -> Iterator[str]:
+    """Yield the identifiers in an operation, and the names of its attributes."""
+    if isinstance(operation, PersonActivity):
+        return  # nothing of it is stored
+    yield from operation.identities()
+    attributes = getattr(operation, "attributes", None)
+    if attributes:
+        yield from attributes
+    for each in getattr(operation, "cio_relationships", None) or ():
+        if each.relationship_attributes is not UNSET:
+            yield from each.relationship_attributes
+
+
+def _tickets(operations: Iterable[QueuedOperation]) -> list[Ticket]:
+    tickets = (each.ticket for each in operations)
+    return [each for each in tickets if isinstance(each, Ticket)]
