@@ -42,7 +42,12 @@ class Figures:
 
 
 def deliver(
-    source: RandomRecords, server: Customerio, folder: Path, seed: int, kills: int = 0
+    source: RandomRecords,
+    server: Customerio,
+    folder: Path,
+    seed: int,
+    kills: int = 0,
+    **settings: Any,
 ) -> Figures:
     """Pipe records into the target, killing and restarting it.
 
@@ -52,6 +57,7 @@ def deliver(
         folder: Working directory of the target.
         seed: Seed of the random moments.
         kills: Number of kills.
+        settings: Further settings of the target.
 
     Returns:
         The figures.
@@ -61,7 +67,7 @@ def deliver(
     position = sent = 0
     while figures.runs < MAX_RUNS:
         figures.runs += 1
-        child = RunningTarget(folder, {"api_url": server.url, **SETTINGS})
+        child = RunningTarget(folder, {"api_url": server.url, **SETTINGS, **settings})
         feed = _Feed(source, position, random.Random(draw.random()))
         try:
             child.send_in_background(feed)

@@ -65,15 +65,17 @@ class Comparison:
         )
 
 
-def compare(seed: int, folder: Path) -> Comparison:
-    """Deliver records twice: without faults, and with faults and kills."""
+def compare(seed: int, folder: Path, **settings: Any) -> Comparison:
+    """Deliver records twice: without faults, and with faults, kills and settings."""
     source = RandomRecords(seed, RECORDS)
     expected = undisturbed(source, folder / "undisturbed")
     upstream = SandboxOverHttp(folder / "upstream.db")
     server = Customerio()
     server.script = faults = RandomFaults(upstream, seed)
     try:
-        figures = deliver(source, server, folder / "disturbed", seed, kills_of(seed))
+        figures = deliver(
+            source, server, folder / "disturbed", seed, kills_of(seed), **settings
+        )
         found = upstream.snapshot()
     finally:
         server.close()
@@ -121,6 +123,13 @@ def test_faults_and_kills_make_no_difference(
     assert events_in(done.found) == events, done.description
     assert done.found_rejected == done.expected_rejected, done.description
     assert len(done.found_rejected) == done.source.rejected, done.description
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nor_do_they_with_a_snapshot(seed: int, tmp_path: Path) -> None:
+    done = compare(seed, tmp_path, snapshot="snapshot.db")
+    assert differences(done.expected, done.found) == [], done.description
+    assert events_in(done.found) == sorted(done.source.events), done.description
 
 
 @dataclass
