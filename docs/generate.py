@@ -81,7 +81,10 @@ GROUPS: Final = {
             "batch_size_rows",
         ],
     ),
-    "snapshot": ("Only changes", ["snapshot", "refresh"]),
+    "snapshot": (
+        "Only changes, and removal",
+        ["snapshot", "refresh", "remove_missing", "max_deletions"],
+    ),
     "rejected": (
         "Rejected records",
         ["on_rejected", "rejected_records_path"],
@@ -132,9 +135,9 @@ ACTION_NOTES: Final = {
 KINDS: Final = {
     "object": "object",
     "boolean": "boolean",
+    "string": "string",  # also a number or a share, as max_deletions
     "integer": "integer",
     "number": "decimal",
-    "string": "string",
 }
 """Meltano's kind for each JSON type, the more telling types first."""
 

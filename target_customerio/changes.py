@@ -107,7 +107,7 @@ class Changes:
         if rule.call == BY_TYPE:
             self._mixed.add(key)
         self._streams[key] = self.snapshot.begin(
-            *key, update_only=rule.conversion.update_only
+            *key, rule.call, update_only=rule.conversion.update_only
         )
 
     def holds(self, source: SourceStream) -> bool:

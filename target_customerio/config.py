@@ -70,6 +70,8 @@ EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "maximum": lambda rule, _: f"at most {rule}",
     "exclusiveMinimum": lambda rule, _: f"more than {rule}",
     "minLength": lambda *_: "some text",
+    # The setting max_deletions is the only one with a pattern.
+    "pattern": lambda *_: "a number such as 100, or a share such as 10%",
     "required": lambda rule, _: "an object with " + ", ".join(rule),
     "additionalProperties": lambda _, schema: (
         "only the entries " + ", ".join(schema["properties"])

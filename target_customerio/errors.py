@@ -13,6 +13,7 @@ A :class:`RejectedRecord` concerns one record and does not end the run::
         RecordsRejectedError
             MissingKeyPropertyError
         RejectedFileError
+        RemovalRefusedError
         SettingsError
             SandboxError
             SnapshotError
@@ -122,6 +123,10 @@ class RecordsRejectedError(TargetError):
     """
 
     exit_code = 3
+
+
+class RemovalRefusedError(TargetError):
+    """``--remove-missing`` has removed nothing of some streams."""
 
 
 class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):

@@ -65,6 +65,7 @@ class Pipeline:
         settings: Settings,
         logger: logging.Logger,
         on_failure: Callable[[], None] | None = None,
+        recorder: RunRecorder | None = None,
     ) -> None:
         """Create the pipeline; nothing is sent yet.
 
@@ -72,12 +73,14 @@ class Pipeline:
             settings: The settings.
             logger: Logs messages for the user.
             on_failure: Called as soon as delivery has failed, by any thread.
+            recorder: Counts, writes rejected records and STATE; by default one of
+                records.
 
         Raises:
             SandboxError: The sandbox file cannot be used.
         """
         self.settings = settings
-        self.recorder = RunRecorder(settings, logger)
+        self.recorder = recorder or RunRecorder(settings, logger)
         self._logger = logger
         self._sender = sender = _sender(settings)
         self.changes = _changes(settings)
@@ -125,12 +128,21 @@ class Pipeline:
                 cannot be reached.
             SnapshotError: The snapshot belongs to another workspace.
         """
-        if self.changes is None:
-            return
+        if self.changes is not None:
+            self.bind(self.changes)
+            self.changes.begin(stream, rule)
+
+    def bind(self, changes: Changes) -> None:
+        """Check the credentials and that the snapshot belongs to their workspace, once.
+
+        Raises:
+            DeliveryError: The credentials or the region are wrong, or Customer.io
+                cannot be reached.
+            SnapshotError: The snapshot belongs to another workspace.
+        """
         if not self._connected:
             self.connect()
-            self.changes.bind(self.workspace or self.settings.connection.base_url)
-        self.changes.begin(stream, rule)
+            changes.bind(self.workspace or self.settings.connection.base_url)
 
     def start(self) -> None:
         """Open the snapshot, and log progress every 30 seconds until the run ends.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,7 +18,7 @@ from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
 from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
 from target_customerio.rejected import why_not_writable
-from target_customerio.settings_schema import CALL
+from target_customerio.settings_schema import CALL, DEFAULT_MAX_DELETIONS
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits, is_loopback
 
@@ -103,6 +103,7 @@ class Settings:
             *_credential_errors(config),
             *_url_errors(config.get("api_url")),
             *_path_errors(config),
+            *_removal_errors(config),
         ]
         if errors:
             raise SettingsError(*errors)
@@ -117,7 +118,11 @@ class Settings:
                 max_retry_seconds=float(config["max_retry_seconds"]),
             ),
             conversion=conversion,
-            streams=StreamCalls(config["stream_calls"], conversion),
+            streams=StreamCalls(
+                config["stream_calls"],
+                conversion,
+                RemovalSettings(*(config[name] for name in OF_REMOVAL)),
+            ),
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
             rejected_path=config["rejected_records_path"],
@@ -138,16 +143,35 @@ _SEPARATOR: Final = re.compile(r"[-.]")
 
 
 @dataclass(frozen=True)
+class RemovalSettings:
+    """What ``--remove-missing`` may remove of a stream.
+
+    Attributes:
+        remove_missing: Whether it removes anything.
+        max_deletions: How many, of each kind: a number, or a share such as ``10%``.
+    """
+
+    remove_missing: bool = False
+    max_deletions: int | str = DEFAULT_MAX_DELETIONS
+
+
+@dataclass(frozen=True)
 class StreamRule:
-    """The call of a stream and its conversion settings.
+    """The call of a stream and its settings.
 
     Attributes:
         call: The call.
         conversion: The conversion settings, with those given for this stream.
+        removal: The settings of its removal, likewise.
     """
 
     call: StreamCall
     conversion: ConversionSettings
+    removal: RemovalSettings = RemovalSettings()
+
+
+OF_REMOVAL: Final = tuple(each.name for each in fields(RemovalSettings))
+REMOVE_MISSING: Final = "remove_missing"
 
 
 class StreamCalls:
@@ -157,9 +181,11 @@ class StreamCalls:
         self,
         stream_calls: Mapping[str, Any],
         conversion: ConversionSettings | None = None,
+        removal: RemovalSettings | None = None,
     ) -> None:
         """Parse ``stream_calls``: a call, or an object with one, by name or pattern."""
         self._conversion = conversion or ConversionSettings()
+        self._removal = removal or RemovalSettings()
         self._rules = {
             name: self._rule(value if isinstance(value, dict) else {CALL: value})
             for name, value in stream_calls.items()
@@ -169,6 +195,13 @@ class StreamCalls:
     def names(self) -> list[str]:
         """The stream names and patterns in the setting."""
         return list(self._rules)
+
+    @property
+    def removing(self) -> list[str]:
+        """The stream names and patterns in the setting that have ``remove_missing``."""
+        return [
+            name for name, rule in self._rules.items() if rule.removal.remove_missing
+        ]
 
     def rule_of(self, stream: str) -> StreamRule | None:
         """Return the rule of a stream, named as after stream maps, if it has one.
@@ -180,7 +213,7 @@ class StreamCalls:
             return self._rules[stream]
         named = CALL_OF_NAME.get(_SEPARATOR.split(stream)[-1].lower())
         if named is not None:
-            return StreamRule(named, self._conversion)
+            return StreamRule(named, self._conversion, self._removal)
         for pattern, rule in self._rules.items():
             if fnmatchcase(stream, pattern):
                 return rule
@@ -193,7 +226,12 @@ class StreamCalls:
 
     def _rule(self, value: Mapping[str, Any]) -> StreamRule:
         own = {name: each for name, each in value.items() if name != CALL}
-        return StreamRule(value[CALL], replace(self._conversion, **own))
+        removal = {name: own.pop(name) for name in OF_REMOVAL if name in own}
+        return StreamRule(
+            value[CALL],
+            replace(self._conversion, **own),
+            replace(self._removal, **removal),
+        )
 
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
@@ -287,6 +325,29 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
         yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
     if "rejected_records_path" not in unusable:
         yield from _rejected_path_errors(config["rejected_records_path"])
+
+
+REMOVABLE: Final = ("identify", "group", "segment")
+"""The calls of streams that hold what ``--remove-missing`` can remove."""
+
+
+def _removal_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    own = {
+        name: value[CALL]
+        for name, value in config["stream_calls"].items()
+        if isinstance(value, dict) and value.get(REMOVE_MISSING)
+    }
+    for name, call in own.items():
+        if call not in REMOVABLE:
+            yield (
+                f"stream_calls.{name}.remove_missing: a {call} stream has nothing "
+                f"that can be removed; only {', '.join(REMOVABLE)} streams have"
+            )
+    if (own or config[REMOVE_MISSING]) and not config.get("snapshot"):
+        yield (
+            "remove_missing: there is no snapshot of what streams held; set snapshot "
+            "to its path"
+        )
 
 
 def _can_be_encoded(path: str) -> bool:

@@ -20,6 +20,10 @@ CALL: Final = "call"
 
 DEFAULT_REJECTED_PATH: Final = "rejected.singer.jsonl"
 
+DEFAULT_MAX_DELETIONS: Final = "10%"
+MAX_DELETIONS: Final = r"^([0-9]+|(100|[0-9]{1,2}(\.[0-9]+)?)\s*%)$"
+"""A number as text, or a share of up to 100 %."""
+
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "site_id",
@@ -242,6 +246,28 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "It keeps which stream holds what.",
     ),
     th.Property(
+        "remove_missing",
+        th.BooleanType,
+        default=False,
+        title="Remove missing",
+        description="Whether `target-customerio --remove-missing`, run after the "
+        "pipeline, removes what a stream held before and not in its last run: of an "
+        "identify stream people, of a group stream objects, with their "
+        "relationships, of a `segment` stream memberships. It needs `snapshot`.",
+    ),
+    th.Property(
+        "max_deletions",
+        th.CustomType(
+            {"type": ["integer", "string"], "minimum": 0, "pattern": MAX_DELETIONS}
+        ),
+        default=DEFAULT_MAX_DELETIONS,
+        title="Maximum deletions",
+        description="How many people, objects, relationships or memberships of a "
+        "stream `--remove-missing` may remove: a number, or a share of what the stream "
+        "held, which is at least one and never all. If more are missing, nothing of "
+        "the stream is removed.",
+    ),
+    th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,
@@ -280,6 +306,8 @@ SETTINGS_OF_STREAMS: Final = (
     "screen_events",
     "user_id_type",
     "hard_delete",
+    "remove_missing",
+    "max_deletions",
 )
 """Settings that `stream_calls` can override for one stream."""
 
@@ -290,7 +318,7 @@ def _stream_call(settings: dict[str, Any]) -> dict[str, Any]:
     own = {
         name: {
             rule: settings[name][rule]
-            for rule in ("type", "enum")
+            for rule in ("type", "enum", "minimum", "pattern")
             if rule in settings[name]
         }
         for name in SETTINGS_OF_STREAMS

@@ -199,7 +199,10 @@ class SingerTarget(Target):
             )
         if not self._versions_ignored:
             self._versions_ignored = True
-            self.logger.info("Ignoring ACTIVATE_VERSION messages")
+            self.logger.info(
+                "Ignoring ACTIVATE_VERSION messages; what is gone from a table is "
+                "removed by --remove-missing, after the pipeline (docs/snapshot.md)"
+            )
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         """Process the records in the files of a batch like RECORD messages."""

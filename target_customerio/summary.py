@@ -180,7 +180,7 @@ class Summary:
                 "event_type": "progress",
                 **totals,
                 "records_per_second": round(rate, 1),
-                **self._cost(statistics),
+                **self.cost_fields(statistics),
             },
         )
 
@@ -191,14 +191,12 @@ class Summary:
         else:
             yield Entry("No streams were loaded", {})
         yield Entry(
-            f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
-            f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "
-            f"{statistics.seconds_throttled:.1f} throttled",
+            self.cost(statistics),
             {
                 "event_type": "run_summary",
                 **self.totals,
                 **{figure.name: self.figures[figure.name] for figure in FIGURES},
-                **self._cost(statistics),
+                **self.cost_fields(statistics),
             },
         )
 
@@ -211,7 +209,16 @@ class Summary:
                 text = figure.one if count == 1 else figure.many
                 yield Entry(f"{count:,} {text}", {})
 
-    def _cost(self, statistics: RequestStatistics) -> dict[str, float]:
+    def cost(self, statistics: RequestStatistics) -> str:
+        """Return the totals of requests as text."""
+        return (
+            f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
+            f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "
+            f"{statistics.seconds_throttled:.1f} throttled"
+        )
+
+    def cost_fields(self, statistics: RequestStatistics) -> dict[str, float]:
+        """Return the totals of requests as fields of a structured log."""
         return {
             "requests": statistics.requests,
             "retries": statistics.retries,

@@ -23,6 +23,7 @@ from target_customerio.advice import closest_name
 from target_customerio.config import settings_in, variables_of_file
 from target_customerio.errors import (
     MAX_STREAM_CHARACTERS,
+    SettingsError,
     TargetError,
     UnmappedStreamError,
     shown_name,
@@ -76,6 +77,7 @@ Examples:
   some-tap --config tap.json | target-customerio --config target.json
   target-customerio --config target.json --check
   target-customerio --config target.json --input rejected.singer.jsonl
+  target-customerio --config target.json --remove-missing
 
 \b
 Exit codes:
@@ -177,6 +179,30 @@ class TargetCustomerIO(SingerTarget):
                 help="Send everything, whatever the snapshot knows, and learn it anew.",
             )
         )
+        command.params.append(
+            click.Option(
+                ["--remove-missing"],
+                is_flag=True,
+                help="Read no input: remove what streams with remove_missing held "
+                "before and not in their last run.",
+            )
+        )
+        command.params.append(
+            click.Option(
+                ["--snapshot-info"],
+                is_flag=True,
+                help="Show the streams of the snapshot, what they hold and their last "
+                "runs, then exit.",
+            )
+        )
+        command.params.append(
+            click.Option(
+                ["--forget"],
+                metavar="STREAM",
+                help="Drop what a stream held from the snapshot, then exit. Nothing is "
+                "changed in Customer.io.",
+            )
+        )
         return command
 
     @classmethod
@@ -206,15 +232,15 @@ class TargetCustomerIO(SingerTarget):
             ctx.exit(1)
 
     @classmethod
-    def invoke(  # type: ignore[override]
+    def invoke(
         cls,
         *,
         about: bool = False,
         about_format: str | None = None,
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
-        check: bool = False,
         refresh: bool = False,
+        **instead: Any,  # noqa: ANN401 - each option has its own type
     ) -> None:
         """Run the command.
 
@@ -223,8 +249,9 @@ class TargetCustomerIO(SingerTarget):
             about_format: Format of that output.
             config: The configuration.
             file_input: The input; default is standard input.
-            check: Only check settings, credentials and region.
             refresh: Take everything in the snapshot as unknown.
+            instead: The options that do something else than to load records; see
+                :meth:`do`.
         """
         if about:
             cls.print_about(about_format)
@@ -245,12 +272,42 @@ class TargetCustomerIO(SingerTarget):
                 )
             if refresh:
                 settings["refresh"] = True
-            target = cls(config=with_check_maximums(settings) if check else settings)
-            if check:
-                target.check()
-                return
-            target.print_version(print_fn=cls.logger.info)
-            target.process(file_input)
+            is_check = instead.get("check")
+            target = cls(config=with_check_maximums(settings) if is_check else settings)
+            target.do(file_input, **instead)
+
+    def do(
+        self,
+        file_input: IO[str] | None,
+        *,
+        check: bool = False,
+        remove_missing: bool = False,
+        snapshot_info: bool = False,
+        forget: str | None = None,
+    ) -> None:
+        """Load records, or do something else.
+
+        Args:
+            file_input: The input; default is standard input.
+            check: Only check settings, credentials and region.
+            remove_missing: Remove what is missing from the last runs of streams.
+            snapshot_info: Only show what the snapshot knows.
+            forget: A stream whose holdings are dropped from the snapshot.
+
+        Raises:
+            TargetError: It has failed.
+        """
+        if check:
+            self.check()
+            return
+        if snapshot_info or forget is not None:
+            self.look_after_snapshot(forget)
+            return
+        self.print_version(print_fn=self.logger.info)
+        if remove_missing:
+            self.remove_missing()
+        else:
+            self.process(file_input)
 
     def check(self) -> None:
         """Check credentials and region, and log the result.
@@ -278,6 +335,42 @@ class TargetCustomerIO(SingerTarget):
                 "region and credentials are not checked",
                 connection.sandbox,
             )
+
+    def look_after_snapshot(self, forget: str | None) -> None:
+        """Show what the snapshot knows, or drop what a stream held.
+
+        Args:
+            forget: The stream; None to show.
+
+        Raises:
+            SnapshotError: The snapshot cannot be used, or has no such stream.
+        """
+        # Only this needs it.
+        from target_customerio import snapshot_info  # noqa: PLC0415
+
+        self.pipeline.close()
+        if self.settings.snapshot is None:
+            raise SettingsError("snapshot: it is not set; set it to its path")
+        path = Path(self.settings.snapshot).expanduser()
+        if forget is None:
+            click.echo(snapshot_info.described(path))
+        else:
+            self.logger.info("%s", snapshot_info.forget(path, forget))
+
+    def remove_missing(self) -> None:
+        """Remove what is missing from the last runs of streams.
+
+        Raises:
+            TargetError: Not everything was removed.
+        """
+        # Only this step needs it.
+        from target_customerio.removal import remove_missing  # noqa: PLC0415
+
+        self.pipeline.close()  # it is for records
+        self.logger.info(
+            "Removing what is missing from %s", self.settings.connection.destination
+        )
+        remove_missing(self.settings, self.logger, lambda: self.reader.stopped)
 
     def process(self, file_input: IO[str] | None) -> None:
         """Read the input to its end and deliver its records.

@@ -77,6 +77,7 @@ CREATE TABLE streams (
   name TEXT NOT NULL,             -- after stream maps
   source TEXT NOT NULL,           -- as the tap names it
   status TEXT NOT NULL DEFAULT 'running',
+  call TEXT NOT NULL,             -- of the records that name what it holds
   update_only INTEGER NOT NULL DEFAULT 0,
   held_before TEXT NOT NULL DEFAULT '[0,0,0,0]',  -- by kind, as JSON
   ended_at TEXT,
@@ -195,6 +196,32 @@ def committing(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read a snapshot, which a run may be using.
+
+    Args:
+        path: The snapshot.
+
+    Yields:
+        A connection that cannot write.
+
+    Raises:
+        SnapshotError: It does not exist or cannot be read.
+    """
+    if not path.exists():
+        raise _unusable(path, "does not exist")
+    _check_path(path)
+    try:
+        with contextlib.closing(_connect(path)) as database:
+            _version(database, path)
+            database.execute("PRAGMA query_only = ON")
+            database.execute("BEGIN")  # all of it as at one moment
+            yield database
+    except sqlite3.Error as error:
+        raise _unusable(path, f"cannot be read ({error})") from error
 
 
 def copy(source: Path, target: Path) -> None:

@@ -145,11 +145,15 @@ class StreamHolds:
         every.update(self.missing[kind])
         return every
 
-    def replace(self) -> None:
-        """Make what this run has seen what the stream holds; the rest is missing."""
+    def replace(self, *, with_missing: bool = True) -> None:
+        """Make what this run has seen what the stream holds.
+
+        Args:
+            with_missing: Whether the rest is missing; else it is forgotten.
+        """
         with self._lock:
             for kind in range(len(KINDS)):
-                missing = self.ever_held(kind)
+                missing = self.ever_held(kind) if with_missing else BitSet()
                 missing.difference_update(self.seen[kind])
                 touched = self.held[kind].chunks | self.missing[kind].chunks
                 touched |= self.seen[kind].chunks

@@ -15,7 +15,7 @@ from target_customerio.snapshot.file import (
     PERSON,
     RELATIONSHIP,
 )
-from target_customerio.snapshot.streams import STATUSES, held_by_others
+from target_customerio.snapshot.streams import STATUSES
 from target_customerio.track_api.operations import (
     ObjectDelete,
     ObjectDeleteRelationships,
@@ -25,11 +25,11 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from target_customerio.snapshot.file import SnapshotFile
     from target_customerio.snapshot.holds import BitSet
-    from target_customerio.snapshot.streams import Stream, Streams
+    from target_customerio.snapshot.snapshot import Snapshot
+    from target_customerio.snapshot.streams import Stream
     from target_customerio.track_api.operations import (
         ObjectIdentifiers,
         Operation,
@@ -39,6 +39,18 @@ if TYPE_CHECKING:
 
 SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _PERCENT: Final = 100
+
+KINDS_OF_CALLS: Final = {
+    "identify": (RELATIONSHIP, PERSON),
+    "group": (RELATIONSHIP, OBJECT),
+    "segment": (MEMBERSHIP,),
+}
+"""What is removed of the streams of a call.
+
+A stream removes nothing of which it is not the table: whoever leaves a segment is not
+deleted, although the stream of the segment held them.
+"""
+
 ORDER: Final = (MEMBERSHIP, RELATIONSHIP, OBJECT, PERSON)
 """What refers to others goes first."""
 
@@ -58,7 +70,47 @@ def limit_of(max_deletions: int | str, held: int) -> int:
     share = SHARE.fullmatch(max_deletions)
     if share is None:
         return int(max_deletions)
-    return min(max(1, int(held * float(share[1]) / _PERCENT)), held - 1)
+    part = float(share[1]) / _PERCENT
+    return max(0, min(max(1, int(held * part)), held - 1)) if part else 0
+
+
+class Candidate(Struct):
+    """A stream whose settings ask for removal.
+
+    Attributes:
+        stream: The stream.
+        call: Its call by the settings.
+        max_deletions: How many may go, of each kind.
+    """
+
+    stream: Stream
+    call: str
+    max_deletions: int | str
+
+
+class Missing(Struct):
+    """What a stream held of one kind, and what is missing.
+
+    Attributes:
+        held_before: How many it held before its last run, or awaited removal.
+        missing: How many of them were not in its last run and are not removed yet.
+        going: The numbers of the entries that are removed.
+        held_by: How many stay since another stream holds them, by its name.
+        held: How many stay since another stream holds them.
+        limit: How many may go.
+    """
+
+    held_before: int
+    limit: int
+    missing: int = 0
+    going: list[int] = []
+    held_by: dict[str, int] = {}
+    held: int = 0
+
+    @property
+    def others(self) -> int:
+        """How many stay for another reason: they cannot be named, or were merged."""
+        return self.missing - len(self.going) - self.held
 
 
 class Removal(Struct):
@@ -67,85 +119,176 @@ class Removal(Struct):
     Attributes:
         stream: The stream.
         refusal: Why nothing is removed; empty if it is.
-        going: The numbers of the entries that go, by kind.
-        kept: How many are missing but stay, since another stream holds them, or since
-            the person was merged, is suppressed or has neither id nor address.
+        kinds: What is missing, by kind, in the order of removal.
     """
 
     stream: Stream
     refusal: str = ""
-    going: dict[int, list[int]] = {}
-    kept: int = 0
+    kinds: dict[int, Missing] = {}
+
+    def going(self, kind: int) -> Sequence[int]:
+        """Return the numbers of the entries of a kind that are removed."""
+        missing = self.kinds.get(kind)
+        return () if missing is None or self.refusal else missing.going
+
+    @property
+    def total(self) -> int:
+        """How many entries are removed."""
+        return sum(len(self.going(kind)) for kind in self.kinds)
 
 
 class Remover:
     """Finds what has to be removed."""
 
-    def __init__(self, file: SnapshotFile, streams: Streams) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         """Look into a snapshot."""
-        self._database = file.reader
-        self._streams = streams
-        self._alias = Hasher(file.key).alias
+        self._database = snapshot.file.reader
+        self._streams = snapshot.streams
+        self._alias = Hasher(snapshot.file.key).alias
 
-    def plan(self, stream: Stream, max_deletions: int | str) -> Removal:
-        """Return what the removal of a stream would do.
+    def plan(self, candidates: Iterable[Candidate]) -> list[Removal]:
+        """Return what the removal of some streams would do.
 
-        Args:
-            stream: The stream.
-            max_deletions: How many may go, of each kind.
+        A refused stream holds what it held before its last run: that is not removed
+        for another stream either. What two streams miss is removed once.
         """
-        if stream.status != "complete":
-            return Removal(stream, f"{STATUSES[stream.status]}; nothing is removed")
-        removal = Removal(stream, going={})
-        for kind in ORDER:
-            missing = [*stream.holds.missing[kind]]
-            if missing:
-                removal.going[kind] = self._going(stream, kind, missing)
-                removal.kept += len(missing) - len(removal.going[kind])
-        removal.refusal = _refusal(removal, max_deletions)
-        return removal
-
-    def operations(self, removal: Removal) -> Iterator[Operation]:
-        """Yield the operations of a removal that is not refused."""
-        for kind in ORDER:
-            for number in removal.going.get(kind, ()):
-                entry = self._entry(number)
-                operation = None if entry is None else self._operation(entry)
-                if operation is not None:
-                    yield operation
-
-    def _going(self, stream: Stream, kind: int, missing: Sequence[int]) -> list[int]:
-        held = held_by_others(self._streams, stream, kind)
-        going = []
-        for number in missing:
-            entry = None if number in held else self._entry(number)
-            if entry is not None and self._may_go(entry, held):
-                going.append(number)
-        return going
-
-    def _may_go(self, entry: Entry, held: BitSet) -> bool:
-        if entry.kind == OBJECT:
-            return True
-        if entry.kind in (RELATIONSHIP, MEMBERSHIP):
-            return self._operation(entry) is not None
-        if entry.flags & (MERGED | SUPPRESSED):
-            return False
-        if entry.a is not None:
-            return True
-        return entry.b is not None and not self._address_is_held(entry, held)
-
-    def _address_is_held(self, entry: Entry, held: BitSet) -> bool:
-        """Tell whether a stream holds anyone with the address of an entry."""
-        alias = self._alias("email", str(entry.b))
-        others = [
-            *self._database.execute(
-                "SELECT number FROM entries WHERE kind = ? AND b = ?", (PERSON, entry.b)
-            ),
-            *self._database.execute(
-                "SELECT number FROM aliases WHERE alias = ?", (alias,)
-            ),
+        candidates = [*candidates]
+        self._drop_removed()
+        found = [self._removal(each, frozenset(), set()) for each in candidates]
+        refused = {each.stream.number for each in found if each.refusal}
+        taken: set[int] = set()
+        return [
+            first if first.refusal else self._removal(each, frozenset(refused), taken)
+            for each, first in zip(candidates, found, strict=True)
         ]
-        return any(number in held for (number,) in others)
+
+    def operations(
+        self, removals: Sequence[Removal]
+    ) -> Iterator[tuple[Stream, Operation]]:
+        """Yield what removes, with its stream, except for what is refused."""
+        for kind in ORDER:
+            for removal in removals:
+                for number in removal.going(kind):
+                    entry = self._entry(number)
+                    operation = None if entry is None else self._operation(entry)
+                    if operation is not None:
+                        yield removal.stream, operation
+
+    def _drop_removed(self) -> None:
+        """Forget what was removed by a run that was killed before it noted that."""
+        for stream in self._streams:
+            for kind, missing in enumerate(stream.holds.missing):
+                for number in [*missing]:
+                    if self._entry(number) is None:
+                        stream.holds.release(kind, number)
+
+    def _removal(
+        self, candidate: Candidate, refused: frozenset[int], taken: set[int]
+    ) -> Removal:
+        stream = candidate.stream
+        if stream.status != "complete":
+            return Removal(stream, STATUSES[stream.status])
+        if stream.call != candidate.call:
+            return Removal(
+                stream,
+                f"it was a stream of {stream.call} calls in its last run and is one of "
+                f"{candidate.call} calls now; run the pipeline first",
+            )
+        kinds = {
+            kind: self._missing(candidate, kind, refused, taken)
+            for kind in KINDS_OF_CALLS[candidate.call]
+        }
+        return Removal(stream, _refusal(kinds, candidate.max_deletions), kinds)
+
+    def _missing(
+        self, candidate: Candidate, kind: int, refused: frozenset[int], taken: set[int]
+    ) -> Missing:
+        stream = candidate.stream
+        held_before = stream.held_before[kind]
+        found = Missing(held_before, limit_of(candidate.max_deletions, held_before))
+        found.going, found.held_by = [], {}
+        holders = self._holders(stream, kind, refused)
+        for number in stream.holds.missing[kind]:
+            entry = self._entry(number)
+            if entry is None or number in taken:
+                continue
+            found.missing += 1
+            by = self._holding(entry, holders)
+            for name in by:
+                found.held_by[name] = found.held_by.get(name, 0) + 1
+            if by:
+                found.held += 1
+            elif self._operation(entry) is not None:
+                found.going.append(number)
+        taken.update(found.going)
+        return found
+
+    def _holders(
+        self, stream: Stream, kind: int, refused: frozenset[int]
+    ) -> list[tuple[str, BitSet]]:
+        """Return what must not be removed, by the stream that holds it."""
+        holders = []
+        for each in self._streams:
+            if each.update_only or each.number in refused:
+                holding = each.holds.ever_held(kind)
+            elif each is stream:
+                holding = each.holds.held[kind]
+            else:
+                holding = each.holding(kind)
+            if holding.chunks:
+                holders.append((each.title, holding))
+        return holders
+
+    def _holding(
+        self, entry: Entry, holders: Sequence[tuple[str, BitSet]]
+    ) -> list[str]:
+        """Return the streams that hold an entry or what may be the same thing."""
+        numbers = (entry.number, *self._same(entry))
+        return [
+            name
+            for name, holding in holders
+            if any(number in holding for number in numbers)
+        ]
+
+    def _same(self, entry: Entry) -> Iterable[int]:
+        """Return other entries that may be the same thing in Customer.io.
+
+        Somebody known by an address alone may be whoever has or claims the address. The
+        same holds for their relationships and memberships.
+        """
+        if entry.kind == PERSON:
+            if entry.a is not None:
+                return self._numbers("a", PERSON, entry.a)
+            return self._with_address(entry)
+        if entry.kind == OBJECT:
+            return ()
+        owner, _, number = str(entry.a).partition(":")
+        person = self._entry(int(number))
+        keys = (
+            f"{owner}:{other}"
+            for other in (() if person is None else self._with_address(person))
+        )
+        return [each for key in keys for each in self._numbers("a", entry.kind, key)]
+
+    def _with_address(self, person: Entry) -> list[int]:
+        """Return who shares the address of a person without an id."""
+        if person.a is not None or not isinstance(person.b, str):
+            return []
+        claims = self._database.execute(
+            "SELECT number FROM aliases WHERE alias = ?",
+            (self._alias("email", person.b),),
+        ).fetchall()
+        return [
+            *self._numbers("b", PERSON, person.b),
+            *(number for (number,) in claims),
+        ]
+
+    def _numbers(self, column: str, kind: int, key: str) -> list[int]:
+        rows = self._database.execute(
+            f"SELECT number FROM entries WHERE kind = ? AND {column} = ?",  # noqa: S608 - constants
+            (kind, key),
+        ).fetchall()
+        return [number for (number,) in rows]
 
     def _entry(self, number: int) -> Entry | None:
         row = self._database.execute(
@@ -165,7 +308,7 @@ class Remover:
             return None if named is None else PersonDelete(identifiers=named)
         owner, _, number = str(entry.a).partition(":")
         person = self._entry(int(number))
-        named = None if person is None or person.flags & MERGED else _person(person)
+        named = None if person is None else _person(person)
         if named is None:
             return None
         if entry.kind == MEMBERSHIP:
@@ -180,6 +323,9 @@ class Remover:
 
 
 def _person(entry: Entry) -> PersonIdentifiers | None:
+    """Return the identifier by which a person is removed; None if there is none."""
+    if entry.flags & (MERGED | SUPPRESSED):
+        return None
     if entry.a is not None:
         return {"id": entry.a}
     return None if entry.b is None else {"email": str(entry.b)}
@@ -190,15 +336,14 @@ def _object(key: str) -> ObjectIdentifiers:
     return {"object_type_id": object_type_id, "object_id": object_id}
 
 
-def _refusal(removal: Removal, max_deletions: int | str) -> str:
+def _refusal(kinds: Mapping[int, Missing], max_deletions: int | str) -> str:
     """Return why a removal is refused; empty if it is not."""
-    for kind, going in removal.going.items():
-        held = removal.stream.held_before[kind]
-        limit = limit_of(max_deletions, held)
-        if len(going) > limit:
+    for kind, found in kinds.items():
+        going = len(found.going)
+        if going > found.limit:
             return (
-                f"{len(going):,} of {held:,} {KINDS[kind]} would be removed, and "
-                f"max_deletions ({max_deletions}) allows {max(limit, 0):,}; if that is "
-                f"right, set max_deletions to {len(going)} for this stream"
+                f"{going:,} of {found.held_before:,} {KINDS[kind]} would be removed, "
+                f"and max_deletions ({max_deletions}) allows {found.limit:,}; "
+                f"if that is right, set max_deletions to {going} for this stream"
             )
     return ""

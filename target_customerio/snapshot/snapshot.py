@@ -56,7 +56,7 @@ class Snapshot:
     def _open(self, *, refresh: bool) -> None:
         file, lock = self.file, Lock()
         Journal(file, lock, Epochs(file.reader), Names(file.reader), ()).recover()
-        self.streams = Streams(file)
+        self.streams = Streams(file.reader)
         self._comparison = compare = Comparison(file)
         self._model = Model(compare)
         entries = compare.entries
@@ -88,23 +88,38 @@ class Snapshot:
 
     # The reading thread
 
-    def begin(self, name: str, source: str, *, update_only: bool = False) -> Stream:
+    def begin(
+        self,
+        name: str,
+        source: str,
+        call: str = "identify",
+        *,
+        update_only: bool = False,
+    ) -> Stream:
         """Start the records of a stream.
 
         Args:
             name: Its name after stream maps.
             source: Its name in the tap.
+            call: Its call.
             update_only: Whether its identifies create no people.
 
         Returns:
             The stream, to be passed to :meth:`decide` and :meth:`end`.
         """
-        stream = self.streams.begin(name, source, update_only=update_only)
+        stream = self.streams.begin(name, source, call, update_only=update_only)
         with self._lock, self.file.writing(durable=True) as database:
             self.streams.start_run(stream, database)
         return stream
 
-    def add(self, name: str, source: str, *, update_only: bool = False) -> Stream:
+    def add(
+        self,
+        name: str,
+        source: str,
+        call: str = "identify",
+        *,
+        update_only: bool = False,
+    ) -> Stream:
         """Return a stream of a run that reads rejected records.
 
         What these name is added to what the stream holds; nothing is replaced, so
@@ -113,12 +128,13 @@ class Snapshot:
         Args:
             name: Its name after stream maps.
             source: Its name in the tap.
+            call: Its call.
             update_only: Whether its identifies create no people.
 
         Returns:
             The stream, to be passed to :meth:`decide`.
         """
-        stream = self.streams.begin(name, source, update_only=update_only)
+        stream = self.streams.begin(name, source, call, update_only=update_only)
         with self._lock, self.file.writing() as database:
             self.streams.keep_run(stream, database)
         return stream
@@ -201,6 +217,15 @@ class Snapshot:
         """
         with self._lock, self.file.writing(durable=True) as database:
             self.streams.keep_run(stream, database)
+
+    def forget(self, stream: Stream) -> None:
+        """Drop a stream and what it holds.
+
+        Args:
+            stream: The stream, which has no run now.
+        """
+        with self._lock, self.file.writing(durable=True) as database:
+            self.streams.forget(stream, database)
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""

@@ -13,9 +13,7 @@ from target_customerio.snapshot.holds import BitSet, StreamHolds
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
-
-    from target_customerio.snapshot.file import SnapshotFile
+    from collections.abc import Iterator
 
 
 Status: TypeAlias = Literal[
@@ -42,24 +40,28 @@ class Stream(Struct, eq=False):
         source: Its name in the tap.
         holds: What it holds.
         status: How its last run ended.
-        update_only: Whether its identifies create no people.
+        call: The call of the records that name what it holds.
+        update_only: Whether these are identifies that create no people.
         held_before: How many entries it held before its last run, or that awaited
             removal, by kind.
         ended_at: When its last run ended, in ISO form; None if it did not.
         unreadable: Records of this run whose identifiers could not be read.
         before: How its earlier run ended: status, ``held_before`` and ``ended_at``.
+        runs_as: ``call`` and ``update_only`` of this run.
     """
 
     number: int
     name: str
     source: str
     holds: StreamHolds
+    call: str
     status: Status = "running"
     update_only: bool = False
     held_before: tuple[int, ...] = (0, 0, 0, 0)
     ended_at: str | None = None
     unreadable: int = 0
     before: tuple[Status, tuple[int, ...], str | None] | None = None
+    runs_as: tuple[str, bool] | None = None
 
     @property
     def title(self) -> str:
@@ -80,25 +82,25 @@ class Stream(Struct, eq=False):
 class Streams:
     """All streams of a snapshot."""
 
-    def __init__(self, file: SnapshotFile) -> None:
+    def __init__(self, database: sqlite3.Connection) -> None:
         """Read them from a file."""
-        self._file = file
         self._streams: dict[tuple[str, str], Stream] = {}
         self.holds: list[StreamHolds] = []
-        for row in file.reader.execute(_COLUMNS).fetchall():
-            number, name, source, status, update_only, held_before, ended_at = row
+        for row in database.execute(_COLUMNS).fetchall():
+            number, name, source, call, status, update_only, held_before, ended = row
             stream = Stream(
                 number,
                 name,
                 source,
                 StreamHolds(number),
+                call,
                 status,
                 bool(update_only),
                 tuple(json.loads(held_before)),
-                ended_at,
+                ended,
             )
             stream.holds.load(
-                file.reader.execute(
+                database.execute(
                     "SELECT kind, chunk, held, missing FROM holds WHERE stream = ?",
                     (number,),
                 ).fetchall()
@@ -113,20 +115,24 @@ class Streams:
         """Return the streams with a name, one for each source."""
         return [each for each in self if each.name == name]
 
-    def begin(self, name: str, source: str, *, update_only: bool = False) -> Stream:
+    def begin(
+        self, name: str, source: str, call: str, *, update_only: bool = False
+    ) -> Stream:
         """Return a stream at the start of its records.
 
         Args:
             name: Its name after stream maps.
             source: Its name in the tap.
+            call: Its call.
             update_only: Whether its identifies create no people.
         """
         stream = self._streams.get((name, source))
         if stream is None:
             number = max((each.number for each in self), default=0) + 1
-            stream = Stream(number, name, source, StreamHolds(number))
+            holds = StreamHolds(number)
+            stream = Stream(number, name, source, holds, call, update_only=update_only)
             self._add(stream)
-        stream.update_only = update_only
+        stream.runs_as = call, update_only
         return stream
 
     def start_run(self, stream: Stream, database: sqlite3.Connection) -> None:
@@ -171,7 +177,11 @@ class Streams:
             stream.status = "unreadable"
         else:
             stream.status = "complete"
-            stream.holds.replace()
+            held_as = stream.call, stream.update_only
+            runs_as = stream.runs_as or held_as
+            # What it held as a stream of another call is not missing from its table.
+            stream.holds.replace(with_missing=runs_as == held_as)
+            stream.call, stream.update_only = runs_as
         stream.ended_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
         stream.holds.write(database)
         self._write(stream, database)
@@ -192,12 +202,13 @@ class Streams:
 
     def _write(self, stream: Stream, database: sqlite3.Connection) -> None:
         database.execute(
-            "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.number,
                 stream.name,
                 stream.source,
                 stream.status,
+                stream.call,
                 stream.update_only,
                 json.dumps(stream.held_before),
                 stream.ended_at,
@@ -205,19 +216,7 @@ class Streams:
         )
 
 
-def held_by_others(streams: Iterable[Stream], stream: Stream, kind: int) -> BitSet:
-    """Return what the other streams hold, and all that must not be removed."""
-    held = BitSet()
-    for each in streams:
-        if each is not stream:
-            held.update(each.holding(kind))
-        if each.update_only:
-            held.update(each.holds.ever_held(kind))
-    held.update(stream.holds.held[kind])
-    return held
-
-
 _COLUMNS: Final = (
-    "SELECT number, name, source, status, update_only, held_before, ended_at"
+    "SELECT number, name, source, call, status, update_only, held_before, ended_at"
     " FROM streams ORDER BY number"
 )

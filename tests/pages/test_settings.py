@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 KINDS = {
     "object": "object",
     "boolean": "boolean",
+    "string": "string",
     "integer": "integer",
     "number": "decimal",
-    "string": "string",
 }
 
 

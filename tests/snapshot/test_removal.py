@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_customerio.snapshot.removal import Remover, limit_of
+from target_customerio.snapshot.removal import Candidate, Remover, limit_of
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import (
     ObjectDelete,
@@ -42,29 +42,28 @@ class Runs:
         *,
         source: str | None = None,
         ends: dict[str, bool] | None = None,
-        unreadable: int = 0,
         update_only: bool = False,
+        call: str = "identify",
     ) -> None:
         snapshot = Snapshot(self.path)
-        held = snapshot.begin(stream, source or stream, update_only=update_only)
+        held = snapshot.begin(stream, source or stream, call, update_only=update_only)
         deliver(snapshot, [(each, held) for each in operations])
-        held.unreadable = unreadable
         if ends != {}:
-            snapshot.end(held, **{"well": True, "full_table": True, **(ends or {})})
+            how = {"well": True, "full_table": True, **(ends or {})}
+            held.unreadable = how.pop("unreadable", False)
+            snapshot.end(held, **how)
         snapshot.close()
 
     def remove(
         self, stream: str = "users", most: int | str = ALL, *, deliver_them: bool = True
     ) -> tuple[list[Operation], str]:
         snapshot = Snapshot(self.path)
-        remover = Remover(snapshot.file, snapshot.streams)
-        gone: list[Operation] = []
-        refusal = ""
-        for each in snapshot.streams.named(stream):
-            removal = remover.plan(each, most)
-            refusal = refusal or removal.refusal
-            if not removal.refusal:
-                gone += remover.operations(removal)
+        remover = Remover(snapshot)
+        removals = remover.plan(
+            Candidate(each, each.call, most) for each in snapshot.streams.named(stream)
+        )
+        gone = [operation for _, operation in remover.operations(removals)]
+        refusal = "".join(removal.refusal for removal in removals)
         if deliver_them:
             deliver(snapshot, [(each, None) for each in gone])
         snapshot.checkpoint()
@@ -131,9 +130,7 @@ def test_a_stream_that_did_not_come_whole_removes_nothing(
     runs: Runs, ends: dict[str, bool]
 ) -> None:
     runs.load(PEOPLE)
-    ends = {**ends}
-    unreadable = int(ends.pop("unreadable", False))
-    runs.load(PEOPLE[:1], ends=None if unreadable else ends, unreadable=unreadable)
+    runs.load(PEOPLE[:1], ends=ends)
     gone, refusal = runs.remove()
     assert gone == []
     assert refusal
@@ -163,13 +160,97 @@ def test_two_sources_under_one_alias_hold_for_themselves(runs: Runs) -> None:
 def test_a_membership_holds_its_person(runs: Runs) -> None:
     member = SegmentAdd(segment_id="7", identifiers={"id": "2"})
     runs.load(PEOPLE)
-    runs.load([member], "memberships")
+    runs.load([member], "memberships", call="segment")
     runs.load(PEOPLE[:1])
     assert runs.remove()[0] == deleted("3")
-    runs.load([], "memberships")
+    runs.load([], "memberships", call="segment")
     removed = SegmentRemove(segment_id="7", identifiers={"id": "2"})
-    assert runs.remove("memberships")[0] == [removed, *deleted("2")]
-    assert runs.remove() == ([], "")
+    assert runs.remove("memberships")[0] == [removed]
+    assert runs.remove()[0] == deleted("2")
+
+
+def test_who_leaves_a_segment_is_not_deleted(runs: Runs) -> None:
+    member = SegmentAdd(segment_id="7", identifiers={"id": "2"})
+    runs.load([person("2"), member], "memberships", call="segment")
+    runs.load([], "memberships", call="segment")
+    assert runs.remove("memberships")[0] == [
+        SegmentRemove(segment_id="7", identifiers={"id": "2"})
+    ]
+    # Nor when the stream is a table of people later.
+    runs.load([person("3")], "memberships")
+    assert runs.remove("memberships") == ([], "")
+
+
+def test_a_stream_of_another_call_than_before_waits_for_a_run(runs: Runs) -> None:
+    runs.load(PEOPLE, "memberships", call="segment")
+    runs.load([], "memberships", call="segment")
+    snapshot = Snapshot(runs.path)
+    (stream,) = snapshot.streams
+    (removal,) = Remover(snapshot).plan([Candidate(stream, "identify", ALL)])
+    snapshot.close()
+    assert removal.refusal == (
+        "it was a stream of segment calls in its last run and is one of identify calls "
+        "now; run the pipeline first"
+    )
+
+
+def test_what_a_stream_was_refused_stays_for_other_streams(runs: Runs) -> None:
+    runs.load([person("0"), *(person(f"user-{number}") for number in range(9))])
+    runs.load([person(str(number)) for number in range(20)], "crm")
+    runs.load([])
+    runs.load([person(str(number)) for number in range(1, 19)], "crm")
+    snapshot = Snapshot(runs.path)
+    plans = Remover(snapshot).plan(
+        Candidate(each, "identify", most)
+        for each, most in zip(snapshot.streams, ("10%", "50%"), strict=True)
+    )
+    snapshot.close()
+    assert [bool(each.refusal) for each in plans] == [True, False]
+    assert plans[1].total == 1
+    assert plans[1].kinds[0].held_by == {"users": 1}
+
+
+def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
+    for stream in ("users", "crm"):
+        runs.load(PEOPLE, stream)
+    for stream in ("users", "crm"):
+        runs.load(PEOPLE[:1], stream)
+    snapshot = Snapshot(runs.path)
+    plans = Remover(snapshot).plan(
+        Candidate(each, "identify", ALL) for each in snapshot.streams
+    )
+    snapshot.close()
+    assert [each.total for each in plans] == [2, 0]
+
+
+def test_who_was_missing_while_a_stream_was_update_only_stays(runs: Runs) -> None:
+    for rows in (PEOPLE, PEOPLE[:2]):
+        runs.load(rows, "scores", update_only=True)
+    runs.load(PEOPLE[:1], "scores", ends={"well": False})
+    runs.load(PEOPLE[:1], "scores")
+    assert runs.remove("scores") == ([], "")
+    runs.load([], "scores")
+    assert runs.remove("scores")[0] == deleted("1")
+
+
+def test_the_relationship_of_an_address_that_another_entry_claims_stays(
+    runs: Runs,
+) -> None:
+    acme = {"object_type_id": "1", "object_id": "acme"}
+
+    def member(**identifiers: Any) -> ObjectIdentify:
+        related = [Relationship(identifiers=identifiers)]
+        return ObjectIdentify(
+            identifiers=acme, attributes={}, cio_relationships=related
+        )
+
+    runs.load([person("1", email="old@example.com")])
+    runs.load([lead("new@example.com")], "leads")
+    runs.load([person("1", email="new@example.com")])
+    one, other = member(email="new@example.com"), member(id="1")
+    runs.load([one, other], "companies", call="group")
+    runs.load([other], "companies", call="group")
+    assert runs.remove("companies") == ([], "")
 
 
 def test_relationships_and_objects_go_by_themselves(runs: Runs) -> None:
@@ -182,9 +263,12 @@ def test_relationships_and_objects_go_by_themselves(runs: Runs) -> None:
             ObjectIdentify(identifiers=hooli, attributes={}),
         ],
         "companies",
+        call="group",
     )
     runs.load(
-        [person("1"), ObjectIdentify(identifiers=acme, attributes={})], "companies"
+        [person("1"), ObjectIdentify(identifiers=acme, attributes={})],
+        "companies",
+        call="group",
     )
     assert runs.remove("companies")[0] == [
         ObjectDeleteRelationships(identifiers=acme, cio_relationships=related),
@@ -241,9 +325,11 @@ def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
     runs.load(PEOPLE)
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
-    remover = Remover(snapshot.file, snapshot.streams)
-    (stream,) = snapshot.streams
-    first, second = remover.operations(remover.plan(stream, "67%"))
+    remover = Remover(snapshot)
+    removals = remover.plan(
+        Candidate(each, "identify", "67%") for each in snapshot.streams
+    )
+    first, second = (operation for _, operation in remover.operations(removals))
     deliver(snapshot, [(first, None)])
     (decision,) = snapshot.decide([(second, None)])
     assert decision.ticket is not None

@@ -1,0 +1,133 @@
+"""Looks after a snapshot: what it knows, and dropping what a retired stream held."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from target_customerio.advice import closest_name
+from target_customerio.errors import SnapshotError
+from target_customerio.snapshot.file import KINDS, reading
+from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.snapshot.streams import STATUSES, Streams
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from target_customerio.snapshot.streams import Stream
+
+ALIKE_STREAMS = 0.5
+"""Similarity from which a stream is named as the one that may be meant."""
+
+
+def described(path: Path) -> str:
+    """Return what a snapshot knows, as text. Another run may use it.
+
+    Args:
+        path: The snapshot.
+
+    Raises:
+        SnapshotError: It does not exist or cannot be read.
+    """
+    with reading(path) as database:
+        return "\n".join((*_file(database, path), "", *_streams(database)))
+
+
+def _file(database: sqlite3.Connection, path: Path) -> Iterator[str]:
+    bound = database.execute(
+        "SELECT value FROM meta WHERE name = 'workspace'"
+    ).fetchone()
+    beside = [path.with_name(f"{path.name}-wal"), path]
+    size = sum(each.stat().st_size for each in beside if each.exists())
+    yield f"Snapshot {path}, {size / 1e6:,.1f} MB"
+    yield f"Workspace {bound[0]}" if bound else "Not used yet: no workspace"
+    counts = dict(
+        database.execute("SELECT kind, count(*) FROM entries GROUP BY kind").fetchall()
+    )
+    yield ", ".join(f"{counts.get(at, 0):,} {kind}" for at, kind in enumerate(KINDS))
+    (names,) = database.execute("SELECT count(*) FROM names").fetchone()
+    (unanswered,) = database.execute("SELECT count(*) FROM intents").fetchone()
+    yield f"{names:,} names of attributes, {unanswered:,} requests without an answer"
+
+
+def _streams(database: sqlite3.Connection) -> Iterator[str]:
+    streams = [*Streams(database)]
+    if not streams:
+        yield "No streams"
+        return
+    yield tabulate(
+        [row for each in streams for row in _rows(each)],
+        headers=["stream", "call", "last run", "", "held", "", "to be removed"],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["left", "left", "left", "left", "right", "left", "right"],
+    )
+    for status in sorted({each.status for each in streams}):
+        yield f"{status}: {STATUSES[status]}"
+
+
+def _rows(stream: Stream) -> Iterator[tuple[str, ...]]:
+    call = f"{stream.call}, update_only" if stream.update_only else stream.call
+    head: tuple[str, ...] = (stream.title, call, stream.ended_at or "", stream.status)
+    for kind, held, missing in _held(stream) or [("", 0, 0)]:
+        yield (*head, f"{held:,}", kind, f"{missing:,}")
+        head = ("", "", "", "")
+
+
+def _held(stream: Stream) -> list[tuple[str, int, int]]:
+    """Return how many things of each kind a stream holds, and how many are missing."""
+    holds = stream.holds
+    counts = [
+        (kind, len(held), len(missing))
+        for kind, held, missing in zip(KINDS, holds.held, holds.missing, strict=True)
+    ]
+    return [each for each in counts if each[1] or each[2]]
+
+
+def forget(path: Path, name: str) -> str:
+    """Drop what a stream held, without touching Customer.io.
+
+    Args:
+        path: The snapshot.
+        name: The stream's name after stream maps; with its name in the tap in
+            parentheses for one of several sources, as ``--snapshot-info`` shows it.
+
+    Returns:
+        What was dropped, as text.
+
+    Raises:
+        SnapshotError: The snapshot has no such stream, or cannot be used.
+    """
+    if not path.exists():
+        raise SnapshotError(f"snapshot: {path} does not exist")
+    with contextlib.closing(Snapshot(path)) as snapshot:
+        streams = [each for each in snapshot.streams if name in {each.name, each.title}]
+        if not streams:
+            raise SnapshotError(
+                _unknown(name, [each.title for each in snapshot.streams])
+            )
+        dropped = [
+            f"{each.title} held {_texts(_held(each)) or 'nothing'}" for each in streams
+        ]
+        for each in streams:
+            snapshot.forget(each)
+    return f"Forgotten: {'; '.join(dropped)}. Nothing was changed in Customer.io"
+
+
+def _texts(held: Iterable[tuple[str, int, int]]) -> str:
+    return ", ".join(f"{count + missing:,} {kind}" for kind, count, missing in held)
+
+
+def _unknown(name: str, streams: list[str]) -> str:
+    if not streams:
+        return f"The snapshot has no stream {name!r}: it has no streams"
+    closest = closest_name(name, streams, alike=ALIKE_STREAMS)
+    meant = "" if closest is None else f" (did you mean {closest!r}?)"
+    return (
+        f"The snapshot has no stream {name!r}{meant}; it has "
+        f"{', '.join(map(repr, streams))}"
+    )
