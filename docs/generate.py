@@ -89,6 +89,7 @@ GROUPS: Final = {
         "Rejected records",
         ["on_rejected", "rejected_records_path"],
     ),
+    "report": ("Report", ["report_path"]),
     "sdk": (
         "Settings of the Meltano SDK",
         [

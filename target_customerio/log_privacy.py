@@ -5,17 +5,25 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from singer_sdk.exceptions import ConfigValidationError
 
 from target_customerio.errors import TargetError, shown_name
 from target_customerio.json_codec import decode_line
 from target_customerio.mapping.schema_types import alternatives_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_customerio.records import Line
 
 OURS: Final = ("target-customerio", "target_customerio", "py")
 """First parts of the names of loggers whose records are shown."""
+
+LOG_LEVEL: Final = "TARGET_CUSTOMERIO_LOGLEVEL"
+"""The environment variable that sets the log level."""
 
 SDK: Final = "singer_sdk"
 """The SDK's loggers, which quote values at level DEBUG."""
@@ -30,6 +38,28 @@ def silence_libraries() -> None:
 def _may_be_shown(record: logging.LogRecord) -> bool:
     name = record.name.partition(".")[0]
     return name in OURS or (name == SDK and record.levelno > logging.DEBUG)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of the command after an error that ended the run."""
+    return error.exit_code if isinstance(error, TargetError) else 1
+
+
+def lines_of(error: BaseException) -> Iterator[str]:
+    """Yield an error that ended the run as users see it: a line, or one per setting.
+
+    The text of an exception of another library could quote a record.
+    """
+    if isinstance(error, ConfigValidationError):
+        yield from error.errors or [str(error)]
+    elif isinstance(error, TargetError):
+        yield str(error)
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        yield (
+            f"Unexpected {type(error).__name__} at {Path(place.filename).name}:"
+            f"{place.lineno}; set {LOG_LEVEL}=DEBUG to see the traceback"
+        )
 
 
 def traceback_of(error: BaseException) -> str:

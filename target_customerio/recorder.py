@@ -22,7 +22,7 @@ from target_customerio.errors import (
 from target_customerio.log_privacy import shown_field
 from target_customerio.records import SourceStream
 from target_customerio.rejected import RejectedRecords
-from target_customerio.summary import RECENT_EVENTS, Summary
+from target_customerio.summary import RECENT_EVENTS, RejectedLine, Summary
 
 if TYPE_CHECKING:
     import logging
@@ -72,6 +72,11 @@ class RunRecorder:
         # Both the reading thread and the sending threads reject records.
         self._rejecting = Lock()
 
+    @property
+    def run(self) -> str:
+        """The random id that marks the records that this run has rejected."""
+        return self._rejected_records.run
+
     def skip(self, stream: str, reason: str) -> None:
         """Count a record that was read and skipped before any conversion."""
         counts = self.summary.streams[stream]
@@ -119,6 +124,8 @@ class RunRecorder:
         where = f"line {line} of {self._rejected_records.path}"
         if number <= LOGGED + 1:
             shown = shown or _without_names(stream, error)
+            first = self.summary.streams[stream.title].first_rejected[reason]
+            first.append(RejectedLine(line, shown.field))
             self._log_rejection(stream.title, where, shown, number)
         if self._on_rejected == "abort":
             kind = (

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_customerio.errors import InputError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.records import Place
+from target_customerio.report import recording
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
 from target_customerio.summary import RECENT_EVENTS
 from target_customerio.target import TargetCustomerIO
@@ -111,10 +112,11 @@ def deliver(
     """
     source = _RowStream(stream, [*_names(key_properties)], _checked_schema(schema))
     target = _target({**config}, stream, call)
-    with target.run as run:
-        source.load(rows, run)
-        run.finish(has_all_streams=False)
-    target.pipeline.recorder.fail_if_rejected()
+    with recording(target.run, target.config, target.logger):
+        with target.run as run:
+            source.load(rows, run)
+            run.finish(has_all_streams=False)
+        target.pipeline.recorder.fail_if_rejected()
     return _summary_of(target.pipeline)
 
 

@@ -8,6 +8,7 @@ import string
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -73,6 +74,7 @@ class Settings:
         rejected_path: Path of the file of rejected records.
         snapshot: Path of the snapshot, if one is used.
         refresh: Whether to take everything in the snapshot as unknown.
+        report_path: Path of the page about the run, if there is to be one.
     """
 
     connection: Connection
@@ -84,6 +86,7 @@ class Settings:
     rejected_path: str
     snapshot: str | None = None
     refresh: bool = False
+    report_path: Path | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -128,6 +131,7 @@ class Settings:
             rejected_path=config["rejected_records_path"],
             snapshot=config.get("snapshot") or None,
             refresh=config["refresh"],
+            report_path=_report_path(config),
         )
 
 
@@ -305,7 +309,7 @@ def _url_errors(url: str | None) -> Iterator[str]:
         yield "api_url: expected https; http is allowed on loopback addresses only"
 
 
-PATHS: Final = ("sandbox", "snapshot", "rejected_records_path")
+PATHS: Final = ("sandbox", "snapshot", "rejected_records_path", "report_path")
 """The settings that are paths of files."""
 
 
@@ -325,6 +329,8 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
         yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
     if "rejected_records_path" not in unusable:
         yield from _rejected_path_errors(config["rejected_records_path"])
+    if "report_path" not in unusable:
+        yield from _report_path_errors(config)
 
 
 REMOVABLE: Final = ("identify", "group", "segment")
@@ -376,3 +382,35 @@ def _rejected_path_errors(path: str) -> Iterator[str]:
             f"rejected_records_path: {path} cannot be used ({problem}); set the path "
             "of a file that you can write"
         )
+
+
+def _report_path(config: Mapping[str, Any]) -> Path | None:
+    path = config.get("report_path")
+    return Path(path).expanduser().absolute() if path else None
+
+
+def _report_path_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    path = _report_path(config)
+    if path is None:
+        return
+    others = [name for name in PATHS if name != "report_path" and config.get(name)]
+    for name in others:
+        if path == Path(config[name]).expanduser().absolute():
+            yield f"report_path: {path} is the path of {name} too; choose another"
+    problem = _why_not_replaceable(path)
+    if problem:
+        yield f"report_path: {path} cannot be used: {problem}"
+
+
+def _why_not_replaceable(path: Path) -> str | None:
+    """Return why a file cannot be created at a path, in the place of another."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        return "it is not a regular file; set the path of a file"
+    if not path.parent.is_dir():
+        return "its folder does not exist; create it"
+    try:
+        with TemporaryFile(dir=path.parent):
+            return None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return f"its folder cannot be written ({reason}); set another path"

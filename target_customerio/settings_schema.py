@@ -268,6 +268,13 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "the stream is removed.",
     ),
     th.Property(
+        "report_path",
+        th.StringType,
+        title="Report",
+        description="Path of an HTML page about the run, written when it ends, also if "
+        "it fails. A relative path begins in the working directory.",
+    ),
+    th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         default=Limits.batch_operations,

@@ -79,6 +79,18 @@ FIGURES: Final = (
 """The lines between the table and the totals of requests, in order."""
 
 
+class RejectedLine(NamedTuple):
+    """Where a rejected record is, without any of its values.
+
+    Attributes:
+        number: Number of its line in the file of rejected records.
+        field: The field at fault, as the log shows it.
+    """
+
+    number: int
+    field: str
+
+
 class Entry(NamedTuple):
     """A log line, and its figures by name for a structured log."""
 
@@ -91,13 +103,17 @@ class StreamCounts:
     """Counters of one stream.
 
     Each record read is delivered as one operation, skipped or rejected. Until then it
-    is undelivered, and it remains so if the run fails.
+    is undelivered, and it remains so if the run fails. Of each reason the first
+    rejections are kept with their place.
     """
 
     read: int = 0
     delivered: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    first_rejected: defaultdict[str, list[RejectedLine]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @property
     def undelivered(self) -> int:
@@ -166,6 +182,13 @@ class Summary:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
+    def shown_figures(self) -> Iterator[tuple[int, str]]:
+        """Yield the counters of the whole run that have something to say."""
+        for figure in FIGURES:
+            count = self.figures[figure.name]
+            if count or figure.always:
+                yield count, figure.one if count == 1 else figure.many
+
     def progress(self, statistics: RequestStatistics) -> Entry:
         """Return the progress line."""
         totals = self.totals
@@ -203,11 +226,8 @@ class Summary:
     def _counts(self) -> Iterator[Entry]:
         for line, stream in table(self.streams):
             yield Entry(line, self.streams[stream].fields(stream) if stream else {})
-        for figure in FIGURES:
-            count = self.figures[figure.name]
-            if count or figure.always:
-                text = figure.one if count == 1 else figure.many
-                yield Entry(f"{count:,} {text}", {})
+        for count, text in self.shown_figures():
+            yield Entry(f"{count:,} {text}", {})
 
     def cost(self, statistics: RequestStatistics) -> str:
         """Return the totals of requests as text."""

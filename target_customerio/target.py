@@ -6,10 +6,8 @@ import json
 import os
 import signal
 import sys
-import traceback
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -24,13 +22,18 @@ from target_customerio.config import settings_in, variables_of_file
 from target_customerio.errors import (
     MAX_STREAM_CHARACTERS,
     SettingsError,
-    TargetError,
     UnmappedStreamError,
     shown_name,
     shown_stream,
 )
-from target_customerio.log_privacy import silence_libraries, traceback_of
+from target_customerio.log_privacy import (
+    exit_code_of,
+    lines_of,
+    silence_libraries,
+    traceback_of,
+)
 from target_customerio.pipeline import Pipeline
+from target_customerio.report import recording
 from target_customerio.run import Run
 from target_customerio.settings import Settings
 from target_customerio.settings_schema import CALLS_OF_STREAMS, SCHEMA
@@ -384,7 +387,7 @@ class TargetCustomerIO(SingerTarget):
         self.logger.info(
             "Loading records into %s", self.settings.connection.destination
         )
-        with self.run:
+        with recording(self.run, self.config, self.logger), self.run:
             self.listen(file_input)
 
 
@@ -419,26 +422,14 @@ def _unmapped(stream: str, meant: str | None) -> str:
 @contextmanager
 def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
     """Log an error in one line and exit; the traceback is logged at level DEBUG."""
-    code = 1
     try:
         yield
-    except ConfigValidationError as error:
-        for line in error.errors or [str(error)]:
-            logger.error("%s", line)  # noqa: TRY400 - one line
-    except TargetError as error:
-        code = error.exit_code
-        logger.error("%s", error)  # noqa: TRY400 - one line
-        logger.debug("%s", traceback_of(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error(  # noqa: TRY400 - one line; the text could quote a record
-            "Unexpected %s at %s:%s; set %sLOGLEVEL=DEBUG to see the traceback",
-            type(error).__name__,
-            Path(place.filename).name,
-            place.lineno,
-            ENVIRONMENT_PREFIX,
-        )
-        logger.debug("%s", traceback_of(error))
+        for line in lines_of(error):
+            logger.error("%s", line)  # noqa: TRY400 - one line
+        if not isinstance(error, ConfigValidationError):
+            logger.debug("%s", traceback_of(error))
+        code = exit_code_of(error)
     else:
         return
     sys.exit(code)

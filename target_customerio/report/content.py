@@ -1,0 +1,225 @@
+"""Everything that the page shows, as one value."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from target_customerio.errors import REASONS
+from target_customerio.log_privacy import exit_code_of, lines_of
+from target_customerio.settings_schema import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from target_customerio.delivery.sender import RequestStatistics
+    from target_customerio.report.timeline import Period, Sample
+    from target_customerio.run import Run
+    from target_customerio.summary import RejectedLine, StreamCounts
+
+SHOWN_IN_PART: Final = ("stream_maps",)
+"""Settings of which the page names the first keys only: the rest is free text."""
+
+NOT_SHOWN: Final = ("stream_map_config", "faker_config", "batch_config")
+"""Settings that may hold a secret, such as the seed of a hash or a key of a bucket."""
+
+REFUSED: Final = "Customer.io refused the operation"
+
+
+@dataclass(frozen=True)
+class ShownSetting:
+    """A setting as the page shows it.
+
+    Attributes:
+        name: Its name.
+        title: Its title.
+        value: Its value; for a secret, only that it is set.
+        is_default: Whether it has its default.
+    """
+
+    name: str
+    title: str
+    value: object
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended.
+
+    Attributes:
+        exit_code: Exit code of the command.
+        error: The lines of the error; empty if there is none.
+        is_complete: Whether the input was read to its end.
+    """
+
+    exit_code: int = 0
+    error: tuple[str, ...] = ()
+    is_complete: bool = True
+
+    @classmethod
+    def of(cls, error: BaseException | None, *, is_complete: bool) -> Outcome:
+        """Return the outcome of a run.
+
+        Args:
+            error: What ended it, if anything did.
+            is_complete: Whether the input was read to its end.
+        """
+        if error is None:
+            return cls(is_complete=is_complete)
+        return cls(exit_code_of(error), tuple(lines_of(error)), is_complete=is_complete)
+
+
+@dataclass
+class Rejections:
+    """The records that were rejected for a reason.
+
+    Attributes:
+        reason: The reason.
+        meaning: The reason in words.
+        count: How many there are.
+        streams: How many there are of each stream.
+        first: Where the first of them are in the file of rejected records.
+    """
+
+    reason: str
+    meaning: str
+    count: int = 0
+    streams: dict[str, int] = field(default_factory=dict)
+    first: list[RejectedLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the page shows.
+
+    Attributes:
+        started: When the run started.
+        ended: When it ended.
+        destination: Where the records went.
+        is_sandbox: Whether they went into a sandbox.
+        workspace: The number of the workspace, if Customer.io has returned it.
+        outcome: How the run ended.
+        streams: Counters of each stream.
+        figures: Counters of the whole run, each with its text.
+        statistics: Totals of the requests.
+        samples: The counters over time.
+        rejected_path: Path of the file of rejected records.
+        run: The id that this run's records have in that file.
+        settings: The settings, without secrets.
+        versions: Versions of programs.
+    """
+
+    started: datetime
+    ended: datetime
+    destination: str
+    is_sandbox: bool
+    workspace: int | None
+    outcome: Outcome
+    streams: Mapping[str, StreamCounts]
+    figures: Sequence[tuple[int, str]]
+    statistics: RequestStatistics
+    samples: Sequence[Sample]
+    rejected_path: str
+    run: str
+    settings: Sequence[ShownSetting]
+    versions: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """What the page is about."""
+        return "sandbox run" if self.is_sandbox else "run"
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from start to end."""
+        return (self.ended - self.started).total_seconds()
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """One total for each outcome of a record."""
+        names = ("read", "delivered", "skipped", "rejected", "undelivered")
+        each = [counts.totals for counts in self.streams.values()]
+        return {name: sum(totals[name] for totals in each) for name in names}
+
+    @property
+    def rejections(self) -> list[Rejections]:
+        """The rejected records by reason, the most frequent first."""
+        found: dict[str, Rejections] = {}
+        for stream, counts in self.streams.items():
+            for reason, count in counts.rejected.items():
+                meaning = REASONS.get(reason, REFUSED)
+                entry = found.setdefault(reason, Rejections(reason, meaning))
+                entry.count += count
+                entry.streams[stream] = count
+                entry.first += counts.first_rejected.get(reason, ())
+        for entry in found.values():
+            entry.first.sort(key=lambda line: line.number)
+        return sorted(found.values(), key=lambda entry: (-entry.count, entry.reason))
+
+
+def content_of(run: Run, config: Mapping[str, Any], period: Period) -> Content:
+    """Return everything that the page shows of a run that has ended.
+
+    Args:
+        run: The run.
+        config: Its settings as given, with the defaults.
+        period: When the run took place.
+    """
+    pipeline = run.pipeline
+    connection, recorder = pipeline.settings.connection, pipeline.recorder
+    return Content(
+        started=period.started,
+        ended=period.ended,
+        destination=connection.destination,
+        is_sandbox=connection.sandbox is not None,
+        workspace=pipeline.workspace,
+        outcome=Outcome.of(period.error, is_complete=run.is_complete),
+        streams=dict(sorted(recorder.summary.streams.items())),
+        figures=tuple(recorder.summary.shown_figures()),
+        statistics=pipeline.statistics,
+        samples=period.samples,
+        rejected_path=pipeline.settings.rejected_path,
+        run=recorder.run,
+        settings=tuple(_shown_settings(config)),
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "target-customerio": version("target-customerio"),
+        "Meltano SDK": version("singer-sdk"),
+        "Python": platform.python_version(),
+        "System": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _shown_settings(config: Mapping[str, Any]) -> Iterator[ShownSetting]:
+    """Yield the settings that are set, those with another value than the default first.
+
+    Settings of other programs, which may be beside ours, are left out.
+    """
+    known: Mapping[str, Any] = SCHEMA["properties"]
+    shown = [
+        ShownSetting(
+            name,
+            schema.get("title", name),
+            _shown_value(name, config[name], schema),
+            is_default="default" in schema and config[name] == schema["default"],
+        )
+        for name, schema in known.items()
+        if config.get(name) not in (None, "", {}, [])
+    ]
+    yield from sorted(shown, key=lambda setting: setting.is_default)
+
+
+def _shown_value(name: str, value: object, schema: Mapping[str, Any]) -> object:
+    if schema.get("secret") or name in NOT_SHOWN:
+        return "set, not shown"
+    if name in SHOWN_IN_PART and isinstance(value, dict):
+        return "set for " + ", ".join(map(str, value))
+    return value

@@ -1,0 +1,210 @@
+"""The page that a run leaves behind: when it is written, and what it holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import RunningTarget
+
+from target_customerio import deliver
+from target_customerio.errors import RecordsRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.command import Outcome, Terminal
+    from support.customerio import Customerio
+    from support.forks import ForkServer
+    from support.singer import Singer
+
+PRIVATE = "ada-lovelace-4711"
+PAGE = "report.html"
+
+
+def messages(singer: Singer) -> list[Any]:
+    return [
+        singer.schema("identifies"),
+        singer.schema("tracks"),
+        singer.record("identifies", userId=PRIVATE, traits={"plan": PRIVATE}),
+        singer.record("identifies", anonymousId=PRIVATE),
+        singer.record("tracks", userId=PRIVATE, event="Order"),
+        singer.record("tracks", userId=PRIVATE),
+        singer.state(reached="the end"),
+    ]
+
+
+def page_of(outcome: Outcome) -> str:
+    return (outcome.folder / PAGE).read_text(encoding="utf-8")
+
+
+def delivered(
+    terminal: Terminal, singer: Singer, server: Customerio, **more: Any
+) -> Outcome:
+    settings = {"site_id": "open-sesame", "api_key": "key-4712", "report_path": PAGE}
+    return terminal.run(
+        *messages(singer), sandbox=None, api_url=server.url, **{**settings, **more}
+    )
+
+
+def test_the_page_has_the_figures_of_the_summary(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
+) -> None:
+    outcome = delivered(terminal, singer, stand_in(greets=True))
+    assert outcome.code == 3
+    page = page_of(outcome)
+    assert "<b>4</b> records read" in page
+    assert "<b>2</b> delivered" in page
+    assert "<b>1</b> people added or updated" in page
+    assert "<b>1</b> anonymous identify" in page
+    assert "line 2, field <code><bdi>event</bdi></code>" in page
+    assert outcome.rejected[0]["rejection"]["run"] in page
+    assert outcome.errors[0] in page
+
+
+def test_the_page_of_a_run_holds_no_record_and_no_credential(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
+) -> None:
+    outcome = delivered(
+        terminal,
+        singer,
+        stand_in(greets=True),
+        stream_maps={"tracks": {"salt": "'salt-4713'"}},
+        stream_map_config={"hash_seed": "seed-4714"},
+    )
+    page = page_of(outcome)
+    for word in (PRIVATE, "open-sesame", "key-4712", "salt-4713", "seed-4714"):
+        assert word not in page
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, 3), (401, 1), (503, 1)], ids=["ok", "refused", "down"]
+)
+def test_a_run_that_fails_leaves_a_page_too(
+    status: int,
+    code: int,
+    terminal: Terminal,
+    singer: Singer,
+    stand_in: Callable[..., Customerio],
+) -> None:
+    outcome = delivered(
+        terminal, singer, stand_in(status, greets=True), max_retry_seconds=0
+    )
+    assert outcome.code == code
+    page = page_of(outcome)
+    assert f"<dd>{code}</dd>" in page
+    assert escape(outcome.errors[-1]) in page
+    assert ("The run failed" in page) == (code == 1)
+
+
+def test_a_run_whose_input_is_wrong_leaves_what_came_before(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.record("identifies", userId="ada"),
+        b"not Singer\n",
+        report_path=PAGE,
+    )
+    assert outcome.code == 1
+    page = page_of(outcome)
+    assert "The run failed" in page
+    assert "<b>1</b> applied in the sandbox" in page
+
+
+def test_an_earlier_page_is_replaced(terminal: Terminal, singer: Singer) -> None:
+    file = terminal.folder / PAGE
+    file.write_text("an earlier page", encoding="utf-8")
+    file.chmod(0o666)
+    assert terminal.run(*messages(singer), report_path=PAGE).code == 3
+    assert "an earlier page" not in file.read_text(encoding="utf-8")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600  # it holds records
+    assert [each.name for each in terminal.folder.iterdir() if PAGE in each.name] == [
+        PAGE
+    ]
+
+
+def test_a_page_without_records_has_the_usual_permissions(
+    terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
+) -> None:
+    outcome = delivered(terminal, singer, stand_in(greets=True))
+    (terminal.folder / "usual").touch()
+    modes = {(outcome.folder / name).stat().st_mode for name in (PAGE, "usual")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("folder", "not a regular file"),
+        ("link", "not a regular file"),
+        ("pipe", "not a regular file"),
+        ("nowhere/report.html", "its folder does not exist"),
+        ("usual/report.html", "its folder does not exist"),
+        ("/proc/report.html", "cannot be written"),
+        ("workspace.db", "is the path of sandbox too"),
+        ("./rejected.singer.jsonl", "is the path of rejected_records_path too"),
+    ],
+)
+def test_a_path_that_cannot_be_used_ends_the_run_at_its_start(
+    path: str, why: str, terminal: Terminal, singer: Singer
+) -> None:
+    folder = terminal.folder
+    (folder / "folder").mkdir()
+    (folder / "usual").touch()
+    (folder / "link").symlink_to("usual")
+    os.mkfifo(folder / "pipe")
+    outcome = terminal.run(*messages(singer), report_path=path)
+    assert outcome.code == 1
+    assert outcome.errors[0].startswith("report_path: ")
+    assert any(why in line for line in outcome.errors)
+    assert outcome.states == []
+
+
+def test_a_page_that_cannot_be_written_does_not_change_how_the_run_ends(
+    tmp_path: Path, singer: Singer, forks: ForkServer
+) -> None:
+    (tmp_path / "pages").mkdir()
+    settings = {"sandbox": "workspace.db", "report_path": "pages/report.html"}
+    target = RunningTarget(tmp_path, settings, forks=forks)
+    target.send(singer.schema("identifies"), singer.record("identifies", userId="ada"))
+    target.wait_until_read()
+    (tmp_path / "pages").rmdir()
+    target.send(singer.state(reached="the end"))
+    target.close_input()
+    assert target.wait() == 0
+    assert target.states == [{"reached": "the end"}]
+    (warning,) = target.lines("WARNING")
+    path = tmp_path / "pages/report.html"
+    assert warning == f"Cannot write the report to {path} (No such file or directory)"
+
+
+def test_no_page_is_written_without_the_setting(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(*messages(singer))
+    assert not [*outcome.folder.glob("*.html")]
+    assert "Report written" not in outcome.stderr
+
+
+def test_a_check_writes_no_page(terminal: Terminal) -> None:
+    config = terminal.write({"sandbox": "workspace.db", "report_path": PAGE})
+    assert terminal.type("--config", config, "--check").code == 0
+    assert not (terminal.folder / PAGE).exists()
+
+
+def test_rows_of_a_program_leave_a_page(tmp_path: Path) -> None:
+    config = {
+        "sandbox": str(tmp_path / "workspace.db"),
+        "rejected_records_path": str(tmp_path / "rejected.jsonl"),
+        "report_path": str(tmp_path / PAGE),
+    }
+    rows = [{"userId": "ada"}, {"userId": " "}]
+    with pytest.raises(RecordsRejectedError):
+        deliver(rows, call="identify", config=config, stream="users")
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert "1 record was rejected, everything else was delivered" in page
