@@ -82,8 +82,8 @@ GROUPS: Final = {
         ],
     ),
     "snapshot": (
-        "Only changes, and removal",
-        ["snapshot", "refresh", "remove_missing", "max_deletions"],
+        "Only changes, plans and removal",
+        ["snapshot", "refresh", "plan", "remove_missing", "max_deletions"],
     ),
     "rejected": (
         "Rejected records",

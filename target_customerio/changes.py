@@ -24,8 +24,10 @@ from target_customerio.track_api.operations import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from target_customerio.delivery import QueuedOperation, RequestStatistics, Sender
+    from target_customerio.delivery import QueuedOperation, RequestStatistics
     from target_customerio.delivery.sender import Result
+    from target_customerio.delivery.worker import Sends
+    from target_customerio.planning import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.settings import StreamRule
     from target_customerio.snapshot.streams import Stream
@@ -47,15 +49,19 @@ class Changes:
     :class:`RememberingSender`.
     """
 
-    def __init__(self, path: str, *, refresh: bool) -> None:
+    def __init__(
+        self, path: str, *, refresh: bool, counts: PlanCounts | None = None
+    ) -> None:
         """Prepare; the file is opened by :meth:`open`.
 
         Args:
             path: The snapshot.
             refresh: Whether to take everything as unknown.
+            counts: Counts for a plan, which works on a copy of the file.
         """
         self._path = path
         self._refresh = refresh
+        self._counts = counts
         self._snapshot: Snapshot | None = None
         self._streams: dict[tuple[str, str], Stream] = {}
         self._mixed: set[tuple[str, str]] = set()
@@ -75,13 +81,16 @@ class Changes:
         Raises:
             SnapshotError: The file cannot be used, or another run uses it.
         """
-        self._snapshot = Snapshot(self._path)
+        counts = self._counts
+        self._snapshot = Snapshot(self._path, as_copy=counts is not None)
+        if counts is not None:
+            counts.start(self._snapshot.next_number)
 
-    def sender(self, sender: Sender) -> RememberingSender:
+    def sender(self, sender: Sends) -> RememberingSender:
         """Return a sender that writes to the snapshot what another one sends."""
         return RememberingSender(sender, self)
 
-    def bind(self, workspace: int | str) -> None:
+    def bind(self, workspace: str) -> None:
         """Bind the snapshot to a workspace, or check that it is bound to this one.
 
         Args:
@@ -90,7 +99,7 @@ class Changes:
         Raises:
             SnapshotError: The snapshot belongs to another workspace.
         """
-        self.snapshot.bind(str(workspace))
+        self.snapshot.bind(workspace)
         if self._refresh:
             self.snapshot.refresh()
 
@@ -151,7 +160,10 @@ class Changes:
         self, operation: Operation, stream: SourceStream, line: Line
     ) -> QueuedOperation | None:
         decision = self._decided.popleft()
+        counts = self._counts
         if decision.operation is None:
+            if counts is not None:
+                counts.leave(stream, operation, decision.entry)
             return None
         ticket = decision.ticket
         try:
@@ -171,6 +183,8 @@ class Changes:
             queued.ticket = ticket
             named = sum(len(each.named or each.entry.hashes) for each in ticket.effects)
             queued.memory += TICKET_MEMORY + ATTRIBUTE_MEMORY * named
+        if counts is not None:
+            counts.expect(queued, decision.operation, decision)
         return queued
 
     def hold(self, source: SourceStream, operation: Operation | None) -> None:
@@ -226,7 +240,7 @@ class Changes:
 class RememberingSender:
     """Sends operations, and writes to a snapshot what is sent and answered."""
 
-    def __init__(self, sender: Sender, changes: Changes) -> None:
+    def __init__(self, sender: Sends, changes: Changes) -> None:
         """Send through another sender."""
         self._sender = sender
         self._changes = changes

@@ -10,6 +10,7 @@ A :class:`RejectedRecord` concerns one record and does not end the run::
         InputError
             RecordBeforeSchemaError
             UnmappedStreamError
+        PlanError
         RecordsRejectedError
             MissingKeyPropertyError
         RejectedFileError
@@ -82,6 +83,10 @@ class SandboxError(SettingsError):
 
 class SnapshotError(SettingsError):
     """The snapshot file cannot be used."""
+
+
+class PlanError(TargetError):
+    """A plan cannot be made."""
 
 
 class InputError(TargetError):

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from target_customerio.address_book import CONFLICTS, AddressBook
-from target_customerio.delivery import Delivery, Sender, encode_operation
-from target_customerio.errors import RejectedRecord
+from target_customerio.delivery import Delivery
+from target_customerio.errors import PlanError, RejectedRecord
 from target_customerio.metrics import RecordMetrics
-from target_customerio.recorder import RunRecorder
-from target_customerio.summary import OLD_IDENTIFIES, OLD_SECONDS, RECENT_SECONDS
-from target_customerio.track_api.client import Client, build_session
+from target_customerio.parts import parts_of
+from target_customerio.plan import entries as plan_entries
+from target_customerio.summary import (
+    OLD_IDENTIFIES,
+    OLD_SECONDS,
+    RECENT_SECONDS,
+    UNCHANGED,
+)
 from target_customerio.track_api.endpoints import Limits
 from target_customerio.track_api.operations import PersonActivity, PersonIdentify
 
@@ -25,17 +30,12 @@ if TYPE_CHECKING:
     from target_customerio.changes import Changes
     from target_customerio.delivery import QueuedOperation
     from target_customerio.delivery.sender import RequestStatistics
+    from target_customerio.plan import Plan
+    from target_customerio.recorder import RunRecorder
     from target_customerio.records import Line, Place, SourceStream
     from target_customerio.settings import Settings, StreamRule
     from target_customerio.summary import Entry
     from target_customerio.track_api.operations import Operation
-
-    Pending = list[tuple[Operation, SourceStream, Line]]
-    Encode = Callable[[Operation, SourceStream, Line], QueuedOperation | None]
-    Encoder = Callable[[Pending], Encode]
-
-UNCHANGED: Final = "unchanged"
-"""Why a record is skipped of which the snapshot has everything already."""
 
 PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = Limits.operation_bytes
@@ -58,6 +58,7 @@ class Pipeline:
         recorder: Counts records and writes rejected records and STATE.
         workspace: The number of the workspace, once Customer.io has returned it.
         changes: Compares operations with the snapshot, if there is one.
+        plan: What a run would do, once the whole input is counted, if it is a plan.
     """
 
     def __init__(
@@ -80,23 +81,18 @@ class Pipeline:
             SandboxError: The sandbox file cannot be used.
         """
         self.settings = settings
-        self.recorder = recorder or RunRecorder(settings, logger)
         self._logger = logger
-        self._sender = sender = _sender(settings)
-        self.changes = _changes(settings)
+        self._parts = parts = parts_of(settings, logger, recorder)
+        self.recorder = parts.recorder
+        self.changes = parts.changes
         self._delivery = Delivery(
-            sender if self.changes is None else self.changes.sender(sender),
-            settings.limits,
-            self.recorder,
-            on_failure,
+            parts.sender, settings.limits, parts.recorder, on_failure
         )
-        self._encoder: Encoder = (
-            _whole if self.changes is None else self.changes.encoder
-        )
+        self.plan: Plan | None = None
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
         self._connected = False
-        self._pending: Pending = []
+        self._pending: list[tuple[Operation, SourceStream, Line]] = []
         self._batch = 1  # check the credentials at the first operation
         self._without_time: set[str] = set()
         self._address_book = AddressBook()
@@ -109,6 +105,11 @@ class Pipeline:
         """Totals of the requests so far."""
         return self._delivery.statistics
 
+    @property
+    def workspace_name(self) -> str:
+        """What tells the workspace from others, once the account is checked."""
+        return str(self.workspace or self.settings.connection.base_url)
+
     def connect(self) -> None:
         """Check credentials and region, once.
 
@@ -117,7 +118,7 @@ class Pipeline:
         """
         if not self._connected:
             region = self.settings.connection.region
-            self.workspace = self._sender.check_account(region)
+            self.workspace = self._parts.account.check_account(region)
             self._connected = True
 
     def begin(self, stream: SourceStream, rule: StreamRule) -> None:
@@ -142,7 +143,7 @@ class Pipeline:
         """
         if not self._connected:
             self.connect()
-            changes.bind(self.workspace or self.settings.connection.base_url)
+            changes.bind(self.workspace_name)
 
     def start(self) -> None:
         """Open the snapshot, and log progress every 30 seconds until the run ends.
@@ -191,7 +192,7 @@ class Pipeline:
         self.connect()
         recent_since = self._recent_since
         queued: list[QueuedOperation] = []
-        encode = self._encoder(pending)
+        encode = self._parts.encoder(pending)
         try:
             for operation, stream, line in pending:
                 try:
@@ -238,20 +239,23 @@ class Pipeline:
                 stream.title,
             )
 
-    def reject(self, stream: SourceStream, line: Line, error: RejectedRecord) -> None:
+    def reject(
+        self, stream: SourceStream, line: Line, error: RejectedRecord, place: Place
+    ) -> None:
         """Reject a record.
 
         Args:
             stream: The stream of the record.
             line: The record as it arrived.
             error: What is wrong with it.
+            place: Where in the input the record is.
 
         Raises:
             RecordsRejectedError: ``on_rejected`` is ``abort``.
             RejectedFileError: The file of rejected records cannot be written.
         """
         self.flush()  # keeps the file of rejected records in the order of arrival
-        self.recorder.reject(stream, line, error)
+        self.recorder.reject(stream, line, error, place=place)
         self.recorder.advise(stream, line, error)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
@@ -286,12 +290,20 @@ class Pipeline:
 
         Raises:
             SnapshotError: The snapshot cannot be written.
+            PlanError: It is a plan of only a part of the input.
         """
         if self.changes is not None:
             self.changes.end(well=is_complete, adds=self.recorder.reads_rejected)
+        if self._parts.counts is not None:
+            if not is_complete:
+                raise PlanError(
+                    "The plan would be incomplete, since the input was not read to its "
+                    "end; make it again"
+                )
+            self.plan = self._parts.counts.plan(self.settings, self.recorder.summary)
 
     def end(self, *, timeout_seconds: float = 0.0) -> None:
-        """Close the pipeline and log the summary.
+        """Close the pipeline and log the summary, or the plan if it is complete.
 
         Args:
             timeout_seconds: How long to wait for requests in flight, in seconds.
@@ -300,8 +312,14 @@ class Pipeline:
             return
         self.close(timeout_seconds)
         self.recorder.end_streams()
-        self._metrics.log(self.recorder.summary.streams, is_final=True)
-        for entry in self.recorder.summary.entries(self.statistics):
+        if self.plan is not None:
+            report = plan_entries(self.plan)
+        elif self.settings.plan:
+            report = iter(())
+        else:
+            self._metrics.log(self.recorder.summary.streams, is_final=True)
+            report = self.recorder.summary.entries(self.statistics)
+        for entry in report:
             self._log(entry)
 
     def close(self, timeout_seconds: float = 0.0) -> None:
@@ -312,7 +330,7 @@ class Pipeline:
         """
         self._ended.set()
         self._delivery.close(timeout_seconds)
-        self._sender.close()
+        self._parts.account.close()
         if self.changes is not None:
             self.changes.close()
         self.recorder.close()
@@ -320,43 +338,8 @@ class Pipeline:
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):
             self._log(self.recorder.summary.progress(self.statistics))
-            self._metrics.log(self.recorder.summary.streams, is_final=False)
+            if not self.settings.plan:
+                self._metrics.log(self.recorder.summary.streams, is_final=False)
 
     def _log(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)
-
-
-def _whole(_pending: Pending) -> Encode:
-    """Return the function that encodes operations as they are."""
-    return encode_operation
-
-
-def _changes(settings: Settings) -> Changes | None:
-    if settings.snapshot is None:
-        return None
-    # Only runs with a snapshot need SQLite.
-    from target_customerio.changes import Changes  # noqa: PLC0415
-
-    return Changes(settings.snapshot, refresh=settings.refresh)
-
-
-def _sender(settings: Settings) -> Sender:
-    connection = settings.connection
-    session = build_session(
-        connection.site_id, connection.api_key, settings.limits.concurrency
-    )
-    if connection.sandbox is not None:
-        # Only runs with a sandbox need SQLite.
-        from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
-
-        adapter = SandboxAdapter(
-            connection.sandbox,
-            region=connection.region,
-            email_updates=connection.sandbox_email_updates,
-        )
-        for scheme in list(session.adapters):
-            session.mount(scheme, adapter)
-    client = Client(
-        session, connection.base_url, settings.limits.request_timeout_seconds
-    )
-    return Sender(client, settings.limits)

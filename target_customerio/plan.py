@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 SHOWN_ATTRIBUTES: Final = 12
 """Maximum attributes of an operation that the text shows; the value has all of them."""
 
+OTHER_ATTRIBUTES: Final = "(other names)"
+"""Stands for attributes whose names may be values."""
+
 _NAME: Final = re.compile(r"[^\W\d][\w .:/()-]{0,59}")
 """Names that may be shown: no addresses, numbers or texts in their place."""
+
+
+def may_be_shown(attribute: str) -> bool:
+    """Return whether a name is that of an attribute, and not a value in its place."""
+    return _NAME.fullmatch(attribute) is not None
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,7 @@ class OperationPlan:
         sent: Operations that would be sent without a comparison.
         attributes: The number of the changed ones for each attribute that would be
             sent of them; without a snapshot the number of operations. The largest come
-            first.
-        unnamed_attributes: Further attributes, whose names may be values.
+            first. :data:`OTHER_ATTRIBUTES` stands for names that are not shown.
     """
 
     operation: str
@@ -51,7 +58,6 @@ class OperationPlan:
     unchanged: int = 0
     sent: int = 0
     attributes: Mapping[str, int] = field(default_factory=dict)
-    unnamed_attributes: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,20 +143,6 @@ class Plan:
         )
 
 
-def named(attributes: Mapping[str, int]) -> tuple[dict[str, int], int]:
-    """Return counts of attributes, the largest first, and how many have no name.
-
-    Args:
-        attributes: The counts, by name.
-
-    Returns:
-        The counts of those whose names may be shown, and the number of the others.
-    """
-    shown = {name: count for name, count in attributes.items() if _NAME.fullmatch(name)}
-    ordered = sorted(shown.items(), key=lambda each: (-each[1], each[0]))
-    return dict(ordered), len(attributes) - len(shown)
-
-
 # As text
 
 
@@ -163,7 +155,7 @@ def entries(plan: Plan) -> Iterator[Entry]:
     Yields:
         What it is, a table by stream, and the totals.
     """
-    compared = f", compared with snapshot {plan.snapshot}" if plan.snapshot else ""
+    compared = f", compared with {plan.snapshot}" if plan.snapshot else ""
     yield Entry(f"Plan for {plan.destination}{compared}; nothing was sent", {})
     if plan.streams:
         yield from _table(plan)
@@ -175,9 +167,20 @@ def entries(plan: Plan) -> Iterator[Entry]:
             text = figure.one if count == 1 else figure.many
             yield Entry(f"{count:,} {text}", {})
     totals = plan.totals
+    # A log record has a field of its own that is named `created`.
+    fields = {FIELDS.get(name, name): count for name, count in totals.items()}
     yield Entry(
-        _total_line(totals), {"event_type": "plan", **totals, **dict(plan.figures)}
+        _total_line(totals), {"event_type": "plan", **fields, **dict(plan.figures)}
     )
+
+
+FIELDS: Final = {
+    "created": "to_create",
+    "changed": "to_change",
+    "sent": "to_send",
+    "removed": "to_remove",
+}
+"""The fields of a structured log for totals."""
 
 
 class _Row(NamedTuple):
@@ -241,7 +244,7 @@ def _rows(stream: StreamPlan) -> Iterator[_Row]:
         shown = [*each.attributes.items()][:SHOWN_ATTRIBUTES]
         for name, count in shown:
             yield _Row(2, name, {column: count})
-        rest = len(each.attributes) - len(shown) + each.unnamed_attributes
+        rest = len(each.attributes) - len(shown)
         if rest:
             yield _Row(2, f"and {rest:,} more")
     for column, counts in (("skipped", stream.skipped), ("rejected", stream.rejected)):

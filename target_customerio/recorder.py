@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_customerio.delivery import QueuedOperation
-    from target_customerio.records import Line
+    from target_customerio.records import Line, Place
     from target_customerio.settings import Settings
 
 MISSING_KEY: Final = "missing_key"
@@ -68,6 +68,8 @@ class RunRecorder:
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
+        self._verb = "rejected"
+        self._kept = f"written to {settings.rejected_path} but "
         self.reads_rejected = False
         # Both the reading thread and the sending threads reject records.
         self._rejecting = Lock()
@@ -102,6 +104,7 @@ class RunRecorder:
         record: Line,
         error: RejectedRecord,
         shown: RejectedRecord | None = None,
+        place: Place | None = None,  # noqa: ARG002 - for plans, which write no file
     ) -> None:
         """Write a record to the file of rejected records, count and log it.
 
@@ -110,23 +113,21 @@ class RunRecorder:
             record: The record as it arrived.
             error: What is wrong with it.
             shown: What to log instead, if the error may quote the record.
+            place: Where in the input it is, if that is known.
 
         Raises:
             RecordsRejectedError: ``on_rejected`` is ``abort``.
             RejectedFileError: The file cannot be written.
         """
-        reason = (shown or error).reason
         with self._rejecting:
             line = self._rejected_records.add(stream, record, error)
-            rejected = self.summary.streams[stream.title].rejected
-            rejected[reason] += 1
-            number = rejected[reason]
+            number = self._count_rejected(stream, shown or error)
         where = f"line {line} of {self._rejected_records.path}"
         if number <= LOGGED + 1:
-            shown = shown or _without_names(stream, error)
-            first = self.summary.streams[stream.title].first_rejected[reason]
+            shown = shown or without_names(stream, error)
+            first = self.summary.streams[stream.title].first_rejected[shown.reason]
             first.append(RejectedLine(line, shown.field))
-            self._log_rejection(stream.title, where, shown, number)
+            self._log_rejection(stream, where, shown, number)
         if self._on_rejected == "abort":
             kind = (
                 MissingKeyPropertyError
@@ -138,20 +139,27 @@ class RunRecorder:
                 f"on_rejected is abort; correct it in {where}"
             )
 
+    def _count_rejected(self, stream: SourceStream, error: RejectedRecord) -> int:
+        """Count a rejection, and return how many the stream has for this reason."""
+        rejected = self.summary.streams[stream.title].rejected
+        rejected[error.reason] += 1
+        return rejected[error.reason]
+
     def _log_rejection(
-        self, stream: str, where: str, error: RejectedRecord, number: int
+        self, stream: SourceStream, where: str, error: RejectedRecord, number: int
     ) -> None:
         """Log the first rejections for each reason, then once that there are more."""
         fields = {
             "event_type": "rejection",
-            "stream_name": stream,
+            "stream_name": stream.title,
             "reason": error.reason,
             "field": error.field,
         }
         if number <= LOGGED:
             self._logger.warning(
-                "Stream '%s': record rejected, see %s: %s (%s%s)",
-                stream,
+                "Stream '%s': record %s, see %s: %s (%s%s)",
+                stream.title,
+                self._verb,
                 where,
                 error.message,
                 error.reason,
@@ -160,12 +168,13 @@ class RunRecorder:
             )
         else:
             self._logger.warning(
-                "Stream '%s': more than %d records rejected (%s); further ones are "
-                "written to %s but not logged",
-                stream,
+                "Stream '%s': more than %d records %s (%s); further ones are %snot "
+                "logged",
+                stream.title,
                 LOGGED,
+                self._verb,
                 error.reason,
-                self._rejected_records.path,
+                self._kept,
                 extra=fields,
             )
 
@@ -173,7 +182,7 @@ class RunRecorder:
         """Log advice if all the first records of a stream were rejected."""
         first_records = self.first_records[stream.title]
         if not first_records.done:
-            shown = _without_names(stream, error)
+            shown = without_names(stream, error)
             advice = first_records.reject(stream.title, record, shown)
             self._log_advice(stream.title, advice)
 
@@ -252,7 +261,7 @@ class RunRecorder:
             self._rejected_records.close()
 
 
-def _without_names(stream: SourceStream, error: RejectedRecord) -> RejectedRecord:
+def without_names(stream: SourceStream, error: RejectedRecord) -> RejectedRecord:
     """Return an error without names of fields that may be data."""
     field = shown_field(error.field, error.reason, stream.schema)
     return RejectedRecord(error.reason, field, error.message)

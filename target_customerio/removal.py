@@ -152,6 +152,8 @@ class RemovalStep:
         removals = remover.plan(found)
         for entry in entries(removals):
             self._logger.info("%s", entry.text, extra=entry.fields)
+        if self._pipeline.settings.plan:
+            return
         self._recorder.summary.total = sum(each.total for each in removals)
         try:
             self._send(remover, removals, is_stopped)
@@ -315,6 +317,7 @@ class RemovalRecorder(RunRecorder):
         record: Line,  # noqa: ARG002 - there is none
         error: RejectedRecord,
         shown: RejectedRecord | None = None,
+        place: Place | None = None,  # noqa: ARG002 - there is none
     ) -> None:
         """Count and log a removal that is refused; the next step tries it again.
 
@@ -323,6 +326,7 @@ class RemovalRecorder(RunRecorder):
             record: Not used.
             error: What is wrong with it.
             shown: What to log instead.
+            place: Not used.
 
         Raises:
             RecordsRejectedError: ``on_rejected`` is ``abort``.

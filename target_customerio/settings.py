@@ -75,6 +75,7 @@ class Settings:
         snapshot: Path of the snapshot, if one is used.
         refresh: Whether to take everything in the snapshot as unknown.
         report_path: Path of the page about the run, if there is to be one.
+        plan: Whether to say what a run would do instead of doing it.
     """
 
     connection: Connection
@@ -87,6 +88,7 @@ class Settings:
     snapshot: str | None = None
     refresh: bool = False
     report_path: Path | None = None
+    plan: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -132,6 +134,7 @@ class Settings:
             snapshot=config.get("snapshot") or None,
             refresh=config["refresh"],
             report_path=_report_path(config),
+            plan=config["plan"],
         )
 
 

@@ -246,6 +246,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "It keeps which stream holds what.",
     ),
     th.Property(
+        "plan",
+        th.BooleanType,
+        default=False,
+        title="Plan",
+        description="Whether to print what a run would send and change instead of "
+        "doing it. Nothing is sent, no STATE and no file is written but the report.",
+    ),
+    th.Property(
         "remove_missing",
         th.BooleanType,
         default=False,

@@ -222,7 +222,9 @@ class CallSink(StreamSink):
         if converter is not None and converter.turns_off(incoming.record):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
-        self._pipeline.reject(incoming.stream.source, incoming.line, error)
+        self._pipeline.reject(
+            incoming.stream.source, incoming.line, error, incoming.place
+        )
 
     def _draw(self, why: str) -> str:
         """Return a random event id, which differs when the record is read again."""

@@ -26,6 +26,10 @@ RECENT_SECONDS: Final = 72 * 3600
 """Maximum age of events that trigger campaigns (API: ``POST /api/v1/events``)."""
 
 
+UNCHANGED: Final = "unchanged"
+"""Why a record is skipped of which the snapshot has everything already."""
+
+
 class Figure(NamedTuple):
     """A counter of the whole run that is shown in its own line of the summary.
 

@@ -9,7 +9,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
@@ -80,6 +80,7 @@ Reads Singer messages from standard input, and writes STATE to standard output.
 Examples:
   some-tap --config tap.json | target-customerio --config target.json
   target-customerio --config target.json --check
+  some-tap --config tap.json | target-customerio --config target.json --plan
   target-customerio --config target.json --input rejected.singer.jsonl
   target-customerio --config target.json --remove-missing
 
@@ -90,7 +91,28 @@ Exit codes:
   2  The command line is wrong.
   3  Records were rejected; everything else was delivered, unless on_rejected
      is abort.
+  4  With --plan --detailed-exitcode: something would be sent.
 """
+
+
+PLAN_HAS_CHANGES: Final = 4
+"""Exit code of a plan with changes, if ``--detailed-exitcode`` asks for it."""
+
+FLAGS: Final = {
+    "--check": "Check settings, credentials and region, then exit.",
+    "--plan": "Print what a run would send and change; send nothing, and write no "
+    "STATE and no file.",
+    "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent.",
+    "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",
+    "--remove-missing": "Read no input: remove what streams with remove_missing held "
+    "before and not in their last run.",
+    "--snapshot-info": "Show the streams of the snapshot, what they hold and their "
+    "last runs, then exit.",
+}
+"""The options without a value that the SDK's command lacks."""
+
+SETTINGS: Final = ("plan", "refresh")
+"""The options that are settings too."""
 
 
 class TargetCustomerIO(SingerTarget):
@@ -166,39 +188,13 @@ class TargetCustomerIO(SingerTarget):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command with the option ``--check`` and a help text."""
+        """Return the SDK's command with more options and a help text."""
         command = super().get_singer_command()
         command.help = HELP
-        command.params.append(
-            click.Option(
-                ["--check"],
-                is_flag=True,
-                help="Check settings, credentials and region, then exit.",
-            )
-        )
-        command.params.append(
-            click.Option(
-                ["--refresh"],
-                is_flag=True,
-                help="Send everything, whatever the snapshot knows, and learn it anew.",
-            )
-        )
-        command.params.append(
-            click.Option(
-                ["--remove-missing"],
-                is_flag=True,
-                help="Read no input: remove what streams with remove_missing held "
-                "before and not in their last run.",
-            )
-        )
-        command.params.append(
-            click.Option(
-                ["--snapshot-info"],
-                is_flag=True,
-                help="Show the streams of the snapshot, what they hold and their last "
-                "runs, then exit.",
-            )
-        )
+        command.params += [
+            click.Option([flag], is_flag=True, help=text)
+            for flag, text in FLAGS.items()
+        ]
         command.params.append(
             click.Option(
                 ["--forget"],
@@ -243,8 +239,7 @@ class TargetCustomerIO(SingerTarget):
         about_format: str | None = None,
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
-        refresh: bool = False,
-        **instead: Any,  # noqa: ANN401 - each option has its own type
+        **options: Any,  # noqa: ANN401 - each option has its own type
     ) -> None:
         """Run the command.
 
@@ -253,9 +248,7 @@ class TargetCustomerIO(SingerTarget):
             about_format: Format of that output.
             config: The configuration.
             file_input: The input; default is standard input.
-            refresh: Take everything in the snapshot as unknown.
-            instead: The options that do something else than to load records; see
-                :meth:`do`.
+            options: The options of :data:`FLAGS`, and the stream to forget.
         """
         if about:
             cls.print_about(about_format)
@@ -263,22 +256,32 @@ class TargetCustomerIO(SingerTarget):
         silence_libraries()
         warnings.filterwarnings("ignore", message=END_OF_LIFE)
         with _errors_in_one_line(cls.logger):
-            settings = dict(config.config) if config else {}
-            if config is None or not config.parse_env:
-                _warn_of_unread_credentials(cls.logger, settings)
-            else:
-                cls.logger.addFilter(_keep_unless_wrong)
-                cls.append_builtin_config(cls.config_jsonschema)
-                settings |= settings_in(
-                    {**variables_of_file(DOTENV), **os.environ},
-                    cls.config_jsonschema,
-                    ENVIRONMENT_PREFIX,
-                )
-            if refresh:
-                settings["refresh"] = True
-            is_check = instead.get("check")
+            settings = cls._settings_given(config)
+            settings |= {name: True for name in SETTINGS if options.pop(name, None)}
+            detailed = options.pop("detailed_exitcode", False)
+            if detailed and not settings.get("plan"):
+                raise SettingsError("--detailed-exitcode: for plans only; add --plan")
+            is_check = options.get("check")
             target = cls(config=with_check_maximums(settings) if is_check else settings)
-            target.do(file_input, **instead)
+            target.do(file_input, **options)
+            plan = target.pipeline.plan
+            if detailed and plan is not None and not plan.is_empty:
+                sys.exit(PLAN_HAS_CHANGES)
+
+    @classmethod
+    def _settings_given(cls, config: _ConfigInput | None) -> dict[str, Any]:
+        """Return the settings of files and of the environment."""
+        settings = dict(config.config) if config else {}
+        if config is None or not config.parse_env:
+            _warn_of_unread_credentials(cls.logger, settings)
+            return settings
+        cls.logger.addFilter(_keep_unless_wrong)
+        cls.append_builtin_config(cls.config_jsonschema)
+        return settings | settings_in(
+            {**variables_of_file(DOTENV), **os.environ},
+            cls.config_jsonschema,
+            ENVIRONMENT_PREFIX,
+        )
 
     def do(
         self,
@@ -324,6 +327,8 @@ class TargetCustomerIO(SingerTarget):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.pipeline.connect()
         self.pipeline.close()
+        if self.settings.snapshot is not None:
+            self.logger.info("%s", self._snapshot_state(self.settings.snapshot))
         connection = self.settings.connection
         if connection.sandbox is None:
             self.logger.info(
@@ -376,6 +381,17 @@ class TargetCustomerIO(SingerTarget):
         )
         remove_missing(self.settings, self.logger, lambda: self.reader.stopped)
 
+    def _snapshot_state(self, path: str) -> str:
+        """Return whose snapshot a file is.
+
+        Raises:
+            SnapshotError: It belongs to another workspace, or is no snapshot.
+        """
+        # Only runs with a snapshot need SQLite.
+        from target_customerio.snapshot.file import check  # noqa: PLC0415
+
+        return check(path, self.pipeline.workspace_name)
+
     def process(self, file_input: IO[str] | None) -> None:
         """Read the input to its end and deliver its records.
 
@@ -386,7 +402,9 @@ class TargetCustomerIO(SingerTarget):
             TargetError: The run has failed.
         """
         self.logger.info(
-            "Loading records into %s", self.settings.connection.destination
+            "%s into %s",
+            "Planning a load" if self.settings.plan else "Loading records",
+            self.settings.connection.destination,
         )
         with recording(self.run, self.config, self.logger), self.run:
             self.listen(file_input)

@@ -57,7 +57,12 @@ class SandboxAdapter(BaseAdapter):
     """
 
     def __init__(
-        self, path: str | Path, *, region: str = "us", email_updates: bool = False
+        self,
+        path: str | Path,
+        *,
+        region: str = "us",
+        email_updates: bool = False,
+        as_copy: bool = False,
     ) -> None:
         """Open the workspace.
 
@@ -66,6 +71,7 @@ class SandboxAdapter(BaseAdapter):
             region: Region that the workspace reports, ``us`` or ``eu``.
             email_updates: Whether an identify by ``id`` may change the person's
                 ``email`` (workspace setting "Allow updates to email using ID").
+            as_copy: Whether requests change a temporary copy of the file, for a plan.
 
         Raises:
             SandboxError: The region is unknown, or the file cannot be used.
@@ -74,7 +80,7 @@ class SandboxAdapter(BaseAdapter):
         if region not in URLS:
             message = f"region: must be one of {', '.join(URLS)}"
             raise SandboxError(message)
-        self.workspace = Workspace(path, email_updates=email_updates)
+        self.workspace = Workspace(path, email_updates=email_updates, as_copy=as_copy)
         self._region = region
 
     def send(self, request: PreparedRequest, *_: JSON, **__: JSON) -> Response:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
+from target_customerio.sqlite_files import committing, temporary_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import ExitStack
 
 
 APPLICATION_ID = 0x43494F31
@@ -192,12 +192,27 @@ _UPGRADES = {
 """Statements that upgrade a workspace from a version to the next."""
 
 
-def connect(path: str | Path) -> sqlite3.Connection:
+def copied(path: str | Path, stack: ExitStack) -> Path:
+    """Copy a workspace until the stack is closed, and return the copy's path."""
+    file = _absolute(path)
+    _check_path(file)
+    try:
+        return stack.enter_context(temporary_copy(file))
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, f"cannot be copied for a plan ({error})") from error
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def connect(path: str | Path, copy: Path | None = None) -> sqlite3.Connection:
     """Return a connection in autocommit mode, for use under the caller's lock.
 
     A missing file is created, readable by its owner only, since it will hold records.
+    A copy is opened instead, if there is one.
     """
-    file = Path(path).expanduser().absolute()
+    file = copy or _absolute(path)
     try:
         _check_path(file)
         if not file.exists():
@@ -306,16 +321,3 @@ def _version(database: sqlite3.Connection, path: str | Path) -> int:
 
 def _unusable(path: str | Path, problem: str) -> SandboxError:
     return SandboxError(f"sandbox: {path} {problem}")
-
-
-@contextlib.contextmanager
-def committing(database: sqlite3.Connection) -> Iterator[None]:
-    """Run a block in a transaction: committed at its end, rolled back on any error."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise

@@ -17,7 +17,8 @@ import msgspec
 
 from target_customerio import json_codec
 from target_customerio.errors import SandboxError
-from target_customerio.sandbox.store import committing, connect
+from target_customerio.sandbox.store import connect, copied
+from target_customerio.sqlite_files import committing
 from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
@@ -34,26 +35,36 @@ if TYPE_CHECKING:
 class Workspace:
     """The people, objects and events of a workspace, in tables open to any client."""
 
-    def __init__(self, path: str | Path, *, email_updates: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        email_updates: bool = False,
+        as_copy: bool = False,
+    ) -> None:
         """Open a workspace.
 
         Args:
             path: The SQLite file; created if it does not exist.
             email_updates: Whether an identify by ``id`` may change the person's
                 ``email`` (workspace setting "Allow updates to email using ID").
+            as_copy: Whether to open a temporary copy of the file instead, for a plan.
 
         Raises:
             SandboxError: The file cannot be used as a workspace.
         """
         self._path = path
         self._email_updates = email_updates
-        self._database = connect(path)
+        with contextlib.ExitStack() as stack:
+            self._database = connect(path, copied(path, stack) if as_copy else None)
+            self._remove_copy = stack.pop_all().close
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
         with self._lock:
             self._database.close()
+            self._remove_copy()
 
     @contextlib.contextmanager
     def transaction(self, received_at: datetime | None = None) -> Iterator[Transaction]:

@@ -53,7 +53,9 @@ class Decision(Struct, eq=False, gc=False):
     identities: tuple[str, ...] = ()
 
 
-UNCHANGED: Final = Decision(None, change="unchanged")
+def unchanged(entry: int) -> Decision:
+    """Return the decision to send nothing of an entry."""
+    return Decision(None, None, "unchanged", entry)
 
 
 class Diff(Struct, gc=False):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
+from target_customerio.sqlite_files import committing, read_only, temporary_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,11 +106,13 @@ class SnapshotFile:
         key: Random bytes that enter every hash.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, as_copy: bool = False) -> None:
         """Open or create a snapshot.
 
         Args:
             path: The file.
+            as_copy: Whether to open a temporary copy of it instead, for a plan. A run
+                may use the file at the same time.
 
         Raises:
             SnapshotError: The file cannot be used, or another run uses it.
@@ -117,10 +120,14 @@ class SnapshotFile:
         self.path = Path(path).expanduser().resolve()
         _check_path(self.path)
         with contextlib.ExitStack() as stack:
-            self._lock = stack.enter_context(contextlib.closing(_lock(self.path)))
-            self.writer = stack.enter_context(contextlib.closing(_connect(self.path)))
+            file = self.path
+            if as_copy:
+                file = _copied(file, stack)
+            else:
+                self._lock = stack.enter_context(contextlib.closing(_lock(file)))
+            self.writer = stack.enter_context(contextlib.closing(_connect(file)))
             _prepare(self.writer, self.path)
-            self.reader = stack.enter_context(contextlib.closing(_connect(self.path)))
+            self.reader = stack.enter_context(contextlib.closing(_connect(file)))
             self.key: bytes = self.meta("key")
             self._close = stack.pop_all().close
 
@@ -148,11 +155,7 @@ class SnapshotFile:
                     "INSERT INTO meta VALUES ('workspace', ?)", (workspace,)
                 )
         elif bound != workspace:
-            raise _unusable(
-                self.path,
-                f"belongs to workspace {bound}, and the credentials are those of "
-                f"workspace {workspace}; use a snapshot for each workspace",
-            )
+            raise _of_another_workspace(self.path, bound, workspace)
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -186,19 +189,6 @@ class SnapshotFile:
 
 
 @contextlib.contextmanager
-def committing(database: sqlite3.Connection) -> Iterator[None]:
-    """Run a block in a transaction; any error rolls it back."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Read a snapshot, which a run may be using.
 
@@ -215,37 +205,60 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise _unusable(path, "does not exist")
     _check_path(path)
     try:
-        with contextlib.closing(_connect(path)) as database:
+        with read_only(path) as database:
             _version(database, path)
-            database.execute("PRAGMA query_only = ON")
             database.execute("BEGIN")  # all of it as at one moment
             yield database
     except sqlite3.Error as error:
         raise _unusable(path, f"cannot be read ({error})") from error
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a snapshot that may be open, for a run that must not change it.
+def check(path: str | Path, workspace: str) -> str:
+    """Return whether a snapshot belongs to a workspace, as a sentence for the log.
 
     Args:
-        source: The snapshot; if it does not exist, nothing is copied.
-        target: The copy.
+        path: The file, which is not changed and need not exist.
+        workspace: Identifies the workspace.
 
     Raises:
-        SnapshotError: The snapshot cannot be read.
+        SnapshotError: It belongs to another workspace, or cannot be used.
     """
-    if not source.exists():
-        return
-    _check_path(source)
-    target.touch(mode=0o600)
+    file = Path(path).expanduser().resolve()
+    _check_path(file)
+    if not file.exists():
+        return f"Snapshot {path} does not exist yet; the first run creates it"
     try:
-        with (
-            contextlib.closing(_connect(source)) as one,
-            contextlib.closing(_connect(target)) as other,
-        ):
-            one.backup(other)
+        with read_only(file) as database:
+            version = _version(database, file)
+            row = version and database.execute(_WORKSPACE).fetchone()
     except sqlite3.Error as error:
-        raise _unusable(source, f"cannot be read ({error})") from error
+        raise _unusable(
+            file, f"cannot be used as a snapshot ({error}); choose another file"
+        ) from error
+    if not row:
+        return f"Snapshot {path} does not belong to a workspace yet"
+    if row[0] != workspace:
+        raise _of_another_workspace(file, row[0], workspace)
+    return f"Snapshot {path} belongs to this workspace"
+
+
+_WORKSPACE: Final = "SELECT value FROM meta WHERE name = 'workspace'"
+
+
+def _of_another_workspace(path: Path, bound: str, workspace: str) -> SnapshotError:
+    return _unusable(
+        path,
+        f"belongs to workspace {bound}, and the credentials are those of workspace "
+        f"{workspace}; use a snapshot for each workspace",
+    )
+
+
+def _copied(file: Path, stack: contextlib.ExitStack) -> Path:
+    """Copy a snapshot until the stack is closed."""
+    try:
+        return stack.enter_context(temporary_copy(file))
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, f"cannot be copied for a plan ({error})") from error
 
 
 def _check_path(file: Path) -> None:

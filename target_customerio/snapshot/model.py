@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from target_customerio.snapshot.comparison import (
-    UNCHANGED,
     Comparison,
     Decision,
     keys_of,
+    unchanged,
 )
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import (
@@ -233,7 +233,7 @@ class Model:
             return None
         decision: Decision | None
         if has_row(found[3], row.hash):
-            decision = UNCHANGED
+            decision = unchanged(found[0])
         else:
             decision = self._changed(row, found)
         if decision is not None and stream is not None:

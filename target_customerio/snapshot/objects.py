@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from target_customerio.snapshot.comparison import UNCHANGED, Decision, identities_of
+from target_customerio.snapshot.comparison import Decision, identities_of, unchanged
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, Entry
 from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
@@ -133,7 +133,7 @@ class Objects:
         except (UnicodeEncodeError, RecursionError):
             return Decision(operation)
         if owner.exists and not diff.sent and not relationships:
-            return UNCHANGED
+            return unchanged(owner.number)
         change: Change = "changed" if owner.flags & EXISTS else "created"
         changed: dict[str, Any] = {"cio_relationships": relationships or UNSET}
         if isinstance(operation, ObjectAddRelationships):
@@ -271,7 +271,7 @@ class Objects:
         if stream is not None:
             stream.hold(MEMBERSHIP, member.number)
         if is_certain and member.exists:
-            return UNCHANGED
+            return unchanged(member.number)
         change: Change = "created"
         effect = Effect(member, None, gained=EXISTS if is_certain else 0)
         self._compare.complete(effect)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from target_customerio.snapshot.comparison import (
-    UNCHANGED,
     Decision,
     by_topic,
     identities_of,
     keys_of,
+    unchanged,
 )
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, MERGED, SUPPRESSED
@@ -75,11 +75,12 @@ class PeopleChanges:
         )
         if entry is not None and stream is not None:
             stream.hold(PERSON, entry.number)
-        is_known = entry is not None and entry.exists and applies and person.is_certain
-        if is_known and not (diff.sent or relationships or person.aliases):
+        is_certain = applies and person.is_certain
+        has_changes = diff.sent or relationships or person.aliases
+        if entry is not None and entry.exists and is_certain and not has_changes:
             if row and not operation.cio_relationships:
                 self._compare.note_row(entry, row)
-            return UNCHANGED
+            return unchanged(entry.number)
         change: Change = (
             "changed" if entry is None or entry.flags & EXISTS else "created"
         )

@@ -36,17 +36,20 @@ class Snapshot:
     operation named as unknown.
     """
 
-    def __init__(self, path: str | Path, *, refresh: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, refresh: bool = False, as_copy: bool = False
+    ) -> None:
         """Open or create a snapshot.
 
         Args:
             path: The file.
             refresh: Whether to take everything as unknown; who holds what is kept.
+            as_copy: Whether to open a temporary copy of the file instead, for a plan.
 
         Raises:
             SnapshotError: The file cannot be used, or another run uses it.
         """
-        self.file = SnapshotFile(path)
+        self.file = SnapshotFile(path, as_copy=as_copy)
         try:
             self._open(refresh=refresh)
         except BaseException:
@@ -87,6 +90,12 @@ class Snapshot:
             entries.epochs.write(database)
 
     # The reading thread
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next new entry."""
+        number: int = self._comparison.entries.next_number
+        return number
 
     def begin(
         self,

@@ -141,7 +141,7 @@ def test_help_says_what_the_command_does_with_examples_and_exit_codes(
         "some-tap --config tap.json | target-customerio --config target.json" in lines
     )
     codes = [line.split()[0] for line in lines if re.match(r"\d  ", line)]
-    assert codes == ["0", "1", "2", "3"]
+    assert codes == ["0", "1", "2", "3", "4"]
 
 
 def test_an_unknown_option_fails_without_a_traceback(terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from target_customerio.errors import SnapshotError
-from target_customerio.snapshot.file import SnapshotFile, copy
+from target_customerio.snapshot.file import SnapshotFile
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import PersonIdentify
 
@@ -140,17 +140,21 @@ def test_a_full_disk_ends_the_run_before_the_request(tmp_path: Path) -> None:
 
 
 def test_a_copy_shows_what_a_run_would_do_and_changes_nothing(tmp_path: Path) -> None:
-    path, scratch = tmp_path / "snapshot.db", tmp_path / "copy.db"
+    path = tmp_path / "snapshot.db"
     snapshot = Snapshot(path)
     load(snapshot)
     snapshot.close()
-    before = path.read_bytes()
-    copy(path, scratch)
-    planned = Snapshot(scratch)
-    load(planned, "2")
+    before = contents(tmp_path)
+    planned = SnapshotFile(path, as_copy=True)
+    assert planned.reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+    with planned.writing() as database:
+        database.execute("DELETE FROM entries")
     planned.close()
-    assert path.read_bytes() == before
-    assert scratch.stat().st_mode & 0o777 == 0o600
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
 
 
 def test_the_size_of_an_entry(tmp_path: Path) -> None:

@@ -65,13 +65,13 @@ def start(path: Path) -> Iterator[Callable[..., Changes]]:
     """Return what starts a run; the one before ends."""
     started: list[Changes] = []
 
-    def begin(**options: bool) -> Changes:
+    def begin() -> Changes:
         for each in started:
             each.close()
-        changes = Changes(str(path), refresh=False, **options)
+        changes = Changes(str(path), refresh=False)
         started.append(changes)
         changes.open()
-        changes.bind(1)
+        changes.bind("1")
         for stream in (USERS, CRM):
             rule = RULES.rule_of(stream.name)
             assert rule is not None
@@ -188,4 +188,4 @@ def test_what_is_not_sent_has_not_changed_the_order(
 
 def test_it_cannot_be_used_before_it_is_open(path: Path) -> None:
     with pytest.raises(SnapshotError):
-        Changes(str(path), refresh=False).bind(1)
+        Changes(str(path), refresh=False).bind("1")

@@ -1,0 +1,112 @@
+"""The parts of a run by its settings: for Customer.io or a sandbox, or for a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from target_customerio.delivery import Sender, encode_operation
+from target_customerio.recorder import RunRecorder
+from target_customerio.track_api.client import Client, build_session
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+
+    from target_customerio.changes import Changes
+    from target_customerio.delivery import QueuedOperation
+    from target_customerio.delivery.worker import Sends
+    from target_customerio.planning import PlanCounts
+    from target_customerio.records import Line, SourceStream
+    from target_customerio.settings import Settings
+    from target_customerio.track_api.operations import Operation
+
+    Pending = Sequence[tuple[Operation, SourceStream, Line]]
+    Encode = Callable[[Operation, SourceStream, Line], QueuedOperation | None]
+
+
+class Parts(NamedTuple):
+    """What a pipeline is made of.
+
+    Attributes:
+        account: Checks the account; sends the operations unless it is a plan.
+        sender: Delivers operations, or pretends to.
+        recorder: Counts records and writes rejected records and STATE, or only counts.
+        changes: Compares operations with the snapshot, if there is one.
+        counts: Counts for the plan, if it is one.
+    """
+
+    account: Sender
+    sender: Sends
+    recorder: RunRecorder
+    changes: Changes | None = None
+    counts: PlanCounts | None = None
+
+    def encoder(self, pending: Pending) -> Encode:
+        """Return the function that encodes these operations, in order."""
+        if self.changes is not None:
+            return self.changes.encoder(pending)
+        return encode_operation if self.counts is None else self.counts.encode
+
+
+def parts_of(
+    settings: Settings, logger: logging.Logger, recorder: RunRecorder | None = None
+) -> Parts:
+    """Create the parts of a run; nothing is sent yet.
+
+    Args:
+        settings: The settings.
+        logger: Logs messages for the user.
+        recorder: Counts, and writes rejected records and STATE; by default one of
+            records.
+
+    Raises:
+        SandboxError: The sandbox file cannot be used.
+    """
+    account = _sender(settings)
+    parts = Parts(account, account, recorder or RunRecorder(settings, logger))
+    if settings.plan:
+        # Only plans need it, and it needs SQLite.
+        from target_customerio.planning import (  # noqa: PLC0415
+            AcceptingSender,
+            PlanCounts,
+            PlanRecorder,
+        )
+
+        counts = PlanCounts()
+        parts = parts._replace(
+            recorder=recorder or PlanRecorder(settings, logger, counts), counts=counts
+        )
+        if settings.connection.sandbox is None:
+            parts = parts._replace(sender=AcceptingSender(account))
+    if settings.snapshot is not None:
+        # Only runs with a snapshot need SQLite.
+        from target_customerio.changes import Changes  # noqa: PLC0415
+
+        changes = Changes(
+            settings.snapshot, refresh=settings.refresh, counts=parts.counts
+        )
+        parts = parts._replace(changes=changes, sender=changes.sender(parts.sender))
+    return parts
+
+
+def _sender(settings: Settings) -> Sender:
+    connection = settings.connection
+    session = build_session(
+        connection.site_id, connection.api_key, settings.limits.concurrency
+    )
+    if connection.sandbox is not None:
+        # Only runs with a sandbox need SQLite.
+        from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
+
+        adapter = SandboxAdapter(
+            connection.sandbox,
+            region=connection.region,
+            email_updates=connection.sandbox_email_updates,
+            as_copy=settings.plan,
+        )
+        for scheme in list(session.adapters):
+            session.mount(scheme, adapter)
+    client = Client(
+        session, connection.base_url, settings.limits.request_timeout_seconds
+    )
+    return Sender(client, settings.limits)

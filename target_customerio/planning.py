@@ -1,0 +1,316 @@
+"""Makes a plan: a run in which nothing is sent and no file is changed.
+
+Records go through the whole pipeline. What differs is here: a sender that accepts
+everything, a recorder that writes nothing, and the counters of the plan. The snapshot
+and the sandbox are temporary copies; a sandbox's copy answers as the sandbox would.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from target_customerio.delivery import encode_operation
+from target_customerio.delivery.sender import Result
+from target_customerio.plan import (
+    OTHER_ATTRIBUTES,
+    OperationPlan,
+    Plan,
+    StreamPlan,
+    may_be_shown,
+)
+from target_customerio.recorder import LOGGED, RunRecorder, without_names
+from target_customerio.records import SourceStream
+from target_customerio.snapshot.holds import BitSet
+from target_customerio.summary import FIGURES, UNCHANGED
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from target_customerio.delivery import QueuedOperation, RequestStatistics
+    from target_customerio.delivery.worker import Sends
+    from target_customerio.errors import RejectedRecord
+    from target_customerio.plan import RemovalPlan
+    from target_customerio.records import Line, Place
+    from target_customerio.settings import Settings
+    from target_customerio.snapshot.comparison import Decision
+    from target_customerio.summary import Summary
+    from target_customerio.track_api.operations import Operation
+
+UPDATE_ONLY: Final = "_update"
+"""An attribute of identifies that is an instruction."""
+
+WITH_ATTRIBUTES: Final = frozenset(
+    {"person identify", "object identify", "object identify_anonymous"}
+)
+"""The operations whose attributes are counted."""
+
+MAX_NAMES: Final = 1_000
+"""Maximum attributes of an operation that are counted by name."""
+
+
+class AcceptingSender:
+    """Takes every operation as accepted, and sends nothing."""
+
+    def __init__(self, sender: Sends) -> None:
+        """Send nothing, in place of another sender."""
+        self._sender = sender
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """Totals of the other sender, which only checks the account."""
+        return self._sender.statistics
+
+    def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
+        """Yield the operations as delivered."""
+        yield Result(delivered=operations)
+
+    def stop(self) -> None:
+        """Stop the other sender."""
+        self._sender.stop()
+
+
+class PlanRecorder(RunRecorder):
+    """Counts what would become of records; writes neither them nor STATE."""
+
+    def __init__(
+        self, settings: Settings, logger: logging.Logger, counts: PlanCounts
+    ) -> None:
+        """Count in the summary of a run and in the counters of a plan."""
+        super().__init__(settings, logger)
+        self._counts = counts
+        self._verb, self._kept = "would be rejected", ""
+
+    def delivered(self, operations: Sequence[QueuedOperation]) -> None:
+        """Count operations that would be sent."""
+        super().delivered(operations)
+        for each in operations:
+            self._counts.accept(each)
+
+    def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
+        """Count the record of an operation that the sandbox would refuse."""
+        self._counts.refuse(operation)
+        super().rejected(operation, error)
+
+    def reject(
+        self,
+        stream: SourceStream,
+        record: Line,  # noqa: ARG002 - it is not written
+        error: RejectedRecord,
+        shown: RejectedRecord | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """Count and log a record that would be rejected, whatever ``on_rejected`` says.
+
+        Args:
+            stream: The stream of the record.
+            record: The record as it arrived.
+            error: What is wrong with it.
+            shown: What to log instead, if the error may quote the record.
+            place: Where in the input it is.
+        """
+        with self._rejecting:
+            number = self._count_rejected(stream, shown or error)
+        if number <= LOGGED + 1:
+            where = "the input" if place is None else f"{place} of the input"
+            shown = shown or without_names(stream, error)
+            self._log_rejection(stream, where, shown, number)
+
+    def fail_if_rejected(self) -> None:
+        """Accept what would be rejected: the plan says so."""
+
+    def write_state(self, state: bytes) -> None:
+        """Write no STATE: the next run has to read the same records."""
+
+
+class _Counts:
+    """What becomes of the records of a stream that give one operation."""
+
+    def __init__(self) -> None:
+        self.created = BitSet()
+        self.changed = BitSet()
+        self.unchanged = BitSet()
+        self.sent = 0
+        self.attributes: defaultdict[str, BitSet] = defaultdict(BitSet)
+        self.attributes_sent: Counter[str] = Counter()
+
+    def plan(self, operation: str) -> OperationPlan:
+        """Return the figures."""
+        self.changed.difference_update(self.created)
+        self.unchanged.difference_update(self.created)
+        self.unchanged.difference_update(self.changed)
+        counts = self.attributes_sent.copy()
+        for name, numbers in self.attributes.items():
+            numbers.difference_update(self.created)
+            counts[name] += len(numbers)
+        del counts[UPDATE_ONLY]
+        ordered = sorted((+counts).items(), key=lambda each: (-each[1], each[0]))
+        return OperationPlan(
+            operation,
+            created=len(self.created),
+            changed=len(self.changed),
+            unchanged=len(self.unchanged),
+            sent=self.sent,
+            attributes=dict(ordered),
+        )
+
+
+class PlanCounts:
+    """Counts what a run would do, by people and objects instead of records.
+
+    A person of whom a run has several records counts once, so the figures do not depend
+    on how fast answers come: a plan and the run after it have the same ones. In memory
+    an entry takes one bit, and one for each attribute.
+    """
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._counts: dict[tuple[str, str], _Counts] = {}
+        self._expected: dict[int, tuple[Operation, Decision | None]] = {}
+        self._created = BitSet()
+        self._deleted = BitSet()
+        self._first_number = 0
+        self._lock = Lock()
+
+    def start(self, first_number: int) -> None:
+        """Start to compare.
+
+        Args:
+            first_number: The number of the first entry that will be new.
+        """
+        self._first_number = first_number
+
+    # The reading thread
+
+    def encode(
+        self, operation: Operation, stream: SourceStream, line: Line
+    ) -> QueuedOperation:
+        """Encode an operation that is compared with nothing."""
+        queued = encode_operation(operation, stream, line)
+        self.expect(queued, operation)
+        return queued
+
+    def expect(
+        self,
+        queued: QueuedOperation,
+        operation: Operation,
+        decision: Decision | None = None,
+    ) -> None:
+        """Note an operation that is queued, until its answer.
+
+        Args:
+            queued: The queued operation, which the answer names.
+            operation: The operation as it would be sent.
+            decision: What was decided on it; None without a snapshot.
+        """
+        self._expected[id(queued)] = operation, decision
+
+    def leave(self, stream: SourceStream, operation: Operation, entry: int) -> None:
+        """Count an entry of which nothing would be sent."""
+        with self._lock:
+            self._of(stream.title, operation.label).unchanged.add(entry)
+
+    # The threads that send
+
+    def refuse(self, queued: QueuedOperation) -> None:
+        """Forget an operation that would be refused."""
+        del self._expected[id(queued)]
+
+    def accept(self, queued: QueuedOperation) -> None:
+        """Count an operation that would be sent."""
+        operation, decision = self._expected.pop(id(queued))
+        stream = queued.stream
+        assert isinstance(stream, SourceStream)  # noqa: S101 - the pipeline's
+        with self._lock:
+            counts = self._of(stream.title, queued.label)
+            if decision is not None and _is_compared(decision):
+                self._compare(counts, operation, decision)
+                return
+            counts.sent += 1
+            names = _attributes(operation)
+            known = counts.attributes_sent
+            known.update({_shown(name, known) for name in names})
+            if decision is not None and decision.ticket is not None:
+                for effect in decision.ticket.effects:
+                    if effect.drops:
+                        self._deleted.add(effect.entry.number)
+
+    def _compare(
+        self, counts: _Counts, operation: Operation, decision: Decision
+    ) -> None:
+        """Count an operation on an entry: the first on a new one creates it."""
+        names, number = _attributes(operation), decision.entry
+        is_new = number >= self._first_number or number in self._deleted
+        # An identify that only updates creates nobody.
+        if is_new and number not in self._created and UPDATE_ONLY not in names:
+            self._created.add(number)
+            counts.created.add(number)
+        else:
+            counts.changed.add(number)
+        for name in names:
+            counts.attributes[_shown(name, counts.attributes)].add(number)
+
+    def _of(self, stream: str, operation: str) -> _Counts:
+        return self._counts.setdefault((stream, operation), _Counts())
+
+    # The end
+
+    def plan(
+        self,
+        settings: Settings,
+        summary: Summary,
+        removals: Mapping[str, RemovalPlan] = MappingProxyType({}),
+    ) -> Plan:
+        """Return the plan, once the whole input is counted.
+
+        Args:
+            settings: The settings.
+            summary: The counters of the run.
+            removals: What would be removed afterwards, by stream.
+        """
+        operations: defaultdict[str, list[OperationPlan]] = defaultdict(list)
+        for (stream, operation), counts in sorted(self._counts.items()):
+            operations[stream].append(counts.plan(operation))
+        return Plan(
+            settings.connection.destination,
+            settings.snapshot,
+            tuple(
+                StreamPlan(
+                    stream,
+                    counts.read,
+                    tuple(operations[stream]),
+                    {
+                        reason: count
+                        for reason, count in counts.skipped.items()
+                        if reason != UNCHANGED
+                    },
+                    dict(counts.rejected),
+                    removals.get(stream),
+                )
+                for stream, counts in sorted(summary.streams.items())
+            ),
+            {figure.name: summary.figures[figure.name] for figure in FIGURES},
+        )
+
+
+def _is_compared(decision: Decision) -> bool:
+    """Return whether it is known whom an operation concerns, unlike by a `cio_id`."""
+    return decision.change != "other" and decision.entry > 0
+
+
+def _attributes(operation: Operation) -> Collection[str]:
+    """Return the names of the attributes that an operation gives its entry."""
+    if operation.label not in WITH_ATTRIBUTES:
+        return ()
+    names: Collection[str] = getattr(operation, "attributes", ())
+    return names
+
+
+def _shown(name: str, known: Collection[str]) -> str:
+    """Return a name, or what stands for it if it may be a value or is one too many."""
+    if name in known or (len(known) < MAX_NAMES and may_be_shown(name)):
+        return name
+    return OTHER_ATTRIBUTES
