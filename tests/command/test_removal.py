@@ -1,0 +1,681 @@
+"""What is gone from a full table is removed by a step of its own, or refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import COMMAND, RunningTarget, wait_until
+from support.customerio import BATCH, Reply, accept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.command import Outcome
+    from support.customerio import Customerio, Request
+    from support.loads import Loads
+
+ANN, BEA = "ann@example.com", "bea@example.com"
+Row = dict[str, Any]
+
+
+def removing(call: str, **settings: Any) -> Row:
+    return {"call": call, "remove_missing": True, "max_deletions": "10%", **settings}
+
+
+@pytest.fixture
+def loads(loads: Loads) -> Loads:
+    """Return runs of a pipeline in which every table but ``crm`` removes."""
+    loads.settings["stream_calls"] = {
+        "users": removing("identify", max_deletions="50%"),
+        "leads": removing("identify"),
+        "crm": "identify",
+        "companies": removing("group"),
+        "members": removing("segment"),
+        "aliases": "alias",
+    }
+    return loads
+
+
+def people(*numbers: int, **columns: Any) -> list[Row]:
+    return [{"user_id": number, "plan": "free", **columns} for number in numbers]
+
+
+def load(loads: Loads, **tables: Any) -> Outcome:
+    outcome = loads.run(**tables)
+    assert outcome.code == 0, outcome.stderr
+    return outcome
+
+
+def remove(loads: Loads, **settings: Any) -> Outcome:
+    loads.new()
+    return loads.type("--remove-missing", **settings)
+
+
+def removed(loads: Loads, **settings: Any) -> list[Row]:
+    """Remove, and return the operations that were sent."""
+    outcome = remove(loads, **settings)
+    assert outcome.code == 0, outcome.stderr
+    return loads.new()
+
+
+def deleted(*people: int | str) -> list[Row]:
+    return [
+        {
+            "type": "person",
+            "identifiers": {"email" if "@" in str(each) else "id": str(each)},
+            "action": "delete",
+        }
+        for each in people
+    ]
+
+
+def names(outcome: Outcome) -> set[str]:
+    return {each.removeprefix("id:") for each in outcome.workspace["people"]}
+
+
+# What it removes
+
+
+def test_what_is_gone_from_a_table_is_removed_after_the_run(loads: Loads) -> None:
+    load(loads, users=people(*range(20)))
+    load(loads, users=people(*range(18)))
+    assert loads.new()[20:] == []
+
+    outcome = remove(loads)
+
+    assert outcome.code == 0, outcome.stderr
+    assert loads.new() == deleted(18, 19)
+    assert names(outcome) == {str(number) for number in range(18)}
+    lines = outcome.lines("INFO")
+    cells = [line.split() for line in lines]
+    head = cells.index(["stream", "held", "missing", "to", "remove", "kept"])
+    assert cells[head + 2] == ["users", "people", "20", "2", "2"]
+    assert lines[-1].startswith("2 removed, 0 rejected, 0 left; 2 requests, 0 retries")
+    assert removed(loads) == []
+
+
+def test_it_reads_no_input(loads: Loads) -> None:
+    load(loads, users=people(*range(4)))
+    load(loads, users=people(*range(3)))
+    config = loads.terminal.write({"sandbox": "workspace.db", **loads.settings})
+    feed = "\n".join(map(json.dumps, loads.messages({"users": people(7)})))
+    loads.terminal.type("--config", config, "--remove-missing", feed=feed.encode())
+    assert loads.new()[-1:] == deleted(3)
+
+
+def test_objects_relationships_and_memberships_are_removed(loads: Loads) -> None:
+    def company(name: str, *members: int) -> list[Row]:
+        return [{"group_id": name, "user_id": each} for each in members]
+
+    first: Any = {
+        "users": people(1, 2),
+        "companies": [*company("acme", 1, 2), {"group_id": "hooli"}],
+        "members": [{"segment_id": 7, "user_id": each} for each in (1, 2)],
+    }
+    last: Any = {
+        "users": people(1, 2),
+        "companies": company("acme", 1),
+        "members": [{"segment_id": 7, "user_id": 1}],
+    }
+    load(loads, users=people(1, 2))
+    load(loads, **first)
+    load(loads, **last)
+
+    outcome = remove(loads)
+
+    assert outcome.code == 0, outcome.stderr
+    workspace = outcome.workspace
+    assert [*workspace["objects"]] == ["1:acme"]
+    assert [each["person"] for each in workspace["relationships"]] == ["id:1"]
+    assert [each["person"] for each in workspace["segment_members"]] == ["id:1"]
+    assert names(outcome) == {"1", "2"}
+
+
+def test_relationships_of_people_are_removed_with_their_own_limit(
+    loads: Loads,
+) -> None:
+    load(loads, users=people(1, 2, object_id="acme"))
+    load(loads, users=[*people(1, object_id="acme"), *people(2)])
+    (operation,) = removed(loads)
+    assert operation["action"] == "delete_relationships"
+    assert operation["cio_relationships"] == [{"identifiers": {"id": "2"}}]
+
+
+def test_settings_for_all_streams_do_not_concern_events(loads: Loads) -> None:
+    loads.settings |= {"remove_missing": True, "max_deletions": 1}
+    loads.settings["stream_calls"] = {"users": "identify", "tracks": "track"}
+    event = {"user_id": 2, "event": "Paid", "id": 1}
+    load(loads, users=people(1, 2), tracks=[event])
+    load(loads, users=people(1), tracks=[])
+    assert removed(loads) == deleted(2)
+
+
+def test_what_waits_is_removed_later(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3, 4))
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=people(1, 2))
+    assert removed(loads) == deleted(3, 4)
+
+
+def test_a_stream_that_was_not_in_the_last_pipeline_keeps_its_last_run(
+    loads: Loads,
+) -> None:
+    load(loads, users=people(1, 2), crm=people(1))
+    load(loads, users=people(1), crm=people(1))
+    load(loads, crm=people(1))
+    assert removed(loads) == deleted(2)
+
+
+# What it refuses
+
+
+def test_one_of_five_rows_goes_and_two_do_not(loads: Loads) -> None:
+    calls = {"users": removing("identify")}
+    loads.settings["stream_calls"] = calls
+    load(loads, users=people(1, 2, 3, 4, 5))
+    load(loads, users=people(1, 2, 3))
+
+    outcome = remove(loads)
+
+    assert outcome.error == (
+        "Nothing was removed of 1 stream; stream 'users': 2 of 5 people would be "
+        "removed, and max_deletions (10%) allows 1; if that is right, set "
+        "max_deletions to 2 for this stream"
+    )
+    assert loads.new() == []
+    load(loads, users=people(1, 2, 3, 4))
+    assert removed(loads) == deleted(5)
+
+
+@pytest.mark.parametrize("allowed", ["2", 2])
+def test_the_setting_that_the_message_names_allows_it(
+    loads: Loads, allowed: int | str
+) -> None:
+    load(loads, leads=people(1, 2, 3, 4, 5))
+    load(loads, leads=people(1, 2, 3))
+    assert remove(loads).code == 1
+    loads.settings["stream_calls"]["leads"]["max_deletions"] = allowed
+    assert removed(loads) == deleted(4, 5)
+
+
+def test_a_table_that_is_empty_removes_nothing(loads: Loads) -> None:
+    calls = {"users": removing("identify", max_deletions="100%")}
+    loads.settings["stream_calls"] = calls
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=[])
+    outcome = remove(loads)
+    assert "3 of 3 people would be removed" in outcome.error
+    assert "allows 2" in outcome.error
+    assert loads.new() == []
+
+
+def test_a_table_of_one_row_that_is_empty_removes_nothing(loads: Loads) -> None:
+    load(loads, users=people(1))
+    load(loads, users=[])
+    assert "1 of 1 people would be removed" in remove(loads).error
+
+
+def test_each_kind_is_counted_by_itself(loads: Loads) -> None:
+    def members(companies: int) -> list[Row]:
+        return [
+            {"group_id": number % companies, "user_id": number}
+            for number in range(1000)
+        ]
+
+    load(loads, companies=[*members(5), *({"group_id": n} for n in range(100))])
+    load(loads, companies=[*members(5), *({"group_id": n} for n in range(10))])
+    outcome = remove(loads)
+    assert "90 of 100 objects would be removed" in outcome.error
+    assert loads.new() == []
+
+
+def test_a_refused_stream_removes_nothing_and_the_others_do(loads: Loads) -> None:
+    load(loads, users=people(1, 2), leads=people(*range(10, 20)))
+    load(loads, users=people(1), leads=people(10))
+    outcome = remove(loads)
+    assert "stream 'leads': 9 of 10 people" in outcome.error
+    assert loads.new() == deleted(2)
+
+
+def test_half_a_file_removes_nothing(loads: Loads) -> None:
+    """A file that was cut at the end of a line, and one that was cut within."""
+    load(loads, leads=people(*range(20)))
+    load(loads, leads=people(*range(10)))
+    assert "10 of 20 people" in remove(loads).error
+
+    lines = "\n".join(map(json.dumps, loads.messages({"leads": people(*range(20))})))
+    cut = lines.encode()[: lines.index('"user_id": 12') + 3]
+    config = loads.terminal.write({"sandbox": "workspace.db", **loads.settings})
+    assert loads.terminal.type("--config", config, feed=cut).code == 1
+    outcome = remove(loads)
+    assert "stream 'leads': its last run did not end well" in outcome.error
+    assert loads.new() == []
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"users": {"user_id": "str(key)"}},
+        {"users": {"__filter__": "user_id > 30"}},
+        {"users": {"user_id": "'shop-' + str(user_id)"}},
+    ],
+    ids=["another key column", "a filter", "a prefix"],
+)
+def test_a_changed_mapping_removes_nothing(loads: Loads, maps: Row) -> None:
+    table = [{**row, "key": row["user_id"] + 100} for row in people(*range(40))]
+    load(loads, users=table)
+    loads.settings["stream_maps"] = maps
+    load(loads, users=table)
+    assert "of 40 people would be removed" in remove(loads).error
+
+
+def test_a_table_that_is_mapped_to_another_call_removes_nothing(loads: Loads) -> None:
+    load(loads, users=people(1, 2, segment_id=7))
+    loads.settings["stream_calls"]["users"]["call"] = "segment"
+    assert "was a stream of identify calls in its last run" in remove(loads).error
+    load(loads, users=people(1, segment_id=7))
+    assert removed(loads) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"bookmarks": {"users": {"replication_key_value": "2026-01-01"}}},
+        {"bookmarks": {"users": {"lsn": 17, "last_replication_method": "LOG_BASED"}}},
+        {"bookmarks": {"users": {"updated_at": "2026-01-01T00:00:00Z"}}},
+        {"currently_syncing": "users", "bookmarks": {"users": {"offset": 3}}},
+        {"users": "2026-01-01T00:00:00Z"},
+    ],
+    ids=["SDK", "LOG_BASED", "singer-io", "singer-io within a table", "unknown"],
+)
+def test_an_incremental_stream_removes_nothing(loads: Loads, value: Row) -> None:
+    load(loads, users=people(1, 2, 3))
+    schema, row = loads.singer.schema("users"), loads.singer.record("users", user_id=1)
+    state = {"type": "STATE", "value": value}
+    assert loads.terminal.run(schema, row, state, **loads.settings).code == 0
+    outcome = remove(loads)
+    assert "users': it is not a full table: STATE holds a bookmark" in outcome.error
+    assert loads.new() == []
+
+
+def test_a_run_that_was_aborted_removes_nothing(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3))
+    loads.settings["on_rejected"] = "abort"
+    assert loads.run(users=[*people(1), {"plan": "free"}, *people(2, 3)]).code == 3
+    assert "users': its last run did not end well" in remove(loads).error
+
+
+def test_a_row_without_a_readable_identifier_refuses_the_stream(loads: Loads) -> None:
+    loads.settings["on_rejected"] = "continue"
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=[*people(1, 2), {"plan": "free"}])
+    outcome = remove(loads)
+    assert "records whose identifiers could not be read" in outcome.error
+    assert loads.new() == []
+
+
+def test_a_row_that_is_rejected_this_time_is_not_missing(loads: Loads) -> None:
+    loads.settings["on_rejected"] = "continue"
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=[*people(1), {"user_id": 2, "created_at": [], "traits": "{"}])
+    assert removed(loads) == deleted(3)
+
+
+# Who stays
+
+
+def test_a_renamed_stream_removes_nothing_until_the_old_one_is_forgotten(
+    loads: Loads,
+) -> None:
+    loads.settings["stream_calls"]["people"] = removing("identify", max_deletions=9)
+    load(loads, users=people(1, 2, 3))
+    loads.settings["stream_maps"] = {"users": {"__alias__": "people"}}
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=people(1, 2))
+
+    outcome = remove(loads)
+    assert outcome.code == 0
+    assert loads.new() == []
+    (row,) = [line for line in outcome.lines("INFO") if line.startswith("people ")]
+    assert row.endswith("1            0  1 held by users")
+
+    outcome = loads.type("--forget", "users")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.lines("INFO")[-1] == (
+        "Forgotten: users held 3 people. Nothing was changed in Customer.io"
+    )
+    assert removed(loads) == deleted(3)
+
+
+def test_two_sources_under_one_alias_hold_for_themselves(loads: Loads) -> None:
+    loads.settings["stream_maps"] = {
+        name: {"__alias__": "users"} for name in ("eu", "us")
+    }
+    load(loads, eu=people(1, 2, 3), us=people(3, 4, 5))
+    load(loads, eu=people(1, 2, 3))
+    assert removed(loads) == []
+    load(loads, eu=people(1, 2), us=people(3, 4))
+    assert removed(loads) == deleted(5)
+    outcome = loads.type("--snapshot-info")
+    assert "users (eu)" in outcome.stdout
+    assert "users (us)" in outcome.stdout
+
+
+def test_a_lead_that_became_a_user_stays(loads: Loads) -> None:
+    leads = [{"email": ANN}, {"email": BEA}]
+    load(loads, leads=leads)
+    load(loads, leads=[], users=people(1, email=ANN.upper()))
+    loads.settings["stream_calls"]["leads"]["max_deletions"] = 5
+    assert removed(loads) == deleted(BEA)
+
+
+def test_a_merged_person_is_never_removed(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3))
+    load(loads, aliases=[{"user_id": 1, "previous_id": 2}])
+    load(loads, users=people(1))
+    outcome = remove(loads)
+    assert outcome.code == 0, outcome.stderr
+    assert loads.new() == deleted(3)
+    assert "1 without id and e-mail address, merged or suppressed" in outcome.stderr
+
+
+@pytest.mark.parametrize("bookmark", [{}, {"replication_key_value": "2026"}])
+def test_an_incremental_stream_holds_all_that_it_ever_held(
+    loads: Loads, bookmark: Row
+) -> None:
+    load(loads, users=people(1, 2), crm=people(2))
+    load(loads, users=people(1))
+    messages = [loads.singer.schema("crm")]
+    messages.append(loads.singer.state(bookmarks={"crm": bookmark}))
+    assert loads.terminal.run(*messages, **loads.settings).code == 0
+    assert removed(loads) == ([] if bookmark else deleted(2))
+
+
+def test_who_leaves_the_table_and_stays_in_a_segment_stays(loads: Loads) -> None:
+    members: Any = [{"segment_id": 7, "user_id": 2}, {"segment_id": 7, "user_id": 1}]
+    load(loads, users=people(1, 2), members=members)
+    load(loads, users=people(1), members=members)
+    assert removed(loads) == []
+    load(loads, users=people(1), members=members[1:])
+    first, second = removed(loads)
+    assert first == {"ids": ["2"]}  # the membership
+    assert [second] == deleted(2)
+
+
+def test_a_user_who_was_created_anew_keeps_the_address(loads: Loads) -> None:
+    load(loads, users=people(1, email=ANN))
+    load(loads, users=[*people(3), *people(2, email=ANN)])
+    loads.settings["stream_calls"]["users"]["max_deletions"] = 1
+    outcome = remove(loads)
+    assert outcome.code == 0, outcome.stderr
+    assert loads.new() == deleted(1)
+
+    outcome = load(loads, users=[*people(3), *people(2, email=ANN)])
+
+    assert names(outcome) == {"2", "3"}
+    assert outcome.workspace["people"]["id:2"]["email"] == ANN
+    assert removed(loads) == []
+
+
+def test_people_known_by_a_cio_id_are_not_removed(loads: Loads) -> None:
+    load(loads, users=[*people(1, 2), {"user_id": "cio_0a1b", "plan": "free"}])
+    load(loads, users=people(1))
+    assert removed(loads) == deleted(2)
+
+
+def test_what_an_update_only_stream_holds_is_never_removed(loads: Loads) -> None:
+    loads.settings["stream_calls"]["crm"] = removing("identify", update_only=True)
+    load(loads, users=people(1, 2, 3), crm=people(2))
+    load(loads, users=people(1), crm=[])
+    assert removed(loads) == deleted(3)
+
+
+def test_a_replay_of_rejected_records_removes_nothing(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3))
+    loads.settings["on_rejected"] = "continue"
+    outcome = load(loads, users=[*people(1, 2), *people(4, plan="x" * 1001)])
+    corrected = outcome.rejected_path.read_bytes().replace(b"x" * 1001, b"plus")
+    outcome.rejected_path.unlink()
+    config = loads.terminal.write({"sandbox": "workspace.db", **loads.settings})
+    assert loads.terminal.type("--config", config, feed=corrected).code == 0
+    outcome = remove(loads)
+    assert outcome.code == 0
+    assert loads.new() == deleted(3)
+    assert names(outcome) == {"1", "2", "4"}
+
+
+# Settings and files
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"snapshot": None}, "remove_missing: there is no snapshot"),
+        ({"snapshot": "other.db"}, "other.db does not exist; run the pipeline first"),
+        (
+            {"stream_calls": {"users": "identify"}},
+            "remove_missing: no stream in the snapshot has it",
+        ),
+        (
+            {"stream_calls": {"users": removing("track")}},
+            "stream_calls.users.remove_missing: a track stream has nothing that can be",
+        ),
+        ({"max_deletions": "all"}, "max_deletions: expected a number such as 100"),
+        ({"max_deletions": "101%"}, "max_deletions: expected a number such as 100"),
+        ({"max_deletions": -1}, "max_deletions: expected at least 0"),
+        (
+            {"stream_calls": {"users": removing("identify", max_deletions="1e9")}},
+            "stream_calls.users.max_deletions: expected a number such as 100",
+        ),
+        ({"sandbox": "another.db"}, "belongs to workspace"),
+    ],
+)
+def test_wrong_settings_remove_nothing(loads: Loads, settings: Row, error: str) -> None:
+    load(loads, users=people(1, 2))
+    load(loads, users=people(1))
+    assert error in remove(loads, **settings).error
+    assert removed(loads) == deleted(2)
+
+
+def test_it_is_an_error_without_a_snapshot(loads: Loads) -> None:
+    calls = {"users": "identify"}
+    outcome = loads.type("--remove-missing", snapshot=None, stream_calls=calls)
+    assert outcome.error.startswith("snapshot: it is not set")
+
+
+def test_a_name_that_the_snapshot_does_not_have_is_named(loads: Loads) -> None:
+    load(loads, users=people(1, 2))
+    loads.settings["stream_calls"]["user"] = removing("identify")
+    del loads.settings["stream_calls"]["users"]
+    outcome = remove(loads)
+    warning = "stream_calls: the snapshot has no stream 'user' (did you mean 'users'?)"
+    assert warning in outcome.lines("WARNING")
+    assert "no stream in the snapshot has it" in outcome.error
+
+
+def test_versions_of_tables_point_to_the_step(loads: Loads) -> None:
+    message = {"type": "ACTIVATE_VERSION", "stream": "users", "version": 7}
+    messages = loads.messages({"users": people(1)})
+    outcome = loads.terminal.run(*messages, message, message, **loads.settings)
+    (line,) = [each for each in outcome.lines("INFO") if "ACTIVATE" in each]
+    assert "removed by --remove-missing" in line
+
+
+def test_the_snapshot_is_described(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3), members=[{"segment_id": 7, "user_id": 1}])
+    load(loads, users=people(1, 2))
+    outcome = loads.type("--snapshot-info")
+    assert outcome.code == 0, outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert lines[0].startswith("Snapshot snapshot.db, 0.")
+    assert lines[2] == "3 people, 0 objects, 0 relationships, 1 memberships"
+    (users,) = [line for line in lines if line.startswith("users ")]
+    assert users.split()[-4:] == ["complete", "2", "people", "1"]
+    assert "identify" in users
+    assert "segment" in outcome.stdout
+
+
+def test_a_stream_that_cannot_be_forgotten_is_an_error(loads: Loads) -> None:
+    assert "does not exist" in loads.type("--forget", "users").error
+    load(loads, users=people(1), crm=people(1))
+    assert loads.type("--forget", "user").error == (
+        "The snapshot has no stream 'user' (did you mean 'users'?); it has 'users', "
+        "'crm'"
+    )
+
+
+# Delivery
+
+
+def to(server: Customerio) -> dict[str, Any]:
+    return {
+        "sandbox": None,
+        "api_url": server.url,
+        "site_id": "a-site",
+        "api_key": "a-key",
+        "max_retry_seconds": 20,
+    }
+
+
+@pytest.fixture
+def server(loads: Loads, stand_in: Callable[..., Customerio]) -> Customerio:
+    """Return a Customer.io from which ten people are to be removed."""
+    customerio = stand_in()
+    customerio.script = accept
+    loads.settings |= to(customerio)
+    loads.settings["stream_calls"]["users"]["max_deletions"] = 10
+    load(loads, users=people(*range(20)))
+    load(loads, users=people(*range(10)))
+    customerio.requests.clear()
+    customerio.taken.clear()
+    return customerio
+
+
+def test_a_removal_is_retried(loads: Loads, server: Customerio) -> None:
+    server.reply_next(Reply(503), Reply.of({"region": "us"}), Reply(503))
+    outcome = loads.type("--remove-missing")
+    assert outcome.code == 0, outcome.stderr
+    assert server.taken == deleted(*range(10, 20))
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"), [("fail", 3), ("continue", 0), ("abort", 3)]
+)
+def test_a_removal_that_is_rejected_is_tried_again_next_time(
+    loads: Loads, server: Customerio, setting: str, code: int
+) -> None:
+    def refuse_one(request: Request) -> Reply:
+        if request.path != BATCH:
+            return accept(request)
+        errors = [
+            {"batch_index": at, "reason": "invalid", "field": "id", "message": "bad"}
+            for at, each in enumerate(request.operations)
+            if each["identifiers"] == {"id": "15"}
+        ]
+        return Reply.of({"errors": errors})
+
+    server.script = refuse_one
+    outcome = loads.type("--remove-missing", on_rejected=setting)
+    assert outcome.code == code, outcome.stderr
+    assert not outcome.rejected_path.exists()
+    if setting == "fail":
+        assert outcome.rejection_error.startswith("1 removal was rejected; the next")
+    if setting != "abort":
+        assert "9 removed, 1 rejected, 0 left" in outcome.stderr
+    server.script = accept
+    server.taken.clear()
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(15)
+
+
+def test_an_outage_ends_the_step_and_the_next_one_goes_on(
+    loads: Loads, server: Customerio
+) -> None:
+    server.reply_next(Reply.of({"region": "us"}), Reply(401))
+    assert loads.type("--remove-missing").code == 1
+    assert server.taken == []
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(*range(10, 20))
+
+
+def slowly(server: Customerio) -> Callable[[Request], Reply]:
+    """Answer the first two requests, and the others when the test is over."""
+
+    def answer(request: Request) -> Reply:
+        if len(server.posts) > 2:
+            server.closing.wait(30)
+        return accept(request)
+
+    return answer
+
+
+def start(loads: Loads) -> RunningTarget:
+    class Removing(RunningTarget):
+        command = (COMMAND, "--remove-missing")
+
+    settings = {**loads.settings, "batch_size_rows": 2, "max_concurrent_requests": 1}
+    settings.pop("sandbox", None)
+    return Removing(loads.terminal.folder, settings)
+
+
+def test_a_removal_that_is_killed_goes_on_next_time(
+    loads: Loads, server: Customerio
+) -> None:
+    server.script = slowly(server)
+    target = start(loads)
+    wait_until(lambda: len(server.posts) == 3)
+    target.kill()
+    assert server.taken == deleted(10, 11, 12, 13)
+    server.script = accept
+    server.taken.clear()
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(*range(14, 20))
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(*range(14, 20))
+
+
+def test_a_signal_stops_the_step_and_the_next_one_goes_on(
+    loads: Loads, server: Customerio
+) -> None:
+    loads.settings["stream_calls"]["users"]["max_deletions"] = 3_000
+    load(loads, users=people(*range(3_000)))
+    load(loads, users=people(*range(10)))
+    server.taken.clear()
+    server.requests.clear()
+
+    def answer(request: Request) -> Reply:
+        return Reply(delay=0.02) if request.path == BATCH else accept(request)
+
+    server.script = answer
+    target = start(loads)
+    wait_until(lambda: len(server.posts) > 2)
+    target.signal(signal.SIGTERM)
+    assert target.wait() == 0, target.text()
+    count = len(server.taken)
+    assert 4 <= count < 2_990
+    assert f"{count:,} removed, 0 rejected, {2_990 - count:,} left" in target.text()
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(*range(10, 3_000))
+
+
+def test_a_run_and_a_removal_do_not_use_a_snapshot_together(
+    loads: Loads, server: Customerio
+) -> None:
+    target = RunningTarget(loads.terminal.folder, loads.settings)
+    try:
+        target.send(*loads.messages({"users": people(1)}))
+        target.wait_for_state({"bookmarks": {"users": {}}})
+        assert "is used by another run" in loads.type("--remove-missing").error
+    finally:
+        target.kill()
+    # The killed run is the last one.
+    outcome = loads.type("--remove-missing")
+    assert "its last run was killed, or is still going on" in outcome.error
+    assert server.taken == people_sent(server)
+
+
+def people_sent(server: Customerio) -> list[Row]:
+    return [each for each in server.taken if each.get("action") == "identify"]
