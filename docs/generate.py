@@ -37,7 +37,7 @@ from target_customerio.mapping.fields import (
     SPEC_FIELDS,
     WAREHOUSE_COLUMNS,
 )
-from target_customerio.sandbox.workspace import ACTIVITY_REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS
 from target_customerio.settings_schema import CALLS_OF_STREAMS, SETTINGS_OF_STREAMS
 
 if TYPE_CHECKING:

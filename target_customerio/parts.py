@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.worker import Sends
     from target_customerio.planning import PlanCounts
     from target_customerio.records import Line, SourceStream
+    from target_customerio.sandbox import SandboxAdapter
     from target_customerio.settings import Settings
     from target_customerio.track_api.operations import Operation
 
@@ -33,6 +34,7 @@ class Parts(NamedTuple):
         recorder: Counts records and writes rejected records and STATE, or only counts.
         changes: Compares operations with the snapshot, if there is one.
         counts: Counts for the plan, if it is one.
+        sandbox: Responds instead of Customer.io, if there is one.
     """
 
     account: Sender
@@ -40,6 +42,7 @@ class Parts(NamedTuple):
     recorder: RunRecorder
     changes: Changes | None = None
     counts: PlanCounts | None = None
+    sandbox: SandboxAdapter | None = None
 
     def encoder(self, pending: Pending) -> Encode:
         """Return the function that encodes these operations, in order."""
@@ -62,8 +65,10 @@ def parts_of(
     Raises:
         SandboxError: The sandbox file cannot be used.
     """
-    account = _sender(settings)
-    parts = Parts(account, account, recorder or RunRecorder(settings, logger))
+    sandbox = _sandbox(settings)
+    account = _sender(settings, sandbox)
+    recorder_of_records = recorder or RunRecorder(settings, logger)
+    parts = Parts(account, account, recorder_of_records, sandbox=sandbox)
     if settings.plan:
         # Only plans need it, and it needs SQLite.
         from target_customerio.planning import (  # noqa: PLC0415
@@ -89,23 +94,29 @@ def parts_of(
     return parts
 
 
-def _sender(settings: Settings) -> Sender:
+def _sandbox(settings: Settings) -> SandboxAdapter | None:
+    connection = settings.connection
+    if connection.sandbox is None:
+        return None
+    # Only runs with a sandbox need SQLite.
+    from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
+
+    return SandboxAdapter(
+        connection.sandbox,
+        region=connection.region,
+        email_updates=connection.sandbox_email_updates,
+        as_copy=settings.plan,
+    )
+
+
+def _sender(settings: Settings, sandbox: SandboxAdapter | None) -> Sender:
     connection = settings.connection
     session = build_session(
         connection.site_id, connection.api_key, settings.limits.concurrency
     )
-    if connection.sandbox is not None:
-        # Only runs with a sandbox need SQLite.
-        from target_customerio.sandbox import SandboxAdapter  # noqa: PLC0415
-
-        adapter = SandboxAdapter(
-            connection.sandbox,
-            region=connection.region,
-            email_updates=connection.sandbox_email_updates,
-            as_copy=settings.plan,
-        )
+    if sandbox is not None:
         for scheme in list(session.adapters):
-            session.mount(scheme, adapter)
+            session.mount(scheme, sandbox)
     client = Client(
         session, connection.base_url, settings.limits.request_timeout_seconds
     )

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from target_customerio.address_book import CONFLICTS, AddressBook
 from target_customerio.delivery import Delivery
-from target_customerio.errors import PlanError, RejectedRecord
+from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.metrics import RecordMetrics
 from target_customerio.parts import parts_of
 from target_customerio.plan import entries as plan_entries
@@ -330,10 +330,22 @@ class Pipeline:
         """
         self._ended.set()
         self._delivery.close(timeout_seconds)
+        self._store_results()
         self._parts.account.close()
         if self.changes is not None:
             self.changes.close()
         self.recorder.close()
+
+    def _store_results(self) -> None:
+        """Store the summary in the sandbox, if there is one."""
+        results = [*self.recorder.summary.results()]
+        sandbox = self._parts.sandbox
+        if sandbox is None or not results:
+            return
+        try:
+            sandbox.workspace.store_results(self.recorder.run, results)
+        except SandboxError as error:  # the run has ended as it has
+            self._logger.warning("%s", error)
 
     def _show_progress(self) -> None:
         while not self._ended.wait(PROGRESS_SECONDS):

@@ -90,6 +90,12 @@ class PlanRecorder(RunRecorder):
         for each in operations:
             self._counts.accept(each)
 
+    def repeated(self, operations: Sequence[QueuedOperation]) -> None:
+        """Count events that the sandbox would drop."""
+        for each in operations:
+            self._counts.refuse(each)
+        super().repeated(operations)
+
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Count the record of an operation that the sandbox would refuse."""
         self._counts.refuse(operation)
@@ -216,7 +222,7 @@ class PlanCounts:
     # The threads that send
 
     def refuse(self, queued: QueuedOperation) -> None:
-        """Forget an operation that would be refused."""
+        """Forget an operation that would be refused or dropped."""
         del self._expected[id(queued)]
 
     def accept(self, queued: QueuedOperation) -> None:

@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 MISSING_KEY: Final = "missing_key"
 REFUSED: Final = "refused by Customer.io"
 
+REPEATED: Final = "repeated event"
+"""Why an event is skipped that a sandbox has received before."""
+
 LOGGED: Final = 10
 """Maximum rejections per stream and reason that are logged one by one."""
 
 _WORD: Final = re.compile(r"[a-z][a-z_]{0,39}")
 _FIELD: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,99}", re.ASCII)
+_stream: Final = attrgetter("stream")
 _stream_and_label: Final = attrgetter("stream", "label")
 _is_recent: Final = attrgetter("is_recent")
 
@@ -220,6 +224,15 @@ class RunRecorder:
         for (stream, label), count in labels.items():
             self.summary.streams[stream.title].delivered[label] += count
         self.summary.figures[RECENT_EVENTS] += sum(map(_is_recent, operations))
+
+    def repeated(self, operations: Sequence[QueuedOperation]) -> None:
+        """Count events that a sandbox dropped, as Customer.io would.
+
+        Args:
+            operations: The events.
+        """
+        for stream, count in Counter(map(_stream, operations)).items():
+            self.summary.streams[stream.title].skipped[REPEATED] += count
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Reject the record of an operation that Customer.io refused.

@@ -193,6 +193,19 @@ class Summary:
             if count or figure.always:
                 yield count, figure.one if count == 1 else figure.many
 
+    def results(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield stream, outcome, operation or reason, and number of records."""
+        for stream, counts in sorted(self.streams.items()):
+            outcomes = {
+                "delivered": counts.delivered,
+                "skipped": counts.skipped,
+                "rejected": counts.rejected,
+                "undelivered": {"": counts.undelivered} if counts.undelivered else {},
+            }
+            for outcome, details in outcomes.items():
+                for detail, records in sorted(details.items()):
+                    yield stream, outcome, detail, records
+
     def progress(self, statistics: RequestStatistics) -> Entry:
         """Return the progress line."""
         totals = self.totals

@@ -195,14 +195,22 @@ class TargetCustomerIO(SingerTarget):
             click.Option([flag], is_flag=True, help=text)
             for flag, text in FLAGS.items()
         ]
-        command.params.append(
+        command.params += [
             click.Option(
                 ["--forget"],
                 metavar="STREAM",
                 help="Drop what a stream held from the snapshot, then exit. Nothing is "
                 "changed in Customer.io.",
-            )
-        )
+            ),
+            click.Option(
+                ["--sandbox-metadata"],
+                metavar="PATH",
+                callback=_print_sandbox_metadata,
+                expose_value=False,
+                is_eager=True,
+                help="Print what Datasette needs to show a sandbox well, then exit.",
+            ),
+        ]
         return command
 
     @classmethod
@@ -408,6 +416,16 @@ class TargetCustomerIO(SingerTarget):
         )
         with recording(self.run, self.config, self.logger), self.run:
             self.listen(file_input)
+
+
+def _print_sandbox_metadata(
+    ctx: click.Context, _: click.Parameter, path: str | None
+) -> None:
+    if path is not None:
+        from target_customerio.sandbox.datasette import metadata  # noqa: PLC0415 - rare
+
+        click.echo(json.dumps(metadata(path), indent=2))
+        ctx.exit()
 
 
 def _keep_unless_wrong(record: logging.LogRecord) -> bool:

@@ -51,6 +51,8 @@ class Result:
 
     delivered: Sequence[QueuedOperation] = ()
     rejected: Sequence[tuple[QueuedOperation, RejectedRecord]] = ()
+    repeated: Sequence[QueuedOperation] = ()
+    """Events that a sandbox dropped, since it had received them before."""
 
 
 @dataclass(frozen=True)
@@ -298,17 +300,19 @@ def _result(
     operations: Sequence[QueuedOperation], outcome: _Decision
 ) -> tuple[Result, Sequence[QueuedOperation]]:
     """Return what is decided, and the operations that are not."""
-    if isinstance(outcome, Delivered):
+    if isinstance(outcome, Delivered) and not outcome.repeats:
         return Result(delivered=operations), ()
     if isinstance(outcome, RequestRefused):
         if len(operations) > 1:
             return Result(), operations
         return Result(rejected=[(operations[0], outcome.error)]), ()
-    errors = outcome.errors
-    others = [each for index, each in enumerate(operations) if index not in errors]
+    errors = {} if isinstance(outcome, Delivered) else outcome.errors
+    repeated = [operations[index] for index in sorted(outcome.repeats)]
+    not_others = outcome.repeats | errors.keys()
+    others = [each for index, each in enumerate(operations) if index not in not_others]
     rejected = [(operations[index], errors[index]) for index in sorted(errors)]
-    if not outcome.unassigned:
-        return Result(others, rejected), ()
+    if isinstance(outcome, Delivered) or not outcome.unassigned:
+        return Result(others, rejected, repeated), ()
     logger.warning(
         "Response does not name all operations at fault; sending %d operations again",
         len(others),

@@ -35,6 +35,9 @@ class Recorder(Protocol):
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
         """Record operations that Customer.io accepted."""
 
+    def repeated(self, operations: Sequence[QueuedOperation]) -> None:
+        """Record events that a sandbox dropped as repeats."""
+
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         """Record an operation that Customer.io refused.
 
@@ -239,6 +242,8 @@ class Delivery:
         with self._recording():
             if result.delivered:
                 self._recorder.delivered(result.delivered)
+            if result.repeated:
+                self._recorder.repeated(result.repeated)
             for operation, error in result.rejected:
                 self._recorder.rejected(operation, error)
 

@@ -5,8 +5,9 @@
   that applies it (in :mod:`.people`, :mod:`.objects` or :mod:`.events`).
 - :mod:`.rules` are what validation rules are made of.
 - :mod:`.identity` finds people by their identifiers.
-- :mod:`.workspace` is the open file with its transactions and its activity log.
-- :mod:`.store` holds the tables and opens the file.
+- :mod:`.workspace` is the open file with its transactions and its activity log, of
+  whose entries :mod:`.activity` lists the kinds.
+- :mod:`.store` holds the tables and opens the file; :mod:`.views` are for people.
 
 Behaviour follows the published description of the Track API. Docstrings cite the place,
 or say that the description is silent and what the sandbox does instead.

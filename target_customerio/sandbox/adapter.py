@@ -11,7 +11,7 @@ import base64
 import binascii
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from target_customerio.errors import SandboxError
 from target_customerio.json_codec import encode
 from target_customerio.sandbox import events, objects
+from target_customerio.sandbox.activity import REPEATED
 from target_customerio.sandbox.catalogue import apply
 from target_customerio.sandbox.rules import (
     FieldError,
@@ -37,9 +38,10 @@ from target_customerio.sandbox.rules import (
 )
 from target_customerio.sandbox.workspace import NotJSONError, Workspace, decode
 from target_customerio.track_api.endpoints import URLS
+from target_customerio.track_api.responses import REPEATS_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from requests import PreparedRequest
@@ -148,6 +150,8 @@ def _response(request: PreparedRequest, sent: Answer) -> Response:
             "Content-Length": str(len(content)),
         }
     )
+    if sent.repeats:
+        response.headers[REPEATS_HEADER] = " ".join(map(str, sent.repeats))
     response.encoding = "utf-8"
     response.raw = io.BytesIO(content)
     response.url = request.url or ""
@@ -173,11 +177,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The status and body of a response, and how many operations it answers."""
+    """A response.
+
+    Attributes:
+        status: Its status.
+        body: Its body.
+        operations: How many operations it answers.
+        repeats: The indexes of those that are dropped as repeated events.
+    """
 
     status: HTTPStatus = HTTPStatus.OK
     body: JSON = field(default_factory=dict)
     operations: int = 0
+    repeats: Sequence[int] = ()
 
 
 class _Call(NamedTuple):
@@ -262,14 +274,20 @@ def _batch(call: _Call) -> Answer:
     operations = body.get("batch") if isinstance(body, dict) else None
     if not isinstance(operations, list):
         return _refuse_batch("required", "batch", "must be an array")
-    errors = [
-        {"batch_index": index, **error}
-        for index, operation in enumerate(operations)
-        for error in apply(call.transaction, operation)
-    ]
+    errors: list[JSON] = []
+    repeats: list[int] = []
+    for index, operation in enumerate(operations):
+        logged = len(call.transaction.logged)
+        errors += [
+            {"batch_index": index, **error}
+            for error in apply(call.transaction, operation)
+        ]
+        if REPEATED in call.transaction.logged[logged:]:
+            repeats.append(index)
+    answer = Answer(operations=len(operations), repeats=repeats)
     if errors:
-        return Answer(HTTPStatus.MULTI_STATUS, {"errors": errors}, len(operations))
-    return Answer(operations=len(operations))
+        return replace(answer, status=HTTPStatus.MULTI_STATUS, body={"errors": errors})
+    return answer
 
 
 def _metrics(call: _Call) -> Answer:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from target_customerio.json_codec import encode
 from target_customerio.sandbox import events, identity, objects, people
+from target_customerio.sandbox.activity import SUPPRESSED, UNKNOWN_CIO_ID
 from target_customerio.sandbox.identity import find, is_suppressed, normalize
 from target_customerio.sandbox.rules import (
     OBJECT_IDENTIFIERS,
@@ -32,7 +33,6 @@ from target_customerio.sandbox.rules import (
     required,
     string,
 )
-from target_customerio.sandbox.workspace import SUPPRESSED, UNKNOWN_CIO_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

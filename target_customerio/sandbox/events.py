@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_customerio.sandbox.activity import REPEATED
 from target_customerio.sandbox.identity import find, find_or_create
 from target_customerio.sandbox.workspace import decode, encode_text, merge
 
@@ -37,6 +38,7 @@ def record_event(transaction: Transaction, operation: ValidOperation) -> None:
     """
     identifiers = operation["identifiers"]
     if _is_repeated(transaction, operation.get("id")):
+        transaction.log_activity(REPEATED, identifiers, "id", operation)
         return
     person = find_or_create(transaction, identifiers)
     anonymous_id = identifiers.get("anonymous_id")

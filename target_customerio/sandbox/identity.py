@@ -7,20 +7,17 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from target_customerio.sandbox.workspace import (
+from target_customerio.sandbox.activity import (
     INVALID_EMAIL,
     UNKNOWN_CIO_ID,
     identifier_fixed,
     identifier_taken,
-    is_empty,
 )
+from target_customerio.sandbox.workspace import is_empty
 
 if TYPE_CHECKING:
-    from target_customerio.sandbox.workspace import (
-        Activity,
-        Transaction,
-        ValidOperation,
-    )
+    from target_customerio.sandbox.activity import Activity
+    from target_customerio.sandbox.workspace import Transaction, ValidOperation
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,

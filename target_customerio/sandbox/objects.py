@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from target_customerio.sandbox.identity import find, find_or_create, is_suppressed
-from target_customerio.sandbox.workspace import (
+from target_customerio.sandbox.activity import (
     SUPPRESSED,
     UNKNOWN_CIO_ID,
     UNKNOWN_MEMBER,
-    decode,
-    encode_text,
-    merge,
 )
+from target_customerio.sandbox.identity import find, find_or_create, is_suppressed
+from target_customerio.sandbox.workspace import decode, encode_text, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_customerio.sandbox.workspace import (
-        Activity,
-        Transaction,
-        ValidOperation,
-    )
+    from target_customerio.sandbox.activity import Activity
+    from target_customerio.sandbox.workspace import Transaction, ValidOperation
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_customerio.sandbox.activity import (
+    MERGE_PERSON_MISSING,
+    MERGE_SAME_PERSON,
+    OUTDATED,
+    UPDATE_ONLY,
+    identifier_replaced,
+    identifier_taken,
+)
 from target_customerio.sandbox.identity import (
     Person,
     create,
@@ -21,18 +29,7 @@ from target_customerio.sandbox.objects import (
     move_relationships,
     relate_person,
 )
-from target_customerio.sandbox.workspace import (
-    MERGE_PERSON_MISSING,
-    MERGE_SAME_PERSON,
-    OUTDATED,
-    UPDATE_ONLY,
-    decode,
-    encode_text,
-    identifier_replaced,
-    identifier_taken,
-    is_empty,
-    merge,
-)
+from target_customerio.sandbox.workspace import decode, encode_text, is_empty, merge
 from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
+from target_customerio.sandbox.views import VIEWS
 from target_customerio.sqlite_files import committing, temporary_copy
 
 if TYPE_CHECKING:
@@ -163,31 +164,25 @@ CREATE TABLE requests (
   body TEXT NOT NULL
 );
 
-CREATE VIEW person_names AS
-  SELECT cio_id,
-         coalesce('id:' || id, 'email:' || email_lower, 'phone:' || phone) AS person
-  FROM people;
-
-CREATE VIEW person_attributes AS
-  SELECT person, attribute.key AS name, attribute.value
-  FROM people JOIN person_names USING (cio_id),
-       json_each(people.attributes) AS attribute;
-
-CREATE VIEW person_events AS
-  SELECT sequence, person, type, name, timestamp, attributes
-  FROM events JOIN person_names USING (cio_id);
-
-CREATE VIEW object_people AS
-  SELECT object_type_id, object_id, person, attributes
-  FROM relationships JOIN person_names USING (cio_id);
+CREATE TABLE results (            -- the summaries of runs
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  run TEXT NOT NULL,              -- same value for all rows of a run
+  received_at TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  outcome TEXT NOT NULL,          -- delivered, skipped, rejected or undelivered
+  detail TEXT NOT NULL,           -- the operation or the reason
+  records INTEGER NOT NULL
+);
 """
 
+_STATEMENTS = TABLES.strip().split(";\n")
+
 _UPGRADES = {
-    1: tuple(
+    1: [
         f"ALTER TABLE activity ADD COLUMN {column} TEXT"
         for column in ("person", "reason", "value", "holder")
-    ),
-    2: tuple(TABLES.split(";\n")[:2]),
+    ],
+    2: [*_STATEMENTS[:2], _STATEMENTS[-1]],
 }
 """Statements that upgrade a workspace from a version to the next."""
 
@@ -286,7 +281,7 @@ def _upgrade(database: sqlite3.Connection, path: str | Path) -> None:
     # Read under the write lock: another process may just have done the same.
     version = _version(database, path)
     if version == 0:
-        statements = TABLES.split(";\n")
+        statements = _STATEMENTS
     else:
         statements = [
             statement
@@ -295,6 +290,9 @@ def _upgrade(database: sqlite3.Connection, path: str | Path) -> None:
         ]
     for statement in statements:
         database.execute(statement)
+    for name, definition in VIEWS.items():
+        database.execute(f"DROP VIEW IF EXISTS {name}")
+        database.execute(f"CREATE VIEW {name} AS {definition}")
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import DecimalException
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -22,9 +22,10 @@ from target_customerio.sqlite_files import committing
 from target_customerio.track_api.operations import person_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from target_customerio.sandbox.activity import Activity
     from target_customerio.track_api.operations import (
         JSON,
         Attributes,
@@ -66,6 +67,26 @@ class Workspace:
             self._database.close()
             self._remove_copy()
 
+    def store_results(
+        self, run: str, results: Iterable[tuple[str, str, str, int]]
+    ) -> None:
+        """Store the summary of a run.
+
+        Args:
+            run: The run's id.
+            results: Stream, outcome, operation or reason, and number of records.
+
+        Raises:
+            SandboxError: The file cannot be written.
+        """
+        with self.transaction() as transaction:
+            transaction.database.executemany(
+                "INSERT INTO results"
+                " (run, received_at, stream, outcome, detail, records)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [(run, transaction.received_at, *each) for each in results],
+            )
+
     @contextlib.contextmanager
     def transaction(self, received_at: datetime | None = None) -> Iterator[Transaction]:
         """Change the workspace, entirely or not at all; other threads wait.
@@ -105,17 +126,19 @@ class Transaction:
         received_at: When the request was received, as ISO text.
         email_updates: Whether an operation that identifies a person by ``id`` may
             change ``email`` (workspace setting "Allow updates to email using ID").
+        logged: The kinds of the entries logged so far.
     """
 
     database: sqlite3.Connection
     received_at: str
     email_updates: bool = False
+    logged: list[Activity] = field(default_factory=list)
 
     def log_activity(
         self,
         activity: Activity,
         person: PersonIdentifiers,
-        field: str,
+        field_name: str,
         value: JSON,
         *,
         cio_id: str | None = None,
@@ -128,12 +151,13 @@ class Transaction:
         Args:
             activity: The kind of entry.
             person: The person's identifier in the operation.
-            field: The field that caused the entry.
+            field_name: The field that caused the entry.
             value: What was not applied: the field's value, the attributes or the whole
                 operation.
             cio_id: The person's ``cio_id``, if the person exists.
             holder: The person that already has the identifier, in a conflict.
         """
+        self.logged.append(activity)
         self.database.execute(
             "INSERT INTO activity"
             " (name, cio_id, field, received_at, person, reason, value, holder)"
@@ -141,7 +165,7 @@ class Transaction:
             (
                 activity.name,
                 cio_id,
-                field,
+                field_name,
                 self.received_at,
                 person_identity(person),
                 activity.reason,
@@ -149,69 +173,6 @@ class Transaction:
                 holder,
             ),
         )
-
-
-class Activity(NamedTuple):
-    """A kind of entry in the table ``activity``.
-
-    Attributes:
-        name: Customer.io's name in its activity log, as far as that is documented.
-        reason: Why something was not applied; a key of :data:`ACTIVITY_REASONS`.
-    """
-
-    name: str
-    reason: str
-
-
-OUTDATED: Final = Activity("Skipped Update", "outdated identify")
-SUPPRESSED: Final = Activity("Skipped Update", "operation on a suppressed person")
-UNKNOWN_CIO_ID: Final = Activity("Skipped Update", "unknown cio_id")
-UNKNOWN_MEMBER: Final = Activity("Skipped Update", "unknown segment member")
-UPDATE_ONLY: Final = Activity("Failed Attribute Change", "update_only without a person")
-INVALID_EMAIL: Final = Activity("Failed Attribute Change", "invalid e-mail address")
-MERGE_PERSON_MISSING: Final = Activity("Failed Merge", "merge without both people")
-MERGE_SAME_PERSON: Final = Activity("Failed Merge", "merge of one person")
-
-
-def identifier_taken(kind: str) -> Activity:
-    """Return the entry for an identifier that belongs to another person."""
-    return Activity("Attribute Update Failure", _conflict(kind))
-
-
-def identifier_fixed(kind: str) -> Activity:
-    """Return the entry for an identifier that is set and cannot be changed."""
-    return Activity("Failed Attribute Change", _conflict(kind))
-
-
-def identifier_replaced(kind: str) -> Activity:
-    """Return the entry for a person found by an attribute who got a new identifier.
-
-    Unlike all other entries it is about a change that was applied.
-    """
-    return Activity("Identifier Change", _conflict(kind))
-
-
-def _conflict(kind: str) -> str:
-    return f"{'e-mail' if kind == 'email' else kind} conflict"
-
-
-ACTIVITY_REASONS: Final = {
-    "e-mail conflict": "The address belongs to another person, or the person already "
-    "has a different one",
-    "id conflict": "The same for `id`",
-    "phone conflict": "The same for `phone`",
-    "anonymous_id conflict": "The same for `anonymous_id`",
-    OUTDATED.reason: "The profile has a newer update; the attributes are ignored",
-    SUPPRESSED.reason: "The operation is ignored",
-    UNKNOWN_CIO_ID.reason: "The operation is ignored: only Customer.io creates a "
-    "`cio_id`",
-    UNKNOWN_MEMBER.reason: "The person does not exist; the segment does not change",
-    UPDATE_ONLY.reason: "No person is created",
-    INVALID_EMAIL.reason: "The value, such as `n/a`, is ignored",
-    MERGE_PERSON_MISSING.reason: "Nothing is merged",
-    MERGE_SAME_PERSON.reason: "Nothing is merged",
-}
-"""Every reason in the table ``activity``, and what happened (for the docs)."""
 
 
 ValidOperation: TypeAlias = "dict[str, Any]"

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _MAX_TEXT_LENGTH: Final = 200
 
+REPEATS_HEADER: Final = "X-Sandbox-Repeats"
+"""Header in which a sandbox lists the operations that it dropped as repeated events.
+
+Customer.io drops them too, but does not say so.
+"""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -36,7 +42,13 @@ class Response:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Customer.io accepted all operations."""
+    """Customer.io accepted all operations.
+
+    Attributes:
+        repeats: Indexes of operations that a sandbox dropped as repeated events.
+    """
+
+    repeats: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,12 @@ class PartlyRejected:
         errors: The errors by index of the operation in the request.
         unassigned: Number of errors that name no operation of the request, or 1 where
             a 207 lists none.
+        repeats: Indexes of operations that a sandbox dropped as repeated events.
     """
 
     errors: Mapping[int, RejectedRecord]
     unassigned: int = 0
+    repeats: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -145,22 +159,31 @@ def _success(response: Response, size: int) -> Outcome:
             )
     # A 207 says that some operation failed.
     listed = _listed_errors(content) or ([None] if is_multi_status else [])
+    repeats = _repeats(response, size)
     if not listed:
-        return Delivered()
+        return Delivered(repeats)
     errors: dict[int, RejectedRecord] = {}
     unassigned = 0
     for each in listed:
-        index = 0 if size == 1 else _batch_index(each, size)
+        named = each.get("batch_index") if isinstance(each, dict) else None
+        index = 0 if size == 1 else _index(named, size)
         if index is None:
             unassigned += 1
         else:
             errors.setdefault(index, _rejection(each, response.status))
-    return PartlyRejected(errors, unassigned)
+    return PartlyRejected(errors, unassigned, repeats)
 
 
-def _batch_index(error: object, size: int) -> int | None:
-    """Return the index of the operation that an error names, if it names one."""
-    index = error.get("batch_index") if isinstance(error, dict) else None
+def _repeats(response: Response, size: int) -> frozenset[int]:
+    listed = response.headers.get(REPEATS_HEADER)
+    if not listed:
+        return frozenset()
+    indexes = (_index(each, size) for each in listed.split())
+    return frozenset(index for index in indexes if index is not None)
+
+
+def _index(index: object, size: int) -> int | None:
+    """Return the index of an operation of the request, given as number or text."""
     if isinstance(index, str) and index.isascii() and index.isdecimal():
         index = int(index) if len(index) <= len(str(size)) else None
     return index if type(index) is int and 0 <= index < size else None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from target_customerio.sandbox import Workspace
+from target_customerio.sandbox.datasette import metadata
 
 if TYPE_CHECKING:
     from support.command import Outcome, Terminal
@@ -120,3 +124,103 @@ def test_an_outdated_identify_and_a_suppressed_person_are_shown_in_the_sandbox(
         ("id:2", "operation on a suppressed person"),
         ("id:nobody", "unknown segment member"),
     ]
+
+
+def test_repeated_events_are_counted_as_dropped(
+    terminal: Terminal, singer: Singer
+) -> None:
+    now = int(time.time())
+    messages = (
+        singer.schema("identifies"),
+        singer.schema("tracks"),
+        singer.schema("pages"),
+        singer.record("identifies", userId="1"),
+        *(
+            singer.record(
+                "tracks", userId="1", event="E", messageId=message, timestamp=now
+            )
+            for message in ("a", "b", "a")
+        ),
+        singer.record("tracks", userId="1", event="Too much", properties=[1]),
+        singer.record("tracks", userId="1", event=" ", messageId="refused"),
+        singer.record("pages", anonymousId="x", name="Home", messageId="a"),
+    )
+    first = terminal.run(*messages, on_rejected="continue")
+    assert first.table["tracks"]["delivered"] == {"person event": 2}
+    assert first.table["tracks"]["skipped"] == {"repeated event": 1}
+    assert "3 events are younger than 72 hours" in first.stderr
+
+    second = terminal.run(*messages, on_rejected="continue")
+    assert second.table["identifies"]["delivered"] == {"person identify": 1}
+    assert second.table["tracks"]["delivered"] == {}
+    assert second.table["tracks"]["skipped"] == {"repeated event": 3}
+    assert second.table["tracks"]["rejected"] == 2
+    assert second.table["pages"]["skipped"] == {"repeated event": 1}
+    assert "0 events are younger than 72 hours" in second.stderr
+    assert second.workspace["events"] == first.workspace["events"]
+    repeated = [entry for entry in activity(second) if entry[1] == "repeated event"]
+    assert [person for person, *_ in repeated] == ["id:1"] * 4 + ["anonymous_id:x"]
+
+
+def run_results(outcome: Outcome) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(outcome.folder / "workspace.db")) as workspace:
+        return workspace.execute(
+            "SELECT stream, outcome, detail, records FROM run_results"
+        ).fetchall()
+
+
+def test_the_sandbox_has_the_results_of_each_run(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(
+        singer.schema("identifies"),
+        singer.schema("tracks"),
+        singer.record("identifies", userId="1"),
+        singer.record("identifies", anonymousId="a"),
+        singer.record("tracks", userId="1"),
+        "no Singer",
+    )
+
+    assert outcome.code == 1
+    assert run_results(outcome) == [
+        ("identifies", "delivered", "person identify", 1),
+        ("identifies", "skipped", "anonymous identify", 1),
+        ("tracks", "rejected", "required", 1),
+    ]
+    with closing(sqlite3.connect(outcome.folder / "workspace.db")) as workspace:
+        ((run,),) = workspace.execute("SELECT DISTINCT run FROM run_results")
+    assert run == outcome.rejected[0]["rejection"]["run"]
+
+
+def test_a_check_leaves_no_results(terminal: Terminal) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    outcome = terminal.type("--config", config, "--check")
+
+    assert outcome.code == 0
+    assert run_results(outcome) == []
+
+
+def test_results_that_cannot_be_stored_do_not_hide_how_the_run_ended(
+    terminal: Terminal, singer: Singer
+) -> None:
+    Workspace(terminal.folder / "workspace.db").close()
+    with closing(sqlite3.connect(terminal.folder / "workspace.db")) as workspace:
+        workspace.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON results"
+            " BEGIN SELECT raise(ABORT, 'disk is full'); END"
+        )
+    outcome = terminal.run(
+        singer.schema("identifies"), singer.record("identifies", userId=" ")
+    )
+
+    assert outcome.code == 3
+    assert any("disk is full" in line for line in outcome.lines("WARNING"))
+    assert outcome.table["identifies"]["rejected"] == 1
+
+
+def test_the_metadata_for_datasette_is_printed(terminal: Terminal) -> None:
+    outcome = terminal.type("--sandbox-metadata", "shop.db")
+
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert json.loads(outcome.stdout) == metadata("shop.db")
+    assert [each.name for each in terminal.folder.iterdir()] == []

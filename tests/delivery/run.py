@@ -55,6 +55,7 @@ class FakeRecorder:
 
     def __init__(self) -> None:
         self.delivered_names: list[Any] = []
+        self.repeated_names: list[Any] = []
         self.rejections: dict[Any, RejectedRecord] = {}
         self.states: list[Any] = []
         self.busy = threading.Lock()
@@ -66,6 +67,10 @@ class FakeRecorder:
         with self.exclusive():
             time.sleep(self.seconds_per_call)
             self.delivered_names += [each.record for each in operations]
+
+    def repeated(self, operations: Sequence[QueuedOperation]) -> None:
+        with self.exclusive():
+            self.repeated_names += [each.record for each in operations]
 
     def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
         with self.exclusive():

@@ -22,6 +22,7 @@ from target_customerio.errors import (
     RegionError,
     RejectedFileError,
 )
+from target_customerio.track_api.responses import REPEATS_HEADER
 
 from .run import event, member, report
 
@@ -756,3 +757,19 @@ def test_no_log_line_contains_a_credential_or_a_record(
     assert caplog.records
     for hidden in ("secret-name", "site", "c2l0ZTprZXk", "Authorization"):
         assert hidden not in caplog.text
+
+
+@pytest.mark.parametrize("errors", [[], [{"batch_index": 1, "reason": "no"}]])
+def test_events_that_a_sandbox_drops_are_accounted_for(
+    customerio: Customerio, run: Run, errors: list[Any]
+) -> None:
+    status = 207 if errors else 200
+    headers = {REPEATS_HEADER: "0"}
+    customerio.reply_next(Reply.of({"errors": errors}, status, headers=headers))
+    run.deliver(*EVENTS)
+
+    assert run.recorder.repeated_names == ["a"]
+    assert run.recorder.delivered_names == (["c"] if errors else ["b", "c"])
+    assert list(run.recorder.rejections) == (["b"] if errors else [])
+    assert run.recorder.states == [{"after": 3}]
+    assert len(customerio.requests) == 1

@@ -11,7 +11,7 @@ import requests
 from support.workspace import snapshot
 
 from target_customerio.sandbox import SandboxAdapter
-from target_customerio.sandbox.workspace import ACTIVITY_REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

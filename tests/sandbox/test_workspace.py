@@ -95,6 +95,7 @@ def test_a_workspace_of_another_version_is_refused(tmp_path: Path) -> None:
 
 VERSION_1 = """
     DROP TABLE workspace;
+    DROP TABLE results;
     DROP TABLE activity;
     CREATE TABLE activity (
       sequence INTEGER PRIMARY KEY AUTOINCREMENT,

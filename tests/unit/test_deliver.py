@@ -191,7 +191,10 @@ def test_events_of_a_call_that_is_tried_again_are_not_doubled(
     before = workspace(config)
     second = deliver(rows, **arguments)
     assert workspace(config) == before
-    assert (first.read, first.delivered) == (second.read, second.delivered)
+    assert first.delivered == {"person event": 2}
+    assert (second.read, second.delivered) == (first.read, {})
+    assert second.skipped == {"repeated event": 2}
+    assert second.rejected == first.rejected
 
 
 def test_the_summary_counts_each_row_once(config: dict[str, Any]) -> None:
