@@ -200,6 +200,16 @@ def test_a_plan_shows_all_that_would_be_rejected(
     )
 
 
+def test_events_that_the_sandbox_has_are_not_planned_to_be_sent(
+    terminal: Terminal,
+) -> None:
+    events = [{"user_id": n, "event": "E", "messageId": str(n)} for n in range(3)]
+    run(terminal, rows={"tracks": events[:2]})
+    outcome = run(terminal, "--plan", rows={"tracks": events})
+    assert outcome.code == 0
+    assert "  repeated event                 2" in plan_of(outcome)
+
+
 def test_many_rejections_are_logged_once(terminal: Terminal) -> None:
     outcome = run(terminal, "--plan", rows=[{"plan": "a"}] * 30)
     lines = [each for each in outcome.lines("WARNING") if "no_identifier" in each]
