@@ -15,6 +15,7 @@ from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
 from target_customerio.snapshot.comparison import Decision
 from target_customerio.snapshot.effects import Ticket
+from target_customerio.snapshot.removal import Remover
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import (
     ObjectDeleteRelationships,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from target_customerio.planning import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.settings import StreamRule
+    from target_customerio.snapshot.removal import Removal
     from target_customerio.snapshot.streams import Stream
     from target_customerio.track_api.operations import Operation
 
@@ -227,6 +229,16 @@ class Changes:
                 is_full = self._bookmarks.is_full_table(source, names)
                 self.snapshot.end(stream, well=well, full_table=is_full)
         self._streams.clear()
+
+    def removals(
+        self, removal_of: Callable[[str], tuple[str, int | str] | None]
+    ) -> list[Removal]:
+        """Return what ``--remove-missing`` would do after this run.
+
+        Args:
+            removal_of: See :meth:`Remover.plan`.
+        """
+        return Remover(self.snapshot).plan(removal_of)
 
     def close(self) -> None:
         """Close the file; streams that were not ended did not end well."""

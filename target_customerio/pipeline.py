@@ -300,7 +300,12 @@ class Pipeline:
                     "The plan would be incomplete, since the input was not read to its "
                     "end; make it again"
                 )
-            self.plan = self._parts.counts.plan(self.settings, self.recorder.summary)
+            calls = self.settings.streams
+            self.plan = self._parts.counts.plan(
+                self.settings,
+                self.recorder.summary,
+                () if self.changes is None else self.changes.removals(calls.removal_of),
+            )
 
     def end(self, *, timeout_seconds: float = 0.0) -> None:
         """Close the pipeline and log the summary, or the plan if it is complete.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from threading import Lock
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.delivery import encode_operation
@@ -18,25 +17,27 @@ from target_customerio.plan import (
     OTHER_ATTRIBUTES,
     OperationPlan,
     Plan,
+    RemovalPlan,
     StreamPlan,
     may_be_shown,
 )
 from target_customerio.recorder import LOGGED, RunRecorder, without_names
 from target_customerio.records import SourceStream
+from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
-from target_customerio.summary import FIGURES, UNCHANGED
+from target_customerio.summary import FIGURES, UNCHANGED, StreamCounts
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from target_customerio.delivery import QueuedOperation, RequestStatistics
     from target_customerio.delivery.worker import Sends
     from target_customerio.errors import RejectedRecord
-    from target_customerio.plan import RemovalPlan
     from target_customerio.records import Line, Place
     from target_customerio.settings import Settings
     from target_customerio.snapshot.comparison import Decision
+    from target_customerio.snapshot.removal import Removal
     from target_customerio.summary import Summary
     from target_customerio.track_api.operations import Operation
 
@@ -268,15 +269,19 @@ class PlanCounts:
         self,
         settings: Settings,
         summary: Summary,
-        removals: Mapping[str, RemovalPlan] = MappingProxyType({}),
+        removals: Sequence[Removal] = (),
     ) -> Plan:
         """Return the plan, once the whole input is counted.
 
         Args:
             settings: The settings.
             summary: The counters of the run.
-            removals: What would be removed afterwards, by stream.
+            removals: What would be removed afterwards, by stream and source.
         """
+        by_stream: defaultdict[str, list[Removal]] = defaultdict(list)
+        for removal in removals:
+            by_stream[removal.stream.name].append(removal)
+        counts_of = dict.fromkeys(by_stream, StreamCounts()) | summary.streams
         operations: defaultdict[str, list[OperationPlan]] = defaultdict(list)
         for (stream, operation), counts in sorted(self._counts.items()):
             operations[stream].append(counts.plan(operation))
@@ -294,12 +299,25 @@ class PlanCounts:
                         if reason != UNCHANGED
                     },
                     dict(counts.rejected),
-                    removals.get(stream),
+                    removal_plan(by_stream[stream]) if by_stream[stream] else None,
                 )
-                for stream, counts in sorted(summary.streams.items())
+                for stream, counts in sorted(counts_of.items())
             ),
             {figure.name: summary.figures[figure.name] for figure in FIGURES},
         )
+
+
+def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
+    """Return what the removal of a stream, from its sources, would do."""
+    removed: Counter[str] = Counter()
+    kept = 0
+    for removal in removals:
+        for kind, missing in removal.kinds.items():
+            if not removal.refusal:
+                removed[KINDS[kind]] += len(missing.going)
+                kept += missing.missing - len(missing.going)
+    refusals = [each.refusal for each in removals if each.refusal]
+    return RemovalPlan(dict(removed), kept, "; ".join(refusals))
 
 
 def _is_compared(decision: Decision) -> bool:

@@ -21,14 +21,12 @@ from target_customerio.errors import (
     SnapshotError,
 )
 from target_customerio.pipeline import Pipeline
+from target_customerio.plan import Plan, StreamPlan
+from target_customerio.planning import removal_plan
 from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place, SourceStream
 from target_customerio.snapshot.file import KINDS
-from target_customerio.snapshot.removal import (
-    KINDS_OF_CALLS,
-    Candidate,
-    Remover,
-)
+from target_customerio.snapshot.removal import Remover
 from target_customerio.summary import Entry, Summary
 
 if TYPE_CHECKING:
@@ -54,13 +52,16 @@ MAX_HOLDERS: Final = 3
 
 def remove_missing(
     settings: Settings, logger: logging.Logger, is_stopped: Callable[[], bool]
-) -> None:
-    """Remove what is missing from the last runs of streams.
+) -> Plan | None:
+    """Remove what is missing from the last runs of streams, or plan that.
 
     Args:
         settings: The settings of the pipeline.
         logger: Logs messages for the user.
         is_stopped: Tells whether a signal asks to stop.
+
+    Returns:
+        The plan, with the setting ``plan``.
 
     Raises:
         TargetError: Not everything was removed.
@@ -82,28 +83,9 @@ def remove_missing(
         pipeline.start()
         assert pipeline.changes is not None  # noqa: S101 - there is a snapshot
         step = RemovalStep(pipeline, pipeline.changes, recorder, logger)
-        step.run(is_stopped)
+        return step.run(is_stopped)
     finally:
         pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
-
-
-def candidates(calls: StreamCalls, streams: Iterable[Stream]) -> list[Candidate]:
-    """Return the streams whose settings ask for removal.
-
-    Args:
-        calls: The settings of streams.
-        streams: The streams of the snapshot.
-    """
-    found = []
-    for stream in streams:
-        rule = calls.rule_of(stream.name)
-        if (
-            rule is not None
-            and rule.removal.remove_missing
-            and rule.call in KINDS_OF_CALLS
-        ):
-            found.append(Candidate(stream, rule.call, rule.removal.max_deletions))
-    return found
 
 
 def unknown_names(calls: StreamCalls, streams: Iterable[Stream]) -> Iterator[str]:
@@ -134,26 +116,28 @@ class RemovalStep:
         self._recorder = recorder
         self._logger = logger
 
-    def run(self, is_stopped: Callable[[], bool]) -> None:
-        """Show what is missing, remove it, and fail if some of it is not removed."""
+    def run(self, is_stopped: Callable[[], bool]) -> Plan | None:
+        """Show what is missing, remove it, and fail if some of it is not removed.
+
+        A plan only shows it, and is returned.
+        """
         self._pipeline.bind(self._changes)
         snapshot = self._changes.snapshot
         remover = Remover(snapshot)
         calls = self._pipeline.settings.streams
         for line in unknown_names(calls, snapshot.streams):
             self._logger.warning("%s", line)
-        found = candidates(calls, snapshot.streams)
-        if not found:
+        removals = remover.plan(calls.removal_of)
+        if not removals:
             raise SettingsError(
                 "remove_missing: no stream in the snapshot has it; set it in "
                 "stream_calls, for example "
                 '{"users": {"call": "identify", "remove_missing": true}}'
             )
-        removals = remover.plan(found)
         for entry in entries(removals):
             self._logger.info("%s", entry.text, extra=entry.fields)
         if self._pipeline.settings.plan:
-            return
+            return self._plan(removals)
         self._recorder.summary.total = sum(each.total for each in removals)
         try:
             self._send(remover, removals, is_stopped)
@@ -161,6 +145,33 @@ class RemovalStep:
             snapshot.checkpoint()
         fail_if_refused(removals)
         self._recorder.fail_if_rejected()
+        return None
+
+    def _plan(self, removals: Sequence[Removal]) -> Plan:
+        settings = self._pipeline.settings
+        for each in removals:
+            if each.refusal:
+                self._logger.warning(
+                    "Stream %r: nothing would be removed: %s",
+                    each.stream.title,
+                    each.refusal,
+                )
+        plan = Plan(
+            settings.connection.destination,
+            settings.snapshot,
+            tuple(
+                StreamPlan(each.stream.title, removal=removal_plan([each]))
+                for each in removals
+            ),
+        )
+        removed, kept = plan.totals["removed"], plan.totals["kept"]
+        self._logger.info(
+            "Plan: %s to remove, %s kept; nothing was removed",
+            f"{removed:,}",
+            f"{kept:,}",
+            extra={"event_type": "removal_plan", "to_remove": removed, "kept": kept},
+        )
+        return plan
 
     def _send(
         self,

@@ -179,6 +179,8 @@ class StreamRule:
 
 OF_REMOVAL: Final = tuple(each.name for each in fields(RemovalSettings))
 REMOVE_MISSING: Final = "remove_missing"
+REMOVABLE: Final = ("identify", "group", "segment")
+"""The calls of streams that hold what ``--remove-missing`` can remove."""
 
 
 class StreamCalls:
@@ -225,6 +227,15 @@ class StreamCalls:
             if fnmatchcase(stream, pattern):
                 return rule
         return None
+
+    def removal_of(self, stream: str) -> tuple[StreamCall, int | str] | None:
+        """Return the call and ``max_deletions`` of a stream that asks for removal."""
+        rule = self.rule_of(stream)
+        if rule is None or not rule.removal.remove_missing:
+            return None
+        if rule.call not in REMOVABLE:
+            return None
+        return rule.call, rule.removal.max_deletions
 
     def call_of(self, stream: str) -> StreamCall | None:
         """Return the call of a stream, named as after stream maps, if it is mapped."""
@@ -334,10 +345,6 @@ def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
         yield from _rejected_path_errors(config["rejected_records_path"])
     if "report_path" not in unusable:
         yield from _report_path_errors(config)
-
-
-REMOVABLE: Final = ("identify", "group", "segment")
-"""The calls of streams that hold what ``--remove-missing`` can remove."""
 
 
 def _removal_errors(config: Mapping[str, Any]) -> Iterator[str]:

@@ -91,7 +91,7 @@ Exit codes:
   2  The command line is wrong.
   3  Records were rejected; everything else was delivered, unless on_rejected
      is abort.
-  4  With --plan --detailed-exitcode: something would be sent.
+  4  With --plan --detailed-exitcode: something would be sent or removed.
 """
 
 
@@ -102,7 +102,8 @@ FLAGS: Final = {
     "--check": "Check settings, credentials and region, then exit.",
     "--plan": "Print what a run would send and change; send nothing, and write no "
     "STATE and no file.",
-    "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent.",
+    "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
+    "removed.",
     "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",
     "--remove-missing": "Read no input: remove what streams with remove_missing held "
     "before and not in their last run.",
@@ -385,9 +386,15 @@ class TargetCustomerIO(SingerTarget):
 
         self.pipeline.close()  # it is for records
         self.logger.info(
-            "Removing what is missing from %s", self.settings.connection.destination
+            "%s from %s",
+            "Planning the removal of what is missing"
+            if self.settings.plan
+            else "Removing what is missing",
+            self.settings.connection.destination,
         )
-        remove_missing(self.settings, self.logger, lambda: self.reader.stopped)
+        self.pipeline.plan = remove_missing(
+            self.settings, self.logger, lambda: self.reader.stopped
+        )
 
     def _snapshot_state(self, path: str) -> str:
         """Return whose snapshot a file is.

@@ -25,7 +25,7 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from target_customerio.snapshot.holds import BitSet
     from target_customerio.snapshot.snapshot import Snapshot
@@ -146,13 +146,23 @@ class Remover:
         self._streams = snapshot.streams
         self._alias = Hasher(snapshot.file.key).alias
 
-    def plan(self, candidates: Iterable[Candidate]) -> list[Removal]:
-        """Return what the removal of some streams would do.
+    def plan(
+        self, removal_of: Callable[[str], tuple[str, int | str] | None]
+    ) -> list[Removal]:
+        """Return what the removal of the streams that ask for it would do.
 
         A refused stream holds what it held before its last run: that is not removed
         for another stream either. What two streams miss is removed once.
+
+        Args:
+            removal_of: Returns the call and ``max_deletions`` of a stream by its name;
+                None if it does not ask for removal.
         """
-        candidates = [*candidates]
+        candidates = [
+            Candidate(stream, *asked)
+            for stream in self._streams
+            if (asked := removal_of(stream.name)) is not None
+        ]
         self._drop_removed()
         found = [self._removal(each, frozenset(), set()) for each in candidates]
         refused = {each.stream.number for each in found if each.refusal}

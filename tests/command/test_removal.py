@@ -679,3 +679,59 @@ def test_a_run_and_a_removal_do_not_use_a_snapshot_together(
 
 def people_sent(server: Customerio) -> list[Row]:
     return [each for each in server.taken if each.get("action") == "identify"]
+
+
+# Plan
+
+
+def files(loads: Loads) -> dict[str, bytes]:
+    return {
+        each.name: each.read_bytes()
+        for each in loads.terminal.folder.iterdir()
+        if each.name != "config.json" and not each.name.endswith(("-wal", "-shm"))
+    }
+
+
+def test_a_plan_of_the_step_removes_nothing(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3, 4), crm=people(2), leads=people(*range(5, 15)))
+    load(loads, users=people(1, 4), crm=people(2), leads=people(5))
+    before = files(loads)
+
+    outcome = loads.type("--plan", "--remove-missing")
+
+    assert outcome.code == 0, outcome.stderr
+    assert files(loads) == before
+    rows = [line.split() for line in outcome.lines("INFO")]
+    assert ["users", "people", "4", "2", "1", "1", "held", "by", "crm"] in rows
+    assert ["leads", "people", "10", "9", "refused"] in rows
+    (warning,) = outcome.lines("WARNING")[-1:]
+    assert warning.startswith(
+        "Stream 'leads': nothing would be removed: 9 of 10 people"
+    )
+    assert outcome.lines("INFO")[-1] == (
+        "Plan: 1 to remove, 1 kept; nothing was removed"
+    )
+    codes = ("--plan", "--remove-missing", "--detailed-exitcode")
+    assert loads.type(*codes).code == 4
+    assert remove(loads).code == 1
+    assert loads.new() == deleted(3)
+    assert loads.type(*codes).code == 0
+
+
+def test_a_plan_of_a_load_shows_what_the_step_would_remove_after_it(
+    loads: Loads,
+) -> None:
+    tables: Any = {"users": people(1, 2, 3, 4), "leads": people(5, 6)}
+    load(loads, **tables)
+    load(loads, users=people(1, 2, 3), crm=people(1, 2))
+    loads.settings["plan"] = True
+    outcome = loads.run(users=people(1, 4), crm=people(1, 2), leads=[])
+    assert outcome.code == 0, outcome.stderr
+    rows = [line.split() for line in outcome.lines("INFO")]
+    assert ["missing", "people", "1"] in rows
+    assert any(row[:4] == ["missing,", "but", "not", "to"] for row in rows)
+    assert "not removed: 2 of 2 people would be removed" in outcome.stderr
+    del loads.settings["plan"]
+    assert loads.run(users=people(1, 4), crm=people(1, 2), leads=[]).code == 0
+    assert remove(loads).code == 1
+    assert loads.new() == deleted(3)

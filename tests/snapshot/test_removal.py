@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_customerio.snapshot.removal import Candidate, Remover, limit_of
+from target_customerio.snapshot.removal import Remover, limit_of
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import (
     ObjectDelete,
@@ -59,9 +59,8 @@ class Runs:
     ) -> tuple[list[Operation], str]:
         snapshot = Snapshot(self.path)
         remover = Remover(snapshot)
-        removals = remover.plan(
-            Candidate(each, each.call, most) for each in snapshot.streams.named(stream)
-        )
+        (call,) = {each.call for each in snapshot.streams.named(stream)}
+        removals = remover.plan({stream: (call, most)}.get)
         gone = [operation for _, operation in remover.operations(removals)]
         refusal = "".join(removal.refusal for removal in removals)
         if deliver_them:
@@ -185,8 +184,7 @@ def test_a_stream_of_another_call_than_before_waits_for_a_run(runs: Runs) -> Non
     runs.load(PEOPLE, "memberships", call="segment")
     runs.load([], "memberships", call="segment")
     snapshot = Snapshot(runs.path)
-    (stream,) = snapshot.streams
-    (removal,) = Remover(snapshot).plan([Candidate(stream, "identify", ALL)])
+    (removal,) = Remover(snapshot).plan(lambda _: ("identify", ALL))
     snapshot.close()
     assert removal.refusal == (
         "it was a stream of segment calls in its last run and is one of identify calls "
@@ -200,10 +198,8 @@ def test_what_a_stream_was_refused_stays_for_other_streams(runs: Runs) -> None:
     runs.load([])
     runs.load([person(str(number)) for number in range(1, 19)], "crm")
     snapshot = Snapshot(runs.path)
-    plans = Remover(snapshot).plan(
-        Candidate(each, "identify", most)
-        for each, most in zip(snapshot.streams, ("10%", "50%"), strict=True)
-    )
+    most = {"users": "10%", "crm": "50%"}
+    plans = Remover(snapshot).plan(lambda stream: ("identify", most[stream]))
     snapshot.close()
     assert [bool(each.refusal) for each in plans] == [True, False]
     assert plans[1].total == 1
@@ -216,9 +212,7 @@ def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
     for stream in ("users", "crm"):
         runs.load(PEOPLE[:1], stream)
     snapshot = Snapshot(runs.path)
-    plans = Remover(snapshot).plan(
-        Candidate(each, "identify", ALL) for each in snapshot.streams
-    )
+    plans = Remover(snapshot).plan(lambda _: ("identify", ALL))
     snapshot.close()
     assert [each.total for each in plans] == [2, 0]
 
@@ -326,9 +320,7 @@ def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
     remover = Remover(snapshot)
-    removals = remover.plan(
-        Candidate(each, "identify", "67%") for each in snapshot.streams
-    )
+    removals = remover.plan(lambda _: ("identify", "67%"))
     first, second = (operation for _, operation in remover.operations(removals))
     deliver(snapshot, [(first, None)])
     (decision,) = snapshot.decide([(second, None)])
