@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from target_customerio.plan import Plan
     from target_customerio.recorder import RunRecorder
     from target_customerio.records import Line, Place, SourceStream
+    from target_customerio.sandbox.observation import Observation
     from target_customerio.settings import Settings, StreamRule
     from target_customerio.summary import Entry
     from target_customerio.track_api.operations import Operation
@@ -109,6 +110,11 @@ class Pipeline:
     def workspace_name(self) -> str:
         """What tells the workspace from others, once the account is checked."""
         return str(self.workspace or self.settings.connection.base_url)
+
+    def observe(self) -> Observation | None:
+        """Return what has the people of a sandbox and their changes after the run."""
+        sandbox = self._parts.sandbox
+        return None if sandbox is None else sandbox.observe()
 
     def connect(self) -> None:
         """Check credentials and region, once.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.report.timeline import Period, Sample
     from target_customerio.run import Run
+    from target_customerio.sandbox.sample import People
     from target_customerio.summary import RejectedLine, StreamCounts
 
 SHOWN_IN_PART: Final = ("stream_maps",)
@@ -111,6 +112,7 @@ class Content:
         run: The id that this run's records have in that file.
         settings: The settings, without secrets.
         versions: Versions of programs.
+        people: The people of the sandbox whom the run concerned, if it is one.
     """
 
     started: datetime
@@ -127,6 +129,7 @@ class Content:
     run: str
     settings: Sequence[ShownSetting]
     versions: Mapping[str, str]
+    people: People | None = None
 
     @property
     def kind(self) -> str:
@@ -161,13 +164,16 @@ class Content:
         return sorted(found.values(), key=lambda entry: (-entry.count, entry.reason))
 
 
-def content_of(run: Run, config: Mapping[str, Any], period: Period) -> Content:
+def content_of(
+    run: Run, config: Mapping[str, Any], period: Period, people: People | None
+) -> Content:
     """Return everything that the page shows of a run that has ended.
 
     Args:
         run: The run.
         config: Its settings as given, with the defaults.
         period: When the run took place.
+        people: The people of the sandbox whom it concerned, if it is one.
     """
     pipeline = run.pipeline
     connection, recorder = pipeline.settings.connection, pipeline.recorder
@@ -186,6 +192,7 @@ def content_of(run: Run, config: Mapping[str, Any], period: Period) -> Content:
         run=recorder.run,
         settings=tuple(_shown_settings(config)),
         versions=_versions(),
+        people=people,
     )
 
 

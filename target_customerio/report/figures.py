@@ -8,13 +8,14 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.report.charts import Chart, Series
-from target_customerio.report.formats import MINUTE
+from target_customerio.report.formats import MINUTE, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_customerio.report.content import Content
     from target_customerio.report.timeline import Sample, Totals
+    from target_customerio.sandbox.sample import Person
 
 MAX_COLUMNS: Final = 48
 """Maximum columns of a chart over time."""
@@ -73,29 +74,43 @@ class Verdict:
 
 def verdict_of(content: Content) -> Verdict:
     """Return how a run went."""
-    rejected = content.totals["rejected"]
-    records = "1 record was" if rejected == 1 else f"{rejected:,} records were"
-    if content.outcome.exit_code not in {0, REJECTED}:
+    outcome, rejected = content.outcome, content.totals["rejected"]
+    if outcome.exit_code not in {0, REJECTED}:
         return Verdict(
             "bad",
             "The run failed",
-            "What is counted below happened before it failed. The next run continues "
-            "where the last STATE was written.",
+            "What is counted below happened before. The next run continues where the "
+            "last STATE was written.",
         )
-    if not content.outcome.is_complete:
+    if not outcome.is_complete:
+        where = "at a rejected record" if outcome.error else "before the input ended"
         return Verdict(
             "warn",
-            "The run was stopped before the end of its input",
-            "What had been read was delivered. The next run continues from there.",
+            f"The run was stopped {where}",
+            "What had been read was delivered. The next run continues where the last "
+            "STATE was written.",
         )
+    done = "applied" if content.is_sandbox else "delivered"
+    note = "Nothing was sent to Customer.io. " if content.is_sandbox else ""
     if rejected:
+        records = "1 record was" if rejected == 1 else f"{rejected:,} records were"
         return Verdict(
             "warn",
-            f"{records} rejected, everything else was delivered",
-            "Rejected records are in a file. They can be corrected there, and loaded "
-            "again.",
+            f"{records} rejected, everything else was {done}",
+            f"{note}Rejected records are in a file, where they can be corrected.",
         )
-    return Verdict("good", "Everything was delivered", "No record was rejected.")
+    return Verdict("good", f"Everything was {done}", f"{note}No record was rejected.")
+
+
+def gist(person: Person) -> str:
+    """Return in a few words what happened to a person."""
+    changes = sum(each.is_change for each in person.attributes)
+    counts = {
+        "changed attribute": changes if person.state == "changed" else 0,
+        "new event": person.new_events,
+        "ignored operation": len(person.ignored),
+    }
+    return ", ".join(counted(count, what) for what, count in counts.items() if count)
 
 
 REJECTED: Final = 3

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timezone
+from typing import Final
 
 from markupsafe import Markup
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff") | {
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 """Characters that would change how the text around them is shown."""
 
-MAX_CHARACTERS: Final = 300
-"""Maximum characters of a value on the page."""
+LAST_SECOND: Final = 253_402_300_799
+"""The last second of the year 9999."""
+
+TIMES: Final = re.compile(
+    r"(?:^|[_.\s-])(?:at|date|time|timestamp|since|until)$|[a-z]At$"
+)
+"""Names of attributes that hold times."""
+
+SECONDS: Final = re.compile(r"[0-9]{9,10}")
+"""Unix seconds between 1973 and 2286."""
+
+KINDS: Final = {"event": "", "page": "Page view", "screen": "Screen view"}
+"""Kinds of events in plain words; an event says what happened by its name."""
 
 MINUTE: Final = 60
 """Seconds of a minute, and minutes of an hour."""
@@ -37,13 +47,6 @@ def _visible(character: str) -> str:
     if not hidden or character == "\n":
         return character
     return character.encode("unicode_escape").decode()
-
-
-def shortened(text: str, characters: int = MAX_CHARACTERS) -> str:
-    """Return the beginning of a text, and how long it is if that is not all of it."""
-    if len(text) <= characters:
-        return text
-    return f"{text[:characters]}… ({len(text):,} characters)"
 
 
 def as_json(value: object) -> str:
@@ -70,3 +73,29 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s"
+
+
+def counted(count: int, one: str) -> str:
+    """Return a number with what it counts."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+
+
+def instant(value: int | str) -> str:
+    """Return Unix seconds or an ISO text as people write a time."""
+    if isinstance(value, str):
+        return moment(datetime.fromisoformat(value).astimezone(timezone.utc))
+    if 0 <= value <= LAST_SECOND:
+        return moment(datetime.fromtimestamp(value, timezone.utc))
+    return str(value)
+
+
+def time_of(name: str, value: str) -> str | None:
+    """Return the time that an attribute holds, if its name says that it is one."""
+    if TIMES.search(name) and SECONDS.fullmatch(value):
+        return instant(int(value))
+    return None
+
+
+def kind(name: str) -> str:
+    """Return the kind of an event in plain words."""
+    return KINDS.get(name, name.replace("_", " "))

@@ -47,6 +47,11 @@ def render(content: Content) -> str:
         "duration": formats.duration,
         "json": formats.as_json,
         "words": figures.in_words,
+        "counted": formats.counted,
+        "instant": formats.instant,
+        "time_of": formats.time_of,
+        "kind": formats.kind,
+        "gist": figures.gist,
     }
     return environment.get_template(TEMPLATE).render(
         content=content,

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_customerio.log_privacy import traceback_of
+from target_customerio.report.content import content_of
 from target_customerio.report.timeline import Period, Timeline, Totals
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_customerio.pipeline import Pipeline
+    from target_customerio.report.content import Content
     from target_customerio.run import Run
 
 
@@ -39,6 +41,7 @@ def recording(
         return
     started = datetime.now(timezone.utc)
     timeline = Timeline(lambda: _totals(run.pipeline))
+    observation = run.pipeline.observe()
     ending: BaseException | None = None
     try:
         with timeline:
@@ -50,7 +53,8 @@ def recording(
         try:
             ended = datetime.now(timezone.utc)
             period = Period(started, ended, timeline.samples, ending)
-            _write(path, run, config, period)
+            people = None if observation is None else observation.people
+            _write(path, content_of(run, config, period, people))
         except Exception as problem:  # noqa: BLE001 - the records are delivered
             reason = getattr(problem, "strerror", None) or type(problem).__name__
             logger.warning("Cannot write the report to %s (%s)", path, reason)
@@ -78,10 +82,8 @@ def _totals(pipeline: Pipeline) -> Totals:
     )
 
 
-def _write(path: Path, run: Run, config: Mapping[str, Any], period: Period) -> None:
+def _write(path: Path, content: Content) -> None:
     # Most runs write no page: the template engine and the charts take time to import.
-    from target_customerio.report.content import content_of  # noqa: PLC0415
     from target_customerio.report.page import render, write  # noqa: PLC0415
 
-    content = content_of(run, config, period)
     write(path, render(content), is_private=content.is_sandbox)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
+    from target_customerio.sandbox.observation import Observation
     from target_customerio.sandbox.workspace import Transaction
     from target_customerio.track_api.operations import JSON
 
@@ -84,6 +85,7 @@ class SandboxAdapter(BaseAdapter):
             raise SandboxError(message)
         self.workspace = Workspace(path, email_updates=email_updates, as_copy=as_copy)
         self._region = region
+        self._observation: Observation | None = None
 
     def send(self, request: PreparedRequest, *_: JSON, **__: JSON) -> Response:
         """Answer a request from the workspace.
@@ -111,8 +113,22 @@ class SandboxAdapter(BaseAdapter):
         response.elapsed = datetime.now(timezone.utc) - received_at
         return response
 
+    def observe(self) -> Observation:
+        """Return what has the people and their changes once the adapter is closed.
+
+        Raises:
+            SandboxError: The workspace file cannot be written.
+        """
+        # Only runs with a report need it.
+        from target_customerio.sandbox.observation import Observation  # noqa: PLC0415
+
+        self._observation = Observation(self.workspace)
+        return self._observation
+
     def close(self) -> None:
         """Close the workspace. A session calls this once per mount."""
+        if self._observation is not None:
+            self._observation.end()
         self.workspace.close()
 
 

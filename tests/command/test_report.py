@@ -207,4 +207,4 @@ def test_rows_of_a_program_leave_a_page(tmp_path: Path) -> None:
     with pytest.raises(RecordsRejectedError):
         deliver(rows, call="identify", config=config, stream="users")
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
-    assert "1 record was rejected, everything else was delivered" in page
+    assert "1 record was rejected, everything else was applied" in page
