@@ -153,6 +153,9 @@ def settings_in(
             expected = "true or false"
         elif "object" in types:
             settings[name] = _object(text)
+            own = f"{prefix}{name.upper()}_"
+            if settings[name] and any(each.startswith(own) for each in environment):
+                settings[name] = nested(settings[name])
             expected = "a JSON object"
         else:
             settings[name] = text
@@ -161,6 +164,26 @@ def settings_in(
     if errors:
         raise SettingsError(*errors)
     return settings | _unknown(environment, schema, prefix)
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with its dotted names as objects, as Meltano's file has it.
+
+    In the environment, Meltano writes ``{"users": {"call": "identify"}}`` as
+    ``{"users.call": "identify"}``, and a variable of its own for each entry.
+    """
+    found: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        inside = found
+        for step in path:
+            inside = inside.setdefault(step, {})
+            if not isinstance(inside, dict):
+                return dict(flat)
+        if last in inside:
+            return dict(flat)
+        inside[last] = value
+    return found
 
 
 def _unknown(

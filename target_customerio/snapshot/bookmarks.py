@@ -1,7 +1,8 @@
 """Which streams of a run are full tables, by the bookmarks in its STATE messages.
 
 Every STATE counts, not the last one alone: a tap that goes on with a table where it
-stopped removes the bookmark at the end.
+stopped removes the bookmark at the end. Taps whose STATE always has all bookmarks show
+the place where they start in the first one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ METHOD: Final = "last_replication_method"
 """How a stream was read (pipelinewise)."""
 FULL_TABLE: Final = "FULL_TABLE"
 
+PROGRESS: Final = "xmin"
+"""How far a full table was read (pipelinewise): null before and after it."""
+
 _SEPARATORS: Final = "-._:/"
 
 
@@ -34,6 +38,8 @@ class Bookmarks:
     def __init__(self) -> None:
         """Start without any."""
         self._partial: set[str] = set()
+        self._seen: set[str] = set()
+        self._in_progress: set[str] = set()
         self._is_unknown = False
 
     def add(self, state: Any) -> None:  # noqa: ANN401 - whatever a tap writes
@@ -50,9 +56,16 @@ class Bookmarks:
         if not isinstance(bookmarks, dict) or any(True for _ in others):
             self._is_unknown = True
             return
-        self._partial.update(
-            name for name, bookmark in bookmarks.items() if not is_full(bookmark)
-        )
+        for name, bookmark in bookmarks.items():
+            self._note(name, bookmark)
+
+    def _note(self, name: str, bookmark: Any) -> None:  # noqa: ANN401 - likewise
+        self._in_progress.discard(name)
+        if not is_full(bookmark):
+            # A table that was begun in this run may be read to its end.
+            is_begun = name in self._seen and is_in_progress(bookmark)
+            (self._in_progress if is_begun else self._partial).add(name)
+        self._seen.add(name)
 
     def is_full_table(self, stream: str, streams: Collection[str]) -> bool:
         """Return whether nothing says that only a part of a stream was read.
@@ -65,9 +78,10 @@ class Bookmarks:
             stream: The stream as the tap names it.
             streams: All streams of the run.
         """
-        if self._is_unknown or stream in self._partial:
+        partial = self._partial | self._in_progress
+        if self._is_unknown or stream in partial:
             return False
-        names = (name.lower() for name in self._partial.difference(streams))
+        names = (name.lower() for name in partial.difference(streams))
         endings = tuple(f"{separator}{stream.lower()}" for separator in _SEPARATORS)
         return not any(
             name == stream.lower() or name.endswith(endings) for name in names
@@ -88,6 +102,15 @@ def is_full(bookmark: Any) -> bool:  # noqa: ANN401 - whatever a tap writes
         elif name not in OF_FULL_TABLES and _holds(value):
             return False
     return True
+
+
+def is_in_progress(bookmark: Any) -> bool:  # noqa: ANN401 - whatever a tap writes
+    """Return whether a bookmark is that of a full table that is being read."""
+    return (
+        isinstance(bookmark, dict)
+        and bookmark.get(METHOD) == FULL_TABLE
+        and is_full({**bookmark, PROGRESS: None})
+    )
 
 
 def _holds(value: Any) -> bool:  # noqa: ANN401 - whatever a tap writes

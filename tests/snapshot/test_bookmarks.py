@@ -83,6 +83,37 @@ def test_bookmarks_of_others(bookmark: Any) -> None:
     assert not is_full(with_bookmark(bookmark))
 
 
+def of_pipelinewise(xmin: int | None) -> dict[str, Any]:
+    method = {"last_replication_method": "FULL_TABLE", "version": 1}
+    return with_bookmark({**method, "xmin": xmin})
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        pytest.param([None, None], True, id="small"),
+        pytest.param([None, 12, 17, None], True, id="large"),
+        pytest.param([12, 17, None], False, id="goes on"),
+        pytest.param([12, None, 17, None], False, id="goes on with an older one"),
+        pytest.param([None, 12], False, id="is cut"),
+        pytest.param([12], False, id="only the middle"),
+    ],
+)
+def test_a_full_table_is_read_from_its_start_to_its_end(
+    places: list[int | None], *, expected: bool
+) -> None:
+    assert is_full(*map(of_pipelinewise, places)) is expected
+
+
+def test_a_log_is_never_a_full_table() -> None:
+    states = [
+        with_bookmark({"last_replication_method": "LOG_BASED", "xmin": each})
+        for each in (None, 5, None)
+    ]
+    assert not is_full(*states)
+    assert not is_full(with_bookmark({}), with_bookmark({"xmin": 5}), with_bookmark({}))
+
+
 def test_every_state_counts() -> None:
     assert not is_full(with_bookmark({"xmin": "12"}), with_bookmark({"xmin": None}))
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from target_customerio.config import settings_in
+from target_customerio.config import complete, settings_in
 from target_customerio.errors import SettingsError
 from target_customerio.settings import Settings
 from target_customerio.settings_schema import SCHEMA
@@ -142,3 +143,45 @@ def test_limits_use_the_configured_numbers() -> None:
 def test_a_boolean_variable_has_several_spellings(text: str, value: object) -> None:
     found = settings_in({"OUR_UPDATE_ONLY": text}, SCHEMA, "OUR_")
     assert found == {"update_only": value}
+
+
+def of_meltano(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a setting from the environment that Meltano gives its plugins."""
+    variable = f"OUR_{name.upper()}"
+    environment = {variable: json.dumps(value)}
+    environment |= {f"{variable}_{key.upper()}": "x" for key in value}
+    settings = settings_in(environment, SCHEMA, "OUR_")
+    complete(settings, SCHEMA)
+    found: dict[str, Any] = settings[name]
+    return found
+
+
+def test_the_dotted_names_of_meltano_are_objects() -> None:
+    flat = {
+        "users.call": "identify",
+        "users.remove_missing": True,
+        "shop.users.call": "identify",
+        "shop.*.call": "track",
+        "orders": "track",
+        "shop.carts": "track",
+    }
+    assert of_meltano("stream_calls", flat) == {
+        "users": {"call": "identify", "remove_missing": True},
+        "shop.users": {"call": "identify"},
+        "shop.*": {"call": "track"},
+        "orders": "track",
+        "shop.carts": "track",
+    }
+
+
+def test_dotted_names_in_a_variable_of_ones_own_are_names() -> None:
+    text = json.dumps({"public.call": "track"})
+    settings = settings_in({"OUR_STREAM_CALLS": text}, SCHEMA, "OUR_")
+    assert settings["stream_calls"] == {"public.call": "track"}
+
+
+@pytest.mark.parametrize(
+    "flat", [{"a": "track", "a.call": "track"}, {"a.call": "track", "a": "track"}]
+)
+def test_names_that_contradict_each_other_stay(flat: dict[str, Any]) -> None:
+    assert of_meltano("stream_calls", flat) == flat
