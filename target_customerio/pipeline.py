@@ -59,6 +59,7 @@ class Pipeline:
         recorder: Counts records and writes rejected records and STATE.
         workspace: The number of the workspace, once Customer.io has returned it.
         changes: Compares operations with the snapshot, if there is one.
+        is_complete: Whether the input was read to its end, and all of it decided.
         plan: What a run would do, once the whole input is counted, if it is a plan.
     """
 
@@ -90,6 +91,7 @@ class Pipeline:
             parts.sender, settings.limits, parts.recorder, on_failure
         )
         self.plan: Plan | None = None
+        self.is_complete = False
         self._recent_since = time.time() - RECENT_SECONDS
         self.workspace: int | None = None
         self._connected = False
@@ -298,6 +300,7 @@ class Pipeline:
             SnapshotError: The snapshot cannot be written.
             PlanError: It is a plan of only a part of the input.
         """
+        self.is_complete = is_complete
         if self.changes is not None:
             self.changes.end(well=is_complete, adds=self.recorder.reads_rejected)
         if self._parts.counts is not None:

@@ -25,7 +25,7 @@ from target_customerio.recorder import LOGGED, RunRecorder, without_names
 from target_customerio.records import SourceStream
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
-from target_customerio.summary import FIGURES, UNCHANGED, StreamCounts
+from target_customerio.summary import FIGURES, UNCHANGED, RejectedLine, StreamCounts
 
 if TYPE_CHECKING:
     import logging
@@ -124,6 +124,9 @@ class PlanRecorder(RunRecorder):
         if number <= LOGGED + 1:
             where = "the input" if place is None else f"{place} of the input"
             shown = shown or without_names(stream, error)
+            if place is not None and place.line:
+                first = self.summary.streams[stream.title].first_rejected[shown.reason]
+                first.append(RejectedLine(place.line, shown.field))
             self._log_rejection(stream, where, shown, number)
 
     def fail_if_rejected(self) -> None:

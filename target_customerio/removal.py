@@ -25,6 +25,7 @@ from target_customerio.plan import Plan, StreamPlan
 from target_customerio.planning import removal_plan
 from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place, SourceStream
+from target_customerio.report import recording
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.removal import Remover
 from target_customerio.summary import Entry, Summary
@@ -79,13 +80,17 @@ def remove_missing(
     recorder = RemovalRecorder(settings, logger)
     # What is not removed is as known as before.
     pipeline = Pipeline(replace(settings, refresh=False), logger, recorder=recorder)
-    try:
-        pipeline.start()
-        assert pipeline.changes is not None  # noqa: S101 - there is a snapshot
-        step = RemovalStep(pipeline, pipeline.changes, recorder, logger)
-        return step.run(is_stopped)
-    finally:
-        pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
+    with recording(pipeline, logger, "removal"):
+        try:
+            pipeline.start()
+            assert pipeline.changes is not None  # noqa: S101 - there is a snapshot
+            step = RemovalStep(pipeline, pipeline.changes, recorder, logger)
+            plan = step.run(is_stopped)
+        finally:
+            pipeline.end(timeout_seconds=CLOSE_TIMEOUT_SECONDS)
+        pipeline.is_complete = not is_stopped()
+        pipeline.plan = plan
+    return plan
 
 
 def unknown_names(calls: StreamCalls, streams: Iterable[Stream]) -> Iterator[str]:

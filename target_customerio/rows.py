@@ -112,7 +112,7 @@ def deliver(
     """
     source = _RowStream(stream, [*_names(key_properties)], _checked_schema(schema))
     target = _target({**config}, stream, call)
-    with recording(target.run, target.config, target.logger):
+    with recording(target.pipeline, target.logger):
         with target.run as run:
             source.load(rows, run)
             run.finish(has_all_streams=False)

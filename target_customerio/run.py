@@ -55,7 +55,6 @@ class Run:
     Attributes:
         pipeline: Queues the operations and records the results.
         streams: The streams that were added, by their names before stream maps.
-        is_complete: Whether the input was read to its end.
     """
 
     def __init__(self, target: Target, pipeline: Pipeline) -> None:
@@ -69,7 +68,6 @@ class Run:
         self._target = target
         self._logger = target.logger
         self.streams: dict[str, PreparedStream] = {}
-        self.is_complete = False
         self._replaced = PreparedStreamCache()
         self._prepare = StreamPreparer(target).prepare
 
@@ -205,7 +203,6 @@ class Run:
         Raises:
             TargetError: Delivery has failed.
         """
-        self.is_complete = is_complete
         self._target.drain_all(is_endofpipe=True)  # the SDK's metrics
         self.pipeline.drain()
         self.pipeline.complete(is_complete=is_complete)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -75,6 +75,7 @@ class Settings:
         snapshot: Path of the snapshot, if one is used.
         refresh: Whether to take everything in the snapshot as unknown.
         report_path: Path of the page about the run, if there is to be one.
+        given: The settings as they were given, with the defaults.
         plan: Whether to say what a run would do instead of doing it.
     """
 
@@ -88,6 +89,7 @@ class Settings:
     snapshot: str | None = None
     refresh: bool = False
     report_path: Path | None = None
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False)
     plan: bool = False
 
     @classmethod
@@ -134,6 +136,7 @@ class Settings:
             snapshot=config.get("snapshot") or None,
             refresh=config["refresh"],
             report_path=_report_path(config),
+            given=config,
             plan=config["plan"],
         )
 

@@ -421,7 +421,7 @@ class TargetCustomerIO(SingerTarget):
             "Planning a load" if self.settings.plan else "Loading records",
             self.settings.connection.destination,
         )
-        with recording(self.run, self.config, self.logger), self.run:
+        with recording(self.pipeline, self.logger), self.run:
             self.listen(file_input)
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from target_customerio.delivery.sender import RequestStatistics
+    from target_customerio.pipeline import Pipeline
+    from target_customerio.plan import Plan
     from target_customerio.report.timeline import Period, Sample
-    from target_customerio.run import Run
     from target_customerio.sandbox.sample import People
     from target_customerio.summary import RejectedLine, StreamCounts
 
@@ -113,6 +114,9 @@ class Content:
         settings: The settings, without secrets.
         versions: Versions of programs.
         people: The people of the sandbox whom the run concerned, if it is one.
+        what: What the run is: ``run`` or ``removal``.
+        is_plan: Whether it only plans that.
+        plan: The plan, if it is one that succeeded.
     """
 
     started: datetime
@@ -130,11 +134,19 @@ class Content:
     settings: Sequence[ShownSetting]
     versions: Mapping[str, str]
     people: People | None = None
+    what: str = "run"
+    is_plan: bool = False
+    plan: Plan | None = None
 
     @property
     def kind(self) -> str:
         """What the page is about."""
-        return "sandbox run" if self.is_sandbox else "run"
+        parts = [
+            "sandbox" if self.is_sandbox else "",
+            "" if self.is_plan and self.what == "run" else self.what,
+            "plan" if self.is_plan else "",
+        ]
+        return " ".join(filter(None, parts))
 
     @property
     def seconds(self) -> float:
@@ -165,32 +177,35 @@ class Content:
 
 
 def content_of(
-    run: Run, config: Mapping[str, Any], period: Period, people: People | None
+    pipeline: Pipeline, what: str, period: Period, people: People | None
 ) -> Content:
     """Return everything that the page shows of a run that has ended.
 
     Args:
-        run: The run.
-        config: Its settings as given, with the defaults.
+        pipeline: The pipeline of the run.
+        what: What the run is: ``run`` or ``removal``.
         period: When the run took place.
         people: The people of the sandbox whom it concerned, if it is one.
     """
-    pipeline = run.pipeline
-    connection, recorder = pipeline.settings.connection, pipeline.recorder
+    settings, recorder = pipeline.settings, pipeline.recorder
+    connection = settings.connection
     return Content(
+        what=what,
+        is_plan=settings.plan,
+        plan=pipeline.plan,
         started=period.started,
         ended=period.ended,
         destination=connection.destination,
         is_sandbox=connection.sandbox is not None,
         workspace=pipeline.workspace,
-        outcome=Outcome.of(period.error, is_complete=run.is_complete),
+        outcome=Outcome.of(period.error, is_complete=pipeline.is_complete),
         streams=dict(sorted(recorder.summary.streams.items())),
         figures=tuple(recorder.summary.shown_figures()),
         statistics=pipeline.statistics,
         samples=period.samples,
-        rejected_path=pipeline.settings.rejected_path,
+        rejected_path=settings.rejected_path,
         run=recorder.run,
-        settings=tuple(_shown_settings(config)),
+        settings=tuple(_shown_settings(settings.given)),
         versions=_versions(),
         people=people,
     )

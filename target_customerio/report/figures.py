@@ -1,21 +1,22 @@
-"""What the figures of a run say: its verdict in words, and the charts of the page."""
+"""The charts of a page, from its figures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import floor, log10
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.report.charts import Chart, Series
-from target_customerio.report.formats import MINUTE, counted
+from target_customerio.report.formats import MINUTE
+from target_customerio.report.words import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from target_customerio.plan import Plan
     from target_customerio.report.content import Content
     from target_customerio.report.timeline import Sample, Totals
-    from target_customerio.sandbox.sample import Person
 
 MAX_COLUMNS: Final = 48
 """Maximum columns of a chart over time."""
@@ -23,121 +24,119 @@ MAX_COLUMNS: Final = 48
 MAX_BARS: Final = 12
 """Maximum bars of a chart; the table beside it has the others."""
 
+MAX_ATTRIBUTES: Final = 20
+"""Maximum attributes of an operation; the largest come first."""
+
 KINDS: Final = 5
 """Operations with a colour of their own; further ones share one."""
 
 OTHERS: Final = "other operations"
 
-OPERATIONS: Final = {
-    "person identify": "people added or updated",
-    "person delete": "people deleted",
-    "person event": "events",
-    "person page": "page views",
-    "person screen": "screen views",
-    "person add_device": "devices added or updated",
-    "person delete_device": "devices removed",
-    "person merge": "people merged",
-    "person suppress": "people suppressed",
-    "person unsuppress": "suppressions lifted",
-    "person content report": "content views and clicks",
-    "object identify": "companies (objects) added or updated",
-    "object identify_anonymous": "companies (objects) of anonymous visitors",
-    "object delete": "companies (objects) deleted",
-    "object add_relationships": "relationships added",
-    "object delete_relationships": "relationships removed",
-    "delivery report": "delivery reports",
-    "segment add": "segment members added",
-    "segment remove": "segment members removed",
+
+PLANNED: Final = {
+    "created": ("Create", "good"),
+    "changed": ("Change", "warn"),
+    "unchanged": ("Unchanged", "neutral"),
+    "sent": ("Send", "kind-0"),
 }
-"""Operations in plain words."""
-
-
-def in_words(operation: str) -> str:
-    """Return an operation in plain words."""
-    return OPERATIONS.get(operation, operation)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How the run went, in words.
-
-    Attributes:
-        level: ``good``, ``warn`` or ``bad``.
-        title: The verdict in a few words.
-        text: What it means, and what to do.
-    """
-
-    level: str
-    title: str
-    text: str
-
-
-def verdict_of(content: Content) -> Verdict:
-    """Return how a run went."""
-    outcome, rejected = content.outcome, content.totals["rejected"]
-    if outcome.exit_code not in {0, REJECTED}:
-        return Verdict(
-            "bad",
-            "The run failed",
-            "What is counted below happened before. The next run continues where the "
-            "last STATE was written.",
-        )
-    if not outcome.is_complete:
-        where = "at a rejected record" if outcome.error else "before the input ended"
-        return Verdict(
-            "warn",
-            f"The run was stopped {where}",
-            "What had been read was delivered. The next run continues where the last "
-            "STATE was written.",
-        )
-    done = "applied" if content.is_sandbox else "delivered"
-    note = "Nothing was sent to Customer.io. " if content.is_sandbox else ""
-    if rejected:
-        records = "1 record was" if rejected == 1 else f"{rejected:,} records were"
-        return Verdict(
-            "warn",
-            f"{records} rejected, everything else was {done}",
-            f"{note}Rejected records are in a file, where they can be corrected.",
-        )
-    return Verdict("good", f"Everything was {done}", f"{note}No record was rejected.")
-
-
-def gist(person: Person) -> str:
-    """Return in a few words what happened to a person."""
-    changes = sum(each.is_change for each in person.attributes)
-    counts = {
-        "changed attribute": changes if person.state == "changed" else 0,
-        "new event": person.new_events,
-        "ignored operation": len(person.ignored),
-    }
-    return ", ".join(counted(count, what) for what, count in counts.items() if count)
-
-
-REJECTED: Final = 3
-"""Exit code of a run that has delivered everything but what it rejected."""
+"""What a plan counts for each operation: title and colour."""
 
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of the page; ``None`` where there is nothing to draw."""
+    """The charts of the page; ``None`` where there is nothing to draw.
 
-    streams: Chart | None
-    operations: Chart | None
-    rejections: Chart | None
-    requests: Chart | None
-    throttled: Chart | None
+    Attributes:
+        streams: Records by stream.
+        operations: Operations over time.
+        rejections: Rejected records by reason.
+        requests: Requests over time.
+        throttled: Waiting for the rate limit over time.
+        plan: What a plan would do by stream.
+        columns: The columns of the plan that have numbers.
+        attributes: How often attributes would be sent, by stream and operation.
+    """
+
+    streams: Chart | None = None
+    operations: Chart | None = None
+    rejections: Chart | None = None
+    requests: Chart | None = None
+    throttled: Chart | None = None
+    plan: Chart | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    attributes: Sequence[tuple[str, str, Chart]] = ()
 
 
 def charts_of(content: Content) -> Charts:
-    """Return the charts of a run."""
+    """Return the charts of a run or a plan."""
+    rejections = _rejections(content)
+    if content.plan is not None:
+        plan = content.plan
+        return Charts(
+            rejections=rejections,
+            plan=_planned(plan),
+            columns={
+                name: title
+                for name, (title, _) in PLANNED.items()
+                if plan.totals[name] or name in {"created", "changed"}
+            },
+            attributes=tuple(_attributes(plan)),
+        )
     columns = _columns(content.samples)
     return Charts(
-        _streams(content),
-        _operations(columns),
-        _rejections(content),
-        _requests(columns),
-        _throttled(columns),
+        streams=_streams(content),
+        operations=_operations(columns),
+        rejections=rejections,
+        requests=_requests(columns),
+        throttled=_throttled(columns),
     )
+
+
+def _planned(plan: Plan) -> Chart | None:
+    """Return what would be done by stream."""
+    sums = {
+        stream.stream: {
+            name: sum(getattr(each, name) for each in stream.operations)
+            for name in PLANNED
+        }
+        for stream in plan.streams
+    }
+    shown = sorted(sums, key=lambda name: -sum(sums[name].values()))[:MAX_BARS]
+    return _drawn(
+        Chart(
+            "People, companies and operations by stream",
+            "Stream",
+            shown,
+            [
+                Series(title.lower(), colour, [sums[stream][name] for stream in shown])
+                for name, (title, colour) in PLANNED.items()
+            ],
+            _count,
+            least=1,
+            is_horizontal=True,
+        )
+    )
+
+
+def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart]]:
+    """Yield how often attributes would be sent, by stream and operation."""
+    for stream in plan.streams:
+        for each in stream.operations:
+            names = [*each.attributes][:MAX_ATTRIBUTES]
+            counts = [each.attributes[name] for name in names]
+            drawn = _drawn(
+                Chart(
+                    "Changed, by attribute" if plan.snapshot else "Sent, by attribute",
+                    "Attribute",
+                    names,
+                    [Series("times", "warn", counts)],
+                    _count,
+                    least=1,
+                    is_horizontal=True,
+                )
+            )
+            if drawn is not None:
+                yield stream.stream, each.operation, drawn
 
 
 def _count(value: float) -> str:

@@ -6,9 +6,12 @@ import json
 import re
 import unicodedata
 from datetime import datetime, timezone
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff") | {
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -99,3 +102,8 @@ def time_of(name: str, value: str) -> str | None:
 def kind(name: str) -> str:
     """Return the kind of an event in plain words."""
     return KINDS.get(name, name.replace("_", " "))
+
+
+def used(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts that are not zero."""
+    return {name: count for name, count in counts.items() if count}

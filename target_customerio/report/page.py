@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from target_customerio.report import figures, formats
+from target_customerio.report import figures, formats, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,17 +46,18 @@ def render(content: Content) -> str:
         "moment": formats.moment,
         "duration": formats.duration,
         "json": formats.as_json,
-        "words": figures.in_words,
+        "words": words.in_words,
         "counted": formats.counted,
         "instant": formats.instant,
         "time_of": formats.time_of,
         "kind": formats.kind,
-        "gist": figures.gist,
+        "gist": words.gist,
+        "used": formats.used,
     }
     return environment.get_template(TEMPLATE).render(
         content=content,
         charts=figures.charts_of(content),
-        verdict=figures.verdict_of(content),
+        verdict=words.verdict_of(content),
         script=Markup(script),  # noqa: S704 - a file of the package
         style=Markup(style),  # noqa: S704 - a file of the package
         script_hash=_hash(script),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_customerio.log_privacy import traceback_of
 from target_customerio.report.content import content_of
@@ -13,17 +13,16 @@ from target_customerio.report.timeline import Period, Timeline, Totals
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from target_customerio.pipeline import Pipeline
     from target_customerio.report.content import Content
-    from target_customerio.run import Run
 
 
 @contextmanager
 def recording(
-    run: Run, config: Mapping[str, Any], logger: logging.Logger
+    pipeline: Pipeline, logger: logging.Logger, what: str = "run"
 ) -> Iterator[None]:
     """Write the page of the run in the block, if ``report_path`` is set.
 
@@ -31,17 +30,17 @@ def recording(
     records are delivered, and would be sent again.
 
     Args:
-        run: The run.
-        config: Its settings as given, with the defaults.
+        pipeline: The pipeline of the run.
         logger: Logs messages for the user.
+        what: What the run is: ``run`` or ``removal``.
     """
-    path = run.pipeline.settings.report_path
+    path = pipeline.settings.report_path
     if path is None:
         yield
         return
     started = datetime.now(timezone.utc)
-    timeline = Timeline(lambda: _totals(run.pipeline))
-    observation = run.pipeline.observe()
+    timeline = Timeline(lambda: _totals(pipeline))
+    observation = pipeline.observe()
     ending: BaseException | None = None
     try:
         with timeline:
@@ -54,7 +53,7 @@ def recording(
             ended = datetime.now(timezone.utc)
             period = Period(started, ended, timeline.samples, ending)
             people = None if observation is None else observation.people
-            _write(path, content_of(run, config, period, people))
+            _write(path, content_of(pipeline, what, period, people))
         except Exception as problem:  # noqa: BLE001 - the records are delivered
             reason = getattr(problem, "strerror", None) or type(problem).__name__
             logger.warning("Cannot write the report to %s (%s)", path, reason)

@@ -47,7 +47,7 @@ MAX_OTHERS: Final = 20
 MAX_DETAILS: Final = 12
 """Maximum attributes of an event, a device or a relationship."""
 
-MAX_EXAMPLES: Final = 5
+MAX_EXAMPLES: Final = 3
 """Maximum examples of a reason for which something is ignored."""
 
 _COUNTS: Final = "SELECT state, count(*) FROM concerned GROUP BY state"

@@ -208,3 +208,86 @@ def test_rows_of_a_program_leave_a_page(tmp_path: Path) -> None:
         deliver(rows, call="identify", config=config, stream="users")
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "1 record was rejected, everything else was applied" in page
+
+
+class TestThePageOfAPlan:
+    @pytest.fixture
+    def settings(self, stand_in: Callable[..., Customerio]) -> dict[str, Any]:
+        call = {"call": "identify", "remove_missing": True}
+        return {
+            "sandbox": None,
+            "site_id": "open-sesame",
+            "api_key": "key-4712",
+            "api_url": stand_in(greets=True).url,
+            "snapshot": "snapshot.db",
+            "identify_timestamp": "omit",
+            "on_rejected": "continue",
+            "stream_calls": {"users": call},
+        }
+
+    def load(
+        self, terminal: Terminal, singer: Singer, settings: Any, *people: Any
+    ) -> Outcome:
+        records = [
+            singer.record("users", userId=f"{PRIVATE}-{name}", plan=plan)
+            for name, plan in people
+        ]
+        events = [
+            singer.record("tracks", userId=PRIVATE, event="Order"),
+            singer.record("tracks", userId=PRIVATE),
+        ]
+        schemas = [singer.schema("users"), singer.schema("tracks")]
+        return terminal.run(*schemas, *records, *events, **settings)
+
+    def test_it_tells_what_would_change_and_holds_no_record(
+        self, terminal: Terminal, singer: Singer, settings: dict[str, Any]
+    ) -> None:
+        before = [("a", "x"), ("b", "x"), ("c", "x"), ("d", "x"), ("e", "x")]
+        assert self.load(terminal, singer, settings, *before).code == 0
+        files = {*terminal.folder.iterdir()}
+        planned = settings | {"plan": True, "report_path": PAGE}
+        after = [("a", f"{PRIVATE}-y"), ("b", "x"), ("c", "x"), ("d", "x"), ("f", "x")]
+        outcome = self.load(terminal, singer, planned, *after)
+        assert outcome.code == 0
+        page = page_of(outcome)
+        assert "The run would create 1, change 1, send 1 and remove 1" in page
+        assert "<h3><bdi>users</bdi>: people added or updated</h3>" in page
+        assert '<th scope="row"><bdi>plan</bdi></th><td class="n">1</td>' in page
+        assert "<b>1</b> people" in page
+        assert "line 9, field <code><bdi>event</bdi></code>" in page
+        assert "events are younger than 72 hours" in page or "event is younger" in page
+        assert PRIVATE not in page
+        assert {*terminal.folder.iterdir()} - files == {terminal.folder / PAGE}
+
+    def test_a_plan_that_fails_leaves_a_page_that_says_so(
+        self, terminal: Terminal, singer: Singer, settings: dict[str, Any]
+    ) -> None:
+        planned = settings | {"plan": True, "report_path": PAGE}
+        outcome = terminal.run(singer.schema("users"), b"not Singer\n", **planned)
+        assert outcome.code == 1
+        page = page_of(outcome)
+        assert "The plan failed" in page
+        assert escape(outcome.error) in page
+
+    @pytest.mark.parametrize("flags", [["--plan"], []], ids=["planned", "done"])
+    def test_a_removal_leaves_a_page_too(
+        self,
+        flags: list[str],
+        terminal: Terminal,
+        singer: Singer,
+        settings: dict[str, Any],
+    ) -> None:
+        names = "abcdefghijk"
+        self.load(terminal, singer, settings, *((name, "x") for name in names))
+        self.load(terminal, singer, settings, *((name, "x") for name in names[1:]))
+        config = terminal.write(settings | {"report_path": PAGE})
+        outcome = terminal.type("--config", config, "--remove-missing", *flags)
+        assert outcome.code == 0, outcome.stderr
+        page = page_of(outcome)
+        if flags:
+            assert "The run would remove 1" in page
+            assert "What would be removed" in page
+        else:
+            assert "1 removal delivered" in page
+            assert "<b>1</b> people deleted" in page
+        assert PRIVATE not in page
