@@ -54,6 +54,8 @@ class IdentityLinks:
         """
         identities = operation.identities
         keys = dict.fromkeys(identities)
+        if not operation.linked and self._parents.keys().isdisjoint(identities):
+            return tuple(keys)  # most operations on an object and a person
         for identity in identities:
             keys[self._root(identity)] = None
         for other in operation.linked[1:]:

@@ -6,7 +6,9 @@ import sys
 from collections import deque
 from math import inf
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from target_customerio.delivery.queued_operation import QueuedOperation
@@ -19,46 +21,43 @@ _OVERTAKING_SECONDS: Final = 10.0
 _sequence: Final = attrgetter("sequence")
 
 
-class Group:
+@final
+class Group(Struct, eq=False, gc=False):
     """Unfinished operations that are connected by common keys.
 
     Those that wait are a linked list; operations with a common key are in it in order.
     While some are in flight, the others wait for all of them.
+
+    Attributes:
+        first: The first operation that waits.
+        last: The last operation that waits.
+        count: Number of operations that wait.
+        size: Bytes of the operations that wait, each with a comma.
+        in_flight: Number of operations in flight.
+        pool: Where the group waits to be sent; None while it has operations in flight.
+        since: When the group was added to its pool, in monotonic seconds.
+        joined: The group that this one has become part of.
     """
 
-    __slots__ = (
-        "count",
-        "first",
-        "in_flight",
-        "joined",
-        "last",
-        "pool",
-        "since",
-        "size",
-    )
+    first: QueuedOperation | None = None
+    last: QueuedOperation | None = None
+    count: int = 0
+    size: int = 0
+    in_flight: int = 0
+    pool: Pool | None = None
+    since: float = 0.0
+    joined: Group | None = None
 
-    def __init__(self, operation: QueuedOperation, pool: Pool | None) -> None:
+    @classmethod
+    def of(cls, operation: QueuedOperation, pool: Pool | None) -> Group:
         """Create the group of an operation, which waits in a pool or is in flight."""
-        self.first: QueuedOperation | None = None
-        """The first operation that waits."""
-        self.last: QueuedOperation | None = None
-        self.count = 0
-        """Number of operations that wait."""
-        self.size = 0
-        """Bytes of the operations that wait, each with a comma."""
-        self.in_flight = 0
-        """Number of operations in flight."""
-        self.pool = pool
-        """Where the group waits to be sent; None while it has operations in flight."""
-        self.since = operation.since
-        """When the group was added to its pool."""
-        self.joined: Group | None = None
-        """The group that this one has become part of."""
-        operation.group = self
         if pool is None:
-            self.in_flight = 1
-        else:
-            self.append(operation)
+            group = cls(in_flight=1)
+        else:  # it keeps its place
+            size = len(operation.body) + 1
+            group = cls(operation, operation, 1, size, 0, pool, operation.since)
+        operation.group = group
+        return group
 
     @property
     def whole(self) -> Group:
@@ -75,16 +74,26 @@ class Group:
         """What the groups of a pool are compared by."""
         return self.since, -1 if self.first is None else self.first.sequence
 
-    def append(self, operation: QueuedOperation) -> None:
-        """Add an operation at the end."""
-        operation.group = self
-        if self.last is None:
-            self.first = operation
+    def append(self, operation: QueuedOperation) -> Pool | None:
+        """Add an operation at the end; returns the group's pool, if it is in one.
+
+        It adjusts the pool too, to save calls for people with many operations.
+        """
+        group = self if self.joined is None else self.whole
+        operation.group = group
+        if group.last is None:
+            group.first = operation
         else:
-            self.last.next = operation
-        self.last = operation
-        self.count += 1
-        self.size += len(operation.body) + 1
+            group.last.next = operation
+        group.last = operation
+        size = len(operation.body) + 1
+        group.count += 1
+        group.size += size
+        pool = group.pool
+        if pool is not None:
+            pool.count += 1
+            pool.size += size
+        return pool
 
     def join(self, other: Group) -> None:
         """Add the operations of another group.
@@ -145,7 +154,7 @@ class Pool:
         entries = self.entries
         while True:
             entry = entries[0]
-            if isinstance(entry, Group):
+            if type(entry) is Group:
                 if entry.pool is self:
                     return entry
             elif entry.is_sent:
@@ -160,7 +169,7 @@ class Pool:
     def first_sequence(self) -> int:
         """Sequence number of the operation that is sent next."""
         entry = self.next
-        first = entry.first if isinstance(entry, Group) else entry
+        first = entry.first if type(entry) is Group else entry
         return -1 if first is None else first.sequence
 
     def add(self, group: Group, now: float) -> None:
@@ -190,54 +199,56 @@ class Pool:
 
     def take(self) -> list[QueuedOperation]:
         """Remove the operations of a request, in order."""
+        entries, most = self.entries, self.max_operations
         taken: list[QueuedOperation] = []
         room = self.max_bytes
         has_groups = False
-        while self.count and len(taken) < self.max_operations and room >= 0:
-            entry = self.next
-            if isinstance(entry, Group):
+        alone = bytes_alone = 0
+        while entries and len(taken) < most and room >= 0:
+            entry = entries[0]
+            # Not isinstance, which is slow for a Struct.
+            if type(entry) is Group or entry.group is not None:
                 has_groups = True
-                room = self._take_from(entry, room, taken)
-            else:
-                room = self._take_alone(room, taken)
+                room = self._take_group(entry, room, taken)
+                continue
+            if not entry.is_sent:
+                size = len(entry.body) + 1
+                if size > room and taken:
+                    break
+                room -= size
+                alone += 1
+                bytes_alone += size
+                entry.is_sent = True
+                taken.append(entry)
+            entries.popleft()
+        self.count -= alone
+        self.size -= bytes_alone
         if has_groups:
             taken.sort(key=_sequence)
         return taken
 
-    def _take_alone(self, room: int, taken: list[QueuedOperation]) -> int:
-        """Take the operations before the next group; returns the bytes left, or -1.
+    def _take_group(
+        self, entry: QueuedOperation | Group, room: int, taken: list[QueuedOperation]
+    ) -> int:
+        """Take what fits of the group at the front; returns the bytes left.
 
-        One loop for all of them, since nearly all operations are alone.
+        -1 if something does not fit. All in one function, since a busy person's
+        operations come here one at a time.
         """
-        entries, most = self.entries, self.max_operations
-        number, left = len(taken), room
-        while entries and len(taken) < most:
-            entry = entries[0]
-            if isinstance(entry, Group) or entry.is_sent or entry.group is not None:
-                break
-            size = len(entry.body) + 1
-            if size > left and taken:
-                break
-            entries.popleft()
-            entry.is_sent = True
-            taken.append(entry)
-            left -= size
-        self.count -= len(taken) - number
-        self.size -= room - left
-        return -1 if len(taken) == number else max(left, 0)
-
-    def _take_from(self, group: Group, room: int, taken: list[QueuedOperation]) -> int:
-        """Take what fits of a group; returns the bytes left, or -1 for none."""
+        group: Group = entry if type(entry) is Group else entry.group.whole
         operation = group.first
-        assert operation is not None  # noqa: S101 - for the type checker
+        if group.pool is not self or operation is None:
+            self.entries.popleft()
+            return room
         if taken and len(operation.body) >= room:
             return -1
         self.entries.popleft()
         self.remove(group)
+        most, endpoint = self.max_operations, self.endpoint
         is_full = False
-        while operation is not None and operation.endpoint == self.endpoint:
+        while operation is not None and operation.endpoint == endpoint:
             size = len(operation.body) + 1
-            is_full = len(taken) == self.max_operations or (size > room and bool(taken))
+            is_full = len(taken) == most or (size > room and bool(taken))
             if is_full:
                 break
             room -= size

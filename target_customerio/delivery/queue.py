@@ -136,12 +136,13 @@ class OperationQueue:
         if len(keys) > 1 or operation.shared or self._sharing:
             group = self._group_of(operation)
         else:
-            before = self._last_by_key.get(keys[0])
-            self._last_by_key[keys[0]] = operation
-            group = None if before is None else self._group(before)
+            key = keys[0]
+            before = self._last_by_key.get(key)
+            self._last_by_key[key] = operation
+            group = None if before is None else before.group or self._group(before)
         pool: Pool | None
         if group is not None:
-            pool = self._append(group, operation)
+            pool = group.append(operation)
         else:
             endpoint = operation.endpoint
             pool = self._pools.get(endpoint) or self._new_pool(endpoint)
@@ -151,23 +152,12 @@ class OperationQueue:
         if self._idle and pool is not None and pool.is_full:
             self._wake_one()
 
-    def _append(self, group: Group, operation: QueuedOperation) -> Pool | None:
-        """Append an operation to a group; returns the group's pool, if it has one."""
-        group.append(operation)
-        pool = group.pool
-        if pool is not None:
-            pool.count += 1
-            pool.size += len(operation.body) + 1
-        elif not group.in_flight:
-            pool = self._add_to_pool(group)
-        return pool
-
     def _group(self, operation: QueuedOperation) -> Group:
         """Return the group of an unfinished operation; it gets one if it has none."""
         if operation.group is not None:
-            return operation.group.whole  # type: ignore[no-any-return]
+            return operation.group  # type: ignore[no-any-return]
         pool = None if operation.is_sent else self._pools[operation.endpoint]
-        return Group(operation, pool)
+        return Group.of(operation, pool)
 
     def take(self, index: int, now: float) -> Sequence[QueuedOperation] | None:
         """Take the operations that a connection sends now in one request, in order.
@@ -279,7 +269,7 @@ class OperationQueue:
         """Return the group that an operation joins, which may join several."""
         found: Group | None = None
         for before in self._before(operation):
-            group = self._group(before)
+            group = self._group(before).whole
             if found is None:
                 found = group
             elif found is not group:
@@ -288,17 +278,23 @@ class OperationQueue:
 
     def _before(self, operation: QueuedOperation) -> list[QueuedOperation]:
         """Note an operation under its keys; return those that it has to follow."""
-        found: list[QueuedOperation | None] = []
+        last_by_key, sharing = self._last_by_key, self._sharing
+        found: list[QueuedOperation] = []
         for key in operation.keys:
-            found.append(self._last_by_key.get(key))
-            found.extend(self._sharing.pop(key, {}).values())
-            self._last_by_key[key] = operation
+            if (before := last_by_key.get(key)) is not None:
+                found.append(before)
+            if key in sharing:
+                found.extend(sharing.pop(key).values())
+            last_by_key[key] = operation
         for key in operation.shared:
             if key in operation.keys:
                 continue
-            found.append(self._last_by_key.get(key))
-            self._sharing.setdefault(key, {})[operation.sequence] = operation
-        return [each for each in found if each is not None]
+            if (before := last_by_key.get(key)) is not None:
+                found.append(before)
+            if key not in sharing:
+                sharing[key] = {}
+            sharing[key][operation.sequence] = operation
+        return found
 
     def _joined(self, one: Group, other: Group) -> Group:
         """Join two groups."""
@@ -336,7 +332,8 @@ class OperationQueue:
                 self._release_shared(key, operation.sequence)
 
     def _leave_group(self, operation: QueuedOperation) -> None:
-        group: Group = operation.group.whole
+        group: Group = operation.group
+        group = group if group.joined is None else group.whole
         operation.group = None
         group.in_flight -= 1
         if not group.in_flight and group.first is not None:
