@@ -12,6 +12,7 @@ import msgspec
 from target_customerio.json_codec import encode
 from target_customerio.sandbox import catalogue, objects
 from target_customerio.sandbox.store import TABLES
+from target_customerio.sandbox.views import VIEWS as SANDBOX_VIEWS
 from target_customerio.sandbox.workspace import Transaction
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import SegmentAdd, SegmentChange
@@ -55,6 +56,8 @@ class World:
         self._database.execute("PRAGMA foreign_keys = ON")
         for statement in TABLES.split(";\n"):
             self._database.execute(statement)
+        for name, definition in SANDBOX_VIEWS.items():
+            self._database.execute(f"CREATE VIEW {name} AS {definition}")
         self._transaction = Transaction(
             self._database, "2026-01-01T00:00:00.000Z", email_updates
         )
