@@ -1,0 +1,102 @@
+"""Pages of runs, plans and sandboxes, and a browser to open them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+    from support.command import Terminal
+    from support.singer import Singer
+
+REQUIRED = "CI_REQUIRES_CHROMIUM"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+HOSTILE = [
+    "</script><script>alert('from a record')</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u202ecom.elpmaxe\u0000\u001b[31m",
+    "مرحبا بالعالم",
+    "</style></title><!--",
+    "javascript:alert(1)",
+    "x" * 900,
+]
+"""Values that a page must show as the texts that they are."""
+
+
+@pytest.fixture(scope="session")
+def hostile() -> list[str]:
+    return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return Chromium, as Debian has it."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"no Chromium is installed, and {REQUIRED} is set")
+        pytest.skip("no Chromium is installed (Debian's package chromium has it)")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not everywhere
+
+    # Root cannot start it in its own sandbox, and pages here are the tests' own.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+def people(singer: Singer, count: int, **traits: Any) -> list[Any]:
+    return [
+        singer.record(
+            "identifies",
+            userId=f"p-{number:03}",
+            traits={"email": f"p.{number:03}@example.com", **traits},
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def sandbox_page(new_terminal: Callable[[], Terminal], singer: Singer) -> Path:
+    """Return the page of the second run into a sandbox, with hostile values."""
+    terminal = new_terminal()
+    schemas = [singer.schema(name) for name in ("identifies", "tracks", "groups")]
+    settings: dict[str, Any] = {"on_rejected": "continue"}
+    assert (
+        terminal.run(*schemas, *people(singer, 35, plan="free"), **settings).code == 0
+    )
+    hostile = {f"attribute_{number}": text for number, text in enumerate(HOSTILE)}
+    first = {"userId": "p-000"}
+    outcome = terminal.run(
+        *schemas,
+        *people(singer, 35, plan="pro", renewed_at=1_790_000_000),
+        singer.record("identifies", **first, traits=hostile),
+        *(
+            singer.record(
+                "tracks",
+                **first,
+                event=text[:90].replace("\0", ""),
+                properties={"x": text},
+            )
+            for text in HOSTILE
+        ),
+        singer.record("groups", **first, groupId="acme", traits={"name": HOSTILE[0]}),
+        singer.record("tracks", userId="p-001", event="User Deleted"),
+        singer.record("tracks", userId="p-002", event="User Suppressed"),
+        singer.record("identifies", userId="p-002", traits={"plan": HOSTILE[0]}),
+        singer.record("tracks", event="without a person"),
+        report_path="report.html",
+        **settings,
+    )
+    assert outcome.code == 0, outcome.stderr
+    return outcome.folder / "report.html"
