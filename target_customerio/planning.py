@@ -23,6 +23,7 @@ from target_customerio.plan import (
 )
 from target_customerio.recorder import LOGGED, RunRecorder, without_names
 from target_customerio.records import SourceStream
+from target_customerio.snapshot.entry import EXISTS
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
 from target_customerio.summary import FIGURES, UNCHANGED, RejectedLine, StreamCounts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from target_customerio.records import Line, Place
     from target_customerio.settings import Settings
     from target_customerio.snapshot.comparison import Decision
+    from target_customerio.snapshot.effects import Ticket
     from target_customerio.snapshot.removal import Removal
     from target_customerio.summary import Summary
     from target_customerio.track_api.operations import Operation
@@ -180,7 +182,7 @@ class PlanCounts:
         """Start at zero."""
         self._counts: dict[tuple[str, str], _Counts] = {}
         self._expected: dict[int, tuple[Operation, Decision | None]] = {}
-        self._created = BitSet()
+        self._existing = BitSet()
         self._deleted = BitSet()
         self._first_number = 0
         self._lock = Lock()
@@ -238,30 +240,37 @@ class PlanCounts:
             counts = self._of(stream.title, queued.label)
             if decision is not None and _is_compared(decision):
                 self._compare(counts, operation, decision)
-                return
-            counts.sent += 1
-            names = _attributes(operation)
-            known = counts.attributes_sent
-            known.update({_shown(name, known) for name in names})
+            else:
+                known = counts.attributes_sent
+                counts.sent += 1
+                known.update({_shown(each, known) for each in _attributes(operation)})
             if decision is not None and decision.ticket is not None:
-                for effect in decision.ticket.effects:
-                    if effect.drops:
-                        self._deleted.add(effect.entry.number)
+                self._learn(decision.ticket)
 
     def _compare(
         self, counts: _Counts, operation: Operation, decision: Decision
     ) -> None:
-        """Count an operation on an entry: the first on a new one creates it."""
+        """Count an operation on an entry, which it creates unless that exists."""
         names, number = _attributes(operation), decision.entry
-        is_new = number >= self._first_number or number in self._deleted
+        existed = number < self._first_number and decision.change == "changed"
+        exists = number in self._existing or (existed and number not in self._deleted)
         # An identify that only updates creates nobody.
-        if is_new and number not in self._created and UPDATE_ONLY not in names:
-            self._created.add(number)
-            counts.created.add(number)
-        else:
+        if exists or UPDATE_ONLY in names:
             counts.changed.add(number)
+        else:
+            counts.created.add(number)
+            self._existing.add(number)
         for name in names:
             counts.attributes[_shown(name, counts.attributes)].add(number)
+
+    def _learn(self, ticket: Ticket) -> None:
+        """Note what exists after an operation, and what does not."""
+        for effect in ticket.effects:
+            if effect.drops:
+                self._existing.discard(effect.entry.number)
+                self._deleted.add(effect.entry.number)
+            elif effect.gained & EXISTS:
+                self._existing.add(effect.entry.number)
 
     def _of(self, stream: str, operation: str) -> _Counts:
         return self._counts.setdefault((stream, operation), _Counts())

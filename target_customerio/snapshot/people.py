@@ -111,11 +111,13 @@ class PeopleChanges:
             ticket.everywhere = None if renames else diff.named
         else:
             named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
+            # One with a time creates a person; whether it changes one is uncertain.
+            creates = UPDATE not in diff.sent and person.is_certain
             effect = Effect(
                 entry,
                 None if person.is_contested else named,
                 diff.stored if applies and person.is_certain else {},
-                gained=EXISTS if applies and person.is_certain else 0,
+                gained=EXISTS if creates else 0,
                 aliases=person.aliases,
                 moves=person.links,
             )
