@@ -271,7 +271,7 @@ class RelatedObjectOperation(ObjectOperation, kw_only=True):
 
     def commuting_identities(self) -> tuple[str, ...]:
         """Return the object's key if nothing but its relationships changes."""
-        if self.cio_relationships is UNSET or getattr(self, "attributes", None):
+        if not self.cio_relationships or getattr(self, "attributes", None):
             return ()
         return (object_identity(self.identifiers),)
 

@@ -11,7 +11,12 @@ import pytest
 from target_customerio.delivery import encode_operation
 from target_customerio.errors import RejectedRecord
 from target_customerio.track_api.endpoints import BATCH, METRICS
-from target_customerio.track_api.operations import PersonEvent, PersonIdentify
+from target_customerio.track_api.operations import (
+    ObjectIdentify,
+    ObjectIdentifyAnonymous,
+    PersonEvent,
+    PersonIdentify,
+)
 
 from .run import event, report
 
@@ -35,6 +40,24 @@ def test_an_operation_keeps_its_numbers_and_its_record() -> None:
     assert queued.identities == queued.linked == ("id:42", "email:ann@example.com")
     assert queued.endpoint is BATCH
     assert encode_operation(report("d"), "metrics", None).endpoint is METRICS
+
+
+@pytest.mark.parametrize("length", [1, 300])
+@pytest.mark.parametrize("kind", [ObjectIdentify, ObjectIdentifyAnonymous])
+@pytest.mark.parametrize("attributes", [{}, {"plan": "pro"}])
+def test_an_object_without_people_keeps_its_order(
+    length: int,
+    kind: type[ObjectIdentify | ObjectIdentifyAnonymous],
+    attributes: dict[str, Any],
+) -> None:
+    key = {"object_type_id": "1", "object_id": "x" * length}
+    without = kind(identifiers=key, attributes=attributes)
+    alone = encode_operation(without, "groups", None)
+    without.cio_relationships = []
+    empty = encode_operation(without, "groups", None)
+    assert empty.identities == alone.identities
+    assert len(empty.identities) == 1
+    assert empty.shared == ()
 
 
 def test_an_operation_over_the_limit_is_rejected() -> None:
