@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Stopped(Exception):  # noqa: N818 - not an error
+class StoppedError(Exception):
     """The delivery has ended; no more requests are sent."""
 
 
@@ -172,7 +172,9 @@ class Throttle:
         backoff = self._backoff.next()
         if self._backoff.count > 1 or not seconds:
             seconds = max(seconds, backoff)
-        self._lower(now, retry_after or 0.0, is_first=self._backoff.count == 1)
+        # Requests are not held back for longer than this.
+        waits = min(retry_after or 0.0, at_most)
+        self._lower(now, waits, is_first=self._backoff.count == 1)
         return self.pause(now, min(seconds, at_most))
 
     def pause(self, now: float, seconds: float) -> float:
@@ -244,7 +246,7 @@ class Gate:
     def slot(self) -> Iterator[float]:
         """Wait for a slot and hold it during the block; yields the start time.
 
-        Raises ``Stopped``.
+        Raises ``StoppedError``.
         """
         with self._lock:
             self._wait_for_turn()
@@ -276,12 +278,12 @@ class Gate:
             return self._throttle.pause(time.monotonic(), seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; raises ``Stopped`` as soon as the delivery ends."""
+        """Sleep; raises ``StoppedError`` as soon as the delivery ends."""
         with self._lock:
             if self._stopped or (
                 seconds > 0 and self._sleeping.wait_for(lambda: self._stopped, seconds)
             ):
-                raise Stopped
+                raise StoppedError
 
     def stop(self) -> None:
         """Start no more requests and wake all waiting threads."""
@@ -293,7 +295,7 @@ class Gate:
 
     def _wait_for_turn(self) -> None:
         if self._stopped:
-            raise Stopped
+            raise StoppedError
         if not self._waiting:
             if self._throttle.delay(time.monotonic()) == 0:
                 return
@@ -312,7 +314,7 @@ class Gate:
     def _delay(self, turn: Condition) -> float | None:
         """Seconds to wait; None means until woken."""
         if self._stopped:
-            raise Stopped
+            raise StoppedError
         if self._waiting[0] is not turn:
             return None
         return self._throttle.delay(time.monotonic())

@@ -145,6 +145,18 @@ def test_a_pause_is_at_most_what_is_left() -> None:
     assert throttle.delay(5) == 0
 
 
+def test_a_pause_cut_short_does_not_slow_down_the_requests_after_it() -> None:
+    """The server is asked again sooner than it said, so the rate is not judged by it."""
+    throttle = Throttle(100)
+    throttle.start(0)
+    throttle.start(0)
+    throttle.end(0.01)
+    throttle.admitted(0)
+    throttle.end(0.02)
+    throttle.refused(0, 0.02, 3_600, at_most=0.5)
+    assert throttle.rate(0.52) > 10
+
+
 def test_requests_in_flight_lower_the_rate_once() -> None:
     throttle = Throttle(100)
     for _ in range(10):
