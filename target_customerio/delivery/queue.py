@@ -35,11 +35,11 @@ class OperationQueue:
 
     There is no deadlock: the operation with the smallest unfinished sequence number is
     the first of its group, and nothing that it waits for is unfinished. It is in
-    flight, or it is sent at the latest when it has waited for ``linger_seconds``.
+    flight, or it is sent at the latest when it has waited for the flush interval.
 
-    A request is sent when it is full, when its oldest group has lingered, or when the
-    queue is full and nothing better is to be expected (:meth:`stop_lingering`); during
-    :attr:`flushing` any request is sent.
+    A request is sent when it is full, when its oldest group has waited for the flush
+    interval, or when the queue is full and nothing better is to be expected
+    (:meth:`send_partial_requests`); during :attr:`flushing` any request is sent.
 
     The queue has no threads and no clock. It calls ``wake`` with the number of an idle
     connection when :meth:`take` or :meth:`next_check` may have a new result for it.
@@ -53,7 +53,7 @@ class OperationQueue:
         self._max_bytes = limits.held_bytes
         self._max_memory = limits.held_memory
         self._wake = wake
-        self._no_lingering = False
+        self._sends_partial_requests = False
         self._pools: dict[Endpoint, Pool] = {}
         """The pools that are not empty."""
         self._in_flight: dict[int, Sequence[QueuedOperation]] = {}
@@ -185,12 +185,12 @@ class OperationQueue:
         if index in self._in_flight or not self._pools:
             return None
         due = min(each.next.since for each in self._pools.values())
-        due += self._limits.linger_seconds
+        due += self._limits.flush_interval_seconds
         return due if due > now else None
 
     def finish(self, index: int) -> None:
         """Count the operations that a connection has in flight as finished."""
-        self._no_lingering = False
+        self._sends_partial_requests = False
         self._release(self._in_flight.pop(index, ()))
 
     def flush(self) -> None:
@@ -198,13 +198,13 @@ class OperationQueue:
         self.flushing = True
         self._wake_all()
 
-    def stop_lingering(self) -> None:
+    def send_partial_requests(self) -> None:
         """Until something is finished, send requests that are not full if need be.
 
         While the queue is full it takes no more operations to fill them with.
         """
-        if not self._no_lingering:
-            self._no_lingering = True
+        if not self._sends_partial_requests:
+            self._sends_partial_requests = True
             self._wake_all()
 
     def _wake_one(self) -> None:
@@ -247,17 +247,17 @@ class OperationQueue:
             self.flushing
             or pool.is_full
             or pool.count >= enough
-            or now >= pool.next.since + self._limits.linger_seconds
+            or now >= pool.next.since + self._limits.flush_interval_seconds
         )
 
     @property
     def _enough(self) -> float:
-        """Number of operations for a request that is not full and does not linger.
+        """Number of operations for a request that is sent although it is not full.
 
         Usually the end of another request makes room for more. But all connections are
         used if memory is full before each has a full request, or with many endpoints.
         """
-        if not self._no_lingering:
+        if not self._sends_partial_requests:
             return inf
         held = self.held_operations
         pooled = sum(each.count for each in self._pools.values())

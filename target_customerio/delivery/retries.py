@@ -22,7 +22,7 @@ _MAX_WAIT_SECONDS: Final = 60.0
 _MAX_WAIT_SHARE: Final = 0.1
 """Share of `max_retry_seconds` that a wait takes at most: several attempts fit in."""
 
-FAILURES_BEFORE_SUSPICION: Final = 5
+FAILURES_BEFORE_SPLIT: Final = 5
 """Failures, while others are accepted, after which an operation may be at fault."""
 
 
@@ -49,7 +49,7 @@ class Backoff:
         return float(backoff.full_jitter(next(self._waits)))
 
 
-class Patience:
+class RetryBudget:
     """How long the run goes on although Customer.io accepts nothing.
 
     Counts from the first failure after the last decision on any request.
@@ -89,57 +89,57 @@ class Verdict(Enum):
 class Attempts:
     """The attempts to send one request.
 
-    A 429 says nothing about the operations, so it only uses up the run's patience.
+    A 429 says nothing about the operations, so it only uses up the run's retry budget.
     """
 
     def __init__(
         self,
-        patience: Patience,
+        retry_budget: RetryBudget,
         size: int,
         accepted_before: int,
-        accepted_when_suspect: int | None = None,
+        accepted_when_failing: int | None = None,
     ) -> None:
         """Count from the first attempt.
 
         Args:
-            patience: What all requests of the run share.
+            retry_budget: What all requests of the run share.
             size: Number of operations.
             accepted_before: Requests accepted before the operations were first sent;
-                of a part of a suspect request, before it became a part.
-            accepted_when_suspect: Requests accepted when a request that contained the
-                operations became suspect; None if none did.
+                of a part of a failing request, before it became a part.
+            accepted_when_failing: Requests accepted when a request that contained the
+                operations was found to be failing; None if none was.
         """
         self.failures = 0
         self._first_failure = 0.0
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._size = size
         self._accepted_before = accepted_before
-        longest = min(_MAX_WAIT_SECONDS, _MAX_WAIT_SHARE * patience.max_seconds)
+        longest = min(_MAX_WAIT_SECONDS, _MAX_WAIT_SHARE * retry_budget.max_seconds)
         self._backoff = Backoff(longest)
         self._own_failures = 0
         """Failures that may be due to the operations."""
         self._first_own_failure = 0.0
-        self.is_of_suspect = accepted_when_suspect is not None
-        """Whether a request that contained the operations was suspect."""
-        self._accepted_when_suspect = accepted_when_suspect or 0
+        self.is_part_of_failing = accepted_when_failing is not None
+        """Whether a request that contained the operations was failing."""
+        self._accepted_when_failing = accepted_when_failing or 0
 
     @property
-    def is_suspect(self) -> bool:
+    def is_failing(self) -> bool:
         """Whether the operations may be at fault: others are accepted.
 
-        In a part of a suspect request, two failures suffice.
+        In a part of a failing request, two failures suffice.
         """
-        enough = 2 if self.is_of_suspect else FAILURES_BEFORE_SUSPICION
-        accepted = self._patience.accepted
+        enough = 2 if self.is_part_of_failing else FAILURES_BEFORE_SPLIT
+        accepted = self._retry_budget.accepted
         return self._own_failures >= enough and accepted > self._accepted_before
 
     def part(self, size: int) -> Attempts:
         """Return the attempts to send some of the operations in a request."""
-        if not (self.is_of_suspect or self.is_suspect):
-            return Attempts(self._patience, size, self._accepted_before)
+        if not (self.is_part_of_failing or self.is_failing):
+            return Attempts(self._retry_budget, size, self._accepted_before)
         # Whether the other parts are accepted shows what is at fault.
-        accepted = self._patience.accepted
-        return Attempts(self._patience, size, accepted, self._accepted_when_suspect)
+        accepted = self._retry_budget.accepted
+        return Attempts(self._retry_budget, size, accepted, self._accepted_when_failing)
 
     def seconds(self, now: float) -> float:
         """Seconds since the first failure."""
@@ -158,12 +158,12 @@ class Attempts:
         if not self.failures:
             self._first_failure = now
         self.failures += 1
-        self._patience.failed(now)
-        left = self._patience.left(now)
+        self._retry_budget.failed(now)
+        left = self._retry_budget.left(now)
         if not outcome.rate_limited:
             self._count_own_failure(now)
             if self._is_at_fault:
-                left = self._first_own_failure + self._patience.max_seconds - now
+                left = self._first_own_failure + self._retry_budget.max_seconds - now
                 if left <= 0:
                     return Verdict.REJECT
         if left <= 0:
@@ -173,12 +173,12 @@ class Attempts:
         return min(max(self._backoff.next(), outcome.seconds or 0.0), left)
 
     def _count_own_failure(self, now: float) -> None:
-        accepted = self._patience.accepted
+        accepted = self._retry_budget.accepted
         if not self._own_failures:
             self._first_own_failure = now
         self._own_failures += 1
-        if not self.is_of_suspect and self._own_failures <= FAILURES_BEFORE_SUSPICION:
-            self._accepted_when_suspect = accepted
+        if not self.is_part_of_failing and self._own_failures <= FAILURES_BEFORE_SPLIT:
+            self._accepted_when_failing = accepted
 
     @property
     def _is_at_fault(self) -> bool:
@@ -188,7 +188,10 @@ class Attempts:
         request or in larger ones: in an outage, requests that are in flight when it
         begins may still be accepted.
         """
-        return self._size == 1 and self._patience.accepted > self._accepted_when_suspect
+        return (
+            self._size == 1
+            and self._retry_budget.accepted > self._accepted_when_failing
+        )
 
 
 @dataclass
@@ -208,15 +211,15 @@ class UndecidedOperations:
     """
 
     def __init__(
-        self, operations: Sequence[QueuedOperation], patience: Patience
+        self, operations: Sequence[QueuedOperation], retry_budget: RetryBudget
     ) -> None:
         """Start with one part.
 
         Args:
             operations: Operations of one endpoint, in order.
-            patience: What all requests of the run share.
+            retry_budget: What all requests of the run share.
         """
-        attempts = Attempts(patience, len(operations), patience.accepted)
+        attempts = Attempts(retry_budget, len(operations), retry_budget.accepted)
         self._parts = deque([Part(operations, attempts)])
 
     def __len__(self) -> int:
@@ -237,14 +240,14 @@ class UndecidedOperations:
     def retry(self, part: Part) -> None:
         """Put a part back that has failed.
 
-        A suspect part is halved. What is left of a suspect request is retried after
+        A failing part is halved. What is left of a failing request is retried after
         all others that do not depend on it: whether they are accepted shows what is at
         fault.
         """
         attempts = part.attempts
-        if attempts.is_suspect and len(part.operations) > 1:
+        if attempts.is_failing and len(part.operations) > 1:
             self.halve(part.operations, attempts)
-        elif attempts.is_suspect or attempts.is_of_suspect:
+        elif attempts.is_failing or attempts.is_part_of_failing:
             self._set_aside(part)
         else:
             self._parts.appendleft(part)

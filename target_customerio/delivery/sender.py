@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from target_customerio.delivery.retries import (
     Attempts,
-    Patience,
+    RetryBudget,
     UndecidedOperations,
     Verdict,
 )
 from target_customerio.delivery.throttle import Gate
 from target_customerio.errors import DeliveryError, RejectedRecord
 from target_customerio.track_api import client
-from target_customerio.track_api.client import NoResponse
+from target_customerio.track_api.client import NoResponseError
 from target_customerio.track_api.responses import (
     Delivered,
     Fatal,
@@ -121,7 +121,7 @@ class Sender:
         self._client = client
         self._gate = Gate(limits.requests_per_second)
         self._lock = Lock()
-        self._patience = Patience(limits.max_retry_seconds)
+        self._retry_budget = RetryBudget(limits.max_retry_seconds)
         self._requests = 0
         self._retries = 0
         self._bytes_sent = 0
@@ -157,7 +157,7 @@ class Sender:
             return client.classify_region(response, region)
 
         request = _Request("GET", client.REGION_PATH)
-        attempts = Attempts(self._patience, 0, 0)
+        attempts = Attempts(self._retry_budget, 0, 0)
         while isinstance(
             outcome := self._send(request, attempts, classify_region), _Failure
         ):
@@ -184,10 +184,10 @@ class Sender:
 
         Raises:
             TargetError: Nothing more can be delivered.
-            Stopped: The delivery has ended.
+            StoppedError: The delivery has ended.
         """
         classify_response = partial(self._classify, operations[0].endpoint)
-        undecided = UndecidedOperations(operations, self._patience)
+        undecided = UndecidedOperations(operations, self._retry_budget)
         while undecided:
             part = undecided.pop()
             self._gate.sleep(part.due - time.monotonic())
@@ -215,7 +215,7 @@ class Sender:
             return outcome
         if endpoint.has_segment:
             return outcome.rejection(size)
-        return outcome.retry() if self._patience.accepted else outcome.fatal()
+        return outcome.retry() if self._retry_budget.accepted else outcome.fatal()
 
     def _send(
         self,
@@ -228,7 +228,7 @@ class Sender:
             self._count(request, is_retry=attempts.failures > 0)
             try:
                 response = self._client.send(request.method, request.path, request.body)
-            except NoResponse as error:
+            except NoResponseError as error:
                 outcome: Outcome = Retry(str(error))
             else:
                 outcome = classify_response(response, request.size)
@@ -247,14 +247,14 @@ class Sender:
             and len(outcome.errors) < request.size
         )
         with self._lock:
-            self._patience.decided(accepted=accepted and request.size > 0)
+            self._retry_budget.decided(accepted=accepted and request.size > 0)
         self._gate.admitted(started)
 
     def _failed(self, attempts: Attempts, outcome: Retry, started: float) -> _Failure:
         now = time.monotonic()
         with self._lock:
             next_step = attempts.failed(now, outcome)
-            left = self._patience.left(now)
+            left = self._retry_budget.left(now)
         failure = _Failure(outcome, next_step, attempts.failures, attempts.seconds(now))
         if isinstance(next_step, Verdict):
             return failure

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from target_customerio.delivery.queue import OperationQueue
-from target_customerio.delivery.throttle import Stopped
+from target_customerio.delivery.throttle import StoppedError
 from target_customerio.json_codec import encode_anything
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Delivery:
 
         Raises:
             TargetError: The error that ended the delivery.
-            Stopped: The delivery is closed.
+            StoppedError: The delivery is closed.
         """
         queue = self._queue
         with self._lock:
@@ -141,7 +141,7 @@ class Delivery:
 
         Raises:
             TargetError: The error that ended the delivery.
-            Stopped: The delivery is closed.
+            StoppedError: The delivery is closed.
         """
         # As text it takes a fraction of the memory, of a size that is known.
         text = encode_anything(state)
@@ -155,7 +155,7 @@ class Delivery:
 
         Raises:
             TargetError: The error that ended the delivery.
-            Stopped: The delivery is closed.
+            StoppedError: The delivery is closed.
         """
         with self._lock:
             self._queue.flush()
@@ -170,7 +170,7 @@ class Delivery:
             self._raise_failure()
 
     def close(self, timeout_seconds: float = 0.0) -> None:
-        """Send nothing more; later calls of other methods raise ``Stopped``.
+        """Send nothing more; later calls of other methods raise ``StoppedError``.
 
         Args:
             timeout_seconds: How long to wait for requests in flight to be recorded, in
@@ -187,7 +187,7 @@ class Delivery:
     def _wait_for_room(self, operation: QueuedOperation) -> float:
         """Block until an operation has room; returns the current time."""
         while not self._queue.has_room(operation):
-            self._queue.stop_lingering()
+            self._queue.send_partial_requests()
             self._progress.wait(_POLL_SECONDS)
             self._raise_failure()
         return monotonic()
@@ -196,7 +196,7 @@ class Delivery:
         if self._failure is not None:
             raise self._failure
         if self._closed:
-            raise Stopped
+            raise StoppedError
 
     def _start(self) -> None:
         self._threads = [
@@ -213,7 +213,7 @@ class Delivery:
                 for result in self._sender.deliver(operations):
                     self._record(result)
                 self._finish(lane)
-        except Stopped:
+        except StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._fail(error)

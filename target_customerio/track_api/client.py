@@ -54,7 +54,7 @@ _RETRYABLE: Final = (
 )
 
 
-class NoResponse(Exception):  # noqa: N818 - the request itself may be correct
+class NoResponseError(Exception):
     """No response was received; the request may or may not have arrived."""
 
 
@@ -126,7 +126,7 @@ class Client:
             The response, whatever its status.
 
         Raises:
-            NoResponse: No response was received.
+            NoResponseError: No response was received.
             DeliveryError: The request cannot be sent.
         """
         try:
@@ -147,7 +147,7 @@ class Client:
         if not self._has_responded:
             fault = permanent_fault(error, self._url, self._settings)
         if fault is None and isinstance(error, _RETRYABLE):
-            return NoResponse(describe(error))
+            return NoResponseError(describe(error))
         if fault is None and isinstance(error, requests.RequestException):
             fault = DeliveryError(
                 f"Requests cannot be sent ({type(error).__name__}): check `api_url`"

@@ -170,7 +170,8 @@ class Limits:
             below 1, one request per 1/rate seconds.
         request_timeout_seconds: Timeout of a connection, and of a response.
         max_retry_seconds: How long a request is retried.
-        linger_seconds: How long an operation waits for others to share a request with.
+        flush_interval_seconds: How long an operation waits for others to share a
+            request with.
         held_memory: Maximum memory of undelivered operations and their records, in
             bytes, whatever the number of connections.
     """
@@ -182,7 +183,7 @@ class Limits:
     requests_per_second: float = 100.0
     request_timeout_seconds: float = 30.0
     max_retry_seconds: float = 600.0
-    linger_seconds: float = 2.0
+    flush_interval_seconds: float = 2.0
     held_memory: int = 64 << 20
 
     @property

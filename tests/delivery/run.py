@@ -103,7 +103,7 @@ class Run:
             "requests_per_second": 10_000,
             "request_timeout_seconds": 0.4,
             "max_retry_seconds": 10,
-            "linger_seconds": 0.5,
+            "flush_interval_seconds": 0.5,
         }
         self.limits = Limits(**{**defaults, **limits})
         session = session or build_session("site", "key", self.limits.concurrency)

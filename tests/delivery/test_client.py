@@ -11,7 +11,7 @@ from support.customerio import Reply
 
 from target_customerio.delivery import Client, build_session
 from target_customerio.errors import CredentialsError, DeliveryError, RegionError
-from target_customerio.track_api.client import NoResponse
+from target_customerio.track_api.client import NoResponseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +147,6 @@ def test_the_cause_of_a_failure_has_no_url(
     customerio.reply_next(reply)
     with build_session("site", "key", 1) as session:
         client = Client(session, customerio.url, 0.2)
-        with pytest.raises(NoResponse) as caught:
+        with pytest.raises(NoResponseError) as caught:
             client.send("GET", "/", None)
     assert str(caught.value) == cause

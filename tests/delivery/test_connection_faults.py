@@ -14,7 +14,7 @@ import support
 
 from target_customerio.delivery import Client, build_session
 from target_customerio.errors import DeliveryError
-from target_customerio.track_api.client import NoResponse
+from target_customerio.track_api.client import NoResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +132,7 @@ def test_a_certificate_that_fails_after_a_response_is_retried(
     client = Client(build_session("site", "key", 1), url, 5)
     send(url, client)
     server.certificate = CERTIFICATES / "expired.pem"
-    with pytest.raises(NoResponse, match="certificate not accepted"):
+    with pytest.raises(NoResponseError, match="certificate not accepted"):
         send(url, client)
 
 
@@ -140,7 +140,7 @@ def test_a_connection_that_breaks_in_the_handshake_is_retried(
     serve: Callable[..., Server],
 ) -> None:
     server = serve(b"")
-    with pytest.raises(NoResponse):
+    with pytest.raises(NoResponseError):
         send(f"https://127.0.0.1:{server.port}")
 
 
@@ -191,7 +191,7 @@ def test_a_proxy_that_is_busy_is_asked_again(
 ) -> None:
     proxy = serve(b"HTTP/1.1 %d No\r\n\r\n" % status)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-    with pytest.raises(NoResponse, match=f"proxy answered with HTTP {status}"):
+    with pytest.raises(NoResponseError, match=f"proxy answered with HTTP {status}"):
         send(API)
 
 
@@ -202,7 +202,9 @@ def test_a_proxy_that_cannot_be_reached_is_mentioned(
     server.close()
     monkeypatch.setattr(server, "close", lambda: None)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
-    with pytest.raises(NoResponse, match="failed at the proxy: Connection refused"):
+    with pytest.raises(
+        NoResponseError, match="failed at the proxy: Connection refused"
+    ):
         send(API)
 
 

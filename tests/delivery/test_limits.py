@@ -11,7 +11,7 @@ import pytest
 from support.customerio import Reply, Request
 
 from target_customerio.delivery import Limits
-from target_customerio.delivery.throttle import Gate, Stopped
+from target_customerio.delivery.throttle import Gate, StoppedError
 
 from .run import event
 
@@ -152,10 +152,10 @@ def test_a_blocked_put_ends_when_the_run_fails(
     assert time.monotonic() - started < 2
 
 
-def test_few_records_are_sent_after_linger_seconds(
+def test_few_records_are_sent_after_flush_interval_seconds(
     customerio: Customerio, start_run: StartRun
 ) -> None:
-    run = start_run(linger_seconds=0.2)
+    run = start_run(flush_interval_seconds=0.2)
     run.put(event("a"))
     time.sleep(0.05)
     run.put(event("b"))
@@ -166,8 +166,10 @@ def test_few_records_are_sent_after_linger_seconds(
     assert run.recorder.states == [{"at": "b"}], "without drain"
 
 
-def test_drain_does_not_linger(customerio: Customerio, start_run: StartRun) -> None:
-    run = start_run(linger_seconds=60)
+def test_drain_does_not_wait_for_the_flush_interval(
+    customerio: Customerio, start_run: StartRun
+) -> None:
+    run = start_run(flush_interval_seconds=60)
     started = time.monotonic()
     run.deliver(event("a"))
     assert time.monotonic() - started < 5
@@ -221,7 +223,7 @@ def test_close_sends_nothing_more_and_wakes_all_threads(
     time.sleep(0.3)
     assert len(customerio.requests) == sent
     assert run.recorder.states == []
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run.put(event("b"))
 
 

@@ -16,7 +16,7 @@ from support.customerio import Customerio, Reply
 from support.hypotheses import examples
 
 from target_customerio.delivery import Client, build_session
-from target_customerio.track_api.client import MAX_RESPONSE_BYTES, NoResponse
+from target_customerio.track_api.client import MAX_RESPONSE_BYTES, NoResponseError
 
 from .run import event
 
@@ -200,5 +200,5 @@ def test_any_bytes_are_a_response_or_none(
     server.next_replies[:] = [Reply(raw=(raw,), fault="reset")]
     with build_session("site", "key", 1) as session:
         client = Client(session, server.url, 0.2)
-        with contextlib.suppress(NoResponse):
+        with contextlib.suppress(NoResponseError):
             client.send("POST", "/api/v2/batch", json.dumps({"batch": []}).encode())

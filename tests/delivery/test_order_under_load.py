@@ -159,7 +159,7 @@ def test_operations_keep_their_order_per_person_and_object(
         session,
         concurrency=concurrency,
         batch_operations=most,
-        linger_seconds=0.005,
+        flush_interval_seconds=0.005,
     )
     jitter = backoff_without_waits()
     with jitter:

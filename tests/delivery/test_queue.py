@@ -98,7 +98,7 @@ class Model:
             concurrency=concurrency,
             batch_bytes=100,
             batch_operations=4,
-            linger_seconds=2,
+            flush_interval_seconds=2,
         )
         self.woken: set[int] = set()
         self.queue = OperationQueue(self.limits, self.woken.add)
@@ -343,7 +343,7 @@ def test_another_connection_waits_until_what_is_left_is_due() -> None:
     assert taken(queue, one, now=1) == [0, 1]
     assert woken == [one, 1 - one]
     assert taken(queue, 1 - one, now=1) is None
-    assert queue.next_check(1 - one, 1) == 1 + Limits.linger_seconds
+    assert queue.next_check(1 - one, 1) == 1 + Limits.flush_interval_seconds
 
 
 def test_operations_of_another_endpoint_do_not_hold_up_full_requests() -> None:
@@ -355,20 +355,20 @@ def test_operations_of_another_endpoint_do_not_hold_up_full_requests() -> None:
     assert taken(queue, 0) == [1, 2]
 
 
-def test_nothing_lingers_while_the_queue_is_full() -> None:
+def test_partial_requests_are_sent_while_the_queue_is_full() -> None:
     woken: list[int] = []
     queue = new_queue(concurrency=1, batch_operations=2, wake=woken.append)
     for segment in "abcd":
         endpoint = Endpoint(f"/segment/{segment}", b"[", b"]", 2)
         queue.put(queued(f"id:{segment}", endpoint=endpoint), 0)
     assert not queue.has_room(queued("id:e"))
-    assert taken(queue, 0) is None, "the requests linger"
+    assert taken(queue, 0) is None, "the requests wait to be filled"
     woken.clear()
-    queue.stop_lingering()
+    queue.send_partial_requests()
     assert woken == [0]
     assert taken(queue, 0) == [0]
     queue.finish(0)
-    assert taken(queue, 0) is None, "they linger again, since there is room"
+    assert taken(queue, 0) is None, "they wait again, since there is room"
 
 
 def test_a_full_queue_waits_for_a_full_request_while_others_are_in_flight() -> None:
@@ -379,7 +379,7 @@ def test_a_full_queue_waits_for_a_full_request_while_others_are_in_flight() -> N
     for number in range(12):
         queue.put(queued("id:hot" if number else "id:a"), 0)
     assert not queue.has_room(queued("id:b"))
-    queue.stop_lingering()
+    queue.send_partial_requests()
     assert taken(queue, 1) is None
     queue.finish(0)
     assert taken(queue, 0) == [5, 6, 7, 8]
@@ -402,8 +402,8 @@ def test_changes_of_relationships_are_sent_at_the_same_time() -> None:
     assert taken(queue, 3) == [3]
 
 
-def test_an_operation_lingers_and_is_then_sent_alone() -> None:
-    queue = new_queue(concurrency=1, linger_seconds=2)
+def test_an_operation_is_sent_alone_after_the_flush_interval() -> None:
+    queue = new_queue(concurrency=1, flush_interval_seconds=2)
     queue.put(queued("id:a"), 10)
     assert taken(queue, 0, now=11.9) is None
     assert queue.next_check(0, 11.9) == 12
@@ -425,7 +425,7 @@ def test_many_segments_do_not_hold_a_full_queue_up() -> None:
     for number in range(6_000):
         segment = Endpoint(f"/segments/{number}", b'{"ids":[', b"]}", 1_000)
         queue.put(queued(f"id:{number}", endpoint=segment), 0)
-    queue.stop_lingering()
+    queue.send_partial_requests()
     started = process_time()
     assert [taken(queue, lane, now=0.1) for lane in range(3)] == [[0], [1], [2]]
     assert process_time() - started < 0.5
@@ -660,8 +660,8 @@ def test_long_identities_are_ordered_alike_and_take_little_memory(length: int) -
     assert len(second) <= 256
 
 
-def test_partly_filled_requests_do_not_linger_while_memory_is_full() -> None:
-    limits = Limits(concurrency=8, held_memory=100_000, linger_seconds=60)
+def test_partial_requests_are_sent_while_memory_is_full() -> None:
+    limits = Limits(concurrency=8, held_memory=100_000, flush_interval_seconds=60)
     queue = OperationQueue(limits, ignore)
     for lane in range(8):  # one request on its way in every lane
         queue.put(queued(f"id:{lane}"), 0.0)
@@ -677,5 +677,5 @@ def test_partly_filled_requests_do_not_linger_while_memory_is_full() -> None:
     while queue.has_room(operation := queued("id:0")):
         queue.put(operation, 0.0)
     assert [queue.take(lane, 0.0) for lane in range(8)] == [None] * 8
-    queue.stop_lingering()
+    queue.send_partial_requests()
     assert any(queue.take(lane, 0.0) for lane in range(8))

@@ -18,7 +18,7 @@ from target_customerio.delivery.queued_operation import QueuedOperation
 from target_customerio.delivery.retries import (
     Attempts,
     Part,
-    Patience,
+    RetryBudget,
     UndecidedOperations,
     Verdict,
 )
@@ -84,7 +84,10 @@ def test_an_operation_that_alone_keeps_failing_is_rejected(
 ) -> None:
     customerio.script = failing({"bad"}, reply)
     run = start_run(
-        concurrency=2, batch_operations=8, linger_seconds=0.02, max_retry_seconds=1
+        concurrency=2,
+        batch_operations=8,
+        flush_interval_seconds=0.02,
+        max_retry_seconds=1,
     )
     names = [f"{number}" for number in range(7)]
     run.deliver(event("first"))
@@ -106,7 +109,7 @@ def test_those_who_share_a_request_with_it_do_not_wait_for_it(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = failing({"bad"})
-    run = start_run(concurrency=2, batch_operations=8, linger_seconds=0.02)
+    run = start_run(concurrency=2, batch_operations=8, flush_interval_seconds=0.02)
     run.deliver(event("first"))
     with Feed(run):
         run.put(event("a"), event("bad", "p"), event("after bad", "p"), event("b"))
@@ -120,7 +123,7 @@ def test_an_operation_sent_alone_by_its_endpoint_is_rejected(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda request: Reply(500 if b"bad" in request.body else 200)
-    run = start_run(concurrency=2, linger_seconds=0.02, max_retry_seconds=0.5)
+    run = start_run(concurrency=2, flush_interval_seconds=0.02, max_retry_seconds=0.5)
     with Feed(run):
         run.put(report("bad"))
         wait_until(lambda: run.recorder.rejections)
@@ -156,7 +159,10 @@ def test_several_at_fault_are_rejected(
 ) -> None:
     customerio.script = failing({"bad 1", "bad 2", "bad 3"})
     run = start_run(
-        concurrency=3, batch_operations=4, max_retry_seconds=0.5, linger_seconds=0.02
+        concurrency=3,
+        batch_operations=4,
+        max_retry_seconds=0.5,
+        flush_interval_seconds=0.02,
     )
     with Feed(run):
         run.put(*map(event, ["bad 1", "a", "bad 2", "b", "c", "d", "e", "bad 3"]))
@@ -169,9 +175,9 @@ def test_several_at_fault_are_rejected(
 def test_the_half_at_fault_does_not_hold_up_the_other_one(
     customerio: Customerio, start_run: StartRun
 ) -> None:
-    """So that others are accepted before patience is at its end."""
+    """So that others are accepted before the retry budget is used up."""
     customerio.script = failing({"bad"})
-    run = start_run(concurrency=2, batch_operations=8, linger_seconds=0.02)
+    run = start_run(concurrency=2, batch_operations=8, flush_interval_seconds=0.02)
     run.deliver(event("first"))
     with Feed(run):
         run.put(event("bad"), *(event(name) for name in "abcdefg"))
@@ -220,24 +226,24 @@ def test_the_run_goes_on_while_anything_is_accepted(
     assert time.monotonic() - started < 10
 
 
-def attempts(patience: Patience, size: int = 1) -> Attempts:
-    return Attempts(patience, size, patience.accepted)
+def attempts(retry_budget: RetryBudget, size: int = 1) -> Attempts:
+    return Attempts(retry_budget, size, retry_budget.accepted)
 
 
-def test_patience_counts_from_the_first_failure_after_a_decision() -> None:
-    patience = Patience(600)
-    assert patience.left(10_000) == 600
-    patience.failed(100)
-    patience.failed(400)
-    assert patience.left(500) == 200
-    patience.decided(accepted=True)
-    patience.failed(500)
-    assert patience.left(700) == 400
+def test_the_retry_budget_counts_from_the_first_failure_after_a_decision() -> None:
+    retry_budget = RetryBudget(600)
+    assert retry_budget.left(10_000) == 600
+    retry_budget.failed(100)
+    retry_budget.failed(400)
+    assert retry_budget.left(500) == 200
+    retry_budget.decided(accepted=True)
+    retry_budget.failed(500)
+    assert retry_budget.left(700) == 400
 
 
 def test_the_run_ends_when_nothing_was_decided_for_the_whole_time() -> None:
-    patience = Patience(600)
-    tried = attempts(patience, 1000)
+    retry_budget = RetryBudget(600)
+    tried = attempts(retry_budget, 1000)
     now = 0.0
     verdict = tried.failed(now, FAILED)
     while not isinstance(verdict, Verdict):
@@ -250,70 +256,70 @@ def test_the_run_ends_when_nothing_was_decided_for_the_whole_time() -> None:
 
 @pytest.mark.parametrize("seconds", [0.1, 5, 60, 600, 6_000])
 def test_several_attempts_fit_into_the_time_for_retries(seconds: float) -> None:
-    tried = attempts(Patience(seconds))
+    tried = attempts(RetryBudget(seconds))
     waits = [tried.failed(0, FAILED) for _ in range(200)]
     longest = max(each for each in waits if not isinstance(each, Verdict))
     assert 0.5 * min(60, seconds / 10) < longest <= min(60, seconds / 10)
 
 
-def suspect(patience: Patience, size: int = 1000) -> Attempts:
-    tried = attempts(patience, size)
+def failing_attempts(retry_budget: RetryBudget, size: int = 1000) -> Attempts:
+    tried = attempts(retry_budget, size)
     for now in range(5):
-        assert not tried.is_suspect
+        assert not tried.is_failing
         tried.failed(now, FAILED)
-        patience.decided(accepted=True)
-    assert tried.is_suspect
+        retry_budget.decided(accepted=True)
+    assert tried.is_failing
     return tried
 
 
-def test_a_half_of_a_suspect_request_is_suspect_after_two_failures() -> None:
-    patience = Patience(600)
-    half = suspect(patience).part(500)
-    patience.decided(accepted=True)
+def test_a_half_of_a_failing_request_is_failing_after_two_failures() -> None:
+    retry_budget = RetryBudget(600)
+    half = failing_attempts(retry_budget).part(500)
+    retry_budget.decided(accepted=True)
     verdicts = []
     for now in (10, 20):
         half.failed(now, FAILED)
-        verdicts.append(half.is_suspect)
+        verdicts.append(half.is_failing)
     assert verdicts == [False, True]
-    assert not half.part(250).is_suspect
+    assert not half.part(250).is_failing
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_halves_in_an_outage_are_not_suspect(size: int) -> None:
-    patience = Patience(600)
-    half = suspect(patience).part(size)
+def test_halves_in_an_outage_are_not_failing(size: int) -> None:
+    retry_budget = RetryBudget(600)
+    half = failing_attempts(retry_budget).part(size)
     for now in range(10, 600):
         assert half.failed(now, FAILED) is not Verdict.REJECT
-        assert not half.is_suspect
+        assert not half.is_failing
 
 
 @pytest.mark.parametrize("size", [1, 1000])
 def test_refusals_by_the_rate_limit_say_nothing_of_the_operations(size: int) -> None:
-    patience = Patience(600)
-    tried = attempts(patience, size)
+    retry_budget = RetryBudget(600)
+    tried = attempts(retry_budget, size)
     for now in range(0, 3_000, 10):
         assert not isinstance(tried.failed(now, LIMITED), Verdict)
-        patience.decided(accepted=True)
-    assert not tried.is_suspect
+        retry_budget.decided(accepted=True)
+    assert not tried.is_failing
 
 
 def test_acceptances_at_the_beginning_of_an_outage_prove_nothing() -> None:
-    patience = Patience(600)
-    tried = attempts(patience)
+    retry_budget = RetryBudget(600)
+    tried = attempts(retry_budget)
     tried.failed(0, FAILED)
-    patience.decided(accepted=True)  # was in flight
+    retry_budget.decided(accepted=True)  # was in flight
     verdicts = [tried.failed(now, FAILED) for now in (1, 2, 5, 10, 60, 600, 602)]
     assert verdicts[-1] is Verdict.END_RUN
     assert Verdict.REJECT not in verdicts
 
 
 def test_refused_operations_do_not_prove_that_others_are_accepted() -> None:
-    patience = Patience(600)
-    tried = attempts(patience)
+    retry_budget = RetryBudget(600)
+    tried = attempts(retry_budget)
     for now in range(0, 3_000, 10):
         assert not isinstance(tried.failed(now, FAILED), Verdict)
-        patience.decided(accepted=False)
-    assert not tried.is_suspect
+        retry_budget.decided(accepted=False)
+    assert not tried.is_failing
 
 
 KEYS = st.sampled_from("abcdefgh")
@@ -324,7 +330,7 @@ KEYS = st.sampled_from("abcdefgh")
     named=st.lists(
         st.lists(KEYS, min_size=1, max_size=2, unique=True), min_size=1, max_size=30
     ),
-    steps=st.lists(st.sampled_from(["fail", "suspect", "halve", "decide"])),
+    steps=st.lists(st.sampled_from(["fail", "failing", "halve", "decide"])),
 )
 def test_parts_keep_the_order_per_key(named: list[list[str]], steps: list[str]) -> None:
     operations = [
@@ -333,8 +339,8 @@ def test_parts_keep_the_order_per_key(named: list[list[str]], steps: list[str]) 
         )
         for number, keys in enumerate(named)
     ]
-    patience = Patience(600)
-    undecided = UndecidedOperations(operations, patience)
+    retry_budget = RetryBudget(600)
+    undecided = UndecidedOperations(operations, retry_budget)
     decided: list[Any] = []
     for step in (*steps, *["decide"] * len(named)):
         if undecided:
@@ -342,7 +348,7 @@ def test_parts_keep_the_order_per_key(named: list[list[str]], steps: list[str]) 
             if step == "decide":
                 decided += [each.record for each in part.operations]
             else:
-                put_back(undecided, part, step, patience)
+                put_back(undecided, part, step, retry_budget)
     assert sorted(decided) == list(range(len(named)))
     pairs = combinations(range(len(named)), 2)
     for earlier, later in pairs:
@@ -351,12 +357,12 @@ def test_parts_keep_the_order_per_key(named: list[list[str]], steps: list[str]) 
 
 
 def put_back(
-    undecided: UndecidedOperations, part: Part, step: str, patience: Patience
+    undecided: UndecidedOperations, part: Part, step: str, retry_budget: RetryBudget
 ) -> None:
     if step == "halve" and len(part.operations) > 1:
         undecided.halve(part.operations, part.attempts)
         return
-    patience.decided(accepted=True)
-    for _ in range(5 if step == "suspect" else 1):
+    retry_budget.decided(accepted=True)
+    for _ in range(5 if step == "failing" else 1):
         part.attempts.failed(0, FAILED)
     undecided.retry(part)

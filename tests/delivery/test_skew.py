@@ -58,7 +58,7 @@ class Connections:
         for number, each in enumerate(operations):
             each.memory += 1_200  # the record
             while not self.queue.has_room(each):
-                self.queue.stop_lingering()
+                self.queue.send_partial_requests()
                 self.send()
                 self.receive()
             self.now += SECONDS_PER_OPERATION
@@ -158,7 +158,7 @@ def test_what_many_operations_on_one_object_overtake_is_sent_in_time(
         while queue.has_room(following):
             queue.put(following, now)
             following = next(hot)
-        queue.stop_lingering()
+        queue.send_partial_requests()
         for connection in tuple(free):
             if queue.take(connection, now):
                 free.remove(connection)
