@@ -14,6 +14,7 @@ from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.metrics import RecordMetrics
 from target_customerio.parts import parts_of
 from target_customerio.plan import entries as plan_entries
+from target_customerio.records import Place
 from target_customerio.summary import (
     OLD_IDENTIFIES,
     OLD_SECONDS,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.plan import Plan
     from target_customerio.recorder import RunRecorder
-    from target_customerio.records import Line, Place, SourceStream
+    from target_customerio.records import Line, SourceStream
     from target_customerio.sandbox.observation import Observation
     from target_customerio.settings import Settings, StreamRule
     from target_customerio.summary import Entry
@@ -164,7 +165,11 @@ class Pipeline:
         Thread(target=self._show_progress, daemon=True).start()
 
     def queue(
-        self, stream: SourceStream, line: Line, operation: Operation, place: Place
+        self,
+        stream: SourceStream,
+        line: Line,
+        operation: Operation,
+        place: Place | int,
     ) -> None:
         """Queue an operation.
 
@@ -225,7 +230,7 @@ class Pipeline:
             self._batch = min(BATCH_OPERATIONS, self._delivery.room)
 
     def _count_risks(
-        self, identify: PersonIdentify, stream: SourceStream, place: Place
+        self, identify: PersonIdentify, stream: SourceStream, place: Place | int
     ) -> None:
         """Count identifies that Customer.io may accept but not apply."""
         figures = self.recorder.summary.figures
@@ -235,7 +240,7 @@ class Pipeline:
         for conflict in self._address_book.add(identify):
             figures[conflict.value] += 1
             if figures[conflict.value] <= LOGGED_CONFLICTS:
-                self._logger.warning(CONFLICTS[conflict], stream.title, place)
+                self._logger.warning(CONFLICTS[conflict], stream.title, Place.of(place))
 
     def _warn_without_time(self, stream: SourceStream) -> None:
         if stream.title not in self._without_time:

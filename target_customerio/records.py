@@ -33,6 +33,11 @@ class Place(Struct, frozen=True, gc=False):
     file: int = 0
     row: int = 0
 
+    @classmethod
+    def of(cls, place: Place | int) -> Place:
+        """Return a place as it is, or that of a line."""
+        return place if isinstance(place, Place) else cls(place)
+
     def __str__(self) -> str:
         """Return the place as text for the log."""
         if self.file:
@@ -97,7 +102,8 @@ class IncomingRecord(Struct, eq=False, gc=False):
         record: The record after stream maps.
         stream: The stream that it belongs to.
         line: The record as it arrived.
-        place: Where in the input it is.
+        place: Where in the input it is; for the record of a RECORD message its line,
+            since a number costs less than a place for each record.
         from_json: Whether ``record`` is exactly what a JSON decoder returns for
             ``line``.
         arrived: The record before stream maps, if they were applied.
@@ -106,6 +112,6 @@ class IncomingRecord(Struct, eq=False, gc=False):
     record: dict[str, Any]
     stream: OpenStream
     line: Line
-    place: Place
+    place: Place | int
     from_json: bool
     arrived: dict[str, Any] | None = None

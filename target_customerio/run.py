@@ -144,7 +144,7 @@ class Run:
         name: str,
         record: dict[str, Any],
         line: Line,
-        place: Place,
+        place: Place | int,
         decoding: Decoding,
     ) -> None:
         """Validate and map a record, and pass it to its sinks.
@@ -250,7 +250,7 @@ def _reject(
     mappings: list[StreamMapping],
     record: dict[str, Any],
     line: Line,
-    place: Place,
+    place: Place | int,
     error: RejectedRecord,
 ) -> bool:
     """Reject a record before stream maps, once even if it is mapped to several streams.

@@ -72,7 +72,7 @@ class SingerTarget(Target):
         self._handles_signals = handles_signals
         # The SDK installs signal handlers, which stop the reader.
         self.reader = MessageReader()
-        self._message = Message("", {}, b"", Place(), STRICT)
+        self._message = Message("", {}, b"", 0, STRICT)
         self._versions_ignored = False
         super().__init__(**options)
         # The sinks buffer nothing that the SDK could drain in parallel.
@@ -183,7 +183,7 @@ class SingerTarget(Target):
                 recorder.skip(stream, "rejected in this run")
                 return
         message = self._message
-        self.run.load(stream, record, message.line, message.place, message.decoding)
+        self.run.load(stream, record, message.line, message.number, message.decoding)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Write the state once everything before it is delivered or rejected."""
@@ -219,7 +219,7 @@ class SingerTarget(Target):
                     stream,
                     record,
                     b'{"record":%b}' % line,
-                    Place(self._message.place.line, file, row),
+                    Place(self._message.number, file, row),
                     decoding,
                 )
 
@@ -252,7 +252,7 @@ class SingerTarget(Target):
         self.reader.stop()
 
     def _line(self) -> str:
-        return f"Line {self._message.place.line}"
+        return f"Line {self._message.number}"
 
     def _invalid(self, kind: str, problem: str) -> InputError:
         """Return the error for an invalid message."""

@@ -18,10 +18,10 @@ from target_customerio.mapping.call import Skipped
 from target_customerio.mapping.converter import TURNED_OFF, Notices, converter_of
 from target_customerio.pipeline import Pipeline
 from target_customerio.recorder import MISSING_KEY
-from target_customerio.records import OpenStream
+from target_customerio.records import OpenStream, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from singer_sdk.target_base import Target
 
@@ -160,7 +160,9 @@ class CallSink(StreamSink):
         stream = incoming.stream
         record = incoming.record
         try:
-            _require(stream.key_properties, record)
+            for name in stream.key_properties:
+                if name not in record:
+                    raise _missing_key(name)
             operation = stream.converter.convert(  # type: ignore[union-attr]  # set by `open`
                 record, from_json=incoming.from_json, arrived=incoming.arrived
             )
@@ -223,7 +225,7 @@ class CallSink(StreamSink):
             self._counts.skipped[TURNED_OFF.reason] += 1
             return
         self._pipeline.reject(
-            incoming.stream.source, incoming.line, error, incoming.place
+            incoming.stream.source, incoming.line, error, Place.of(incoming.place)
         )
 
     def _draw(self, why: str) -> str:
@@ -295,10 +297,8 @@ class IgnoredSink(StreamSink):
         self._pipeline.recorder.skip(self.stream_name, "unmapped stream")
 
 
-def _require(names: Sequence[str], record: Mapping[str, Any]) -> None:
-    for name in names:
-        if name not in record:
-            raise RejectedRecord(MISSING_KEY, name, "a key property is missing")
+def _missing_key(name: str) -> RejectedRecord:
+    return RejectedRecord(MISSING_KEY, name, "a key property is missing")
 
 
 def draw_ulid() -> str:
