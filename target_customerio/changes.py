@@ -6,21 +6,17 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET
-
 from target_customerio.delivery import encode_operation
+from target_customerio.delivery.queued_operation import ordering_by, ordering_of
 from target_customerio.delivery.sender import UNDELIVERABLE
 from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
-from target_customerio.snapshot.comparison import Decision
 from target_customerio.snapshot.effects import Ticket
+from target_customerio.snapshot.model import is_unicode
 from target_customerio.snapshot.removal import Remover
 from target_customerio.snapshot.snapshot import Snapshot
-from target_customerio.track_api.operations import (
-    ObjectDeleteRelationships,
-    PersonActivity,
-)
+from target_customerio.track_api.operations import ObjectDeleteRelationships
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from target_customerio.planning import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.settings import StreamRule
+    from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.removal import Removal
     from target_customerio.snapshot.streams import Stream
     from target_customerio.track_api.operations import Operation
@@ -141,15 +138,7 @@ class Changes:
             (operation, self._holder(operation, stream))
             for operation, stream, _ in pending
         ]
-        if _are_unicode(operation for operation, _ in operations):
-            self._decided = deque(self.snapshot.decide(operations))
-        else:
-            self._decided = deque(
-                self.snapshot.decide([each])[0]
-                if _are_unicode(each[:1])
-                else Decision(each[0])  # it is rejected when it is encoded
-                for each in operations
-            )
+        self._decided = deque(self.snapshot.decide(operations))
         return self._encode
 
     def _holder(self, operation: Operation, source: SourceStream) -> Stream | None:
@@ -173,8 +162,11 @@ class Changes:
                 decision.operation,
                 stream,
                 line,
-                part_of=operation,
-                concerns=decision.identities,
+                ordering=(
+                    ordering_by(decision.keys)
+                    if decision.keys
+                    else ordering_of(operation, decision.identities)
+                ),
             )
         except RejectedRecord:
             if ticket is not None:
@@ -183,8 +175,9 @@ class Changes:
             raise
         if ticket is not None:
             queued.ticket = ticket
-            named = sum(len(each.named or each.entry.hashes) for each in ticket.effects)
-            queued.memory += TICKET_MEMORY + ATTRIBUTE_MEMORY * named
+            queued.memory += TICKET_MEMORY
+            for each in ticket.effects:
+                queued.memory += ATTRIBUTE_MEMORY * len(each.named or each.entry.hashes)
         if counts is not None:
             counts.expect(queued, decision.operation, decision)
         return queued
@@ -199,7 +192,7 @@ class Changes:
         stream = self._streams.get((source.title, source.name))
         if stream is None:
             return
-        if operation is None or not _are_unicode([operation]):
+        if operation is None or not is_unicode(operation):
             stream.unreadable += 1
         else:
             self.snapshot.hold(operation, stream)
@@ -293,29 +286,6 @@ class RememberingSender:
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
         self._sender.stop()
-
-
-def _are_unicode(operations: Iterable[Operation]) -> bool:
-    """Tell whether a snapshot can store what operations name."""
-    texts = [text for each in operations for text in _names(each)]
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _names(operation: Operation) -> Iterator[str]:
-    """Yield the identifiers in an operation, and the names of its attributes."""
-    if isinstance(operation, PersonActivity):
-        return  # nothing of it is stored
-    yield from operation.identities()
-    attributes = getattr(operation, "attributes", None)
-    if attributes:
-        yield from attributes
-    for each in getattr(operation, "cio_relationships", None) or ():
-        if each.relationship_attributes is not UNSET:
-            yield from each.relationship_attributes
 
 
 def _tickets(operations: Iterable[QueuedOperation]) -> list[Ticket]:

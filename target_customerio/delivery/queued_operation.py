@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -82,8 +82,7 @@ def encode_operation(
     record: object,
     *,
     max_bytes: int = Limits.operation_bytes,
-    part_of: Operation | None = None,
-    concerns: tuple[str, ...] = (),
+    ordering: Ordering | None = None,
 ) -> QueuedOperation:
     """Encode an operation for :meth:`Delivery.put`.
 
@@ -92,9 +91,7 @@ def encode_operation(
         stream: The caller's handle to the record's stream.
         record: The caller's handle to the record.
         max_bytes: Maximum size of the encoded operation, in bytes.
-        part_of: An operation of which only this part has to be sent; what it names
-            orders it.
-        concerns: Further people whom it concerns, as identities.
+        ordering: What orders it, if that is not what it names.
 
     Returns:
         The encoded operation.
@@ -116,21 +113,9 @@ def encode_operation(
             f"Customer.io accepts at most {max_bytes:,}"
         )
         raise RejectedRecord("too_large", "", message)
-    whole = operation if part_of is None else part_of
-    identities = whole.identities()
-    if concerns:
-        identities = tuple(dict.fromkeys((*identities, *concerns)))
-    linked: tuple[str, ...] = ()
-    shared: tuple[str, ...] = ()
+    identities, linked, shared = ordering or ordering_of(operation)
     memory = OPERATION_MEMORY + size
-    if len(identities) > 1 or len(identities[0]) > MAX_IDENTITY_LENGTH:
-        linked = tuple(map(_shortened, whole.linked_identities()))
-        commuting = whole.commuting_identities()
-        if commuting:
-            shared = tuple(map(_shortened, commuting))
-            identities = tuple(each for each in identities if each not in commuting)
-        identities = tuple(map(_shortened, identities))
-        memory += IDENTITY_MEMORY * (len(identities) + len(shared) - 1)
+    memory += IDENTITY_MEMORY * (len(identities) + len(shared) - 1)
     return QueuedOperation(
         stream,
         operation.label,
@@ -143,6 +128,37 @@ def encode_operation(
         shared=shared,
         memory=memory,
     )
+
+
+Ordering: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""``identities``, ``linked`` and ``shared`` of a :class:`QueuedOperation`."""
+
+
+def ordering_of(operation: Operation, further: tuple[str, ...] = ()) -> Ordering:
+    """Return what orders an operation.
+
+    Args:
+        operation: The operation.
+        further: Identities of further people whom it concerns.
+    """
+    identities = operation.identities()
+    if further:
+        identities = tuple(dict.fromkeys((*identities, *further)))
+    if len(identities) == 1 and len(identities[0]) <= MAX_IDENTITY_LENGTH:
+        return identities, (), ()
+    linked = tuple(map(_shortened, operation.linked_identities()))
+    shared: tuple[str, ...] = ()
+    commuting = operation.commuting_identities()
+    if commuting:
+        shared = tuple(map(_shortened, commuting))
+        identities = tuple(each for each in identities if each not in commuting)
+    return tuple(map(_shortened, identities)), linked, shared
+
+
+def ordering_by(person: tuple[str, ...]) -> Ordering:
+    """Return what orders an operation that concerns one person with these keys."""
+    keys = tuple(map(_shortened, person))
+    return keys, keys if len(keys) > 1 else (), ()
 
 
 def _shortened(identity: str) -> str:

@@ -43,6 +43,8 @@ class Decision(Struct, eq=False, gc=False):
         entry: The number of the entry that it is about; 0 if there is none.
         attributes: The attributes that are sent, of a call that is compared.
         identities: Further keys by which the operation has to be ordered.
+        keys: All keys by which it has to be ordered; empty if they are those that the
+            operation names and the further ones.
     """
 
     operation: Operation | None
@@ -51,6 +53,7 @@ class Decision(Struct, eq=False, gc=False):
     entry: int = 0
     attributes: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def unchanged(entry: int) -> Decision:
@@ -150,7 +153,7 @@ class Comparison:
         if entry.tickets or only_exists:
             return
         after = Entry(entry.number, entry.kind)
-        after.flags, after.hashes = entry.flags, entry.hashes.copy()
+        after.flags, after.known_hashes = entry.flags, entry.hashes.copy()
         effect.apply(after, delivered=True)
         after.epoch = self.entries.epoch
         if row and effect.stored:
@@ -168,7 +171,9 @@ class Comparison:
     def take(self, ticket: Ticket) -> None:
         """Note that an operation is about to be sent."""
         effects = ticket.effects
-        if len(effects) > len({effect.entry.number for effect in effects}):
+        if len(effects) > 1 and len(effects) > len(
+            {effect.entry.number for effect in effects}
+        ):
             for effect in effects:
                 effect.data = None  # each was made as if it were the only one
         if ticket.everywhere != ():

@@ -24,7 +24,7 @@ class Effect(Struct, eq=False, gc=False):
     Attributes:
         entry: The entry, as the reading thread sees it.
         named: The attributes that the operation names; None: all of it.
-        stored: The hashes to store once it is delivered.
+        stored: The hashes to store once it is delivered; None: those in ``data``.
         gained: Flags to set once it is delivered.
         lost: Flags to clear once it is delivered.
         drops: Whether the entry goes once it is delivered.
@@ -40,7 +40,7 @@ class Effect(Struct, eq=False, gc=False):
 
     entry: Entry
     named: tuple[int, ...] | None
-    stored: dict[int, int] = {}
+    stored: dict[int, int] | None = {}
     gained: int = 0
     lost: int = 0
     drops: bool = False
@@ -57,7 +57,16 @@ class Effect(Struct, eq=False, gc=False):
         entry.forget(self.named)
         if delivered:
             entry.flags = (entry.flags & ~self.lost) | self.gained
-            entry.hashes.update(self.stored)
+            entry.hashes.update(self.hashes())
+
+    def hashes(self) -> dict[int, int]:
+        """Return the hashes to store once the operation is delivered."""
+        if self.stored is None:
+            assert self.data is not None  # noqa: S101
+            assert self.named is not None  # noqa: S101
+            known = Entry(0, 0).unpack(self.data).hashes
+            self.stored = {name: known[name] for name in self.named}
+        return self.stored
 
 
 class Ticket(Struct, eq=False, gc=False):
@@ -113,11 +122,11 @@ class Epochs:
 
     def check(self, entry: Entry, effect: Effect) -> None:
         """Forget what became unknown everywhere while an operation was unanswered."""
-        if effect.epoch < self.last and effect.stored:
-            epoch, stale = effect.epoch, self.stale
+        if effect.epoch < self.last and effect.hashes():
+            epoch, stale, stored = effect.epoch, self.stale, effect.hashes()
             if epoch < self.all_stale:
-                entry.forget(effect.stored)
-            entry.forget([each for each in effect.stored if stale.get(each, 0) > epoch])
+                entry.forget(stored)
+            entry.forget([each for each in stored if stale.get(each, 0) > epoch])
 
     def write(self, database: sqlite3.Connection) -> None:
         """Write them, within a transaction."""

@@ -6,6 +6,7 @@ answered, because the file does not show what these will change.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.snapshot.effects import Epochs
@@ -13,7 +14,7 @@ from target_customerio.snapshot.entry import Entry
 from target_customerio.snapshot.file import PERSON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from target_customerio.snapshot.effects import Effect
     from target_customerio.snapshot.file import SnapshotFile
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     StoredRow = tuple[int, str | None, str | int | None, bytes]
     """Number, a, b and data."""
 
-FETCHED_AT_ONCE: Final = 64
+FETCHED_AT_ONCE: Final = 32
 
 
 class Entries:
@@ -49,24 +50,41 @@ class Entries:
 
     # For a few operations at a time
 
-    def start(self, keys: Iterable[tuple[int, str]], emails: Iterable[str]) -> None:
-        """Look up entries for the next operations in a few statements."""
+    def start(
+        self, named: Mapping[int, Sequence[str]], emails: Iterable[str] = ()
+    ) -> None:
+        """Look up entries for the next operations in a few statements.
+
+        Args:
+            named: Those to be looked up by ``a``, by kind.
+            emails: Those to be looked up by their first e-mail address.
+        """
         self.epoch = self.epochs.current
         self._decoded.clear()
         self._rows.clear()
         self._emails.clear()
-        by_kind: dict[int, list[str]] = {}
-        for kind, a in keys:
-            by_kind.setdefault(kind, []).append(a)
-        for kind, names in by_kind.items():
-            rows = self._rows
-            rows.update(((kind, name), None) for name in names)
+        rows = self._rows
+        for kind, names in named.items():
+            rows.update(dict.fromkeys(zip(repeat(kind), names)))
             for row in self._select("a", kind, names):
                 rows[kind, row[1]] = row  # type: ignore[index]  # a is not null
         self.look_up_emails(emails)
 
+    def look_up_others(self, addresses: Iterable[tuple[str, str]]) -> None:
+        """Look up the people with an address, unless they have the ``id`` beside it."""
+        rows = self._rows
+        self.look_up_emails(
+            [
+                email
+                for id_, email in addresses
+                if (row := rows.get((PERSON, id_))) is None or row[2] != email
+            ]
+        )
+
     def look_up_emails(self, emails: Iterable[str]) -> None:
         """Look up people by their first e-mail address."""
+        if not emails:
+            return
         names = [each for each in emails if each not in self._emails]
         self._emails.update((name, []) for name in names)
         for row in self._select("b", PERSON, names):
@@ -77,11 +95,6 @@ class Entries:
         key = (PERSON, id_)
         row = None if key in self._by_a else self._rows.get(key)
         return None if row is None or row[0] in self._unanswered else row
-
-    def has_email(self, id_: str, email: str) -> bool:
-        """Tell whether an address is a person's first one, as the file has it."""
-        row = self._rows.get((PERSON, id_))
-        return row is not None and row[2] == email
 
     def row_of_email(self, email: str) -> StoredRow | None:
         """Return the row of the only person with an address, likewise."""
@@ -209,7 +222,8 @@ class Entries:
     def settle(self, effect: Effect, *, delivered: bool) -> None:
         """Note that an operation is answered; the file says what has come of it."""
         entry = effect.entry
-        self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
+        if effect.aliases:
+            self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
         entry.tickets -= 1
         if not entry.tickets:
             self._release(entry)
@@ -240,7 +254,8 @@ class Entries:
         del self._unanswered[entry.number]
         if entry.a is not None and self._by_a.get((entry.kind, entry.a)) is entry:
             del self._by_a[entry.kind, entry.a]
-        _discard(self._by_b, entry.b, entry)
+        if isinstance(entry.b, str):
+            _discard(self._by_b, entry.b, entry)
         for alias in entry.aliases:
             _discard(self._by_alias, alias, entry)
 

@@ -8,7 +8,7 @@ whole row spares the comparison attribute by attribute if nothing changed.
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import blake2s
+from hashlib import blake2b, blake2s
 from struct import Struct as StructLayout
 from typing import TYPE_CHECKING, Final
 
@@ -47,10 +47,13 @@ MAX_NAMES: Final = 1 << 16
 
 _HEADER: Final = StructLayout("<BBHI")
 _NAME_BYTES: Final = 2
+_OTHER_IDENTIFIERS: Final = frozenset(IDENTIFYING_ATTRIBUTES) - {"email"}
 
-_REMEMBERED: Final = 32_768
-_REMEMBERED_BYTES: Final = 24
-"""Short values recur in many rows (true, "free", "DE"): their hashes are kept."""
+_REMEMBERED: Final = 16_384
+_REMEMBERED_BYTES: Final = 64
+_REMEMBERED_ROWS: Final = 65_536
+"""Values recur in many rows (true, "free", "DE"): hashes of the first ones are kept, if
+they are no longer on average, and after so many rows those of the next ones."""
 
 PREFERENCES: Final = "cio_subscription_preferences"
 
@@ -69,7 +72,9 @@ class Entry(Struct, eq=False, gc=False):
         b: The e-mail address in lower case; the number of the person.
         flags: What is known besides attributes.
         epoch: When it was written last, in epochs of the file.
-        hashes: The hash of each known attribute, by the number of its name.
+        known_hashes: The hash of each known attribute, by the number of its name; None
+            until it is decoded from ``data``.
+        data: What was stored, to be decoded.
         rows: Hashes of rows whose attributes are all known.
         is_new: Whether the file does not have it yet.
         tickets: Number of unanswered operations that concern it.
@@ -84,13 +89,21 @@ class Entry(Struct, eq=False, gc=False):
     b: str | int | None = None
     flags: int = 0
     epoch: int = 0
-    hashes: dict[int, int] = {}
+    known_hashes: dict[int, int] | None = {}
+    data: bytes = b""
     rows: tuple[bytes, ...] = ()
     is_new: bool = False
     tickets: int = 0
     pending: dict[int, int] = {}
     pending_whole: int = 0
     aliases: tuple[int, ...] = ()
+
+    @property
+    def hashes(self) -> dict[int, int]:
+        """The hash of each known attribute, by the number of its name."""
+        if self.known_hashes is None:
+            self.known_hashes = hashes_in(self.data)
+        return self.known_hashes
 
     @property
     def exists(self) -> bool:
@@ -112,7 +125,7 @@ class Entry(Struct, eq=False, gc=False):
         """Make attributes unknown; None: all, and whether it exists."""
         self.rows = ()
         if names is None:
-            self.hashes = {}
+            self.known_hashes = {}
             self.flags &= ~EXISTS
             return
         for name in names:
@@ -131,14 +144,20 @@ class Entry(Struct, eq=False, gc=False):
 
     def unpack(self, data: bytes) -> Entry:
         """Fill the entry with what is stored, and return it."""
-        self.flags, rows, count, self.epoch = _HEADER.unpack_from(data)
+        self.flags, rows, _, self.epoch = _HEADER.unpack_from(data)
         start = _HEADER.size + HASH_BYTES * rows
-        found = _layout(count).unpack_from(data, start)
-        self.hashes = dict(zip(found[count:], found[:count], strict=True))
+        self.known_hashes = hashes_in(data)
         self.rows = tuple(
             data[at : at + HASH_BYTES] for at in range(_HEADER.size, start, HASH_BYTES)
         )
         return self
+
+
+def hashes_in(data: bytes) -> dict[int, int]:
+    """Return the hashes in a stored entry, by the numbers of the attributes' names."""
+    _, rows, count, _ = _HEADER.unpack_from(data)
+    found = _layout(count).unpack_from(data, _HEADER.size + HASH_BYTES * rows)
+    return dict(zip(found[count:], found[:count], strict=True))
 
 
 def is_certain(data: bytes, stale: int) -> bool:
@@ -151,7 +170,7 @@ def is_certain(data: bytes, stale: int) -> bool:
     Returns:
         Whether that is so; False if that takes a closer look.
     """
-    return data[0] == EXISTS and epoch_of(data) >= stale
+    return data[0] == EXISTS and (not stale or epoch_of(data) >= stale)
 
 
 def epoch_of(data: bytes) -> int:
@@ -200,29 +219,38 @@ class Layout(Struct, gc=False):
         numbers: Their numbers; -1 for a name that has none.
         packed: The numbers as in a stored entry; empty if a name has none.
         text: The names as JSON.
-        special: The positions of identifiers and subscription preferences.
+        special: Which are identifiers or subscription preferences.
         has_preferences: Whether some are subscription preferences.
+        has_email_alone: Whether no identifier is among them, or only ``email``.
     """
 
     names: tuple[str, ...]
     numbers: tuple[int, ...]
     packed: bytes
     text: bytes
-    special: frozenset[int]
+    special: tuple[bool, ...]
     has_preferences: bool
+    has_email_alone: bool
 
 
 def layout_of(names: tuple[str, ...], numbers: Sequence[int]) -> Layout:
     """Return the layout of names."""
     packed = b"" if -1 in numbers else StructLayout(f"<{len(numbers)}H").pack(*numbers)
-    special = frozenset(
-        at
-        for at, name in enumerate(names)
-        if name in IDENTIFYING_ATTRIBUTES or name.startswith(PREFERENCES)
+    special = tuple(
+        name in IDENTIFYING_ATTRIBUTES or name.startswith(PREFERENCES) for name in names
     )
     has_preferences = any(name.startswith(PREFERENCES) for name in names)
     text = encode(names)
-    return Layout(names, tuple(numbers), packed, text, special, has_preferences)
+    has_email_alone = {"email", *names}.isdisjoint(_OTHER_IDENTIFIERS)
+    return Layout(
+        names,
+        tuple(numbers),
+        packed,
+        text,
+        special,
+        has_preferences,
+        has_email_alone,
+    )
 
 
 class Hasher:
@@ -235,25 +263,29 @@ class Hasher:
         """Hash with a key."""
         self._key = key
         self._memory: dict[bytes, int] = {}
+        self._rows = 0
 
     def row(self, layout: Layout, values: bytes) -> bytes:
         """Return the hash of a row whose values are encoded, a line each."""
-        return blake2s(self._key + layout.text + values).digest()[:HASH_BYTES]
+        # Faster than BLAKE2s if there is much to hash.
+        return blake2b(self._key + layout.text + values).digest()[:HASH_BYTES]
 
-    def values(self, encoded: Iterable[bytes]) -> list[int]:
-        """Return the hash of each value."""
-        memory = self._memory
-        if len(memory) > _REMEMBERED:
-            memory.clear()
+    def values(self, encoded: Sequence[bytes]) -> list[int]:
+        """Return the hash of each value of a row."""
+        memory, key = self._memory, self._key
         found = memory.get
-        return [found(each) or self._value(each) for each in encoded]
-
-    def _value(self, encoded: bytes) -> int:
-        digest = blake2s(self._key + encoded).digest()
-        value = int.from_bytes(digest[:HASH_BYTES], "little")
-        if len(encoded) <= _REMEMBERED_BYTES:
-            self._memory[encoded] = value
-        return value
+        hashes = [
+            found(each) or _first_bytes(blake2s(key + each).digest())[0]
+            for each in encoded
+        ]
+        self._rows += 1
+        if self._rows % _REMEMBERED_ROWS == 0:
+            memory.clear()
+        if len(memory) < _REMEMBERED and (
+            sum(map(len, encoded)) <= _REMEMBERED_BYTES * len(encoded)
+        ):
+            memory.update(zip(encoded, hashes, strict=True))
+        return hashes
 
     def alias(self, kind: str, value: str) -> int:
         """Return the hash of an identifier, as a signed number for SQLite."""
@@ -270,6 +302,10 @@ def encoded_values(attributes: Mapping[str, JSON]) -> tuple[bytes, list[bytes]]:
     if len(each) != len(values):  # JSON that was not decoded may have line feeds
         each = [encode(value) for value in values]
     return lines, each
+
+
+_first_bytes: Final = StructLayout("<Q24x").unpack
+"""Returns the first bytes of a BLAKE2s digest as a number."""
 
 
 @lru_cache(maxsize=1024)

@@ -50,7 +50,7 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_customerio.snapshot.entries import StoredRow
     from target_customerio.snapshot.holds import StreamHolds
@@ -97,15 +97,25 @@ class Model:
         Returns:
             A decision for each of them.
         """
-        rows = self._look_up(operations)
+        rows = [
+            self._row(each) if isinstance(each, PersonIdentify) else None
+            for each, _ in operations
+        ]
+        compared = [
+            row is not None or (type(each) in self._decide and is_unicode(each))
+            for (each, _), row in zip(operations, rows, strict=True)
+        ]
+        self._look_up(each for each, _ in compress(operations, compared))
         decisions = []
-        for (operation, stream), row in zip(operations, rows, strict=True):
-            decide = self._decide.get(type(operation))
-            if decide is None:
+        for (operation, stream), row, is_compared in zip(
+            operations, rows, compared, strict=True
+        ):
+            if not is_compared:
                 decisions.append(Decision(operation))
                 continue
             decision = None if row is None else self._of_row(row, stream)
             if decision is None:
+                decide = self._decide[type(operation)]
                 decision = decide(operation, stream, b"" if row is None else row.hash)
             if decision.ticket is not None:
                 self._compare.take(decision.ticket)
@@ -119,7 +129,7 @@ class Model:
             operation: An operation of a person, an object or a segment.
             stream: What its stream holds.
         """
-        self._compare.entries.start((), ())
+        self._compare.entries.start({})
         if isinstance(operation, PersonIdentify):
             everyone = self._compare.people.named(
                 operation.identifiers, operation.attributes
@@ -170,35 +180,27 @@ class Model:
         if entry is not None:
             stream.hold(kind, entry.number)
 
-    def _look_up(
-        self, operations: Sequence[tuple[Operation, StreamHolds | None]]
-    ) -> list[Row | None]:
-        """Look entries up in few statements; return rows to compare as a whole."""
-        keys: list[tuple[int, str]] = []
+    def _look_up(self, operations: Iterable[Operation]) -> None:
+        """Look entries up in few statements."""
+        people: list[str] = []
+        objects: list[str] = []
         emails: list[str] = []
         addresses: list[tuple[str, str]] = []
-        rows = []
-        for operation, _ in operations:
-            row = None
+        for operation in operations:
             if isinstance(operation, PersonIdentify):
-                row = self._row(operation)
                 ((kind, value),) = operation.identifiers.items()
                 if kind == "email":
                     emails.append(value.lower())
                 elif kind == "id":
-                    keys.append((PERSON, value))
+                    people.append(value)
                     email = operation.attributes.get("email")
                     if isinstance(email, str):
                         addresses.append((value, email.lower()))
             elif isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
-                keys.append((OBJECT, object_key(operation.identifiers)))
-            rows.append(row)
+                objects.append(object_key(operation.identifiers))
         entries = self._compare.entries
-        entries.start(keys, emails)
-        entries.look_up_emails(
-            [email for id_, email in addresses if not entries.has_email(id_, email)]
-        )
-        return rows
+        entries.start({PERSON: people, OBJECT: objects}, emails)
+        entries.look_up_others(addresses)
 
     def _row(self, operation: PersonIdentify) -> Row | None:
         """Return an operation that may be known as a whole; None for others."""
@@ -209,7 +211,9 @@ class Model:
             or UPDATE in attributes
         ):
             return None
+        ((_, identifier),) = operation.identifiers.items()
         try:
+            identifier.encode()
             lines, encoded = encoded_values(attributes)
             layout = self._compare.names.layout(attributes)
         except (UnicodeEncodeError, RecursionError):
@@ -247,24 +251,50 @@ class Model:
         if before is None:
             return None
         after = compare.hasher.values(row.encoded)
-        changed = [*compress(range(len(after)), map(ne, before, after))]
-        if not (changed and layout.special.isdisjoint(changed)):
+        changed = [*map(ne, before, after)]
+        if True not in changed or any(compress(changed, layout.special)):
             return None
-        names, numbers = layout.names, layout.numbers
-        sent = {names[at]: row.attributes[names[at]] for at in changed}
-        stored = {numbers[at]: after[at] for at in changed}
-        hashes = dict(zip(numbers, before, strict=True))
-        entry = Entry(number, PERSON, a, b, EXISTS, epoch_of(data), hashes)
-        effect = Effect(entry, tuple(stored), stored, gained=EXISTS)
+        sent = dict(compress(row.attributes.items(), changed))
+        entry = Entry(number, PERSON, a, b, EXISTS, epoch_of(data), None, data)
+        # Its hashes are decoded only if they are needed.
+        effect = Effect(
+            entry, tuple(compress(layout.numbers, changed)), None, gained=EXISTS
+        )
         effect.data = pack(layout, after, row.hash, compare.entries.epoch)
+        keys = keys_of((entry,))
+        email = row.attributes.get("email")
+        is_all = layout.has_email_alone and (
+            email is None or (isinstance(email, str) and email.lower() == b)
+        )
         return Decision(
             PersonIdentify(identifiers=row.identifiers, attributes=sent),
             Ticket([effect]),
             "changed",
             number,
             tuple(sent),
-            keys_of((entry,)),
+            keys,
+            keys if is_all else (),
         )
+
+
+def is_unicode(operation: Operation) -> bool:
+    """Tell whether a snapshot can store what an operation names."""
+    try:
+        "".join(_texts(operation)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _texts(operation: Operation) -> Iterator[str]:
+    """Yield the identifiers in an operation, and the names of its attributes."""
+    yield from operation.identities()
+    attributes = getattr(operation, "attributes", None)
+    if attributes:
+        yield from attributes
+    for each in getattr(operation, "cio_relationships", None) or ():
+        if each.relationship_attributes is not UNSET:
+            yield from each.relationship_attributes
 
 
 class Row(Struct, gc=False):
