@@ -35,6 +35,10 @@ IN_OTHER_TESTS = {
     "meltano_guard": "tests/platforms/test_meltano_project.py",
     "meltano_short": "tests/platforms/test_meltano_project.py",
     "meltano_add": "tests/platforms/test_hub.py",
+    **dict.fromkeys(
+        ("mirror", "meltano_mirror", "meltano_mirror_job"),
+        "tests/platforms/test_removal.py",
+    ),
 }
 BY_CI = {
     "first": "README.md",

@@ -511,3 +511,43 @@ def test_a_permanent_failure_fails_the_task_and_keeps_the_state(
     assert state_in(tmp_path) == {"line": 20}
     assert customerio.taken_ids == []
     assert "check `site_id` and `api_key`" in outcome.log
+
+
+def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
+    airflow: Airflow, folder: Path, tap_jsonl: Path
+) -> None:
+    def write(count: int, end: str = "") -> None:
+        rows = [json.dumps({"user_id": str(number)}) for number in range(count)]
+        (folder / "people.jsonl").write_text("\n".join([*rows, end]))
+
+    def deliver() -> str:
+        return airflow.test("shop_mirror", SHOP_FOLDER=str(folder)).state
+
+    def people() -> int:
+        return len(snapshot(folder / "workspace.db")["people"])
+
+    tap = {"path": "people.jsonl", "stream_name": "users", "primary_keys": ["user_id"]}
+    (folder / "tap.json").write_text(json.dumps(tap))
+    write(20)
+    discovered = subprocess.run(
+        [tap_jsonl / "tap-jsonl", "--config", "tap.json", "--discover"],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        check=True,
+    )
+    catalog = json.loads(discovered.stdout)
+    catalog["streams"][0]["replication_method"] = "FULL_TABLE"
+    del catalog["streams"][0]["replication_key"]
+    (folder / "catalog.json").write_text(json.dumps(catalog))
+    calls = {"users": {"call": "identify", "remove_missing": True}}
+    settings = {"sandbox": "workspace.db", "snapshot": "s.db", "stream_calls": calls}
+    (folder / "target.json").write_text(json.dumps(settings))
+
+    assert deliver() == "success"
+    write(18, end='{"user_id": "1')
+    assert (deliver(), people()) == ("failed", 20)
+    write(18)
+    assert (deliver(), people()) == ("success", 18)
+    write(9)
+    assert (deliver(), people()) == ("failed", 18)

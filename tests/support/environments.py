@@ -21,15 +21,25 @@ class Environments:
         """Use the folder named by the environment, or else this one."""
         self._folder = Path(os.environ.get(KEPT) or folder)
 
-    def __call__(self, name: str, *packages: str) -> Path:
-        """Install packages, and return the folder of their commands."""
-        version = f"{sys.version_info.major}{sys.version_info.minor}"
+    def __call__(self, name: str, *packages: str, python: str = "") -> Path:
+        """Install packages, and return the folder of their commands.
+
+        Args:
+            name: The name of the environment.
+            packages: What is installed in it.
+            python: The version of Python, if it is not that of the tests.
+        """
+        ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+        version = (python or ours).replace(".", "")
+        interpreter = sys.executable if python in {"", ours} else f"python{python}"
         environment = self._folder / f"{name}-{version}"
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{environment}.lock"):
-            return self._made(environment, packages)
+            return self._made(environment, packages, interpreter)
 
-    def _made(self, environment: Path, packages: tuple[str, ...]) -> Path:
+    def _made(
+        self, environment: Path, packages: tuple[str, ...], interpreter: str
+    ) -> Path:
         """Install packages in an environment unless that is done."""
         commands = environment / ("Scripts" if sys.platform == "win32" else "bin")
         ready = environment / "ready"
@@ -37,10 +47,10 @@ class Environments:
             return commands
         python = str(commands / "python")
         if uv := shutil.which("uv"):
-            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable]
+            make = [uv, "venv", "--quiet", "--clear", "--python", interpreter]
             fetch = [uv, "pip", "install", "--quiet", "--python", python]
         else:
-            make = [sys.executable, "-m", "venv", "--clear"]
+            make = [interpreter, "-m", "venv", "--clear"]
             fetch = [python, "-m", "pip", "install", "--quiet"]
         subprocess.run([*make, str(environment)], check=True, timeout=120)
         subprocess.run([*fetch, *packages], check=True, timeout=900)
