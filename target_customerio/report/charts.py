@@ -6,6 +6,7 @@ are in a table beside them.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,6 +14,13 @@ from xml.etree import ElementTree as ET
 
 import pygal
 from markupsafe import Markup
+
+from target_customerio.report.formats import visible
+
+# It serves maps only, but Python before 3.12 warns of it when an import fails.
+sys.meta_path[:] = [
+    each for each in sys.meta_path if not isinstance(each, pygal.PluginImportFixer)
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,7 +112,7 @@ class Chart:
         )
         for each in self.series:
             values = each.values[::-1] if self.is_horizontal else each.values
-            chart.add(each.title, list(values))
+            chart.add(visible(each.title), list(values))
         tree = ET.fromstring(chart.render())  # noqa: S314 - written by pygal
         _prepare(tree, size.name, self.title, [each.colour for each in self.series])
         return Markup(ET.tostring(tree, encoding="unicode"))  # noqa: S704 - escaped by ElementTree
@@ -113,7 +121,7 @@ class Chart:
         every = -(-len(self.labels) // size.labels)
         return {
             "x_labels": [
-                "" if index % every else label
+                "" if index % every else visible(label)
                 for index, label in enumerate(self.labels)
             ]
         }
@@ -135,10 +143,12 @@ def ticks(highest: float, most: int, least: float = 0.0) -> list[float]:
     step = next(
         factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999
     )
-    return [step * index for index in range(ceil(highest / step - 0.001) + 1)]
+    steps = max(1, ceil(highest / step - 0.001))
+    return [step * index for index in range(steps + 1)]
 
 
 def _cut(text: str, characters: int) -> str:
+    text = visible(text)
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 

@@ -54,7 +54,8 @@ class Charts:
         throttled: Waiting for the rate limit over time.
         plan: What a plan would do by stream.
         columns: The columns of the plan that have numbers.
-        attributes: How often attributes would be sent, by stream and operation.
+        attributes: How often attributes would be sent, by stream and operation, and
+            how many attributes are left out.
     """
 
     streams: Chart | None = None
@@ -64,7 +65,7 @@ class Charts:
     throttled: Chart | None = None
     plan: Chart | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    attributes: Sequence[tuple[str, str, Chart]] = ()
+    attributes: Sequence[tuple[str, str, Chart, int]] = ()
 
 
 def charts_of(content: Content) -> Charts:
@@ -82,7 +83,7 @@ def charts_of(content: Content) -> Charts:
             },
             attributes=tuple(_attributes(plan)),
         )
-    columns = _columns(content.samples)
+    columns = over_time(content.samples)
     return Charts(
         streams=_streams(content),
         operations=_operations(columns),
@@ -118,7 +119,7 @@ def _planned(plan: Plan) -> Chart | None:
     )
 
 
-def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart]]:
+def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart, int]]:
     """Yield how often attributes would be sent, by stream and operation."""
     for stream in plan.streams:
         for each in stream.operations:
@@ -136,7 +137,8 @@ def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart]]:
                 )
             )
             if drawn is not None:
-                yield stream.stream, each.operation, drawn
+                more = len(each.attributes) - len(names)
+                yield stream.stream, each.operation, drawn, more
 
 
 def _count(value: float) -> str:
@@ -205,7 +207,7 @@ class _Column:
         return (read(self.after) - read(self.before)) / self.seconds
 
 
-def _columns(samples: Sequence[Sample]) -> list[_Column]:
+def over_time(samples: Sequence[Sample]) -> list[_Column]:
     """Return what happened over time, in at most :data:`MAX_COLUMNS` columns."""
     every = -(-(len(samples) - 1) // MAX_COLUMNS) or 1
     chosen = [*samples[:-1:every], *samples[-1:]]

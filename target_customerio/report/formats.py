@@ -8,15 +8,13 @@ import unicodedata
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
-from markupsafe import Markup
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff") | {
+INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff\ufffe\uffff") | {
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
-"""Characters that would change how the text around them is shown."""
+"""Characters that would change how the text around them is shown, or are none."""
 
 LAST_SECOND: Final = 253_402_300_799
 """The last second of the year 9999."""
@@ -36,13 +34,9 @@ MINUTE: Final = 60
 """Seconds of a minute, and minutes of an hour."""
 
 
-def visible(value: object) -> object:
+def visible(text: str) -> str:
     """Return text with its invisible characters written as escapes."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    if value.isprintable():
-        return value
-    return "".join(map(_visible, value))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

@@ -39,7 +39,7 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         loader=PackageLoader("target_customerio.report"),
-        finalize=formats.visible,
+        finalize=_shown,
     )
     environment.filters |= {
         "number": formats.number,
@@ -89,6 +89,13 @@ def write(path: Path, page: str, *, is_private: bool) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _shown(value: object) -> object:
+    """Return a value as the template shows it; markup has been shown so already."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return formats.visible(value)
+    return value
 
 
 def _file(name: str) -> str:

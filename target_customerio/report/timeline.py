@@ -77,6 +77,9 @@ class Timeline:
 
     Samples are taken more and more seldom, so that a run of any length has between half
     of :data:`MAX_SAMPLES` and all of them.
+
+    Attributes:
+        interval: Seconds until the next sample.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class Timeline:
         self._clock = clock
         self._started = clock()
         self._samples = [Sample(0.0, Totals())]
-        self._interval = FIRST_INTERVAL
+        self.interval = FIRST_INTERVAL
         self._ended = Event()
         self._thread = Thread(target=self._run, daemon=True)
 
@@ -125,8 +128,8 @@ class Timeline:
         self._samples.append(Sample(self._clock() - self._started, self._read()))
         if len(self._samples) >= MAX_SAMPLES:
             self._samples = self._samples[::2]
-            self._interval *= 2
+            self.interval *= 2
 
     def _run(self) -> None:
-        while not self._ended.wait(self._interval):
+        while not self._ended.wait(self.interval):
             self.take()

@@ -1,0 +1,321 @@
+"""The page as a text: what it holds, that nothing in it is live, and its file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import stat
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.hypotheses import examples
+
+from target_customerio.delivery.sender import RequestStatistics
+from target_customerio.errors import DeliveryError, RecordsRejectedError, SettingsError
+from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
+from target_customerio.report.content import Content, Outcome, ShownSetting
+from target_customerio.report.page import render, write
+from target_customerio.report.timeline import Sample, Totals
+from target_customerio.sandbox.sample import (
+    Belonging,
+    Change,
+    Event,
+    Ignored,
+    IgnoredReason,
+    People,
+    Person,
+)
+from target_customerio.summary import RejectedLine, StreamCounts
+
+from .conftest import HOSTILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+def content(text: str = "text", **more: Any) -> Content:
+    """Return a page's content in which every text of others is the same one."""
+    counts = StreamCounts(4, Counter({text: 1}), Counter({text: 1}), Counter({text: 1}))
+    counts.first_rejected[text].append(RejectedLine(7, text))
+    values: dict[str, Any] = {
+        "started": START,
+        "ended": START + timedelta(seconds=75),
+        "destination": text,
+        "is_sandbox": True,
+        "workspace": None,
+        "outcome": Outcome(1, (text,)),
+        "streams": {text: counts},
+        "figures": [(3, "events are younger than 72 hours")],
+        "statistics": RequestStatistics(5, 2, 1000, 1.5),
+        "samples": [
+            Sample(0.0, Totals()),
+            Sample(1.0, Totals({text: 1}, 1, 1, 5, 2, 0.5)),
+        ],
+        "rejected_path": text,
+        "run": "0123",
+        "settings": [ShownSetting("name", "Name", text, is_default=False)],
+        "versions": {"Python": text},
+        "people": people(text),
+    }
+    return Content(**{**values, **more})
+
+
+def people(text: str) -> People:
+    belonging = Belonging(text, {text: text}, "new")
+    ignored = Ignored(text, text, text, text)
+    person = Person(
+        text,
+        "changed",
+        [Change(text, text, None, is_change=True)],
+        events=[Event("event", text, 1_700_000_000, {text: text}, is_new=True)],
+        all_events=1,
+        new_events=1,
+        objects=[belonging],
+        devices=[belonging],
+        segments=[belonging],
+        ignored=[ignored],
+    )
+    reason = IgnoredReason(text, text, 1, [ignored])
+    return People({"changed": 1}, [person], [reason])
+
+
+def plan(text: str = "text") -> Plan:
+    operation = OperationPlan(text, 1, 1, 1, 1, {text: 1})
+    removal = RemovalPlan({text: 1}, 1, text)
+    stream = StreamPlan(text, 4, (operation,), {text: 1}, {text: 1}, removal)
+    return Plan(text, text, (stream,))
+
+
+class Parsed(HTMLParser):
+    """The elements, attributes and texts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.attributes: set[tuple[str, str]] = set()
+        self.texts: list[str] = []
+        self.raw: dict[str, str] = {}
+        self._inside = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.elements[tag] += 1
+        self.attributes |= {(name, value or "") for name, value in attrs}
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside in {"script", "style"}:
+            self.raw[self._inside] = data
+        self.texts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside.removesuffix(tag)
+
+
+HARMLESS = Parsed(render(content("harmless")))
+HARMLESS_PLAN = Parsed(render(content("harmless", plan=plan("harmless"))))
+TEXTS = st.text(
+    st.characters(codec=None) | st.sampled_from("<>\"'&`={}%/\\\0\u202e\ud800"),
+    max_size=40,
+)
+
+
+@settings(max_examples=examples(in_ci=30))
+@given(TEXTS)
+@example(HOSTILE[0])
+@example(HOSTILE[1])
+@example(HOSTILE[2])
+@example(HOSTILE[3])
+@example(HOSTILE[5])
+@example("\ud800")
+@example("--><svg onload=alert(1)>")
+def test_no_text_of_others_becomes_part_of_the_page(text: str) -> None:
+    page = render(content(text))
+    page.encode()
+    parsed = Parsed(page)
+    # Charts have elements for what they draw; a text without letters is none of them.
+    assert parsed.elements.keys() <= HARMLESS.elements.keys()
+    assert parsed.elements["script"] == 1
+    assert {name for name, _ in parsed.attributes} <= {
+        name for name, _ in HARMLESS.attributes
+    }
+    assert parsed.raw == HARMLESS.raw
+
+
+@settings(max_examples=examples(in_ci=30))
+@given(TEXTS)
+@example(HOSTILE[0])
+@example(HOSTILE[1])
+def test_no_text_of_others_becomes_part_of_a_plan(text: str) -> None:
+    parsed = Parsed(render(content(text, plan=plan(text), is_plan=True)))
+    assert parsed.elements.keys() <= HARMLESS_PLAN.elements.keys()
+    assert parsed.raw == HARMLESS_PLAN.raw
+
+
+@pytest.mark.parametrize("text", [HOSTILE[0], HOSTILE[1], HOSTILE[2], "a & b < c"])
+def test_texts_are_shown_as_they_are(text: str) -> None:
+    shown = "".join(Parsed(render(content(text))).texts)
+    assert shown.count(text) > 20
+
+
+def test_characters_that_cannot_be_seen_are_written_out() -> None:
+    text = "a\u202eb\0c\x1bd\u2066e\ufefff\ud800g\u200eh"
+    page = render(content(text))
+    assert r"a\u202eb\x00c\x1bd\u2066e\ufefff\ud800g\u200eh" in page
+    assert not re.search("[\u202e\0\x1b\u2066\ufeff\ud800\u200e]", page)
+    assert "مرحبا 👩‍💻 e\u0301" in render(content("مرحبا 👩‍💻 e\u0301"))
+
+
+def test_the_policy_allows_what_is_in_the_page_and_nothing_else() -> None:
+    page = render(content())
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+
+    def digest(tag: str) -> str:
+        hashed = hashlib.sha256(HARMLESS.raw[tag].encode()).digest()
+        return f"'sha256-{base64.b64encode(hashed).decode()}'"
+
+    assert policy.replace("&#39;", "'") == (
+        f"default-src 'none'; style-src {digest('style')}; "
+        f"script-src {digest('script')}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_nothing_is_fetched_and_nothing_is_live() -> None:
+    for parsed in (HARMLESS, HARMLESS_PLAN):
+        forbidden = {"link", "img", "iframe", "object", "embed", "form", "a"}
+        assert parsed.elements.keys() & forbidden == {"a"}
+        links = {value for name, value in parsed.attributes if name == "href"}
+        assert links == {"#main"}
+        names = {name for name, _ in parsed.attributes}
+        assert not {each for each in names if each.startswith("on")}
+        assert not names & {"src", "srcset", "style", "action", "background"}
+        assert not re.search(r"url\(|@import|https?:", parsed.raw["style"])
+        assert not re.search(r"fetch|https?:|eval|innerHTML", parsed.raw["script"])
+
+
+def test_ids_are_unique_and_what_is_referred_to_exists() -> None:
+    for parsed in (HARMLESS, HARMLESS_PLAN):
+        found = Parsed(render(content()))
+        ids = [value for name, value in found.attributes if name == "id"]
+        assert len(ids) == len({*ids})
+        for name in ("aria-labelledby", "aria-controls", "for"):
+            used = {value for each, value in parsed.attributes if each == name}
+            assert used <= {value for each, value in parsed.attributes if each == "id"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "title"),
+    [
+        (None, 0, "Everything was delivered"),
+        (RecordsRejectedError("3 records"), 3, "everything else was delivered"),
+        (DeliveryError("unreachable"), 1, "The run failed"),
+        (SettingsError("one", "two"), 1, "The run failed"),
+        (ValueError("a value of a record"), 1, "The run failed"),
+        (KeyboardInterrupt(), 1, "The run failed"),
+    ],
+)
+def test_the_verdict_follows_the_outcome(
+    error: BaseException | None, code: int, title: str
+) -> None:
+    if error is not None:
+        with pytest.raises(type(error)):
+            raise error
+    outcome = Outcome.of(error, is_complete=True)
+    assert outcome.exit_code == code
+    rejected = Counter({"schema": 3}) if code == 3 else Counter()
+    counts = StreamCounts(3, Counter(), Counter(), rejected)
+    more: dict[str, Any] = {
+        "is_sandbox": False,
+        "people": None,
+        "streams": {"users": counts},
+    }
+    page = render(content(**{**more, "outcome": outcome}))
+    assert title in page
+    assert "a value of a record" not in page
+    for line in outcome.error:
+        assert line in page
+
+
+def test_a_run_that_was_stopped_says_so() -> None:
+    outcome = Outcome.of(None, is_complete=False)
+    assert "The run was stopped before the input ended" in render(
+        content(outcome=outcome)
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.04, 1.0, 90.0, 4000.0])
+def test_a_run_of_any_length_has_a_page(seconds: float) -> None:
+    totals = Totals({"person event": 10}, requests=2)
+    samples = [Sample(seconds * part / 9, totals) for part in range(10)]
+    samples[0] = Sample(0.0, Totals())
+    page = render(content(samples=samples, ended=START + timedelta(seconds=seconds)))
+    assert ("Operations delivered per second" in page) == (seconds > 0)
+
+
+def test_a_run_without_anything_has_a_page() -> None:
+    empty: Any = {"streams": {}, "samples": [Sample(0.0, Totals())], "figures": []}
+    more: Any = {"people": People(), "settings": [], "statistics": RequestStatistics()}
+    page = render(content(**empty, **more, outcome=Outcome()))
+    assert "No streams were loaded" in page
+    assert "The run concerned no people" in page
+    assert "No record was rejected" in page
+
+
+def test_a_plan_that_would_change_nothing_says_so() -> None:
+    nothing = StreamPlan("users", 3, (OperationPlan("person identify", unchanged=3),))
+    page = render(
+        content(
+            plan=Plan("sandbox x", "s.db", (nothing,)), is_plan=True, outcome=Outcome()
+        )
+    )
+    assert "The run would change nothing" in page
+
+
+def test_names_are_bounded() -> None:
+    attributes = {f"attribute_{number}": 5000 - number for number in range(5000)}
+    operation = OperationPlan("person identify", changed=5000, attributes=attributes)
+    planned = Plan("x", "s.db", (StreamPlan("users", 1, (operation,)),))
+    page = render(content(plan=planned, is_plan=True))
+    assert "attribute_19" in page
+    assert "attribute_20" not in page
+    assert "and 4,980 more attributes" in page
+
+
+def test_the_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ("r" * 200 + ".html")
+    path.write_text("before", encoding="utf-8")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write(path, "after", is_private=True)
+    assert path.read_text(encoding="utf-8") == "before"
+    assert [*tmp_path.iterdir()] == [path]
+    write(path, "after", is_private=True)
+    assert path.read_text(encoding="utf-8") == "after"
+    assert [*tmp_path.iterdir()] == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_that_appears_during_the_run_is_replaced(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "report.html"
+    target.write_text("kept", encoding="utf-8")
+    path.symlink_to(target)
+    write(path, "page", is_private=False)
+    assert target.read_text(encoding="utf-8") == "kept"
+    assert not path.is_symlink()
