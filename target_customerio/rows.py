@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from target_customerio.pipeline import Pipeline
+    from target_customerio.plan import Plan
     from target_customerio.run import Run
 
 
@@ -46,6 +47,7 @@ class DeliverySummary:
         retries: Requests that had been sent before.
         bytes_sent: Bytes of request bodies.
         seconds: Seconds from start to end.
+        plan: What a run would do, with the setting ``plan``. Nothing is delivered then.
     """
 
     read: int = 0
@@ -57,6 +59,7 @@ class DeliverySummary:
     retries: int = 0
     bytes_sent: int = 0
     seconds: float = 0.0
+    plan: Plan | None = None
 
 
 def deliver(
@@ -78,7 +81,8 @@ def deliver(
     to the caller: it logs to the logger ``target-customerio``. It can be called any
     number of times, also by several threads at once: each call has its own connections
     and its own share of memory, and knows nothing of the others. So their rates add up,
-    and order holds within a call only.
+    and order holds within a call only. With ``snapshot``, one call at a time can use
+    the file, and the rows count as a full table.
 
     Values are what JSON has, and ``Decimal``, ``datetime`` (UTC if it has no offset),
     ``date``, ``time``, ``UUID``, ``bytes`` (as hexadecimal digits), named tuples and
@@ -138,16 +142,22 @@ def _target(
 def _summary_of(pipeline: Pipeline) -> DeliverySummary:
     summary, statistics = pipeline.recorder.summary, pipeline.statistics
     streams = summary.streams.values()
-    return DeliverySummary(
+    records = DeliverySummary(
         read=sum(each.read for each in streams),
-        delivered=dict(sum((each.delivered for each in streams), Counter())),
         skipped=dict(sum((each.skipped for each in streams), Counter())),
         rejected=dict(sum((each.rejected for each in streams), Counter())),
+        seconds=round(summary.seconds, 3),
+        plan=pipeline.plan,
+    )
+    if pipeline.plan is not None:
+        return records
+    return replace(
+        records,
+        delivered=dict(sum((each.delivered for each in streams), Counter())),
         recent_events=summary.figures[RECENT_EVENTS],
         requests=statistics.requests,
         retries=statistics.retries,
         bytes_sent=statistics.bytes_sent,
-        seconds=round(summary.seconds, 3),
     )
 
 

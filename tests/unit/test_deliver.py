@@ -31,8 +31,10 @@ from target_customerio.errors import (
     RecordsRejectedError,
     RejectedFileError,
     SettingsError,
+    SnapshotError,
     UnmappedStreamError,
 )
+from target_customerio.plan import OperationPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -552,3 +554,61 @@ def test_importing_the_package_is_cheap() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert "has no attribute 'other'" in done.stdout, done.stderr
+
+
+# Only changes, and plans
+
+
+def test_rows_are_compared_with_a_snapshot(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["snapshot"] = str(tmp_path / "snapshot.db")
+    rows: list[dict[str, Any]] = [{"user_id": n, "plan": "free"} for n in range(3)]
+    deliver(rows, call="identify", config=config, stream="users")
+    rows[1]["plan"] = "plus"
+    summary = deliver(rows, call="identify", config=config, stream="users")
+    assert summary.delivered == {"person identify": 1}
+    assert summary.skipped == {"unchanged": 2}
+
+
+def test_a_plan_is_returned_and_nothing_is_delivered(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["snapshot"] = str(tmp_path / "snapshot.db")
+    rows: list[dict[str, Any]] = [{"user_id": n, "plan": "free"} for n in range(3)]
+    deliver(rows, call="identify", config=config, stream="users")
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    rows[1]["plan"] = "plus"
+    rows += [{"user_id": 8}, {"plan": "nobody's"}]
+
+    summary = deliver(
+        rows, call="identify", config={**config, "plan": True}, stream="users"
+    )
+
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+    plan = summary.plan
+    assert plan is not None
+    (stream,) = plan.streams
+    assert stream.operations == (
+        OperationPlan("person identify", 1, 1, 2, attributes={"plan": 1}),
+    )
+    assert summary == DeliverySummary(
+        read=5,
+        skipped={"unchanged": 2},
+        rejected={"no_identifier": 1},
+        seconds=summary.seconds,
+        plan=plan,
+    )
+
+
+def test_a_second_call_cannot_use_the_snapshot_meanwhile(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["snapshot"] = str(tmp_path / "snapshot.db")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield {"user_id": 1}
+        with pytest.raises(SnapshotError, match="is used by another run"):
+            deliver([], call="identify", config=config, stream="others")
+
+    deliver(rows(), call="identify", config=config, stream="users")
