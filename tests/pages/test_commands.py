@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.pages import Shell
+from support.pages import Page, Shell
 
 if TYPE_CHECKING:
     import subprocess
@@ -66,6 +66,14 @@ def test_the_first_command_ends_with_the_summary_shown(first: Any, pages: Any) -
     printed = normalised("\n".join(messages(first.stderr)))
 
     assert printed[-len(shown) :] == shown
+
+
+def test_the_plan_is_as_shown(clone: Any, pages: Any, root: Path) -> None:
+    done = clone.run(pages.block("run", "plan"))
+
+    for page in ("README.md", "docs/snapshot.md"):
+        shown = Page.of(root / page).block("output", "plan").splitlines()
+        assert messages(done.stderr)[-len(shown) :] == shown
 
 
 def test_the_environment_can_be_activated(clone: Any, pages: Any) -> None:

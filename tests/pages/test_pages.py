@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 HERE = {"deliver", "people", "people_look", "pipe", "replay"}
 IN_OTHER_TESTS = {
     **dict.fromkeys(
-        ("first", "look", "person", "rejected", "check", "pipe_state", "activate"),
+        (
+            "first",
+            "plan",
+            "look",
+            "person",
+            "rejected",
+            "check",
+            "pipe_state",
+            "activate",
+        ),
         "tests/pages/test_commands.py",
     ),
     "generate": "tests/pages/test_pages.py",

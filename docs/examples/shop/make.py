@@ -2,7 +2,9 @@
 
 ``python docs/examples/shop/make.py`` writes one JSONL file for each stream into its own
 folder, as a source would hold them, and ``shop.singer.jsonl``, which holds all records
-in the order of their times. A test compares the files with what this script makes.
+in the order of their times; and ``users.singer.jsonl``, the table of the shop's people,
+as a tap reads it from its database. A test compares the files with what this script
+makes.
 """
 
 from __future__ import annotations
@@ -184,6 +186,36 @@ class Shop:
         self.add(when + timedelta(hours=2), "pages", timeless)
 
 
+def table(shop: Shop) -> list[dict[str, Any]]:
+    """Return the people as rows, with the last value of each column."""
+    rows: dict[str, dict[str, Any]] = {}
+    for _, stream, call in shop.calls:
+        if stream == "identifies" and call["userId"].startswith("p-"):
+            row = rows.setdefault(call["userId"], {"user_id": call["userId"]})
+            row.update(call["traits"])
+    columns: dict[str, Any] = {
+        "user_id": {"type": "string"},
+        "email": {"type": "string"},
+        "first_name": {"type": "string"},
+        "plan": {"type": "string"},
+        "newsletter": {"type": "boolean"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "credit": {"type": ["number", "null"]},
+    }
+    return [
+        {
+            "type": "SCHEMA",
+            "stream": "users",
+            "schema": {"type": "object", "properties": columns},
+            "key_properties": ["user_id"],
+        },
+        *(
+            {"type": "RECORD", "stream": "users", "record": rows[each]}
+            for each in sorted(rows)
+        ),
+    ]
+
+
 def files() -> dict[str, str]:
     """Return the text of every file by its name."""
     shop = Shop()
@@ -204,6 +236,7 @@ def files() -> dict[str, str]:
         if count % STATE_EVERY == 0 or count == len(shop.calls):
             messages.append({"type": "STATE", "value": {"calls_sent": count}})
     lines["shop.singer.jsonl"] = [json.dumps(message) for message in messages]
+    lines["users.singer.jsonl"] = [json.dumps(message) for message in table(shop)]
     return {name: "\n".join(content) + "\n" for name, content in lines.items()}
 
 
