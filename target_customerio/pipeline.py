@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from target_customerio.summary import Entry
     from target_customerio.track_api.operations import Operation
 
-PROGRESS_SECONDS: Final = 30.0
 LONG_LINE: Final = Limits.operation_bytes
 """Bytes above which a record is queued at once, without waiting for others."""
 BATCH_OPERATIONS: Final = 32
@@ -155,14 +154,13 @@ class Pipeline:
             changes.bind(self.workspace_name)
 
     def start(self) -> None:
-        """Open the snapshot, and log progress every 30 seconds until the run ends.
+        """Open the snapshot, if there is one.
 
         Raises:
             SnapshotError: The snapshot cannot be used.
         """
         if self.changes is not None:
             self.changes.open()
-        Thread(target=self._show_progress, daemon=True).start()
 
     def queue(
         self,
@@ -366,11 +364,13 @@ class Pipeline:
         except SandboxError as error:  # the run has ended as it has
             self._logger.warning("%s", error)
 
-    def _show_progress(self) -> None:
-        while not self._ended.wait(PROGRESS_SECONDS):
-            self._log(self.recorder.summary.progress(self.statistics))
-            if not self.settings.plan:
-                self._metrics.log(self.recorder.summary.streams, is_final=False)
+    def log_progress(self) -> None:
+        """Log the progress line and the metrics, unless the run has ended."""
+        if self._ended.is_set():
+            return
+        self._log(self.recorder.summary.progress(self.statistics))
+        if not self.settings.plan:
+            self._metrics.log(self.recorder.summary.streams, is_final=False)
 
     def _log(self, entry: Entry) -> None:
         self._logger.info("%s", entry.text, extra=entry.fields)

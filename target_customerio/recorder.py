@@ -23,6 +23,7 @@ from target_customerio.log_privacy import shown_field
 from target_customerio.records import SourceStream
 from target_customerio.rejected import RejectedRecords
 from target_customerio.summary import RECENT_EVENTS, RejectedLine, Summary
+from target_customerio.terminal import TERMINAL
 
 if TYPE_CHECKING:
     import logging
@@ -261,7 +262,8 @@ class RunRecorder:
             StateError: Standard output is closed or full.
         """
         try:
-            write_line(state)
+            with TERMINAL.above():
+                write_line(state)
         except (OSError, ValueError) as error:
             raise StateError(
                 "Cannot write STATE to standard output (closed or full); records "

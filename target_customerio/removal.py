@@ -23,6 +23,7 @@ from target_customerio.errors import (
 from target_customerio.pipeline import Pipeline
 from target_customerio.plan import Plan, StreamPlan
 from target_customerio.planning import removal_plan
+from target_customerio.progress import shown_progress
 from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place, SourceStream
 from target_customerio.report import recording
@@ -80,7 +81,7 @@ def remove_missing(
     recorder = RemovalRecorder(settings, logger)
     # What is not removed is as known as before.
     pipeline = Pipeline(replace(settings, refresh=False), logger, recorder=recorder)
-    with recording(pipeline, logger, "removal"):
+    with recording(pipeline, logger, "removal"), shown_progress(pipeline):
         try:
             pipeline.start()
             assert pipeline.changes is not None  # noqa: S101 - there is a snapshot
@@ -296,6 +297,14 @@ class RemovalSummary(Summary):
     def progress(self, statistics: RequestStatistics) -> Entry:
         """Return the progress line."""
         return self._entry("progress", statistics)
+
+    def live_text(
+        self,
+        statistics: RequestStatistics,
+        records_per_second: float,  # noqa: ARG002 - no records are read
+    ) -> str:
+        """Return the progress line on a terminal."""
+        return self._entry("progress", statistics).text
 
     def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
         """Yield the line at the end."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import InputError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
+from target_customerio.progress import logged_progress
 from target_customerio.records import Place
 from target_customerio.report import recording
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
@@ -117,7 +118,7 @@ def deliver(
     source = _RowStream(stream, [*_names(key_properties)], _checked_schema(schema))
     target = _target({**config}, stream, call)
     with recording(target.pipeline, target.logger):
-        with target.run as run:
+        with logged_progress(target.pipeline), target.run as run:
             source.load(rows, run)
             run.finish(has_all_streams=False)
         target.pipeline.recorder.fail_if_rejected()

@@ -49,8 +49,8 @@ MAX_HELD_SCHEMAS: Final = 8 << 20
 class Run:
     """Takes streams and records, and delivers them.
 
-    As a context manager it logs progress, delivers after an error what was taken before
-    it, and closes the pipeline in any case.
+    As a context manager it delivers after an error what was taken before it, and closes
+    the pipeline in any case.
 
     Attributes:
         pipeline: Queues the operations and records the results.
@@ -72,7 +72,7 @@ class Run:
         self._prepare = StreamPreparer(target).prepare
 
     def __enter__(self) -> Self:
-        """Log progress until the run ends.
+        """Start the pipeline.
 
         Raises:
             SnapshotError: The snapshot cannot be used.

@@ -32,6 +32,7 @@ from target_customerio.json_codec import STRICT
 from target_customerio.reader import Message, MessageReader
 from target_customerio.records import Place
 from target_customerio.settings_schema import REMOVED
+from target_customerio.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -276,4 +277,5 @@ def _is_list_of_names(keys: object) -> bool:
 
 def _exit_at_once(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler
     sys.stderr.flush()
+    TERMINAL.erase()
     os._exit(128 + signum)

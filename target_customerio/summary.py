@@ -224,6 +224,18 @@ class Summary:
             },
         )
 
+    def live_text(
+        self, statistics: RequestStatistics, records_per_second: float
+    ) -> str:
+        """Return the progress line on a terminal; the end of it may not be seen."""
+        totals = self.totals
+        return (
+            f"{totals['read']:,} records, {totals['delivered']:,} delivered, "
+            f"{totals['rejected']:,} rejected, {records_per_second:,.0f} records/s, "
+            f"{statistics.in_flight} in flight, "
+            f"{statistics.seconds_throttled:.0f} s throttled"
+        )
+
     def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
         """Yield the lines of the summary: a table by stream, then the whole run."""
         if self.streams:

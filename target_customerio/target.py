@@ -34,6 +34,7 @@ from target_customerio.log_privacy import (
     traceback_of,
 )
 from target_customerio.pipeline import Pipeline
+from target_customerio.progress import shown_progress
 from target_customerio.report import recording
 from target_customerio.run import Run
 from target_customerio.settings import Settings
@@ -421,7 +422,11 @@ class TargetCustomerIO(SingerTarget):
             "Planning a load" if self.settings.plan else "Loading records",
             self.settings.connection.destination,
         )
-        with recording(self.pipeline, self.logger), self.run:
+        with (
+            recording(self.pipeline, self.logger),
+            shown_progress(self.pipeline),
+            self.run,
+        ):
             self.listen(file_input)
 
 

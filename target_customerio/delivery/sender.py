@@ -65,12 +65,14 @@ class RequestStatistics:
         bytes_sent: Bytes of request bodies.
         seconds_throttled: Seconds during which at least one connection waited for the
             rate limit or for a pause that Customer.io asked for.
+        in_flight: Requests without an answer so far.
     """
 
     requests: int = 0
     retries: int = 0
     bytes_sent: int = 0
     seconds_throttled: float = 0.0
+    in_flight: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Sender:
                 self._retries,
                 self._bytes_sent,
                 self._gate.seconds_throttled,
+                self._gate.in_flight,
             )
 
     def check_account(self, region: str) -> int | None:

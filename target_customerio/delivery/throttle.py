@@ -86,7 +86,7 @@ class Throttle:
         self._limit = requests_per_second
         self._slots = max(1, int(requests_per_second))
         self._window = 1 / min(1.0, requests_per_second)
-        self._in_flight = 0
+        self.in_flight = 0
         self._answered: deque[float] = deque()
         self._paused_until = float("-inf")
         self._backoff = Backoff(_MAX_PAUSE_SECONDS)
@@ -121,7 +121,7 @@ class Throttle:
         answered = self._answered
         while answered and answered[0] + self._window < now:
             answered.popleft()
-        if self._in_flight + len(answered) < self._slots:
+        if self.in_flight + len(answered) < self._slots:
             return 0
         if not answered:
             return None
@@ -130,7 +130,7 @@ class Throttle:
 
     def start(self, now: float) -> None:
         """Count a request that starts."""
-        self._in_flight += 1
+        self.in_flight += 1
         if self._rises_from is None:
             self._rises_from = now
         due = self._next_start(now)
@@ -140,7 +140,7 @@ class Throttle:
 
     def end(self, now: float) -> None:
         """Count a request that is answered or has failed."""
-        self._in_flight -= 1
+        self.in_flight -= 1
         self._answered.append(now)
 
     def admitted(self, started: float) -> None:
@@ -241,6 +241,11 @@ class Gate:
         with self._lock:
             current = time.monotonic() - self._waiting_since if self._waiting else 0.0
             return self._seconds_waited + current
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have started and are not answered."""
+        return self._throttle.in_flight
 
     @contextmanager
     def slot(self) -> Iterator[float]:
