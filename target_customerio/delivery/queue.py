@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _memory: Final = attrgetter("memory")
+_count: Final = attrgetter("count")
 _first_sequence: Final = attrgetter("first_sequence")
 
 
@@ -140,10 +141,8 @@ class OperationQueue:
             before = self._last_by_key.get(key)
             self._last_by_key[key] = operation
             group = None if before is None else before.group or self._group(before)
-        pool: Pool | None
-        if group is not None:
-            pool = group.append(operation)
-        else:
+        pool = None if group is None else group.append(operation)
+        if group is None:
             endpoint = operation.endpoint
             pool = self._pools.get(endpoint) or self._new_pool(endpoint)
             pool.entries.append(operation)
@@ -318,11 +317,12 @@ class OperationQueue:
 
     def _release(self, operations: Sequence[QueuedOperation]) -> None:
         last_by_key = self._last_by_key
+        ready: list[Group] = []
         self._held_memory -= sum(map(_memory, operations))
         for operation in operations:
             del self._unfinished[operation.sequence]
             if operation.group is not None:
-                self._leave_group(operation)
+                self._leave_group(operation, ready)
             self._held_bytes -= len(operation.body)
             for key in operation.keys:
                 # Everything before the last operation of a key was finished earlier.
@@ -330,14 +330,17 @@ class OperationQueue:
                     del last_by_key[key]
             for key in operation.shared:
                 self._release_shared(key, operation.sequence)
+        # Those with many go to the front. The largest comes first in the next request:
+        # what does not fit in waits for its end.
+        for group in sorted(ready, key=_count):
+            self._add_to_pool(group)
 
-    def _leave_group(self, operation: QueuedOperation) -> None:
-        group: Group = operation.group
-        group = group if group.joined is None else group.whole
+    def _leave_group(self, operation: QueuedOperation, ready: list[Group]) -> None:
+        group: Group = operation.group.whole
         operation.group = None
         group.in_flight -= 1
         if not group.in_flight and group.first is not None:
-            self._add_to_pool(group)
+            ready.append(group)
 
     def _release_shared(self, key: str, sequence: int) -> None:
         sharing = self._sharing.get(key)

@@ -316,6 +316,21 @@ def test_a_person_with_many_operations_goes_first() -> None:
     assert taken(queue, 0) == list(range(2, 81, 2))
 
 
+@pytest.mark.parametrize("first", ["hot", "warm"])
+def test_the_person_with_most_operations_goes_first(first: str) -> None:
+    """Else a part of them would have to wait for the end of another request."""
+    queue = new_queue(concurrency=1, batch_operations=40)
+    for person in (first, "warm" if first == "hot" else "hot"):
+        queue.put(queued(f"id:{person}"), 0)
+    queue.flush()
+    assert taken(queue, 0) == [0, 1]
+    queue.flushing = False
+    for number in range(60):
+        queue.put(queued("id:warm" if number % 3 == 0 else "id:hot"), 0)
+    queue.finish(0)
+    assert taken(queue, 0) == [2 + number for number in range(60) if number % 3]
+
+
 def test_an_idle_connection_is_woken_for_each_full_request() -> None:
     woken: list[int] = []
     queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)

@@ -146,7 +146,7 @@ def test_a_pause_is_at_most_what_is_left() -> None:
 
 
 def test_a_pause_cut_short_does_not_slow_down_the_requests_after_it() -> None:
-    """The server is asked again sooner than it said, so the rate is not judged by it."""
+    """The server is asked again sooner, so that does not show what it admits."""
     throttle = Throttle(100)
     throttle.start(0)
     throttle.start(0)
