@@ -68,10 +68,12 @@ class Load:
     Attributes:
         count: The number of records.
         size: Approximate bytes of a record.
-        calls: Events alone; all six calls; group calls of one company; or the same
-            without traits, which are memberships.
+        calls: Events alone; all six calls; group calls; or group calls without traits,
+            which are memberships.
         rows: Details in one container, or in a column each.
         people: How many people the records are about; ``None``: another in each.
+        companies: How many companies the group calls are about; ``None``: another in
+            each.
         exponent: The exponent of Zipf's law, by which some people come more often.
     """
 
@@ -80,13 +82,15 @@ class Load:
     calls: Literal["track", "mixed", "group", "membership"] = "track"
     rows: Literal["nested", "flat"] = "nested"
     people: int | None = 50_000
+    companies: int | None = 1_000
     exponent: float = 0
 
     @property
     def name(self) -> str:
         """The name of the load's file."""
-        shape = f"{self.calls}-{self.rows}-{self.size}-{self.people}-{self.exponent}"
-        return f"{shape}-{self.count}.singer"
+        shape = f"{self.calls}-{self.rows}-{self.size}"
+        keys = f"{self.people}-{self.companies}-{self.exponent}"
+        return f"{shape}-{keys}-{self.count}.singer"
 
     def write(self, folder: Path) -> Path:
         """Write the load as Singer messages, unless the file exists."""
@@ -152,7 +156,7 @@ class Load:
 
     def _record(self, stream: str, number: int, draw: random.Random) -> dict[str, Any]:
         person = self._person(number, draw)
-        company = person % 1000 if self.calls == "mixed" else 0
+        company = number if self.companies is None else person % self.companies
         values = {
             "userId": f"person-{person:08}",
             "event": "Order Completed",

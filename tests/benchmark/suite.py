@@ -41,8 +41,16 @@ EVERYBODY_ONCE = "everybody once"
 FEW_PEOPLE = "500 people, uniform"
 ZIPF = "50,000 people, Zipf 1.0"
 STEEP_ZIPF = "50,000 people, Zipf 1.2"
+COMPANIES_ONCE = "group calls, every company once"
 ONE_COMPANY = "one company in every group call"
+MEMBERSHIPS_ONCE = "memberships, every company once"
 MEMBERSHIPS = "memberships of one company"
+
+ONCE = {
+    **dict.fromkeys((COMPANIES_ONCE, ONE_COMPANY), COMPANIES_ONCE),
+    **dict.fromkeys((MEMBERSHIPS_ONCE, MEMBERSHIPS), MEMBERSHIPS_ONCE),
+}
+"""The same kind of record, with everybody once, where that is not an event."""
 
 
 def recurring(count: int) -> dict[str, Load]:
@@ -54,8 +62,10 @@ def recurring(count: int) -> dict[str, Load]:
         FEW_PEOPLE: replace(once, people=500),
         ZIPF: replace(once, people=50_000, exponent=1.0),
         STEEP_ZIPF: replace(once, people=50_000, exponent=1.2),
-        ONE_COMPANY: replace(once, calls="group"),
-        MEMBERSHIPS: replace(once, calls="membership"),
+        COMPANIES_ONCE: replace(once, calls="group", companies=None),
+        ONE_COMPANY: replace(once, calls="group", companies=1),
+        MEMBERSHIPS_ONCE: replace(once, calls="membership", companies=None),
+        MEMBERSHIPS: replace(once, calls="membership", companies=1),
     }
 
 

@@ -111,7 +111,7 @@ def test_every_contender_delivers_every_record(figures: dict[str, Any]) -> None:
 def test_every_load_is_delivered_completely(figures: dict[str, Any]) -> None:
     assert set(figures["recurring"]) == LATENCIES
     recurring = [run for each in figures["recurring"].values() for run in each.values()]
-    assert len(recurring) == 3 * 7
+    assert len(recurring) == 3 * 9
     for each in [*figures["loads"].values(), *recurring, figures["long"]]:
         assert each["operations"] == each["records"]
         assert each["server_microseconds"] > 0

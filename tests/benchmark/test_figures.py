@@ -7,11 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report import AT_LEAST, AT_MOST, possible, share
+from report import AT_LEAST, AT_MOST, possible, share, slowest
 from suite import (
+    COMPANIES_ONCE,
     EVERYBODY_ONCE,
     FEW_PEOPLE,
     MEMBERSHIPS,
+    MEMBERSHIPS_ONCE,
     ONE_COMPANY,
     STEEP_ZIPF,
     ZIPF,
@@ -70,6 +72,22 @@ def test_cpu_allows_the_faster_of_the_load_and_everybody_once() -> None:
     )
 
 
+def test_group_calls_are_compared_with_group_calls() -> None:
+    runs = {
+        EVERYBODY_ONCE: run(75_000),
+        ZIPF: run(72_000),
+        COMPANIES_ONCE: run(50_000),
+        ONE_COMPANY: run(47_000),
+    }
+    figures = {"recurring": {"0": runs}}
+    assert slowest(figures) == pytest.approx(0.94)
+    assert possible({"0": runs}, ONE_COMPANY, 0) == pytest.approx(50_000)
+    runs[ZIPF] = run(60_000)
+    assert slowest(figures) == pytest.approx(0.8)
+    del runs[COMPANIES_ONCE]
+    assert slowest(figures) is None
+
+
 @pytest.mark.parametrize(
     ("name", "of_the_busiest"),
     [
@@ -77,7 +95,9 @@ def test_cpu_allows_the_faster_of_the_load_and_everybody_once() -> None:
         (FEW_PEOPLE, 1 / 500),
         (ZIPF, 1 / 11.397),  # the 50,000th harmonic number
         (STEEP_ZIPF, 1 / 5.017),
+        (COMPANIES_ONCE, 1 / COUNT),
         (ONE_COMPANY, 1),
+        (MEMBERSHIPS_ONCE, 1 / COUNT),
         (MEMBERSHIPS, 1 / COUNT),
     ],
 )
@@ -102,6 +122,14 @@ def test_memberships_are_group_calls_of_one_company_without_traits() -> None:
     assert {each["groupId"] for each in records} == {"company-000000"}
     assert len({each["userId"] for each in records}) == 100
     assert {*records[0]} == {"messageId", "userId", "groupId", "timestamp"}
+
+
+@pytest.mark.parametrize("name", [COMPANIES_ONCE, MEMBERSHIPS_ONCE])
+def test_everybody_and_every_company_comes_once(name: str) -> None:
+    messages = list(recurring(100)[name].messages())
+    records = [each["record"] for each in messages if each["type"] == "RECORD"]
+    for field in ("userId", "groupId"):
+        assert len({each[field] for each in records}) == 100
 
 
 @pytest.mark.parametrize(
