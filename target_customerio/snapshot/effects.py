@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from target_customerio.snapshot.entry import MAX_NAMES, Entry, Layout, layout_of
+from target_customerio.snapshot.entry import (
+    MAX_NAMES,
+    UNLINKED,
+    Entry,
+    Layout,
+    layout_of,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +39,8 @@ class Effect(Struct, eq=False, gc=False):
         aliases: Further identifiers of the person, as hashes.
         is_new: Whether the file has no such entry.
         moves: Whether ``a`` or ``b`` is new.
+        needs_link: Whether it teaches nothing unless the address turns out to be that
+            of the ``id``.
         epoch: The epoch of the operation.
         data: The whole entry once the operation is delivered; None if other operations
             on it were unanswered before.
@@ -49,11 +57,17 @@ class Effect(Struct, eq=False, gc=False):
     aliases: tuple[int, ...] = ()
     is_new: bool = False
     moves: bool = False
+    needs_link: bool = False
     epoch: int = 0
     data: bytes | None = None
 
     def apply(self, entry: Entry, *, delivered: bool) -> None:
         """Change an entry as the answer to the operation does."""
+        is_refused = self.moves and not delivered
+        is_of_another = self.needs_link and not entry.is_linked
+        if is_refused or is_of_another:
+            entry.forget(None)
+            return
         entry.forget(self.named)
         if delivered:
             entry.flags = (entry.flags & ~self.lost) | self.gained
@@ -94,16 +108,25 @@ class Epochs:
         self.stale: dict[int, int] = dict(
             database.execute("SELECT number, stale FROM names WHERE stale > 0")
         )
+        row = database.execute(
+            "SELECT value FROM meta WHERE name = 'unlinked'"
+        ).fetchone()
+        self.unlinked: int = row[0] if row else 0
         self.last = max([self.all_stale, *self.stale.values()])
         self._lock = Lock()
 
-    def forget(self, names: Iterable[int] | None) -> None:
-        """Make attributes unknown in every entry; None: all attributes."""
+    def forget(self, names: Iterable[int] | None, *, with_links: bool = True) -> None:
+        """Make attributes unknown in every entry; None: all attributes.
+
+        With links, it is not known either whose address is whose.
+        """
         with self._lock:
             self.current += 1
             self.last = self.current
             if names is None:
                 self.all_stale = self.current
+                if with_links:
+                    self.unlinked = self.current
             else:
                 self.stale.update(dict.fromkeys(names, self.current))
 
@@ -111,7 +134,10 @@ class Epochs:
         """Forget what has become unknown since an entry was written, and return it."""
         if entry.epoch < self.last:
             if entry.epoch < self.all_stale:
+                is_linked = not entry.flags & UNLINKED
                 entry.forget(None)
+                if is_linked and entry.epoch >= self.unlinked:
+                    entry.flags &= ~UNLINKED
             else:
                 stale = self.stale
                 names = [
@@ -122,17 +148,22 @@ class Epochs:
 
     def check(self, entry: Entry, effect: Effect) -> None:
         """Forget what became unknown everywhere while an operation was unanswered."""
-        if effect.epoch < self.last and effect.hashes():
-            epoch, stale, stored = effect.epoch, self.stale, effect.hashes()
+        if effect.epoch < self.last:
+            epoch, stale = effect.epoch, self.stale
             if epoch < self.all_stale:
-                entry.forget(stored)
+                entry.forget(None)
+            stored = effect.hashes()
             entry.forget([each for each in stored if stale.get(each, 0) > epoch])
 
     def write(self, database: sqlite3.Connection) -> None:
         """Write them, within a transaction."""
         with self._lock:
             stale = list(self.stale.items())
-            values = [("epoch", self.current), ("stale", self.all_stale)]
+            values = [
+                ("epoch", self.current),
+                ("stale", self.all_stale),
+                ("unlinked", self.unlinked),
+            ]
         database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
         database.executemany(
             "UPDATE names SET stale = ? WHERE number = ?",

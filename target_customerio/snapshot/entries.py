@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.snapshot.effects import Epochs
-from target_customerio.snapshot.entry import Entry
+from target_customerio.snapshot.entry import UNLINKED, Entry
 from target_customerio.snapshot.file import PERSON
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Entries:
         effect.is_new, effect.a, effect.b = entry.is_new, entry.a, entry.b
         effect.epoch = self.epoch
         entry.tickets += 1
+        entry.linking += effect.moves
         entry.is_new = False
         self._unanswered[entry.number] = entry
         if entry.a is not None:
@@ -213,6 +214,7 @@ class Entries:
             self._by_alias.setdefault(alias, set()).add(entry)
         if effect.named is None:
             entry.pending_whole += 1
+            entry.flags |= UNLINKED
         elif entry.tickets == 1:
             entry.pending = dict.fromkeys(effect.named, 1)
         else:
@@ -225,6 +227,7 @@ class Entries:
         if effect.aliases:
             self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
         entry.tickets -= 1
+        entry.linking -= effect.moves
         if not entry.tickets:
             self._release(entry)
             return
@@ -238,9 +241,9 @@ class Entries:
         effect.apply(entry, delivered=delivered)
         self.epochs.check(entry, effect)
 
-    def forget(self, names: tuple[int, ...] | None) -> None:
+    def forget(self, names: tuple[int, ...] | None, *, with_links: bool = True) -> None:
         """Make attributes unknown in every entry, also those in memory."""
-        self.epochs.forget(names)
+        self.epochs.forget(names, with_links=with_links)
         self.epoch = self.epochs.current
         self.forget_here(names)
 

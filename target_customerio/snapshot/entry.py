@@ -34,6 +34,10 @@ MERGED: Final = 4
 
 ALL_FLAGS: Final = EXISTS | SUPPRESSED | MERGED
 
+UNLINKED: Final = 8
+"""The ``id`` and the address may be those of two people. What names the address alone
+does not concern the ``id`` then."""
+
 HASH_BYTES: Final = 8
 """Bytes of a hash. Two values of an attribute have the same one with a probability of
 2**-64, so that a change is not sent: once in a thousand years of ten thousand million
@@ -78,6 +82,7 @@ class Entry(Struct, eq=False, gc=False):
         rows: Hashes of rows whose attributes are all known.
         is_new: Whether the file does not have it yet.
         tickets: Number of unanswered operations that concern it.
+        linking: Number of those that give it an ``id`` or an address.
         pending: Number of unanswered operations by attribute.
         pending_whole: Number of those that make all of it unknown.
         aliases: Hashes of identifiers in unanswered operations.
@@ -94,6 +99,7 @@ class Entry(Struct, eq=False, gc=False):
     rows: tuple[bytes, ...] = ()
     is_new: bool = False
     tickets: int = 0
+    linking: int = 0
     pending: dict[int, int] = {}
     pending_whole: int = 0
     aliases: tuple[int, ...] = ()
@@ -109,6 +115,11 @@ class Entry(Struct, eq=False, gc=False):
     def exists(self) -> bool:
         """Whether it is known to exist in Customer.io."""
         return bool(self.flags & EXISTS) and not self.pending_whole
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether its address is known to be that of its ``id``."""
+        return self.a is None or not self.flags & UNLINKED
 
     def known(self) -> dict[int, int]:
         """Return the hashes of attributes that no unanswered operation names."""
@@ -126,7 +137,7 @@ class Entry(Struct, eq=False, gc=False):
         self.rows = ()
         if names is None:
             self.known_hashes = {}
-            self.flags &= ~EXISTS
+            self.flags = self.flags & ~EXISTS | UNLINKED
             return
         for name in names:
             self.hashes.pop(name, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.snapshot.entry import SUPPRESSED, Entry
+from target_customerio.snapshot.entry import SUPPRESSED, UNLINKED, Entry
 from target_customerio.snapshot.file import PERSON
 from target_customerio.track_api.operations import PHONE_SEPARATORS
 
@@ -36,6 +36,8 @@ class Person(Struct, gc=False):
         uncertain: Attributes that Customer.io may ignore.
         aliases: Identifiers of the person to remember, as hashes.
         links: Whether the operation gives the person an ``id`` or an address.
+        needs_link: Whether it concerns this person only if an unanswered operation
+            gives them the address.
     """
 
     entry: Entry | None
@@ -45,6 +47,7 @@ class Person(Struct, gc=False):
     uncertain: frozenset[str] = frozenset()
     aliases: tuple[int, ...] = ()
     links: bool = False
+    needs_link: bool = False
 
 
 _NO_ATTRIBUTES: Final[Mapping[str, JSON]] = {}
@@ -164,15 +167,17 @@ class People:
         return self._entries.by_email(email, self._alias("email", email))
 
     def _of_several(self, ids: list[str], emails: list[str]) -> Person:
-        """Return the people of an operation that contradicts itself."""
+        """Return the people of an operation that contradicts itself.
+
+        Their identifiers may be those of another one of them now. An entry that has
+        nothing but the addresses claims them.
+        """
         everyone = self._all(ids, emails)
-        person = (
-            everyone[0]
-            if everyone
-            else self._entries.new(PERSON, ids[0] if ids else None)
-        )
+        claims = (each for each in everyone if each.a is each.b is None)
+        person = next(claims, None) or self._entries.new(PERSON)
         others = tuple(each for each in everyone if each is not person)
-        aliases = tuple(self._alias("email", each) for each in emails)
+        addresses = {*emails, *(each.b for each in others if isinstance(each.b, str))}
+        aliases = tuple(self._alias("email", each) for each in sorted(addresses))
         return Person(
             person,
             is_certain=False,
@@ -206,7 +211,9 @@ class People:
         if person is not None and not holders:
             return self._with_first_email(person, email)
         if not holders:
-            return Person(self._entries.new(PERSON, id_, email), links=True)
+            person = self._entries.new(PERSON, id_, email)
+            person.flags |= UNLINKED
+            return Person(person, links=True)
         if person is None and len(holders) == 1 and holders[0].b == email:
             return self._by_email(holders[0], id_)
         return self._contested(person, holders, id_, email)
@@ -214,10 +221,12 @@ class People:
     def _with_first_email(self, person: Entry, email: str) -> Person:
         if person.b is None:
             person.b = email
+            person.flags |= UNLINKED
             return Person(person, links=True)
         if person.b == email:
             return Person(person)
         # It keeps the first address, unless the workspace allows a change.
+        person.flags |= UNLINKED
         alias = self._alias("email", email)
         known = self._entries.by_alias(alias)
         return Person(
@@ -228,10 +237,11 @@ class People:
 
     def _by_email(self, person: Entry, id_: str | None) -> Person:
         """Return the only person with an address, who may get an id."""
-        if id_ is None:
-            return Person(person)
-        if person.a is None:
+        if id_ is None and (person.is_linked or person.linking):
+            return Person(person, needs_link=not person.is_linked)
+        if id_ is not None and person.a is None:
             person.a = id_
+            person.flags |= UNLINKED
             return Person(person, links=True)
         return self._contested(None, [person], id_, str(person.b))
 
@@ -241,7 +251,7 @@ class People:
         """Return the people of an address that belongs to several, or moves."""
         if person is None and id_ is None:
             # The one who has no id, or who had the address first.
-            known = [each for each in holders if each.b == email]
+            known = [each for each in holders if each.b == email and each.is_linked]
             known.sort(key=lambda each: each.a is not None)
             person = known[0] if known else None
         if person is None:

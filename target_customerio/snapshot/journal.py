@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from target_customerio.snapshot.entry import Entry
+from target_customerio.snapshot.entry import UNLINKED, Entry
 
 if TYPE_CHECKING:
     import sqlite3
@@ -87,7 +87,8 @@ class Journal:
                 effect.entry.kind,
                 effect.a,
                 effect.b,
-                effect.named,
+                # Whose the identifiers are is not known until the answer.
+                None if effect.moves else effect.named,
                 effect.aliases,
             )
             for ticket in tickets
@@ -186,6 +187,7 @@ class Journal:
         stored = self._stored(database, entry.number)
         if stored is None:
             stored = entry
+            stored.flags = UNLINKED
         stored.a, stored.b = entry.a, entry.b
         stored.forget(named)
         _write(database, stored)
@@ -242,12 +244,12 @@ class Journal:
         if stored is None:
             if not delivered:
                 return
-            stored = Entry(number, effect.entry.kind)
+            stored = Entry(number, effect.entry.kind, flags=UNLINKED)
         self._epochs.refresh(stored)
-        effect.apply(stored, delivered=delivered)
-        stored.epoch = effect.epoch
         if delivered:
             stored.a, stored.b = effect.a, effect.b
+        effect.apply(stored, delivered=delivered)
+        stored.epoch = effect.epoch
         _add_aliases(database, number, effect.aliases)
         _write(database, stored)
 

@@ -54,7 +54,7 @@ class Objects:
         sent = []
         for each in operation.cio_relationships:
             owner = self._object(each.identifiers, stream)
-            is_certain = applies and person.is_certain
+            is_certain = applies and person.is_certain and not person.needs_link
             entry = person.entry if is_certain else None
             changed = self._relate(ticket, owner, entry, each, stream)
             if changed is None:
@@ -249,6 +249,8 @@ class Objects:
         self, identifiers: PersonIdentifiers, stream: StreamHolds | None
     ) -> Person:
         person = self._compare.people.find(identifiers)
+        if person.needs_link:
+            person.is_certain = False
         if stream is not None and person.entry is not None:
             stream.hold(PERSON, person.entry.number)
         return person

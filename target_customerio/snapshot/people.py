@@ -14,7 +14,13 @@ from target_customerio.snapshot.comparison import (
     unchanged,
 )
 from target_customerio.snapshot.effects import Effect, Ticket
-from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, MERGED, SUPPRESSED
+from target_customerio.snapshot.entry import (
+    ALL_FLAGS,
+    EXISTS,
+    MERGED,
+    SUPPRESSED,
+    UNLINKED,
+)
 from target_customerio.snapshot.file import PERSON
 from target_customerio.track_api.operations import PersonIdentify
 
@@ -113,14 +119,20 @@ class PeopleChanges:
             named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
             # One with a time creates a person; whether it changes one is uncertain.
             creates = UPDATE not in diff.sent and person.is_certain
+            applied = applies and person.is_certain
             effect = Effect(
                 entry,
                 None if person.is_contested else named,
-                diff.stored if applies and person.is_certain else {},
+                diff.stored if applied else {},
                 gained=EXISTS if creates else 0,
                 aliases=person.aliases,
                 moves=person.links,
+                needs_link=person.needs_link,
             )
+            if "email" in person.uncertain:
+                effect.gained |= UNLINKED
+            elif applied and ("email" in diff.sent or None in {entry.a, entry.b}):
+                effect.lost = UNLINKED
             all_known = len(diff.stored) == len(diff.sent)
             self._compare.complete(effect, row if all_known else b"")
             ticket.effects.append(effect)

@@ -85,7 +85,7 @@ class Snapshot:
     def refresh(self) -> None:
         """Take everything as unknown; who holds what is kept."""
         entries = self._comparison.entries
-        entries.forget(None)
+        entries.forget(None, with_links=False)
         with self._lock, self.file.writing(durable=True) as database:
             entries.epochs.write(database)
 

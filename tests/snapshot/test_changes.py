@@ -15,6 +15,7 @@ from target_customerio.track_api.operations import (
     PersonIdentify,
     PersonMerge,
     PersonSuppress,
+    PersonUnsuppress,
     Relationship,
     SegmentAdd,
 )
@@ -208,6 +209,76 @@ def test_memberships_of_known_people_are_sent_once(loader: Loader) -> None:
     assert sent(loader, PersonDelete(identifiers={"id": "1"}), person("1"), added)[
         1:
     ] == [{}, SegmentAdd]
+
+
+@pytest.mark.parametrize(
+    "parts_them",
+    [
+        pytest.param(
+            [
+                PersonSuppress(identifiers={"id": "1"}),
+                PersonUnsuppress(identifiers={"id": "1"}),
+            ],
+            id="a suppression",
+        ),
+        pytest.param([PersonDelete(identifiers={"cio_id": "of-1"})], id="a deletion"),
+        pytest.param(
+            [
+                person("2"),
+                PersonMerge(primary={"id": "2"}, secondary={"cio_id": "of-1"}),
+            ],
+            id="a merge",
+        ),
+    ],
+)
+def test_an_address_that_an_id_has_lost_is_somebody_else(
+    loader: Loader, parts_them: list[Operation]
+) -> None:
+    sent(loader, person(email=ANN, plan="free"), *parts_them, person(plan="free"))
+    for _ in range(2):
+        assert sent(loader, by_email(ANN, plan="free")) == [{"plan": "free"}]
+    assert sent(loader, person(plan="free")) == [{"plan": "free"}]
+    assert sent(loader, person(plan="free")) == []
+
+
+def test_an_address_that_an_id_had_before_is_somebody_else(tmp_path: Path) -> None:
+    loader = Loader(tmp_path / "snapshot.db", email_updates=True)
+    sent(loader, person(email=ANN), person(email=BOB))
+    assert sent(loader, by_email(ANN)) == [{}]
+
+
+@pytest.mark.parametrize("lag", [0, 2, 4])
+def test_an_id_and_an_address_whose_record_is_rejected_are_not_one_person(
+    tmp_path: Path, lag: int
+) -> None:
+    loader = Loader(tmp_path / "snapshot.db", lag=lag)
+    rows = (person("2", email=ANN), by_email(ANN, plan="free"))
+    sent(loader, *rows, refused=frozenset({0}))
+    assert sent(loader, person("2", plan="free")) == [{"plan": "free"}]
+    assert sent(loader, person("2")) == []
+
+
+def test_whoever_gets_an_id_in_a_rejected_record_keeps_nothing(
+    tmp_path: Path,
+) -> None:
+    loader = Loader(tmp_path / "snapshot.db", lag=2)
+    sent(loader, by_email(ANN, plan="free"))
+    rows = (person("2", email=ANN), person("2", seats=1))
+    sent(loader, *rows, refused=frozenset({0}))
+    assert sent(loader, person("2", plan="free")) == [{"plan": "free"}]
+
+
+@pytest.mark.parametrize("lag", [0, 2, 4])
+def test_streams_by_id_and_by_address_are_both_unchanged(
+    tmp_path: Path, lag: int
+) -> None:
+    loader = Loader(tmp_path / "snapshot.db", lag=lag)
+    rows = (person(email=ANN, plan="free"), by_email(ANN, seats=1))
+    assert len(sent(loader, *rows)) == 2
+    assert sent(loader, *rows) == []
+    back = (*rows[1:], *rows[:1])
+    assert len(sent(loader, *back, refresh=True)) == 2
+    assert sent(loader, *back) == []
 
 
 def test_events_are_never_skipped(loader: Loader) -> None:
