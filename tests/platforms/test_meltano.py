@@ -195,6 +195,40 @@ def test_a_run_resumes_after_the_last_state(project: Copy) -> None:
     assert project.workspace()["people"].keys() == {f"id:p-{n}" for n in range(1, 5)}
 
 
+@pytest.mark.parametrize("how", ["environment", "setting"])
+def test_a_plan_changes_neither_the_workspace_nor_the_state(
+    project: Copy, how: str
+) -> None:
+    snapshot = {"snapshot": "snapshot.db"}
+    project.configure(lambda content: loader_of(content)["config"].update(snapshot))
+    project.people(1, 2, 3)
+    project.run(*RUN)
+    project.people(4)
+    before = project.state(), project.workspace()
+
+    if how == "environment":
+        done = project.run(*RUN, TARGET_CUSTOMERIO_PLAN="true")
+    else:
+        plan = {"plan": True}
+        project.configure(lambda content: loader_of(content)["config"].update(plan))
+        done = project.run(*RUN)
+
+    said = done.said_by("target-customerio")
+    assert said[-1] == "Plan: 1 to create"
+    assert any(re.match("  person identify +1$", line) for line in said)
+    assert (project.state(), project.workspace()) == before
+    if how == "environment":
+        project.run(*RUN)
+        assert project.state() == {"line": 4}
+        assert "id:p-4" in project.workspace()["people"]
+
+
+def loader_of(content: dict[str, Any]) -> dict[str, Any]:
+    (loader,) = content["plugins"]["loaders"]
+    loader.setdefault("config", {})
+    return loader
+
+
 def test_wrong_credentials_do_not_change_the_state(
     project: Copy, customerio: Customerio
 ) -> None:
