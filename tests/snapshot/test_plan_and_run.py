@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,8 +17,9 @@ from support.customerio import Customerio, accept
 from support.hypotheses import examples
 from support.singer import line_of, record, schema
 
+from target_customerio.errors import RemovalRefusedError
 from target_customerio.json_codec import Decoding
-from target_customerio.plan import OperationPlan
+from target_customerio.plan import OperationPlan, RemovalPlan
 from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place
 from target_customerio.target import TargetCustomerIO
@@ -42,6 +44,12 @@ COMPARED = {
     "crm": "person identify",
     "companies": "object identify",
     "members": "segment add",
+}
+KINDS = {
+    "person delete": "people",
+    "object delete": "objects",
+    "object delete_relationships": "relationships",
+    "segment remove": "memberships",
 }
 LONG = "x" * 1001
 """A value that the sandbox refuses."""
@@ -134,6 +142,8 @@ class Pipeline:
             "snapshot": str(folder / "snapshot.db"),
             "rejected_records_path": str(folder / "rejected.jsonl"),
             "stream_calls": CALLS,
+            "remove_missing": True,
+            "max_deletions": 1_000,
             **options,
         }
         self._known: set[Key] = set()
@@ -153,8 +163,10 @@ class Pipeline:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(RunRecorder, "delivered", note)
             run = self._load(records, plan=False)
+            expected = self._expected(records)
+            self._delivered.clear()
+            self._remove(run)
         streams = run.pipeline.recorder.summary.streams
-        expected = self._expected(records)
         for planned in plan.streams:
             counts = streams[planned.stream]
             assert planned.read == counts.read
@@ -163,6 +175,9 @@ class Pipeline:
                 operation: figures.plan(operation)
                 for operation, figures in expected.get(planned.stream, {}).items()
             }
+            removal = planned.removal or RemovalPlan()
+            removed = {kind: count for kind, count in removal.removed.items() if count}
+            assert removed == self._removed(planned.stream)
 
     def _load(self, records: Records, *, plan: bool) -> TargetCustomerIO:
         target = TargetCustomerIO(
@@ -177,6 +192,28 @@ class Pipeline:
                 run.load(stream, {**row}, line, Place(number), Decoding.STRICT)
             run.finish()
         return target
+
+    def _remove(self, run: TargetCustomerIO) -> None:
+        """Remove what is missing, and forget that it exists."""
+        with suppress(RemovalRefusedError):
+            run.remove_missing()
+        for each in self._delivered:
+            kind, _, value = each.identities[0].partition(":")
+            if each.label == "object delete":
+                self._known.discard(("object", value.removeprefix("1:")))
+            elif each.label == "person delete":
+                assert kind in {"id", "email"}
+                self._known.discard(("person", value))
+
+    def _removed(self, stream: str) -> dict[str, int]:
+        """Return how many were removed for a stream, by kind."""
+        return dict(
+            Counter(
+                KINDS[each.label]
+                for each in self._delivered
+                if each.stream.title == stream  # type: ignore[attr-defined]  # any object
+            )
+        )
 
     def _expected(self, records: Records) -> dict[str, dict[str, Figures]]:
         """Return the figures by what was delivered, and remember what exists."""
