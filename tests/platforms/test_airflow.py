@@ -516,9 +516,9 @@ def test_a_permanent_failure_fails_the_task_and_keeps_the_state(
 def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
     airflow: Airflow, folder: Path, tap_jsonl: Path
 ) -> None:
-    def write(count: int, end: str = "") -> None:
-        rows = [json.dumps({"user_id": str(number)}) for number in range(count)]
-        (folder / "people.jsonl").write_text("\n".join([*rows, end]))
+    def write(count: int) -> None:
+        rows = [json.dumps({"user_id": str(number)}) + "\n" for number in range(count)]
+        (folder / "people.jsonl").write_text("".join(rows))
 
     def deliver() -> str:
         return airflow.test("shop_mirror", SHOP_FOLDER=str(folder)).state
@@ -545,9 +545,13 @@ def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
     (folder / "target.json").write_text(json.dumps(settings))
 
     assert deliver() == "success"
-    write(18, end='{"user_id": "1')
-    assert (deliver(), people()) == ("failed", 20)
     write(18)
+    failing = folder / "failing-tap"
+    failing.write_text(f'#!/bin/sh\n"{tap_jsonl}/tap-jsonl" "$@"\nexit 5\n')
+    failing.chmod(0o755)
+    put(airflow.taps, failing)
+    assert (deliver(), people()) == ("failed", 20)
+    put(airflow.taps, tap_jsonl / "tap-jsonl")
     assert (deliver(), people()) == ("success", 18)
     write(9)
     assert (deliver(), people()) == ("failed", 18)
