@@ -38,6 +38,7 @@ def recording(
     if path is None:
         yield
         return
+    shown = pipeline.settings.given["report_path"]
     started = datetime.now(timezone.utc)
     timeline = Timeline(lambda: _totals(pipeline))
     observation = pipeline.observe()
@@ -56,10 +57,10 @@ def recording(
             _write(path, content_of(pipeline, what, period, people))
         except Exception as problem:  # noqa: BLE001 - the records are delivered
             reason = getattr(problem, "strerror", None) or type(problem).__name__
-            logger.warning("Cannot write the report to %s (%s)", path, reason)
+            logger.warning("Cannot write the report to %s (%s)", shown, reason)
             logger.debug("%s", traceback_of(problem))
         else:
-            logger.info("Report written to %s", path)
+            logger.info("Report written to %s", shown)
 
 
 def _totals(pipeline: Pipeline) -> Totals:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.browser import program, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from support.singer import Singer
 
 REQUIRED = "CI_REQUIRES_CHROMIUM"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 HOSTILE = [
     "</script><script>alert('from a record')</script>",
@@ -40,19 +39,13 @@ def hostile() -> list[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return Chromium, as Debian has it."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
+    path = program()
+    if path is None:
         if os.environ.get(REQUIRED):
             pytest.fail(f"no Chromium is installed, and {REQUIRED} is set")
         pytest.skip("no Chromium is installed (Debian's package chromium has it)")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not everywhere
-
-    # Root cannot start it in its own sandbox, and pages here are the tests' own.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+    with started(path) as browser:
         yield browser
-        browser.close()
 
 
 def people(singer: Singer, count: int, **traits: Any) -> list[Any]:
