@@ -46,7 +46,7 @@ class Picture(NamedTuple):
 
 PICTURES: Final = (
     Picture("report-sandbox", "README.md", "first", "sandbox.json", 1000),
-    Picture("report-plan", "docs/snapshot.md", "plan", "table.json", 1000),
+    Picture("report-plan", "docs/snapshot.md", "plan", "table.json", 1180),
 )
 
 

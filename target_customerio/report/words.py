@@ -121,7 +121,7 @@ def _verdict_of_plan(plan: Plan) -> Verdict:
         )
         if totals[name]
     ]
-    text = "This is a plan: nothing was sent, and no file was changed."
+    text = "This is a plan: nothing was sent, and nothing was changed."
     if not parts:
         return Verdict("good", "The run would change nothing", text)
     *first, last = parts
