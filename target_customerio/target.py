@@ -1,25 +1,31 @@
-"""The target: command line, settings, choice of sinks, and errors in one line."""
+"""The target: what the command does, with its settings and its choice of sinks."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TargetCapabilities,
 )
 
 from target_customerio.advice import closest_name
-from target_customerio.config import settings_in, variables_of_file
+from target_customerio.command_line import (
+    END_OF_LIFE,
+    HELP,
+    PLAN_HAS_CHANGES,
+    SETTINGS,
+    errors_in_one_line,
+    options,
+    settings_given,
+    with_check_maximums,
+)
 from target_customerio.errors import (
     MAX_STREAM_CHARACTERS,
     SettingsError,
@@ -27,12 +33,7 @@ from target_customerio.errors import (
     shown_name,
     shown_stream,
 )
-from target_customerio.log_privacy import (
-    exit_code_of,
-    lines_of,
-    silence_libraries,
-    traceback_of,
-)
+from target_customerio.log_privacy import silence_libraries
 from target_customerio.pipeline import Pipeline
 from target_customerio.progress import shown_progress
 from target_customerio.report import recording
@@ -43,78 +44,10 @@ from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterator, Mapping
-
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
 
     from target_customerio.sinks import StreamSink
-
-ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
-
-DOTENV = ".env"
-"""File in the working directory with more variables; the environment's own win."""
-
-CHECK_MAXIMUMS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
-"""Maximum values for ``--check``, so that it fails fast."""
-
-END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
-"""A warning that the SDK logs on each run; this project still supports 3.10."""
-
-
-def with_check_maximums(settings: dict[str, Any]) -> dict[str, Any]:
-    """Lower settings to the maximums of ``--check``; leave invalid values alone."""
-    return settings | {
-        name: maximum
-        for name, maximum in CHECK_MAXIMUMS.items()
-        if (value := settings.get(name)) is None
-        or (type(value) in {int, float} and value > maximum)
-    }
-
-
-HELP = """Load the records of a Singer tap into Customer.io.
-
-Reads Singer messages from standard input, and writes STATE to standard output.
-
-\b
-Examples:
-  some-tap --config tap.json | target-customerio --config target.json
-  target-customerio --config target.json --check
-  some-tap --config tap.json | target-customerio --config target.json --plan
-  target-customerio --config target.json --input rejected.singer.jsonl
-  target-customerio --config target.json --remove-missing
-
-\b
-Exit codes:
-  0  Everything was delivered, or skipped by a documented rule.
-  1  The run failed; the last log line says why.
-  2  The command line is wrong.
-  3  Records were rejected; everything else was delivered, unless on_rejected
-     is abort.
-  4  With --plan --detailed-exitcode: something would be sent or removed.
-"""
-
-
-PLAN_HAS_CHANGES: Final = 4
-"""Exit code of a plan with changes, if ``--detailed-exitcode`` asks for it."""
-
-FLAGS: Final = {
-    "--check": "Check settings, credentials and region, then exit.",
-    "--plan": "Print what a run would send and change; send nothing, and write no "
-    "STATE and no file.",
-    "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
-    "removed.",
-    "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",
-    "--remove-missing": "Read no input: remove what streams with remove_missing held "
-    "before and not in their last run.",
-    "--snapshot-info": "Show the streams of the snapshot, what they hold and their "
-    "last runs, then exit.",
-}
-"""The options without a value that the SDK's command lacks."""
-
-SETTINGS: Final = ("plan", "refresh")
-"""The options that are settings too."""
 
 
 class TargetCustomerIO(SingerTarget):
@@ -193,26 +126,7 @@ class TargetCustomerIO(SingerTarget):
         """Return the SDK's command with more options and a help text."""
         command = super().get_singer_command()
         command.help = HELP
-        command.params += [
-            click.Option([flag], is_flag=True, help=text)
-            for flag, text in FLAGS.items()
-        ]
-        command.params += [
-            click.Option(
-                ["--forget"],
-                metavar="STREAM",
-                help="Drop what a stream held from the snapshot, then exit. Nothing is "
-                "changed in Customer.io.",
-            ),
-            click.Option(
-                ["--sandbox-metadata"],
-                metavar="PATH",
-                callback=_print_sandbox_metadata,
-                expose_value=False,
-                is_eager=True,
-                help="Print what Datasette needs to show a sandbox well, then exit.",
-            ),
-        ]
+        command.params += options()
         return command
 
     @classmethod
@@ -249,7 +163,7 @@ class TargetCustomerIO(SingerTarget):
         about_format: str | None = None,
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
-        **options: Any,  # noqa: ANN401 - each option has its own type
+        **given: Any,  # noqa: ANN401 - each option has its own type
     ) -> None:
         """Run the command.
 
@@ -258,40 +172,26 @@ class TargetCustomerIO(SingerTarget):
             about_format: Format of that output.
             config: The configuration.
             file_input: The input; default is standard input.
-            options: The options of :data:`FLAGS`, and the stream to forget.
+            given: The options of :func:`.command_line.options`.
         """
         if about:
             cls.print_about(about_format)
             return
         silence_libraries()
         warnings.filterwarnings("ignore", message=END_OF_LIFE)
-        with _errors_in_one_line(cls.logger):
-            settings = cls._settings_given(config)
-            settings |= {name: True for name in SETTINGS if options.pop(name, None)}
-            detailed = options.pop("detailed_exitcode", False)
+        with errors_in_one_line(cls.logger):
+            cls.append_builtin_config(cls.config_jsonschema)
+            settings = settings_given(config, cls.config_jsonschema, cls.logger)
+            settings |= {name: True for name in SETTINGS if given.pop(name, None)}
+            detailed = given.pop("detailed_exitcode", False)
             if detailed and not settings.get("plan"):
                 raise SettingsError("--detailed-exitcode: for plans only; add --plan")
-            is_check = options.get("check")
+            is_check = given.get("check")
             target = cls(config=with_check_maximums(settings) if is_check else settings)
-            target.do(file_input, **options)
+            target.do(file_input, **given)
             plan = target.pipeline.plan
             if detailed and plan is not None and not plan.is_empty:
                 sys.exit(PLAN_HAS_CHANGES)
-
-    @classmethod
-    def _settings_given(cls, config: _ConfigInput | None) -> dict[str, Any]:
-        """Return the settings of files and of the environment."""
-        settings = dict(config.config) if config else {}
-        if config is None or not config.parse_env:
-            _warn_of_unread_credentials(cls.logger, settings)
-            return settings
-        cls.logger.addFilter(_keep_unless_wrong)
-        cls.append_builtin_config(cls.config_jsonschema)
-        return settings | settings_in(
-            {**variables_of_file(DOTENV), **os.environ},
-            cls.config_jsonschema,
-            ENVIRONMENT_PREFIX,
-        )
 
     def do(
         self,
@@ -430,32 +330,6 @@ class TargetCustomerIO(SingerTarget):
             self.listen(file_input)
 
 
-def _print_sandbox_metadata(
-    ctx: click.Context, _: click.Parameter, path: str | None
-) -> None:
-    if path is not None:
-        from target_customerio.sandbox.datasette import metadata  # noqa: PLC0415 - rare
-
-        click.echo(json.dumps(metadata(path), indent=2))
-        ctx.exit()
-
-
-def _keep_unless_wrong(record: logging.LogRecord) -> bool:
-    """Drop the SDK's message that environment variables are not read: they are."""
-    return not str(record.msg).startswith("Skipping parse of env var settings")
-
-
-def _warn_of_unread_credentials(
-    logger: logging.Logger, settings: Mapping[str, Any]
-) -> None:
-    """Warn if credentials are missing, but are in the environment."""
-    names = [] if settings.get("sandbox") else ["site_id", "api_key"]
-    for name in names:
-        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
-        if not settings.get(name) and os.environ.get(variable):
-            logger.warning("%s is set but not read: add --config=ENV", variable)
-
-
 def _unmapped(stream: str, meant: str | None) -> str:
     hint = "" if meant is None else f" (stream_calls has a similar name, {meant!r})"
     name = shown_name(stream, MAX_STREAM_CHARACTERS)
@@ -466,19 +340,3 @@ def _unmapped(stream: str, meant: str | None) -> str:
         f"stream_calls to {', '.join(calls)} or {last}, for example {example}. To drop "
         "the stream, set unmapped_streams to ignore"
     )
-
-
-@contextmanager
-def _errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
-    """Log an error in one line and exit; the traceback is logged at level DEBUG."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
-        for line in lines_of(error):
-            logger.error("%s", line)  # noqa: TRY400 - one line
-        if not isinstance(error, ConfigValidationError):
-            logger.debug("%s", traceback_of(error))
-        code = exit_code_of(error)
-    else:
-        return
-    sys.exit(code)

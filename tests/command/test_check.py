@@ -12,7 +12,7 @@ import pytest
 from support.customerio import Reply
 from support.singer import line_of, record, schema
 
-from target_customerio.target import CHECK_MAXIMUMS, with_check_maximums
+from target_customerio.command_line import CHECK_MAXIMUMS, with_check_maximums
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,171 @@
+"""The command line: options, help, settings given, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from singer_sdk.exceptions import ConfigValidationError
+
+from target_customerio.config import settings_in, variables_of_file
+from target_customerio.log_privacy import exit_code_of, lines_of, traceback_of
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping
+
+    from singer_sdk.plugin_base import _ConfigInput
+
+ENVIRONMENT_PREFIX = "TARGET_CUSTOMERIO_"
+
+DOTENV = ".env"
+"""File in the working directory with more variables; the environment's own win."""
+
+CHECK_MAXIMUMS = {"max_retry_seconds": 10, "request_timeout_seconds": 10}
+"""Maximum values for ``--check``, so that it fails fast."""
+
+END_OF_LIFE = r"Python 3\.\d+ reached its end of life"
+"""A warning that the SDK logs on each run; this project still supports 3.10."""
+
+
+def with_check_maximums(settings: dict[str, Any]) -> dict[str, Any]:
+    """Lower settings to the maximums of ``--check``; leave invalid values alone."""
+    return settings | {
+        name: maximum
+        for name, maximum in CHECK_MAXIMUMS.items()
+        if (value := settings.get(name)) is None
+        or (type(value) in {int, float} and value > maximum)
+    }
+
+
+HELP = """Load the records of a Singer tap into Customer.io.
+
+Reads Singer messages from standard input, and writes STATE to standard output.
+
+\b
+Examples:
+  some-tap --config tap.json | target-customerio --config target.json
+  target-customerio --config target.json --check
+  some-tap --config tap.json | target-customerio --config target.json --plan
+  target-customerio --config target.json --input rejected.singer.jsonl
+  target-customerio --config target.json --remove-missing
+
+\b
+Exit codes:
+  0  Everything was delivered, or skipped by a documented rule.
+  1  The run failed; the last log line says why.
+  2  The command line is wrong.
+  3  Records were rejected; everything else was delivered, unless on_rejected
+     is abort.
+  4  With --plan --detailed-exitcode: something would be sent or removed.
+"""
+
+
+PLAN_HAS_CHANGES: Final = 4
+"""Exit code of a plan with changes, if ``--detailed-exitcode`` asks for it."""
+
+FLAGS: Final = {
+    "--check": "Check settings, credentials and region, then exit.",
+    "--plan": "Print what a run would send and change; send nothing, and write no "
+    "STATE and no file.",
+    "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
+    "removed.",
+    "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",
+    "--remove-missing": "Read no input: remove what streams with remove_missing held "
+    "before and not in their last run.",
+    "--snapshot-info": "Show the streams of the snapshot, what they hold and their "
+    "last runs, then exit.",
+}
+"""The options without a value that the SDK's command lacks."""
+
+SETTINGS: Final = ("plan", "refresh")
+"""The options that are settings too."""
+
+
+def options() -> list[click.Option]:
+    """Return the options that the SDK's command lacks."""
+    return [
+        *(
+            click.Option([flag], is_flag=True, help=text)
+            for flag, text in FLAGS.items()
+        ),
+        click.Option(
+            ["--forget"],
+            metavar="STREAM",
+            help="Drop what a stream held from the snapshot, then exit. Nothing is "
+            "changed in Customer.io.",
+        ),
+        click.Option(
+            ["--sandbox-metadata"],
+            metavar="PATH",
+            callback=_print_sandbox_metadata,
+            expose_value=False,
+            is_eager=True,
+            help="Print what Datasette needs to show a sandbox well, then exit.",
+        ),
+    ]
+
+
+def _print_sandbox_metadata(
+    ctx: click.Context, _: click.Parameter, path: str | None
+) -> None:
+    if path is not None:
+        from target_customerio.sandbox.datasette import metadata  # noqa: PLC0415 - rare
+
+        click.echo(json.dumps(metadata(path), indent=2))
+        ctx.exit()
+
+
+def _keep_unless_wrong(record: logging.LogRecord) -> bool:
+    """Drop the SDK's message that environment variables are not read: they are."""
+    return not str(record.msg).startswith("Skipping parse of env var settings")
+
+
+def _warn_of_unread_credentials(
+    logger: logging.Logger, settings: Mapping[str, Any]
+) -> None:
+    """Warn if credentials are missing, but are in the environment."""
+    names = [] if settings.get("sandbox") else ["site_id", "api_key"]
+    for name in names:
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+        if not settings.get(name) and os.environ.get(variable):
+            logger.warning("%s is set but not read: add --config=ENV", variable)
+
+
+def settings_given(
+    config: _ConfigInput | None, schema: dict[str, Any], logger: logging.Logger
+) -> dict[str, Any]:
+    """Return the settings of files and of the environment.
+
+    Args:
+        config: The files, and whether the environment counts.
+        schema: The schema of the settings.
+        logger: Logs a warning about credentials that are not read.
+    """
+    settings = dict(config.config) if config else {}
+    if config is None or not config.parse_env:
+        _warn_of_unread_credentials(logger, settings)
+        return settings
+    logger.addFilter(_keep_unless_wrong)
+    variables = {**variables_of_file(DOTENV), **os.environ}
+    return settings | settings_in(variables, schema, ENVIRONMENT_PREFIX)
+
+
+@contextmanager
+def errors_in_one_line(logger: logging.Logger) -> Iterator[None]:
+    """Log an error in one line and exit; the traceback is logged at level DEBUG."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
+        for line in lines_of(error):
+            logger.error("%s", line)  # noqa: TRY400 - one line
+        if not isinstance(error, ConfigValidationError):
+            logger.debug("%s", traceback_of(error))
+        code = exit_code_of(error)
+    else:
+        return
+    sys.exit(code)
