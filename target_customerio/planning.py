@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from target_customerio.delivery import encode_operation
 from target_customerio.delivery.sender import Result
 from target_customerio.plan import (
@@ -170,6 +172,22 @@ class _Counts:
         )
 
 
+class _Expected(Struct):
+    """An operation that waits for its answer.
+
+    Attributes:
+        names: The names of the attributes that are sent.
+        entry: The number of what it is about; 0 if that is not compared.
+        is_known: Whether the snapshot knows that this exists.
+        ticket: What it does to the snapshot.
+    """
+
+    names: tuple[str, ...]
+    entry: int = 0
+    is_known: bool = False
+    ticket: Ticket | None = None
+
+
 class PlanCounts:
     """Counts what a run would do, by people and objects instead of records.
 
@@ -181,7 +199,7 @@ class PlanCounts:
     def __init__(self) -> None:
         """Start at zero."""
         self._counts: dict[tuple[str, str], _Counts] = {}
-        self._expected: dict[int, tuple[Operation, Decision | None]] = {}
+        self._expected: dict[int, _Expected] = {}
         self._existing = BitSet()
         self._deleted = BitSet()
         self._first_number = 0
@@ -218,7 +236,14 @@ class PlanCounts:
             operation: The operation as it would be sent.
             decision: What was decided on it; None without a snapshot.
         """
-        self._expected[id(queued)] = operation, decision
+        expected = _Expected(tuple(_attributes(operation)))
+        if decision is not None:
+            expected.ticket = decision.ticket
+            # Whom a `cio_id` names is unknown, and so is the entry.
+            if decision.change != "other":
+                expected.entry = decision.entry
+                expected.is_known = decision.change == "changed"
+        self._expected[id(queued)] = expected
 
     def leave(self, stream: SourceStream, operation: Operation, entry: int) -> None:
         """Count an entry of which nothing would be sent."""
@@ -233,26 +258,24 @@ class PlanCounts:
 
     def accept(self, queued: QueuedOperation) -> None:
         """Count an operation that would be sent."""
-        operation, decision = self._expected.pop(id(queued))
+        expected = self._expected.pop(id(queued))
         stream = queued.stream
         assert isinstance(stream, SourceStream)  # noqa: S101 - the pipeline's
         with self._lock:
             counts = self._of(stream.title, queued.label)
-            if decision is not None and _is_compared(decision):
-                self._compare(counts, operation, decision)
+            if expected.entry:
+                self._compare(counts, expected)
             else:
                 known = counts.attributes_sent
                 counts.sent += 1
-                known.update({_shown(each, known) for each in _attributes(operation)})
-            if decision is not None and decision.ticket is not None:
-                self._learn(decision.ticket)
+                known.update({_shown(each, known) for each in expected.names})
+            if expected.ticket is not None:
+                self._learn(expected.ticket)
 
-    def _compare(
-        self, counts: _Counts, operation: Operation, decision: Decision
-    ) -> None:
+    def _compare(self, counts: _Counts, expected: _Expected) -> None:
         """Count an operation on an entry, which it creates unless that exists."""
-        names, number = _attributes(operation), decision.entry
-        existed = number < self._first_number and decision.change == "changed"
+        names, number = expected.names, expected.entry
+        existed = number < self._first_number and expected.is_known
         exists = number in self._existing or (existed and number not in self._deleted)
         # An identify that only updates creates nobody.
         if exists or UPDATE_ONLY in names:
@@ -273,7 +296,10 @@ class PlanCounts:
                 self._existing.add(effect.entry.number)
 
     def _of(self, stream: str, operation: str) -> _Counts:
-        return self._counts.setdefault((stream, operation), _Counts())
+        counts = self._counts.get((stream, operation))
+        if counts is None:
+            counts = self._counts[stream, operation] = _Counts()
+        return counts
 
     # The end
 
@@ -330,11 +356,6 @@ def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
                 kept += missing.missing - len(missing.going)
     refusals = [each.refusal for each in removals if each.refusal]
     return RemovalPlan(dict(removed), kept, "; ".join(refusals))
-
-
-def _is_compared(decision: Decision) -> bool:
-    """Return whether it is known whom an operation concerns, unlike by a `cio_id`."""
-    return decision.change != "other" and decision.entry > 0
 
 
 def _attributes(operation: Operation) -> Collection[str]:
