@@ -151,7 +151,7 @@ def test_what_is_refused_is_not_counted(plan: Plan) -> None:
 
 
 def test_only_so_many_attributes_are_counted_by_name(plan: Plan) -> None:
-    names = {f"a{number}": 1 for number in range(MAX_NAMES + 5)}
+    names: dict[str, Any] = {f"a{number}": 1 for number in range(MAX_NAMES + 5)}
     plan.answer(plan.decide(1, **names), plan.decide(2, **names))
     attributes = plan.figures().attributes
     assert len(attributes) == MAX_NAMES + 1
