@@ -96,7 +96,10 @@ class People:
             person = self._of_several(ids, emails)
         elif kind in _SHARED:
             alias = self._alias(kind, normalized(kind, value))
-            person = self._by_alias(alias, self._all(ids, emails))
+            aliases = (alias, *(self._alias("email", each) for each in emails))
+            person = self._by_alias(aliases, self._all(ids, emails))
+            person.is_contested |= bool(ids or emails)
+            person.is_certain &= not person.is_contested
         else:
             person = self._by_id_or_email(
                 ids[0] if ids else None, emails[0] if emails else None
@@ -186,13 +189,13 @@ class People:
             aliases=aliases,
         )
 
-    def _by_alias(self, alias: int, named: tuple[Entry, ...]) -> Person:
+    def _by_alias(self, aliases: tuple[int, ...], named: tuple[Entry, ...]) -> Person:
         """Return a person without an id or address, unless others share the alias."""
-        found = {each.number: each for each in self._entries.by_alias(alias)}
+        found = {each.number: each for each in self._entries.by_alias(aliases[0])}
         found.update((each.number, each) for each in named)
         everyone = tuple(found.values())
         if not everyone:
-            return Person(self._entries.new(PERSON), aliases=(alias,))
+            return Person(self._entries.new(PERSON), aliases=aliases)
         person, others = everyone[0], everyone[1:]
         is_own = not others and not named and person.a is None and person.b is None
         return Person(
@@ -200,7 +203,7 @@ class People:
             is_certain=is_own,
             is_contested=not is_own,
             others=others,
-            aliases=(alias,),
+            aliases=aliases,
         )
 
     def _by_id_or_email(self, id_: str | None, email: str | None) -> Person:

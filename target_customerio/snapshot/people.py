@@ -137,6 +137,10 @@ class PeopleChanges:
             self._compare.complete(effect, row if all_known else b"")
             ticket.effects.append(effect)
         ticket.effects += [Effect(each, None) for each in person.others]
+        if person.is_contested:  # one of them may have become another one
+            for each in (entry, *person.others):
+                if each is not None:
+                    self._objects.forget_related(ticket, each, drops=False)
 
     def delete(
         self, operation: PersonDelete, _stream: StreamHolds | None, _row: bytes

@@ -247,6 +247,15 @@ def test_an_address_that_an_id_had_before_is_somebody_else(tmp_path: Path) -> No
     assert sent(loader, by_email(ANN)) == [{}]
 
 
+def test_an_id_that_may_have_become_another_one_keeps_no_relationship(
+    loader: Loader,
+) -> None:
+    member = SegmentAdd(segment_id="7", identifiers={"id": "2"})
+    sent(loader, person("2"), company("2"), member, person("2", email=ANN))
+    sent(loader, person("1", email=ANN))
+    assert sent(loader, person("2"), company("2"), member) == [{}, {}, SegmentAdd]
+
+
 @pytest.mark.parametrize("lag", [0, 2, 4])
 def test_an_id_and_an_address_whose_record_is_rejected_are_not_one_person(
     tmp_path: Path, lag: int
