@@ -7,7 +7,6 @@ in a Singer stream says for sure that a table came whole.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tabulate import tabulate
@@ -27,7 +26,7 @@ from target_customerio.progress import shown_progress
 from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place, SourceStream
 from target_customerio.report import recording
-from target_customerio.snapshot.file import KINDS
+from target_customerio.snapshot.file import KINDS, located
 from target_customerio.snapshot.removal import Remover
 from target_customerio.summary import Entry, Summary
 
@@ -73,7 +72,7 @@ def remove_missing(
         raise SettingsError(
             "snapshot: it is not set, so it is not known what streams held before"
         )
-    if not Path(path).expanduser().exists():
+    if not located(path).exists():
         raise SnapshotError(
             f"snapshot: {path} does not exist; run the pipeline first, with this "
             "setting"

@@ -7,6 +7,7 @@ import re
 import string
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -329,19 +330,21 @@ def _url_errors(url: str | None) -> Iterator[str]:
 PATHS: Final = ("sandbox", "snapshot", "rejected_records_path", "report_path")
 """The settings that are paths of files."""
 
+SQLITE_PATHS: Final = ("sandbox", "snapshot")
+
 
 def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
     paths = {name: config.get(name) for name in PATHS}
-    unusable = [
-        name for name, path in paths.items() if path and not _can_be_encoded(path)
-    ]
-    for name in unusable:
-        yield (
-            f"{name}: the path holds a NUL character"
-            if "\0" in str(paths[name])
-            else f"{name}: the path cannot be encoded in this locale; set "
-            "PYTHONUTF8=1, or use ASCII characters only"
-        )
+    unusable = {
+        name: problem
+        for name, path in paths.items()
+        if path and (problem := _why_unusable(path))
+    }
+    for name, problem in unusable.items():
+        yield f"{name}: {problem}"
+    yield from _shared_path_errors(
+        {name: path for name, path in paths.items() if path and name not in unusable}
+    )
     if config["refresh"] and not config.get("snapshot"):
         yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
     if "rejected_records_path" not in unusable:
@@ -369,11 +372,37 @@ def _removal_errors(config: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _can_be_encoded(path: str) -> bool:
+def _why_unusable(path: str) -> str | None:
+    """Return why no file can have a path."""
+    if "\0" in path:
+        return "the path holds a NUL character"
     try:
-        return b"\0" not in os.fsencode(path)
+        os.fsencode(Path(path).expanduser())
     except UnicodeEncodeError:
-        return False
+        return (
+            "the path cannot be encoded in this locale; set PYTHONUTF8=1, or use "
+            "ASCII characters only"
+        )
+    except RuntimeError:
+        return f"{path} is in the home folder of a user who does not exist"
+    return None
+
+
+def _shared_path_errors(paths: Mapping[str, str]) -> Iterator[str]:
+    """Yield an error for each two settings that name the same file."""
+    for one, other in combinations(paths, 2):
+        if _files(one, paths[one]) & _files(other, paths[other]):
+            yield (
+                f"{other}: {paths[other]} is the path of {one} too, or of a file "
+                "beside it; choose another"
+            )
+
+
+def _files(name: str, path: str) -> set[str]:
+    """Return the files of a setting: SQLite keeps some beside its own."""
+    file = os.path.realpath(Path(path).expanduser())
+    beside = ("-wal", "-shm", "-journal", "-lock") if name in SQLITE_PATHS else ()
+    return {file, *(f"{file}{ending}" for ending in beside)}
 
 
 def _is_unicode(text: str) -> bool:
@@ -406,10 +435,6 @@ def _report_path_errors(config: Mapping[str, Any]) -> Iterator[str]:
     path = _report_path(config)
     if path is None:
         return
-    others = [name for name in PATHS if name != "report_path" and config.get(name)]
-    for name in others:
-        if path == Path(config[name]).expanduser().absolute():
-            yield f"report_path: {path} is the path of {name} too; choose another"
     problem = _why_not_replaceable(path)
     if problem:
         yield f"report_path: {path} cannot be used: {problem}"

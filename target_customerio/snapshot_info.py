@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from target_customerio.advice import closest_name
 from target_customerio.errors import SnapshotError
-from target_customerio.snapshot.file import KINDS, reading
+from target_customerio.snapshot.file import KINDS, located, reading
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.streams import STATUSES, Streams
 
@@ -102,7 +102,7 @@ def forget(path: Path, name: str) -> str:
     Raises:
         SnapshotError: The snapshot has no such stream, or cannot be used.
     """
-    if not path.exists():
+    if not located(path).exists():
         raise SnapshotError(f"snapshot: {path} does not exist")
     with contextlib.closing(Snapshot(path)) as snapshot:
         streams = [each for each in snapshot.streams if name in {each.name, each.title}]

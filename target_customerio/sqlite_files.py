@@ -78,6 +78,7 @@ def read_only(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_log(file: Path) -> bool:
+    file = file.resolve()  # SQLite keeps it beside the file, not beside a link to it
     log = file.with_name(f"{file.name}-wal")
     return log.exists() and log.stat().st_size > 0
 

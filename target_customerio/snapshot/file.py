@@ -117,8 +117,7 @@ class SnapshotFile:
         Raises:
             SnapshotError: The file cannot be used, or another run uses it.
         """
-        self.path = Path(path).expanduser().resolve()
-        _check_path(self.path)
+        self.path = located(path)
         with contextlib.ExitStack() as stack:
             file = self.path
             if as_copy:
@@ -201,11 +200,11 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         SnapshotError: It does not exist or cannot be read.
     """
-    if not path.exists():
+    file = located(path)
+    if not file.exists():
         raise _unusable(path, "does not exist")
-    _check_path(path)
     try:
-        with read_only(path) as database:
+        with read_only(file) as database:
             _version(database, path)
             database.execute("BEGIN")  # all of it as at one moment
             yield database
@@ -223,8 +222,7 @@ def check(path: str | Path, workspace: str) -> str:
     Raises:
         SnapshotError: It belongs to another workspace, or cannot be used.
     """
-    file = Path(path).expanduser().resolve()
-    _check_path(file)
+    file = located(path)
     if not file.exists():
         return f"Snapshot {path} does not exist yet; the first run creates it"
     try:
@@ -261,6 +259,20 @@ def _copied(file: Path, stack: contextlib.ExitStack) -> Path:
         raise _unusable(file, f"cannot be copied for a plan ({error})") from error
 
 
+def located(path: str | Path) -> Path:
+    """Return the file that a path leads to, after links.
+
+    Raises:
+        SnapshotError: It cannot be a snapshot.
+    """
+    try:
+        file = Path(path).expanduser().resolve()
+        _check_path(file)
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle
+        raise _unusable(Path(path), f"cannot be used: {error}") from error
+    return file
+
+
 def _check_path(file: Path) -> None:
     """Refuse what SQLite would overwrite (a short file) or report unclearly."""
     if file.is_dir():
@@ -290,13 +302,13 @@ def _lock(file: Path) -> sqlite3.Connection:
         raise _unusable(file, f"cannot be written: {error}") from error
     try:
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         connection.close()
         if "locked" in str(error):
             raise _unusable(
                 file, "is used by another run; wait for its end, or end it"
             ) from None
-        raise _unusable(file, f"cannot be written: {error}") from error
+        raise _unusable(lock, f"cannot be used as its lock: {error}") from error
     return connection
 
 

@@ -321,6 +321,43 @@ def test_a_path_with_a_nul_character_ends_the_run(
     assert error == f"{setting}: the path holds a NUL character"
 
 
+@pytest.mark.parametrize("setting", ["sandbox", "snapshot", "report_path"])
+def test_a_path_in_the_home_folder_of_no_user_ends_the_run(
+    setting: str, terminal: Terminal
+) -> None:
+    settings: dict[str, Any] = {setting: "~nobody-has-this-name/x"}
+    assert terminal.run(**settings).error.startswith(f"{setting}: ~nobody")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        {"snapshot": "workspace.db"},
+        {"snapshot": "folder/../workspace.db"},
+        {"snapshot": "link.db"},
+        {"snapshot": "workspace.db-wal"},
+        {"rejected_records_path": "workspace.db"},
+        {"snapshot": "a.db", "rejected_records_path": "a.db"},
+        {"snapshot": "a.db", "rejected_records_path": "./a.db-lock"},
+        {"snapshot": "a.db", "rejected_records_path": "b", "report_path": "b"},
+    ],
+    ids=str,
+)
+def test_two_settings_with_one_path_end_the_run(
+    paths: dict[str, Any], terminal: Terminal, singer: Singer
+) -> None:
+    (terminal.folder / "folder").mkdir()
+    (terminal.folder / "link.db").symlink_to("workspace.db")
+    before = {each.name for each in terminal.folder.iterdir()}
+
+    outcome = terminal.run(singer.schema("identifies"), **paths)
+
+    name, path = [*paths.items()][-1]
+    assert outcome.error.startswith(f"{name}: {path} is the path of ")
+    after = {each.name for each in terminal.folder.iterdir()}
+    assert after - before <= {"config.json", "link.db"}
+
+
 @pytest.mark.parametrize("setting", ["site_id", "api_key"])
 def test_a_credential_with_undecodable_bytes_ends_the_run(
     setting: str, terminal: Terminal

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from target_customerio.errors import SnapshotError
-from target_customerio.snapshot.file import SnapshotFile
+from target_customerio.snapshot.file import SnapshotFile, check
 from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.snapshot_info import described
+from target_customerio.sqlite_files import temporary_copy
 from target_customerio.track_api.operations import PersonIdentify
 
 SECRET = "a value that must not be stored"
@@ -105,6 +107,38 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         Snapshot(tmp_path / "none" / "snapshot.db")
     with pytest.raises(SnapshotError, match="is a folder"):
         Snapshot(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "circle.db", "~nobody-has-this-name/snapshot.db"]
+)
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle.db").symlink_to("circle.db")
+    path = name if name.startswith("~") else tmp_path / name
+    for use in (Snapshot, lambda path: check(path, "7")):
+        with pytest.raises(SnapshotError, match=r"cannot be (used|written|opened)"):
+            use(path)
+
+
+def test_a_lock_that_is_another_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.db-lock").write_bytes(b"notes " * 200)
+    with pytest.raises(SnapshotError, match=r"db-lock cannot be used as its lock"):
+        Snapshot(tmp_path / "snapshot.db")
+    assert [each.name for each in tmp_path.iterdir()] == ["snapshot.db-lock"]
+
+
+def test_a_link_is_read_with_what_is_not_in_the_file_yet(tmp_path: Path) -> None:
+    snapshot = Snapshot(tmp_path / "snapshot.db")
+    load(snapshot)
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "snapshot.db")
+    with temporary_copy(link) as copy, sqlite3.connect(copy) as database:
+        people = database.execute("SELECT a FROM entries").fetchall()
+    database.close()
+    assert people == [("1",)]
+    assert "1 people" in described(link)
+    snapshot.close()
 
 
 def test_a_folder_that_cannot_be_written_is_named(
