@@ -485,13 +485,15 @@ def test_a_second_run_ends_with_an_error(loads: Loads) -> None:
     [
         ("missing/snapshot.db", "is in a folder that does not exist"),
         (".", "is a folder"),
-        ("workspace.db", "is an SQLite file of another program"),
+        ("other.db", "is an SQLite file of another program"),
         ("config.json", "is not a snapshot"),
     ],
 )
 def test_a_file_that_cannot_be_used_ends_the_run_in_one_line(
     loads: Loads, path: str, problem: str
 ) -> None:
+    with closing(sqlite3.connect(loads.terminal.folder / "other.db")) as other:
+        other.execute("CREATE TABLE notes (text)")
     outcome = loads.run(users=people(1), settings={"snapshot": path})
     assert outcome.error.startswith("snapshot: ")
     assert problem in outcome.error
