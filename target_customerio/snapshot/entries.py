@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.snapshot.effects import Epochs
-from target_customerio.snapshot.entry import UNLINKED, Entry
+from target_customerio.snapshot.entry import ALIASES, UNLINKED, Entry
 from target_customerio.snapshot.file import PERSON
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     """Number, a, b and data."""
 
 FETCHED_AT_ONCE: Final = 32
+_EMAIL_ALIAS: Final = ALIASES.index("email")
 
 
 class Entries:
@@ -95,6 +96,20 @@ class Entries:
         key = (PERSON, id_)
         row = None if key in self._by_a else self._rows.get(key)
         return None if row is None or row[0] in self._unanswered else row
+
+    def is_new(self, id_: str) -> bool:
+        """Tell whether nobody has an ``id`` that was looked up."""
+        key = (PERSON, id_)
+        return key not in self._by_a and key in self._rows and self._rows[key] is None
+
+    def is_new_email(self, email: str) -> bool:
+        """Tell whether nobody has, had or claims an address that was looked up."""
+        return (
+            self._emails.get(email) == []
+            and email not in self._by_b
+            and not self._by_alias
+            and _EMAIL_ALIAS not in self._kinds_of_aliases
+        )
 
     def row_of_email(self, email: str) -> StoredRow | None:
         """Return the row of the only person with an address, likewise."""

@@ -8,32 +8,18 @@ before it is sent, and what is known once it is delivered (:mod:`.journal`).
 from __future__ import annotations
 
 from itertools import compress
-from operator import ne
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from target_customerio.snapshot.comparison import (
     Comparison,
     Decision,
-    keys_of,
-    unchanged,
-)
-from target_customerio.snapshot.effects import Effect, Ticket
-from target_customerio.snapshot.entry import (
-    EXISTS,
-    Entry,
-    Layout,
-    encoded_values,
-    epoch_of,
-    has_row,
-    hashes_of,
-    is_certain,
-    pack,
 )
 from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.snapshot.objects import Objects, object_key
-from target_customerio.snapshot.people import UPDATE, PeopleChanges
+from target_customerio.snapshot.people import PeopleChanges
+from target_customerio.snapshot.rows import Rows
 from target_customerio.track_api.operations import (
     ObjectAddRelationships,
     ObjectDelete,
@@ -52,13 +38,13 @@ from target_customerio.track_api.operations import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from target_customerio.snapshot.entries import StoredRow
+    from target_customerio.snapshot.entry import (
+        Entry,
+    )
     from target_customerio.snapshot.holds import StreamHolds
     from target_customerio.track_api.operations import (
-        Attributes,
         ObjectIdentifiers,
         Operation,
-        PersonIdentifiers,
     )
 
 
@@ -68,6 +54,7 @@ class Model:
     def __init__(self, compare: Comparison) -> None:
         """Compare with a snapshot."""
         self._compare = compare
+        self._rows = Rows(compare)
         objects = Objects(compare)
         people = PeopleChanges(compare, objects)
         self._decide: dict[type, Callable[..., Decision]] = {
@@ -98,7 +85,7 @@ class Model:
             A decision for each of them.
         """
         rows = [
-            self._row(each) if isinstance(each, PersonIdentify) else None
+            self._rows.row(each) if isinstance(each, PersonIdentify) else None
             for each, _ in operations
         ]
         compared = [
@@ -113,7 +100,7 @@ class Model:
             if not is_compared:
                 decisions.append(Decision(operation))
                 continue
-            decision = None if row is None else self._of_row(row, stream)
+            decision = None if row is None else self._rows.decide(row, stream)
             if decision is None:
                 decide = self._decide[type(operation)]
                 decision = decide(operation, stream, b"" if row is None else row.hash)
@@ -202,80 +189,6 @@ class Model:
         entries.start({PERSON: people, OBJECT: objects}, emails)
         entries.look_up_others(addresses)
 
-    def _row(self, operation: PersonIdentify) -> Row | None:
-        """Return an operation that may be known as a whole; None for others."""
-        attributes = operation.attributes
-        if (
-            operation.timestamp is not UNSET
-            or operation.cio_relationships is not UNSET
-            or UPDATE in attributes
-        ):
-            return None
-        ((_, identifier),) = operation.identifiers.items()
-        try:
-            identifier.encode()
-            lines, encoded = encoded_values(attributes)
-            layout = self._compare.names.layout(attributes)
-        except (UnicodeEncodeError, RecursionError):
-            return None
-        hash_ = self._compare.hasher.row(layout, lines)
-        return Row(operation.identifiers, attributes, layout, encoded, hash_)
-
-    def _of_row(self, row: Row, stream: StreamHolds | None) -> Decision | None:
-        """Decide on a row of a person of whom the same attributes are known.
-
-        None if it takes a closer look: the person is not known, an operation on them is
-        unanswered, or an identifier differs. Whoever else claims an identifier of a
-        person makes it unknown, so those that do not differ are theirs.
-        """
-        ((kind, value),) = row.identifiers.items()
-        entries = self._compare.entries
-        found = entries.row(value) if kind == "id" else None
-        if kind == "email":
-            found = entries.row_of_email(value)
-        if found is None or not is_certain(found[3], entries.epochs.last):
-            return None
-        decision: Decision | None
-        if has_row(found[3], row.hash):
-            decision = unchanged(found[0])
-        else:
-            decision = self._changed(row, found)
-        if decision is not None and stream is not None:
-            stream.hold(PERSON, found[0])
-        return decision
-
-    def _changed(self, row: Row, found: StoredRow) -> Decision | None:
-        number, a, b, data = found
-        layout, compare = row.layout, self._compare
-        before = hashes_of(data, layout)
-        if before is None:
-            return None
-        after = compare.hasher.values(row.encoded)
-        changed = [*map(ne, before, after)]
-        if True not in changed or any(compress(changed, layout.special)):
-            return None
-        sent = dict(compress(row.attributes.items(), changed))
-        entry = Entry(number, PERSON, a, b, EXISTS, epoch_of(data), None, data)
-        # Its hashes are decoded only if they are needed.
-        effect = Effect(
-            entry, tuple(compress(layout.numbers, changed)), None, gained=EXISTS
-        )
-        effect.data = pack(layout, after, row.hash, compare.entries.epoch)
-        keys = keys_of((entry,))
-        email = row.attributes.get("email")
-        is_all = layout.has_email_alone and (
-            email is None or (isinstance(email, str) and email.lower() == b)
-        )
-        return Decision(
-            PersonIdentify(identifiers=row.identifiers, attributes=sent),
-            Ticket([effect]),
-            "changed",
-            number,
-            tuple(sent),
-            keys,
-            keys if is_all else (),
-        )
-
 
 def is_unicode(operation: Operation) -> bool:
     """Tell whether a snapshot can store what an operation names."""
@@ -295,21 +208,3 @@ def _texts(operation: Operation) -> Iterator[str]:
     for each in getattr(operation, "cio_relationships", None) or ():
         if each.relationship_attributes is not UNSET:
             yield from each.relationship_attributes
-
-
-class Row(Struct, gc=False):
-    """An identify without anything but attributes.
-
-    Attributes:
-        identifiers: The person's identifier.
-        attributes: The attributes.
-        layout: Their names.
-        encoded: Their values as JSON.
-        hash: The hash of all of it.
-    """
-
-    identifiers: PersonIdentifiers
-    attributes: Attributes
-    layout: Layout
-    encoded: list[bytes]
-    hash: bytes
