@@ -1,6 +1,6 @@
 """Compare the target's speed with others: ``python tests/benchmark``.
 
-It takes a quarter of an hour on a quiet machine. Everything runs here, on loopback,
+It takes about 25 minutes on a quiet machine. Everything runs here, on loopback,
 with made-up records; only the contenders' packages are downloaded. With ``--keep``, the
 figures become those of the documentation.
 """

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from measure import BARE_FLOOR, CHUNKS, CLIENT, CONNECTIONS, PRODUCT, START
+from snapshots import CONVERSION, ONE, UNCHANGED, WITHOUT
 from suite import (
     EVERYBODY_ONCE,
     FEW_PEOPLE,
@@ -35,7 +36,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         results: The results of a suite, and the machine.
 
     Returns:
-        Markdown by name: on what it was ``made``, and four tables.
+        Markdown by name: on what it was ``made``, and five tables.
     """
     figures = results["figures"]
     return {
@@ -44,6 +45,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         "recurring": _recurring(figures),
         "inputs": _inputs(figures),
         "goals": _goals(figures),
+        "snapshots": _snapshots(figures.get("snapshots")),
     }
 
 
@@ -159,6 +161,43 @@ def _inputs(figures: dict[str, Any]) -> str:
     return _table(
         ["input", "records", "records/s", "MB/s out", "peak MB", "fill"], rows
     )
+
+
+def _snapshots(figures: dict[str, Any] | None) -> str:
+    if figures is None:
+        return "Not measured."
+    runs = figures["runs"]
+    rows = [
+        [
+            name,
+            *(_of_without(runs[str(latency)], name) for latency in LATENCIES),
+            f"{each['operations']:,}",
+            f"{each['bytes'] / MILLION:.1f}",
+            f"{each['peak_mb']:.0f}",
+        ]
+        for name, each in runs["0"].items()
+    ]
+    for name in (UNCHANGED, CONVERSION.title):
+        each = figures["long"][name]
+        rows.append(
+            [
+                f"{name}, {each['records']:,} rows",
+                f"{records_a_second(each):,.0f}",
+                *[NOTHING] * (len(LATENCIES) - 1),
+                f"{each['operations']:,}",
+                f"{each['bytes'] / MILLION:.1f}",
+                f"{each['peak_mb']:.0f}",
+            ]
+        )
+    head = [f"at {latency} ms" for latency in LATENCIES]
+    return _table(["rows/s", *head, "operations", "MB out", "peak MB"], rows)
+
+
+def _of_without(runs: dict[str, Any], name: str) -> str:
+    speed = f"{records_a_second(runs[name]):,.0f}"
+    if name == WITHOUT:
+        return speed
+    return f"{speed} ({_relative(runs, WITHOUT, name):.2f} times as long)"
 
 
 def fill(figures: dict[str, Any]) -> float:
@@ -279,6 +318,23 @@ def _long_mb(figures: dict[str, Any]) -> float:
     return float(figures["long"]["peak_mb"])
 
 
+def _time_with_snapshot(latency: str, figures: dict[str, Any]) -> float | None:
+    if "snapshots" not in figures:
+        return None
+    return _relative(figures["snapshots"]["runs"][latency], WITHOUT, ONE)
+
+
+def _of_long(
+    figure: Callable[[dict[str, Any]], float],
+) -> Callable[[dict[str, Any]], float | None]:
+    """Return what a figure is in the long run with a snapshot, if it was measured."""
+
+    def found(figures: dict[str, Any]) -> float | None:
+        return figure(figures["snapshots"]["long"]) if "snapshots" in figures else None
+
+    return found
+
+
 GOALS = (
     AT_MOST("1,000 instructions per record", 130, _thousand_instructions),
     AT_LEAST(f"speed, relative to: {CHUNKS.title}", 5.5, _times(CHUNKS.title)),
@@ -344,6 +400,34 @@ GOALS = (
         lambda figures: (
             figures["start_up"][PRODUCT.title] / figures["start_up"][START.title]
         ),
+    ),
+    *(
+        AT_MOST(
+            f"time of a run at {latency} ms in which {ONE}, relative to {WITHOUT}",
+            1.3,
+            partial(_time_with_snapshot, str(latency)),
+        )
+        for latency in LATENCIES
+    ),
+    AT_LEAST(
+        f"speed if {UNCHANGED}, relative to {CONVERSION.title}",
+        0.5,
+        _of_long(lambda long: _relative(long, UNCHANGED, CONVERSION.title)),
+    ),
+    AT_MOST(
+        f"operations sent if {UNCHANGED}",
+        0,
+        _of_long(lambda long: float(long[UNCHANGED]["operations"])),
+    ),
+    AT_MOST(
+        f"peak MB of a long run if {UNCHANGED}",
+        130,
+        _of_long(lambda long: float(long[UNCHANGED]["peak_mb"])),
+    ),
+    AT_MOST(
+        "bytes of the snapshot for a person with 20 attributes",
+        600,
+        _of_long(lambda long: float(long["bytes_per_person"])),
     ),
     AT_MOST("share of the time in which the loopback server was busy", 0.5, _server),
 )

@@ -23,6 +23,7 @@ from measure import (
     serving,
 )
 from records import Load
+from snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +135,7 @@ class Suite:
                 "loads": self.loads(at_once),
                 "long": self.long(at_once),
                 "stalled_mb": self.stalled(),
+                "snapshots": self.snapshots(benches),
             }
 
     def start_up(self, bench: Bench) -> dict[str, float]:
@@ -207,6 +209,12 @@ class Suite:
         source = Load(self._extent.records // 2, size=10_000).write(self._folder)
         with serving(self._folder, 0, self._extent.stall) as bench:
             return bench.run(PRODUCT, source).peak_mb
+
+    def snapshots(self, benches: dict[int, Bench]) -> dict[str, Any]:
+        """Compare runs with a snapshot with those without."""
+        extent = self._extent
+        runs = Snapshots(self._folder, extent.records, extent.many, extent.rounds)
+        return runs.figures(benches)
 
     @property
     def _everybody(self) -> list[Contender]:

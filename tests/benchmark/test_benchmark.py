@@ -117,6 +117,20 @@ def test_every_load_is_delivered_completely(figures: dict[str, Any]) -> None:
         assert each["server_microseconds"] > 0
 
 
+def test_a_run_with_a_snapshot_sends_what_changed(figures: dict[str, Any]) -> None:
+    snapshots = figures["snapshots"]
+    assert set(snapshots["runs"]) == LATENCIES
+    for runs in snapshots["runs"].values():
+        sent = {name: run["operations"] for name, run in runs.items()}
+        assert sent == dict.fromkeys(runs, RECORDS) | {"nothing changed": 0}
+        changed = runs["one attribute of each row changed"]["bytes"]
+        assert changed < runs["without a snapshot"]["bytes"] / 3
+    for run in ("nothing changed", "conversion alone"):
+        assert snapshots["long"][run]["operations"] == 0
+        assert snapshots["long"][run]["records"] == 90
+    assert snapshots["long"]["bytes_per_person"] > 200
+
+
 def test_the_server_delays_responses_and_counts_requests() -> None:
     with subprocess.Popen(
         [sys.executable, HERE / "loopback.py", "50", "0.3"],
@@ -153,6 +167,8 @@ def test_the_tables_and_the_charts_list_everything(
         assert f"| {title} " in said
     for title in SENDING:
         assert title in contenders
+    for name in figures["snapshots"]["runs"]["200"]:
+        assert f"| {name} " in said
     for name in figures["recurring"]["200"]:
         assert f"| {name} " in said
         assert name in recurring
