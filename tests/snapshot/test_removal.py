@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_customerio.snapshot.removal import Remover, limit_of
 from target_customerio.snapshot.snapshot import Snapshot
@@ -68,6 +70,19 @@ class Runs:
         snapshot.checkpoint()
         snapshot.close()
         return gone, refusal
+
+    def remove_all(self) -> set[str]:
+        """Remove what every stream misses; return the ids of the people."""
+        snapshot = Snapshot(self.path)
+        remover = Remover(snapshot)
+        removals = remover.plan(lambda _: ("identify", ALL))
+        gone = [operation for _, operation in remover.operations(removals)]
+        deliver(snapshot, [(each, None) for each in gone])
+        snapshot.checkpoint()
+        snapshot.close()
+        names = [each.identifiers["id"] for each in gone if type(each) is PersonDelete]
+        assert len(names) == len(gone) == len({*names})
+        return {*names}
 
 
 def deliver(snapshot: Snapshot, operations: Sequence[tuple[Operation, Any]]) -> None:
@@ -329,6 +344,120 @@ def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
     snapshot.close()
     assert runs.remove(most="67%") == ([second], "")
     assert runs.remove() == ([], "")
+
+
+def test_what_was_removed_before_a_kill_does_not_count_any_more(runs: Runs) -> None:
+    runs.load(PEOPLE)
+    runs.load(PEOPLE[:1])
+    snapshot = Snapshot(runs.path)
+    removals = Remover(snapshot).plan(lambda _: ("identify", ALL))
+    for _, operation in Remover(snapshot).operations(removals):
+        (decision,) = snapshot.decide([(operation, None)])
+        assert decision.ticket is not None
+        snapshot.answer(snapshot.intend([decision.ticket]), [decision.ticket])
+    snapshot.file.close()  # killed before it was noted whom the stream holds
+    assert runs.remove() == ([], "")
+    runs.load(PEOPLE[:1])
+    snapshot = Snapshot(runs.path)
+    assert [each.held_before for each in snapshot.streams] == [(1, 0, 0, 0)]
+    snapshot.close()
+
+
+def test_what_refers_to_others_goes_first_whatever_its_stream(runs: Runs) -> None:
+    acme = {"object_type_id": "1", "object_id": "acme"}
+    member = SegmentAdd(segment_id="7", identifiers={"id": "3"})
+    company = ObjectIdentify(
+        identifiers=acme,
+        attributes={},
+        cio_relationships=[Relationship(identifiers={"id": "3"})],
+    )
+    tables: Any = {
+        "users": ("identify", PEOPLE, PEOPLE[:2]),
+        "companies": ("group", [company], []),
+        "members": ("segment", [member], []),
+    }
+    for rows in (1, 2):
+        for stream, table in tables.items():
+            runs.load(table[rows], stream, call=table[0])
+    snapshot = Snapshot(runs.path)
+    remover = Remover(snapshot)
+    removals = remover.plan(lambda stream: (tables[stream][0], ALL))
+    found = [type(operation) for _, operation in remover.operations(removals)]
+    snapshot.close()
+    assert found == [
+        SegmentRemove,
+        ObjectDeleteRelationships,
+        ObjectDelete,
+        PersonDelete,
+    ]
+
+
+class Held:
+    """What a stream holds, as the contract says it."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.missing: set[str] = set()
+        self.is_whole = False
+
+    def load(self, rows: set[str], *, is_whole: bool) -> None:
+        self.is_whole = is_whole
+        if is_whole:
+            self.missing = (self.held | self.missing) - rows
+            self.held = rows
+        else:
+            self.held |= rows
+            self.missing -= rows
+
+    @property
+    def holding(self) -> set[str]:
+        return self.held if self.is_whole else self.held | self.missing
+
+
+def expected_to_go(streams: dict[str, Held]) -> set[str]:
+    gone: set[str] = set()
+    for name, stream in streams.items():
+        if stream.is_whole:
+            others = [each.holding for other, each in streams.items() if other != name]
+            gone |= stream.missing.difference(stream.held, *others)
+    return gone
+
+
+ENDS: Final[tuple[dict[str, bool] | None, ...]] = (
+    None,
+    None,
+    None,
+    {},
+    {"well": False},
+    {"full_table": False},
+)
+STEPS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["users", "crm", "vip"]),
+        st.sets(st.sampled_from("12345")),
+        st.sampled_from(ENDS),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@given(steps=STEPS)
+def test_exactly_those_go_whom_no_stream_holds(
+    steps: list[tuple[str, set[str], dict[str, bool] | None, bool]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    runs = Runs(tmp_path_factory.mktemp("runs") / "snapshot.db")
+    streams: dict[str, Held] = {}
+    for name, rows, ends, removes in steps:
+        runs.load([person(each) for each in sorted(rows)], name, ends=ends)
+        streams.setdefault(name, Held()).load(rows, is_whole=ends is None)
+        if removes:
+            expected = expected_to_go(streams)
+            assert runs.remove_all() == expected
+            for each in streams.values():
+                each.held -= expected
+                each.missing -= expected
 
 
 def test_too_many_are_refused_by_kind(runs: Runs) -> None:
