@@ -222,6 +222,10 @@ class TargetCustomerIO(SingerTarget):
             return
         self.print_version(print_fn=self.logger.info)
         if remove_missing:
+            if file_input is not None:
+                raise SettingsError(
+                    "--remove-missing: it reads no input; leave --input out"
+                )
             self.remove_missing()
         else:
             self.process(file_input)

@@ -51,6 +51,16 @@ A stream removes nothing of which it is not the table: whoever leaves a segment 
 deleted, although the stream of the segment held them.
 """
 
+AGAIN: Final = "run the pipeline again"
+WHAT_TO_DO: Final = {
+    "running": AGAIN,
+    "failed": AGAIN,
+    "incremental": "let the tap read the whole table (FULL_TABLE), or leave out "
+    "remove_missing",
+    "unreadable": f"correct these rows, which were rejected, and {AGAIN}",
+}
+"""What a user can do about a stream that is refused, by how its last run ended."""
+
 ORDER: Final = (MEMBERSHIP, RELATIONSHIP, OBJECT, PERSON)
 """What refers to others goes first."""
 
@@ -197,7 +207,9 @@ class Remover:
     ) -> Removal:
         stream = candidate.stream
         if stream.status != "complete":
-            return Removal(stream, STATUSES[stream.status])
+            return Removal(
+                stream, f"{STATUSES[stream.status]}; {WHAT_TO_DO[stream.status]}"
+            )
         if stream.call != candidate.call:
             return Removal(
                 stream,

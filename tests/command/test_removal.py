@@ -106,6 +106,12 @@ def test_it_reads_no_input(loads: Loads) -> None:
     assert loads.new()[-1:] == deleted(3)
 
 
+def test_an_input_beside_the_step_is_an_error(loads: Loads) -> None:
+    (loads.terminal.folder / "rows.jsonl").touch()
+    outcome = loads.type("--remove-missing", "--input", "rows.jsonl")
+    assert outcome.error == "--remove-missing: it reads no input; leave --input out"
+
+
 def test_objects_relationships_and_memberships_are_removed(loads: Loads) -> None:
     def company(name: str, *members: int) -> list[Row]:
         return [{"group_id": name, "user_id": each} for each in members]
@@ -305,7 +311,8 @@ def test_a_run_that_was_aborted_removes_nothing(loads: Loads) -> None:
     load(loads, users=people(1, 2, 3))
     loads.settings["on_rejected"] = "abort"
     assert loads.run(users=[*people(1), {"plan": "free"}, *people(2, 3)]).code == 3
-    assert "users': its last run did not end well" in remove(loads).error
+    error = remove(loads).error
+    assert "users': its last run did not end well; run the pipeline again" in error
 
 
 def test_a_row_without_a_readable_identifier_refuses_the_stream(loads: Loads) -> None:
