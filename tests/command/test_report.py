@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
-from html import escape
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_run_that_fails_leaves_a_page_too(
     assert outcome.code == code
     page = page_of(outcome)
     assert f"<dd>{code}</dd>" in page
-    assert escape(outcome.errors[-1]) in page
+    assert outcome.errors[-1] in unescape(page)
     assert ("The run failed" in page) == (code == 1)
 
 
@@ -267,7 +268,7 @@ class TestThePageOfAPlan:
         assert outcome.code == 1
         page = page_of(outcome)
         assert "The plan failed" in page
-        assert escape(outcome.error) in page
+        assert outcome.error in unescape(page)
 
     @pytest.mark.parametrize("flags", [["--plan"], []], ids=["planned", "done"])
     def test_a_removal_leaves_a_page_too(
@@ -291,3 +292,35 @@ class TestThePageOfAPlan:
             assert "1 removal delivered" in page
             assert "<b>1</b> people deleted" in page
         assert PRIVATE not in page
+
+
+def test_a_run_that_a_signal_stops_leaves_a_page_that_says_so(
+    tmp_path: Path, singer: Singer, forks: ForkServer
+) -> None:
+    settings = {"sandbox": "workspace.db", "report_path": PAGE}
+    target = RunningTarget(tmp_path, settings, forks=forks)
+    target.send(singer.schema("identifies"), singer.record("identifies", userId="ada"))
+    target.wait_until_read()
+    target.signal(signal.SIGTERM)
+    assert target.wait() == 0
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
+    assert "The run was stopped before the input ended" in page
+    assert "<b>1</b> applied in the sandbox" in page
+
+
+def test_a_run_that_stops_at_a_rejected_record_says_so(
+    terminal: Terminal, singer: Singer
+) -> None:
+    outcome = terminal.run(*messages(singer), report_path=PAGE, on_rejected="abort")
+    assert outcome.code == 3
+    page = page_of(outcome)
+    assert "The run was stopped at a rejected record" in page
+    assert outcome.errors[0] in unescape(page)
+
+
+def test_a_command_without_a_report_imports_nothing_for_it(terminal: Terminal) -> None:
+    code = (
+        "import sys, target_customerio.target;"
+        "print(sorted({'jinja2', 'pygal', 'markupsafe'} & sys.modules.keys()))"
+    )
+    assert terminal.type("-c", code, python=True).stdout == "[]\n"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.hypotheses import examples
 
 from target_customerio.delivery.sender import RequestStatistics
 from target_customerio.errors import DeliveryError, RecordsRejectedError, SettingsError
@@ -130,7 +129,7 @@ TEXTS = st.text(
 )
 
 
-@settings(max_examples=examples(in_ci=30))
+@settings(max_examples=10)  # each renders a page
 @given(TEXTS)
 @example(HOSTILE[0])
 @example(HOSTILE[1])
@@ -152,7 +151,7 @@ def test_no_text_of_others_becomes_part_of_the_page(text: str) -> None:
     assert parsed.raw == HARMLESS.raw
 
 
-@settings(max_examples=examples(in_ci=30))
+@settings(max_examples=10)  # each renders a page
 @given(TEXTS)
 @example(HOSTILE[0])
 @example(HOSTILE[1])
