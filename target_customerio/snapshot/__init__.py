@@ -1,1 +1,19 @@
-"""What Customer.io was told last, to send only what changed."""
+"""What Customer.io has, as far as this program has delivered it; to send only changes.
+
+From the outside in:
+
+- :mod:`.snapshot`: the interface, and which thread calls what
+- :mod:`.file`: the SQLite file
+- :mod:`.entry`: what it has of a person or object
+- :mod:`.entries`: finds entries, also those that unanswered operations concern
+- :mod:`.model`: what of an operation has to be sent
+- :mod:`.rows`: the same for the usual case, in few steps
+- :mod:`.people`, :mod:`.objects`: the same by kind
+- :mod:`.identities`: whom an operation concerns
+- :mod:`.comparison`: which attributes differ
+- :mod:`.effects`: what the answer to an operation teaches
+- :mod:`.journal`: writes it, and before a request what that makes unknown
+- :mod:`.streams`, :mod:`.holds`: which stream holds what
+- :mod:`.bookmarks`: whether a stream was read whole
+- :mod:`.removal`: what is removed
+"""

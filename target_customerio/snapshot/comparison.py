@@ -68,13 +68,11 @@ class Diff(Struct, gc=False):
         sent: The attributes.
         named: Their numbers, and those of others that sending them makes unknown.
         stored: Their hashes, to store once they are delivered.
-        row: The hash of the whole row; empty if not all of it is known afterwards.
     """
 
     sent: Attributes
     named: tuple[int, ...]
     stored: dict[int, int]
-    row: bytes = b""
 
 
 class Comparison:

@@ -121,33 +121,6 @@ class Snapshot:
             self.streams.start_run(stream, database)
         return stream
 
-    def add(
-        self,
-        name: str,
-        source: str,
-        call: str = "identify",
-        *,
-        update_only: bool = False,
-    ) -> Stream:
-        """Return a stream of a run that reads rejected records.
-
-        What these name is added to what the stream holds; nothing is replaced, so
-        :meth:`end` must not be called.
-
-        Args:
-            name: Its name after stream maps.
-            source: Its name in the tap.
-            call: Its call.
-            update_only: Whether its identifies create no people.
-
-        Returns:
-            The stream, to be passed to :meth:`decide`.
-        """
-        stream = self.streams.begin(name, source, call, update_only=update_only)
-        with self._lock, self.file.writing() as database:
-            self.streams.keep_run(stream, database)
-        return stream
-
     def decide(
         self, operations: Sequence[tuple[Operation, Stream | None]]
     ) -> list[Decision]:
