@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.snapshot.entry import MERGED, SUPPRESSED, Entry, Hasher
+from target_customerio.snapshot.entry import (
+    ALIASES,
+    MERGED,
+    SUPPRESSED,
+    Entry,
+    Hasher,
+)
 from target_customerio.snapshot.file import (
     KINDS,
     MEMBERSHIP,
@@ -275,13 +281,15 @@ class Remover:
     def _same(self, entry: Entry) -> Iterable[int]:
         """Return other entries that may be the same thing in Customer.io.
 
-        Somebody known by an address alone may be whoever has or claims the address. The
-        same holds for their relationships and memberships.
+        Somebody known by an address alone may be whoever has or claims the address, and
+        whoever has or claims it may be them. The same holds for their relationships and
+        memberships.
         """
         if entry.kind == PERSON:
+            same = self._with_address(entry)
             if entry.a is not None:
-                return self._numbers("a", PERSON, entry.a)
-            return self._with_address(entry)
+                same += self._numbers("a", PERSON, entry.a)
+            return same
         if entry.kind == OBJECT:
             return ()
         owner, _, number = str(entry.a).partition(":")
@@ -293,17 +301,21 @@ class Remover:
         return [each for key in keys for each in self._numbers("a", entry.kind, key)]
 
     def _with_address(self, person: Entry) -> list[int]:
-        """Return who shares the address of a person without an id."""
-        if person.a is not None or not isinstance(person.b, str):
-            return []
-        claims = self._database.execute(
-            "SELECT number FROM aliases WHERE alias = ?",
-            (self._alias("email", person.b),),
-        ).fetchall()
-        return [
-            *self._numbers("b", PERSON, person.b),
-            *(number for (number,) in claims),
-        ]
+        """Return who shares an address with a person; one of them has no id."""
+        read = self._database.execute
+        claimed = {
+            alias
+            for (alias,) in read(_CLAIMED, (ALIASES.index("email"), person.number))
+        }
+        same: list[int] = []
+        if isinstance(person.b, str):
+            claimed.add(self._alias("email", person.b))
+            same += self._numbers("b", PERSON, person.b)
+        for alias in claimed:
+            same += [number for (number,) in read(_CLAIMING, (alias,))]
+        if person.a is None:
+            return same
+        return [each for each in same if _has_no_id(self._entry(each))]
 
     def _numbers(self, column: str, kind: int, key: str) -> list[int]:
         rows = self._database.execute(
@@ -342,6 +354,14 @@ class Remover:
             identifiers=_object(str(related.a)),
             cio_relationships=[Relationship(identifiers=named)],
         )
+
+
+_CLAIMED: Final = "SELECT alias FROM aliases WHERE alias & 3 = ? AND number = ?"
+_CLAIMING: Final = "SELECT number FROM aliases WHERE alias = ?"
+
+
+def _has_no_id(entry: Entry | None) -> bool:
+    return entry is not None and entry.a is None
 
 
 def _person(entry: Entry) -> PersonIdentifiers | None:

@@ -498,3 +498,53 @@ def test_too_many_are_refused_by_kind(runs: Runs) -> None:
 )
 def test_the_limit(setting: int | str, held: int, limit: int) -> None:
     assert limit_of(setting, held) == limit
+
+
+ANN, BOB = "ann@example.com", "bob@example.org"
+
+
+@pytest.mark.parametrize(
+    "parts_them",
+    [
+        pytest.param(
+            [PersonMerge(primary={"id": "1"}, secondary={"id": "9"})], id="a merge"
+        ),
+        pytest.param([person("2", email=ANN)], id="another id claims the address"),
+        pytest.param([person("1", email=BOB)], id="another address"),
+        pytest.param(
+            [PersonIdentify(identifiers={"email": BOB}, attributes={"email": ANN})],
+            id="a contradiction",
+        ),
+    ],
+)
+def test_an_id_stays_while_a_stream_holds_an_address_that_may_be_its_own(
+    runs: Runs, parts_them: list[Operation]
+) -> None:
+    runs.load([person("1", email=ANN), person("5")])
+    runs.load(parts_them, stream="others", ends={"full_table": False})
+    runs.load([lead(ANN)], stream="leads")
+    runs.load([person("5")])
+    assert runs.remove()[0] == []
+
+
+def test_it_goes_once_no_stream_holds_the_address(runs: Runs) -> None:
+    runs.load([person("1", email=ANN), person("5")])
+    merge = PersonMerge(primary={"id": "1"}, secondary={"id": "9"})
+    runs.load([merge], stream="merges", ends={"full_table": False})
+    runs.load([lead(ANN)], stream="leads")
+    runs.load([person("5")])
+    assert runs.remove()[0] == []
+    runs.load([], stream="leads")
+    assert runs.remove()[0] == deleted("1")
+
+
+@pytest.mark.parametrize("claims", [ANN, BOB])
+def test_the_id_that_got_an_address_stays_while_a_stream_holds_it(
+    runs: Runs, claims: str
+) -> None:
+    runs.load([person("1", email=ANN)])
+    runs.load([person("1", email=BOB), person("2", email=ANN)])
+    runs.load([lead(claims)], stream="leads")
+    runs.load([person("3")])
+    kept = {"1"} if claims == BOB else {"1", "2"}
+    assert runs.remove()[0] == deleted(*sorted({"1", "2"} - kept))
