@@ -43,6 +43,7 @@ IN_OTHER_TESTS = {
     "meltano_replay": "tests/platforms/test_meltano_project.py",
     "meltano_guard": "tests/platforms/test_meltano_project.py",
     "meltano_short": "tests/platforms/test_meltano_project.py",
+    "meltano_alert": "tests/platforms/test_meltano_alerts.py",
     "meltano_add": "tests/platforms/test_hub.py",
     **dict.fromkeys(
         ("mirror", "meltano_mirror", "meltano_mirror_job"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
+from support.mail import MailServer, attachments, text_of
 from support.postgres import Database, programs
 from support.workspace import snapshot
 
@@ -495,6 +496,65 @@ def test_a_meltano_job_fails_while_the_rejected_records_file_exists(
     assert second.state == "success", second.log
     assert second.tries == ["3"]
     assert project.workspace("airflow.db")["people"].keys() >= {"id:p-4"}
+
+
+def alert(
+    airflow: Airflow, project: Copy, mail_server: MailServer, **environment: str
+) -> Outcome:
+    """Run the DAG that sends mails, on the second of whose lines nobody is named."""
+    job = {"name": "shop", "tasks": ["tap-lines target-customerio"]}
+    project.configure(lambda content: content.update(jobs=[job]))
+    project.people(1, 2, 3)
+    reject_the_second_line(project.folder)
+    mail = {
+        "conn_type": "smtp",
+        "host": "127.0.0.1",
+        "port": mail_server.port,
+        "extra": {
+            "disable_ssl": True,
+            "disable_tls": True,
+            "from_email": "airflow@example.com",
+        },
+    }
+    return airflow.test(
+        "shop_alert",
+        SHOP_PROJECT=str(project.folder),
+        SHOP_ALERTS_TO="ann@example.com",
+        MELTANO_ENVIRONMENT="production",
+        TARGET_CUSTOMERIO_SANDBOX="airflow.db",
+        AIRFLOW_CONN_SMTP_DEFAULT=json.dumps(mail),
+        PATH=os.pathsep.join([str(Path(project.meltano).parent), os.environ["PATH"]]),
+        **environment,
+    )
+
+
+def test_rejected_records_are_told_by_mail_with_the_pages(
+    airflow: Airflow, project: Copy
+) -> None:
+    (project.folder / "report-9.html").write_text("of an earlier run")
+    with MailServer() as server:
+        outcome = alert(airflow, project, server)
+
+    assert outcome.state == "failed", outcome.log
+    (mail,) = server.mails
+    assert (mail["To"], mail["From"]) == ("ann@example.com", "airflow@example.com")
+    assert mail["Subject"] == "shop_alert failed"
+    assert "Records were rejected." in text_of(mail)
+    pages = attachments(mail)
+    assert list(pages) == ["report-1.html", "report-2.html", "report-3.html"]
+    assert "no_identifier" in pages["report-1.html"]
+
+
+def test_a_run_that_cannot_start_is_told_by_mail_without_a_page(
+    airflow: Airflow, project: Copy
+) -> None:
+    with MailServer() as server:
+        outcome = alert(airflow, project, server, TARGET_CUSTOMERIO_REGION="mars")
+
+    assert outcome.state == "failed", outcome.log
+    (mail,) = server.mails
+    assert "Records were rejected" not in text_of(mail)
+    assert attachments(mail) == {}
 
 
 def test_a_permanent_failure_fails_the_task_and_keeps_the_state(

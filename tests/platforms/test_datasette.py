@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.command import clean_environment, wait_until
+from support.command import clean_environment, free_port, wait_until
 from support.pages import Page
 
 from target_customerio.sandbox.datasette import DESCRIPTIONS, QUERIES
@@ -59,13 +58,6 @@ class Datasette:
 
     def rows(self, path: str) -> list[list[Any]]:
         return json.loads(self.get(f"/workspace/{path}"))["rows"]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -55,6 +56,14 @@ def clean_environment(**more: str) -> dict[str, str]:
         if not name.startswith(NOT_INHERITED)
     }
     return {**kept, **more}
+
+
+def free_port() -> int:
+    """Return a port of loopback that no program listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def wait_until(
