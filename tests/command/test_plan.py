@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +51,14 @@ def run(terminal: Terminal, *flags: str, rows: Any, **settings: Any) -> Outcome:
     return terminal.type("--config", config, *flags, feed=feed)
 
 
+@pytest.fixture(scope="module")
+def loaded(new_terminal: Callable[[], Terminal]) -> Terminal:
+    """Return a terminal in which ten people were loaded; plans do not change that."""
+    terminal = new_terminal()
+    assert run(terminal, rows=people(10)).code == 0
+    return terminal
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return all files of a folder but the settings."""
     return {
@@ -87,9 +96,8 @@ users                14
 Plan: 3 to create, 2 to change; 8 unchanged, 1 rejected"""
 
 
-def test_a_plan_says_what_a_run_would_do(terminal: Terminal) -> None:
-    run(terminal, rows=people(10))
-    outcome = run(terminal, "--plan", rows=edited())
+def test_a_plan_says_what_a_run_would_do(loaded: Terminal) -> None:
+    outcome = run(loaded, "--plan", rows=edited())
     assert plan_of(outcome) == PLAN.splitlines()
     assert outcome.code == 0
 
@@ -155,18 +163,16 @@ def test_wrong_credentials_fail_a_plan(
 @pytest.mark.parametrize(
     ("rows", "code"),
     [
-        pytest.param(people(3), 0, id="unchanged"),
-        pytest.param(people(4), 4, id="a new person"),
-        pytest.param([*people(2), people(3, plan="plus")[2]], 4, id="a change"),
+        pytest.param(people(10), 0, id="unchanged"),
+        pytest.param(people(11), 4, id="a new person"),
+        pytest.param(people(1, plan="plus"), 4, id="a change"),
         pytest.param([*people(3), {"plan": "nobody's"}], 0, id="only a rejection"),
     ],
 )
 def test_the_detailed_exit_code_tells_whether_there_is_anything_to_do(
-    terminal: Terminal, rows: list[dict[str, Any]], code: int
+    loaded: Terminal, rows: list[dict[str, Any]], code: int
 ) -> None:
-    run(terminal, rows=people(3))
-    assert run(terminal, "--plan", "--detailed-exitcode", rows=rows).code == code
-    assert run(terminal, "--plan", rows=rows).code == 0
+    assert run(loaded, "--plan", "--detailed-exitcode", rows=rows).code == code
 
 
 def test_the_detailed_exit_code_is_for_plans(terminal: Terminal) -> None:
@@ -223,31 +229,29 @@ def test_many_rejections_are_logged_once(terminal: Terminal) -> None:
 # Deletions, mergers and people of several streams
 
 
-def test_other_operations_are_counted_one_by_one(terminal: Terminal) -> None:
-    run(terminal, rows=people(5))
+def test_other_operations_are_counted_one_by_one(loaded: Terminal) -> None:
     events = [
         {"userId": "1", "event": "User Deleted", "messageId": "a"},
         {"userId": "2", "event": "User Suppressed", "messageId": "b"},
         {"userId": "1", "event": "Paid", "messageId": "c", "timestamp": 1},
     ]
     rows = {
-        "users": people(5),
+        "users": people(10),
         "tracks": events,
         "aliases": [{"user_id": "3", "previous_id": "4"}],
     }
-    lines = plan_of(run(terminal, "--plan", rows=rows))
+    lines = plan_of(run(loaded, "--plan", rows=rows))
     for operation in ("merge", "delete", "event", "suppress"):
         (line,) = [each for each in lines if each.startswith(f"  person {operation} ")]
         assert line.split()[-1] == "1"
-    assert lines[-1] == "Plan: 4 to send; 5 unchanged"
+    assert lines[-1] == "Plan: 4 to send; 10 unchanged"
 
 
-def test_a_deleted_person_is_created_again(terminal: Terminal) -> None:
-    run(terminal, rows=people(5))
+def test_a_deleted_person_is_created_again(loaded: Terminal) -> None:
     gone = {"userId": "1", "event": "User Deleted", "messageId": "a"}
-    rows = {"tracks": [gone], "users": people(5)}
-    outcome = run(terminal, "--plan", rows=rows)
-    assert plan_of(outcome)[-1] == "Plan: 1 to create, 1 to send; 4 unchanged"
+    rows = {"tracks": [gone], "users": people(10)}
+    outcome = run(loaded, "--plan", rows=rows)
+    assert plan_of(outcome)[-1] == "Plan: 1 to create, 1 to send; 9 unchanged"
 
 
 def test_a_person_of_two_streams_is_created_once(terminal: Terminal) -> None:
@@ -284,8 +288,8 @@ def test_names_of_attributes_that_may_be_values_are_not_shown(
     assert "4711" not in outcome.stderr
 
 
-def test_every_figure_is_a_field_of_a_structured_log(terminal: Terminal) -> None:
-    run(terminal, rows=people(10))
+def test_every_figure_is_a_field_of_a_structured_log(loaded: Terminal) -> None:
+    terminal = replace(loaded, environment={})
     terminal.environment["SINGER_SDK_LOG_CONFIG"] = str(logging_config(terminal.folder))
     outcome = run(terminal, "--plan", rows=edited())
     found = [json.loads(line) for line in outcome.stderr.splitlines()]
@@ -404,11 +408,10 @@ def test_a_folder_that_does_not_exist_is_an_error(
     assert "is in a folder that does not exist" in outcome.error
 
 
-def test_the_snapshot_of_another_workspace_fails_a_plan(terminal: Terminal) -> None:
-    run(terminal, rows=people(3))
-    outcome = run(terminal, "--plan", rows=people(3), sandbox="other.db")
+def test_the_snapshot_of_another_workspace_fails_a_plan(loaded: Terminal) -> None:
+    outcome = run(loaded, "--plan", rows=people(3), sandbox="other.db")
     assert "snapshot.db belongs to workspace" in outcome.error
-    assert not (terminal.folder / "other.db").exists()
+    assert not (loaded.folder / "other.db").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
