@@ -16,7 +16,14 @@ from target_customerio.snapshot.effects import Ticket
 from target_customerio.snapshot.model import is_unicode
 from target_customerio.snapshot.removal import Remover
 from target_customerio.snapshot.snapshot import Snapshot
-from target_customerio.track_api.operations import ObjectDeleteRelationships
+from target_customerio.track_api.operations import (
+    IDENTIFYING_ATTRIBUTES,
+    ObjectAddRelationships,
+    ObjectDeleteRelationships,
+    ObjectIdentify,
+    PersonIdentify,
+    Relationship,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -169,9 +176,7 @@ class Changes:
                 ),
             )
         except RejectedRecord:
-            if ticket is not None:
-                snapshot = self.snapshot
-                snapshot.answer(snapshot.intend([ticket]), rejected=[ticket])
+            self._rejected(operation, stream, ticket)
             raise
         if ticket is not None:
             queued.ticket = ticket
@@ -181,6 +186,15 @@ class Changes:
         if counts is not None:
             counts.expect(queued, decision.operation, decision)
         return queued
+
+    def _rejected(
+        self, operation: Operation, source: SourceStream, ticket: Ticket | None
+    ) -> None:
+        """Hold what an operation names that cannot be encoded."""
+        if ticket is not None:
+            self.snapshot.answer(self.snapshot.intend([ticket]), rejected=[ticket])
+        if self._holder(operation, source) is not None:
+            self.hold(source, _naming(operation))
 
     def hold(self, source: SourceStream, operation: Operation | None) -> None:
         """Hold what a record names that is not sent.
@@ -286,6 +300,39 @@ class RememberingSender:
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
         self._sender.stop()
+
+
+def _naming(operation: Operation) -> Operation:
+    """Return an operation on what another one names, without its other content."""
+    related = getattr(operation, "cio_relationships", None) or ()
+    relationships = [Relationship(identifiers=each.identifiers) for each in related]
+    if isinstance(operation, PersonIdentify):
+        named = {
+            name: value
+            for name, value in operation.attributes.items()
+            if name in IDENTIFYING_ATTRIBUTES
+        }
+        return PersonIdentify(
+            identifiers=operation.identifiers,
+            # An address or a phone number that is no text names nobody.
+            attributes=named if _is_text(named.values()) else {},
+            cio_relationships=relationships,
+        )
+    if isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
+        return ObjectIdentify(
+            identifiers=operation.identifiers,
+            attributes={},
+            cio_relationships=relationships,
+        )
+    return operation
+
+
+def _is_text(values: Iterable[object]) -> bool:
+    try:
+        "".join(map(str, values)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tickets(operations: Iterable[QueuedOperation]) -> list[Ticket]:

@@ -38,6 +38,7 @@ class Person(Struct, gc=False):
         links: Whether the operation gives the person an ``id`` or an address.
         needs_link: Whether it concerns this person only if an unanswered operation
             gives them the address.
+        names_others: Whether it has an identifier of its own for each of the others.
     """
 
     entry: Entry | None
@@ -48,6 +49,17 @@ class Person(Struct, gc=False):
     aliases: tuple[int, ...] = ()
     links: bool = False
     needs_link: bool = False
+    names_others: bool = False
+
+    @property
+    def held(self) -> tuple[Entry, ...]:
+        """The people whom the stream of the operation holds.
+
+        Of an address that moves from one id to another, the row names the new id alone.
+        """
+        if self.entry is None:
+            return self.others
+        return (self.entry, *self.others) if self.names_others else (self.entry,)
 
 
 _NO_ATTRIBUTES: Final[Mapping[str, JSON]] = {}
@@ -187,6 +199,7 @@ class People:
             is_contested=True,
             others=others,
             aliases=aliases,
+            names_others=True,
         )
 
     def _by_alias(self, aliases: tuple[int, ...], named: tuple[Entry, ...]) -> Person:
@@ -204,6 +217,7 @@ class People:
             is_contested=not is_own,
             others=others,
             aliases=aliases,
+            names_others=bool(named),
         )
 
     def _by_id_or_email(self, id_: str | None, email: str | None) -> Person:

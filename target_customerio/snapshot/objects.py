@@ -14,6 +14,8 @@ from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATION
 from target_customerio.track_api.operations import ObjectAddRelationships
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from target_customerio.snapshot.comparison import Change, Comparison
     from target_customerio.snapshot.holds import StreamHolds
     from target_customerio.snapshot.identities import Person
@@ -56,6 +58,8 @@ class Objects:
             owner = self._object(each.identifiers, stream)
             is_certain = applies and person.is_certain and not person.needs_link
             entry = person.entry if is_certain else None
+            if not is_certain:
+                _hold(self._may_relate(owner, person), stream)
             changed = self._relate(ticket, owner, entry, each, stream)
             if changed is None:
                 continue
@@ -168,6 +172,8 @@ class Objects:
             person = self._person(each.identifiers, stream)
             people.append(person)
             entry = person.entry if person.is_certain else None
+            if not person.is_certain:
+                _hold(self._may_relate(owner, person), stream)
             changed = self._relate(ticket, owner, entry, each, stream)
             if changed is None:
                 continue
@@ -190,16 +196,23 @@ class Objects:
         self, ticket: Ticket, owner: Entry, person: Person
     ) -> None:
         """Make a relationship of anyone unknown whom the operation may concern."""
+        found = self._may_relate(owner, person)
+        ticket.effects += [Effect(each, None) for each in found]
+
+    def _may_relate(self, owner: Entry, person: Person) -> list[Entry]:
+        """Return the relationships of an object that an operation may concern."""
         if person.entry is None:
-            everyone = self._compare.entries.of_object(RELATIONSHIP, owner.number)
-        else:
-            keys = (
-                f"{owner.number}:{each.number}"
-                for each in (person.entry, *person.others)
-            )
-            found = (self._compare.entries.by_a(RELATIONSHIP, key) for key in keys)
-            everyone = [each for each in found if each is not None]
-        ticket.effects += [Effect(each, None) for each in everyone]
+            return self._compare.entries.of_object(RELATIONSHIP, owner.number)
+        return self._known(RELATIONSHIP, str(owner.number), person)
+
+    def _known(self, kind: int, of: str, person: Person) -> list[Entry]:
+        """Return what is known with an object or a segment of people."""
+        people = [*person.others]
+        if person.entry is not None:
+            people.append(person.entry)
+        keys = (f"{of}:{each.number}" for each in people)
+        found = (self._compare.entries.by_a(kind, key) for key in keys)
+        return [each for each in found if each is not None]
 
     def forget_related(self, ticket: Ticket, entry: Entry, *, drops: bool) -> None:
         """Drop relationships and memberships; they go with the person or the object."""
@@ -265,6 +278,8 @@ class Objects:
         if entry is None:
             return Decision(operation)
         is_certain = person.is_certain and entry.exists
+        if not person.is_certain:
+            _hold(self._known(MEMBERSHIP, operation.segment_id, person), stream)
         if entry.is_new or not is_certain:
             ticket.effects.append(Effect(entry, (), aliases=person.aliases))
         key = f"{operation.segment_id}:{entry.number}"
@@ -286,14 +301,17 @@ class Objects:
         """Decide on the end of a membership, which is always sent."""
         person = self._person(operation.identifiers, stream)
         ticket = Ticket([])
-        everyone = (*person.others, *([person.entry] if person.entry else []))
-        for each in everyone:
-            key = f"{operation.segment_id}:{each.number}"
-            member = self._compare.entries.by_a(MEMBERSHIP, key)
-            if member is not None:
-                effect = Effect(member, None, lost=ALL_FLAGS, drops=True)
-                ticket.effects.append(effect)
+        for member in self._known(MEMBERSHIP, operation.segment_id, person):
+            effect = Effect(member, None, lost=ALL_FLAGS, drops=True)
+            ticket.effects.append(effect)
         return Decision(operation, ticket, identities=identities_of(person))
+
+
+def _hold(entries: Iterable[Entry], stream: StreamHolds | None) -> None:
+    """Hold what a row may name that Customer.io may not apply."""
+    if stream is not None:
+        for each in entries:
+            stream.hold(each.kind, each.number)
 
 
 def object_key(identifiers: ObjectIdentifiers) -> str:

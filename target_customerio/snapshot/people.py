@@ -79,8 +79,9 @@ class PeopleChanges:
         relationships = self._objects.related_objects(
             ticket, operation, person, stream, applies=applies
         )
-        if entry is not None and stream is not None:
-            stream.hold(PERSON, entry.number)
+        if stream is not None:
+            for each in person.held:
+                stream.hold(PERSON, each.number)
         is_certain = applies and person.is_certain
         has_changes = diff.sent or relationships or person.aliases
         if entry is not None and entry.exists and is_certain and not has_changes:

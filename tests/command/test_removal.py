@@ -324,11 +324,56 @@ def test_a_row_without_a_readable_identifier_refuses_the_stream(loads: Loads) ->
     assert loads.new() == []
 
 
-def test_a_row_that_is_rejected_this_time_is_not_missing(loads: Loads) -> None:
+HALF = "\ud83d"
+"""Half a surrogate pair."""
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"traits": "{"},
+        {"plan": HALF},
+        {HALF: "free"},
+        {"phone": HALF},
+        {"bio": "x" * 33_000},
+        {"plan": "x" * 1_001},
+    ],
+    ids=["JSON", "a value", "a name", "a phone", "too large", "refused"],
+)
+def test_a_row_that_is_rejected_this_time_is_not_missing(
+    loads: Loads, columns: Row
+) -> None:
     loads.settings["on_rejected"] = "continue"
     load(loads, users=people(1, 2, 3))
-    load(loads, users=[*people(1), {"user_id": 2, "created_at": [], "traits": "{"}])
+    outcome = load(loads, users=[*people(1), {"user_id": 2, **columns}])
+    assert len(outcome.rejected) == 1
     assert removed(loads) == deleted(3)
+
+
+@pytest.mark.parametrize("depth", [900, 2_000])
+def test_a_row_that_is_nested_too_deeply_is_not_missing(
+    loads: Loads, depth: int
+) -> None:
+    loads.settings["on_rejected"] = "continue"
+    load(loads, users=people(1, 2, 3))
+    messages = loads.messages({"users": [*people(1), *people(2, tree="DEEP")]})
+    lines = "\n".join(map(json.dumps, messages))
+    feed = lines.replace('"DEEP"', "[" * depth + "]" * depth).encode()
+    assert loads.terminal.run(feed=feed, **loads.settings).code == 0
+    assert removed(loads) == deleted(3)
+
+
+@pytest.mark.parametrize("columns", [{"name": HALF}, {HALF: "x"}])
+def test_a_company_that_is_rejected_this_time_is_not_missing(
+    loads: Loads, columns: Row
+) -> None:
+    loads.settings["on_rejected"] = "continue"
+    loads.settings["stream_calls"]["companies"]["max_deletions"] = 1
+    rows: Any = [{"group_id": name, "user_id": 1} for name in ("acme", "hooli")]
+    load(loads, companies=[*rows, {"group_id": "gone"}])
+    load(loads, companies=[rows[0], {**rows[1], **columns}])
+    (operation,) = removed(loads)
+    assert operation["identifiers"] == {"object_type_id": "1", "object_id": "gone"}
 
 
 # Who stays

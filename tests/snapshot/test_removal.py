@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from target_customerio.track_api.operations import Operation
+    from target_customerio.track_api.operations import ObjectIdentifiers, Operation
 
 ALL = 1_000_000
 
@@ -311,6 +311,80 @@ def test_a_lead_whose_address_another_id_claims_stays(runs: Runs) -> None:
     runs.load([person("1", email="NEW@example.com")])
     runs.load([], "leads")
     assert runs.remove("leads") == ([], "")
+
+
+ACME: Final[ObjectIdentifiers] = {"object_type_id": "1", "object_id": "acme"}
+
+
+def employee(**more: Any) -> PersonIdentify:
+    """Return an identify of somebody with a relationship."""
+    return PersonIdentify(
+        identifiers={"id": "1"},
+        attributes={},
+        cio_relationships=[Relationship(identifiers=ACME)],
+        **more,
+    )
+
+
+def company(**identifiers: str) -> ObjectIdentify:
+    """Return an object with a relationship."""
+    return ObjectIdentify(
+        identifiers=ACME,
+        attributes={},
+        cio_relationships=[Relationship(identifiers=identifiers)],
+    )
+
+
+def test_a_relationship_whose_row_has_a_time_now_stays(runs: Runs) -> None:
+    runs.load([employee()])
+    runs.load([employee(timestamp=1_700_000_000)])
+    assert runs.remove() == ([], "")
+    runs.load([person("1")])
+    (removed,) = runs.remove()[0]
+    assert isinstance(removed, ObjectDeleteRelationships)
+
+
+def test_a_relationship_of_somebody_whose_address_moves_stays(runs: Runs) -> None:
+    by_email = company(email="ann@example.com")
+    runs.load([person("1", email="ann@example.com"), person("2")])
+    runs.load([by_email], "companies", call="group")
+    runs.load([person("1"), person("2", email="ann@example.com")])
+    runs.load([by_email], "companies", call="group")
+    assert runs.remove("companies") == ([], "")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        PersonIdentify(
+            identifiers={"cio_id": "0a"}, attributes={"email": "ANN@example.com"}
+        ),
+        PersonIdentify(
+            identifiers={"email": "bea@example.com"},
+            attributes={"email": "Ann@example.com"},
+        ),
+    ],
+    ids=["a cio_id", "two addresses"],
+)
+def test_an_address_that_a_row_names_beside_another_identifier_is_held(
+    runs: Runs, row: PersonIdentify
+) -> None:
+    runs.load([lead("bea@example.com"), lead("ann@example.com")], "leads")
+    runs.load([row])
+    runs.load([lead("bea@example.com")], "leads")
+    assert runs.remove("leads") == ([], "")
+
+
+@pytest.mark.parametrize("kind", ["cio_id", "id"])
+def test_an_id_that_a_row_names_beside_another_one_is_held(
+    runs: Runs, kind: str
+) -> None:
+    row: Any = {kind: "7"}
+    runs.load([PersonIdentify(identifiers=row, attributes={"id": "2"})], "crm")
+    runs.load([*PEOPLE, person("7")])
+    runs.load([PersonIdentify(identifiers=row, attributes={"id": "2"})], "crm")
+    runs.load([person("1"), person("7")])
+    assert runs.remove()[0] == deleted("3")
 
 
 def test_merged_people_are_never_removed(runs: Runs) -> None:
