@@ -212,8 +212,20 @@ class TargetCustomerIO(SingerTarget):
             forget: A stream whose holdings are dropped from the snapshot.
 
         Raises:
+            SettingsError: The options contradict each other.
             TargetError: It has failed.
         """
+        steps = {
+            "--check": check,
+            "--snapshot-info": snapshot_info,
+            "--forget": forget is not None,
+            "--remove-missing": remove_missing,
+        }
+        given = [option for option, is_given in steps.items() if is_given]
+        if len(given) > 1:
+            raise SettingsError(f"{' and '.join(given)}: only one of them can be given")
+        if forget is not None and self.settings.plan:
+            raise SettingsError("--forget: it cannot be planned; leave out plan")
         if check:
             self.check()
             return

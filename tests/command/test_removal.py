@@ -787,3 +787,35 @@ def test_a_plan_of_a_load_shows_what_the_step_would_remove_after_it(
     assert loads.run(users=people(1, 4), crm=people(1, 2), leads=[]).code == 0
     assert remove(loads).code == 1
     assert loads.new() == deleted(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        pytest.param(
+            ["--remove-missing", "--forget", "users"],
+            "--forget and --remove-missing: only one of them can be given",
+            id="forget",
+        ),
+        pytest.param(
+            ["--snapshot-info", "--check"],
+            "--check and --snapshot-info: only one of them can be given",
+            id="check",
+        ),
+        pytest.param(
+            ["--forget", "users", "--plan"],
+            "--forget: it cannot be planned; leave out plan",
+            id="plan",
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_change_nothing(
+    loads: Loads, options: list[str], problem: str
+) -> None:
+    load(loads, users=people(1, 2))
+    load(loads, users=people(1))
+    before = (loads.terminal.folder / "snapshot.db").read_bytes()
+    loads.new()
+    assert loads.type(*options).error == problem
+    assert loads.new() == []
+    assert (loads.terminal.folder / "snapshot.db").read_bytes() == before
