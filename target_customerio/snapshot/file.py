@@ -29,7 +29,7 @@ _KEY_BYTES: Final = 16
 _MIN_FILE_BYTES: Final = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
 
-_CACHE_KIB: Final = 16_384
+_CACHE_KIB: Final = 8_192
 """Memory for pages of the file, per connection."""
 
 PERSON: Final = 0
