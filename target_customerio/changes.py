@@ -90,7 +90,7 @@ class Changes:
         counts = self._counts
         self._snapshot = Snapshot(self._path, as_copy=counts is not None)
         if counts is not None:
-            counts.start(self._snapshot.next_number)
+            counts.start(self._snapshot.next_number, is_refresh=self._refresh)
 
     def sender(self, sender: Sends) -> RememberingSender:
         """Return a sender that writes to the snapshot what another one sends."""

@@ -203,15 +203,17 @@ class PlanCounts:
         self._existing = BitSet()
         self._deleted = BitSet()
         self._first_number = 0
+        self._is_refresh = False
         self._lock = Lock()
 
-    def start(self, first_number: int) -> None:
+    def start(self, first_number: int, *, is_refresh: bool = False) -> None:
         """Start to compare.
 
         Args:
             first_number: The number of the first entry that will be new.
+            is_refresh: Whether everything is taken as unknown, although it exists.
         """
-        self._first_number = first_number
+        self._first_number, self._is_refresh = first_number, is_refresh
 
     # The reading thread
 
@@ -275,7 +277,8 @@ class PlanCounts:
     def _compare(self, counts: _Counts, expected: _Expected) -> None:
         """Count an operation on an entry, which it creates unless that exists."""
         names, number = expected.names, expected.entry
-        existed = number < self._first_number and expected.is_known
+        is_known = expected.is_known or self._is_refresh
+        existed = number < self._first_number and is_known
         exists = number in self._existing or (existed and number not in self._deleted)
         # An identify that only updates creates nobody.
         if exists or UPDATE_ONLY in names:

@@ -115,6 +115,11 @@ def test_a_plan_writes_no_file_and_no_state(
         assert contents(terminal.folder) == before
 
 
+def test_a_refresh_creates_nobody_whom_the_snapshot_knows(loaded: Terminal) -> None:
+    outcome = run(loaded, "--plan", "--refresh", rows=people(12))
+    assert plan_of(outcome)[-1] == "Plan: 2 to create, 10 to change"
+
+
 def test_a_first_plan_creates_no_file(terminal: Terminal) -> None:
     outcome = run(terminal, "--plan", rows=people(3))
     assert plan_of(outcome)[-1] == "Plan: 3 to create"
