@@ -25,6 +25,9 @@ LOCK_SECONDS: Final = 0.5
 USUAL_COLUMNS: Final = 80
 """Width of a terminal that does not tell its own."""
 
+ANY_ROWS: Final = 20
+"""Height given to tqdm, which hides bars where it finds one of 0 to 2 lines."""
+
 
 class LiveLine(tqdm):  # type: ignore[type-arg] # it iterates over nothing
     """A progress bar of tqdm that is only a text.
@@ -49,7 +52,7 @@ class LiveLine(tqdm):  # type: ignore[type-arg] # it iterates over nothing
         self._stream = stream
         self._text = ""
         self._drawn = 0
-        super().__init__(file=stream, leave=False)
+        super().__init__(file=stream, leave=False, nrows=ANY_ROWS)
 
     def show(self, text: str) -> None:
         """Draw a text instead of the last one.

@@ -261,6 +261,19 @@ def test_the_line_is_as_wide_as_the_terminal(start: Callable[..., Run]) -> None:
     assert "records/s" not in "\n".join(screen.lines)
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(0, 0), (100, 0), (100, 1), (100, 2)])
+def test_a_terminal_of_unknown_or_little_height_shows_the_line(
+    start: Callable[..., Run], screen: Screen, columns: int, rows: int
+) -> None:
+    # `script` without a terminal of its own and some CI systems give 0.
+    screen.resize(columns, rows)
+    run = start()
+    run.send(USERS, user(1))
+    shown = "1 records, 1 delivered, 0 rejected, 0 records/s, 0 in flight"
+    wait_until(partial(screen.ends_with, shown, columns or 80), what=shown)
+    assert run.end() == 0
+
+
 def test_the_line_is_gone_after_an_error(start: Callable[..., Run]) -> None:
     run = start()
     run.send(USERS, user(1))

@@ -53,8 +53,9 @@ class Screen:
         os.close(self.descriptor)
 
     def resize(self, columns: int, rows: int = 60) -> None:
+        """Change the size; a terminal can be without one, which is 0."""
         with self._lock:
-            self._screen.resize(rows, columns)
+            self._screen.resize(rows or 60, columns or 80)
             size = struct.pack("HHHH", rows, columns, 0, 0)
             fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, size)
 
