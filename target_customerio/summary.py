@@ -74,10 +74,10 @@ FIGURES: Final = (
     ),
     Figure(
         OLD_IDENTIFIES,
-        "identify is older than a day and may be ignored by Customer.io; "
-        "identify_timestamp: omit sends identifies without their time",
-        "identifies are older than a day and may be ignored by Customer.io; "
-        "identify_timestamp: omit sends identifies without their time",
+        "profile update has a time older than a day: Customer.io ignores it if the "
+        "person was updated since (identify_timestamp: omit leaves times out)",
+        "profile updates have times older than a day: Customer.io ignores those of "
+        "people updated since (identify_timestamp: omit leaves times out)",
     ),
 )
 """The lines between the table and the totals of requests, in order."""

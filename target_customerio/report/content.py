@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_customerio.errors import REASONS
 from target_customerio.log_privacy import exit_code_of, lines_of
 from target_customerio.settings_schema import SCHEMA
+from target_customerio.summary import UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -155,10 +156,18 @@ class Content:
 
     @property
     def totals(self) -> dict[str, int]:
-        """One total for each outcome of a record."""
+        """One total for each outcome of a record; unchanged ones are not in skipped."""
         names = ("read", "delivered", "skipped", "rejected", "undelivered")
         each = [counts.totals for counts in self.streams.values()]
-        return {name: sum(totals[name] for totals in each) for name in names}
+        unchanged = sum(counts.skipped[UNCHANGED] for counts in self.streams.values())
+        sums = {name: sum(totals[name] for totals in each) for name in names}
+        sums["skipped"] -= unchanged
+        return {**sums, "unchanged": unchanged}
+
+    @property
+    def ignored(self) -> int:
+        """How often the sandbox knows that Customer.io would ignore something."""
+        return 0 if self.people is None else sum(r.count for r in self.people.ignored)
 
     @property
     def rejections(self) -> list[Rejections]:

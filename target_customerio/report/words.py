@@ -81,16 +81,33 @@ def verdict_of(content: Content) -> Verdict:
             "What had been read was delivered. The next run continues where the last "
             "STATE was written.",
         )
-    done = "applied" if content.is_sandbox else "delivered"
-    note = "Nothing was sent to Customer.io. " if content.is_sandbox else ""
-    if rejected:
+    return _verdict_of_run(content)
+
+
+def _verdict_of_run(content: Content) -> Verdict:
+    """Return how a run into Customer.io or a sandbox went that came to its end."""
+    totals, ignored = content.totals, content.ignored
+    where = " to the sandbox" if content.is_sandbox else ""
+    notes = ["Nothing was sent to Customer.io."] if content.is_sandbox else []
+    if ignored:
+        changes = "1 change" if ignored == 1 else f"{ignored:,} changes"
+        notes.append(f"Customer.io would accept and ignore {changes}, listed below.")
+    if rejected := totals["rejected"]:
         records = "1 record was" if rejected == 1 else f"{rejected:,} records were"
-        return Verdict(
-            "warn",
-            f"{records} rejected, everything else was {done}",
-            f"{note}Rejected records are in a file, where they can be corrected.",
-        )
-    return Verdict("good", f"Everything was {done}", f"{note}No record was rejected.")
+        title = f"{records} rejected, everything else was delivered{where}"
+        notes.append("Rejected records are in a file, where they can be corrected.")
+        return Verdict("warn", title, " ".join(notes))
+    notes.append("No record was rejected.")
+    if ignored:
+        title = f"Everything was accepted; {changes} would be ignored"
+    elif not totals["read"]:
+        title, notes = "There were no records", notes[:-1]
+    elif totals["unchanged"] == totals["read"]:
+        title = "Nothing had changed"
+        notes.insert(0, "Everything that was read had been delivered before.")
+    else:
+        title = f"Everything was delivered{where}"
+    return Verdict("warn" if ignored else "good", title, " ".join(notes))
 
 
 def _failure(content: Content) -> Verdict:

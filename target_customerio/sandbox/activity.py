@@ -17,6 +17,9 @@ class Activity(NamedTuple):
     reason: str
 
 
+IDENTIFIER_CHANGE: Final = "Identifier Change"
+"""The name of the only entries about a change that was applied."""
+
 OUTDATED: Final = Activity("Skipped Update", "outdated identify")
 SUPPRESSED: Final = Activity("Skipped Update", "operation on a suppressed person")
 UNKNOWN_CIO_ID: Final = Activity("Skipped Update", "unknown cio_id")
@@ -43,7 +46,7 @@ def identifier_replaced(kind: str) -> Activity:
 
     Unlike all other entries it is about a change that was applied.
     """
-    return Activity("Identifier Change", _conflict(kind))
+    return Activity(IDENTIFIER_CHANGE, _conflict(kind))
 
 
 def _conflict(kind: str) -> str:

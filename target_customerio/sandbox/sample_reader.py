@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.sandbox.activity import ACTIVITY_REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS, IDENTIFIER_CHANGE
 from target_customerio.sandbox.sample import (
     Belonging,
     Change,
@@ -101,16 +101,18 @@ _GONE: Final = """
 SELECT name FROM gone WHERE cio_id = :person AND kind = :kind ORDER BY name LIMIT :most
 """
 
-_REASONS: Final = """
-SELECT coalesce(reason, name), count(*) FROM activity
-WHERE sequence > :activity GROUP BY 1 ORDER BY 2 DESC, 1
-"""
+_NOT_APPLIED: Final = f"sequence > :activity AND name <> '{IDENTIFIER_CHANGE}'"
 
-_IGNORED: Final = """
+_REASONS: Final = f"""
+SELECT coalesce(reason, name), count(*) FROM activity
+WHERE {_NOT_APPLIED} GROUP BY 1 ORDER BY 2 DESC, 1
+"""  # noqa: S608 - constants
+
+_IGNORED: Final = f"""
 SELECT coalesce(reason, name), person, field, value FROM activity
-WHERE sequence > :activity AND (cio_id = :person OR coalesce(reason, name) = :reason)
+WHERE {_NOT_APPLIED} AND (cio_id = :person OR coalesce(reason, name) = :reason)
 ORDER BY sequence LIMIT :most
-"""
+"""  # noqa: S608 - constants
 
 
 class SampleReader:

@@ -114,7 +114,7 @@ def test_a_run_whose_input_is_wrong_leaves_what_came_before(
     assert outcome.code == 1
     page = page_of(outcome)
     assert "The run failed" in page
-    assert "<b>1</b> applied in the sandbox" in page
+    assert "<b>1</b> delivered to the sandbox" in page
 
 
 def test_an_earlier_page_is_replaced(terminal: Terminal, singer: Singer) -> None:
@@ -208,7 +208,7 @@ def test_rows_of_a_program_leave_a_page(tmp_path: Path) -> None:
     with pytest.raises(RecordsRejectedError):
         deliver(rows, call="identify", config=config, stream="users")
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
-    assert "1 record was rejected, everything else was applied" in page
+    assert "1 record was rejected, everything else was delivered to the sandbox" in page
 
 
 class TestThePageOfAPlan:
@@ -251,6 +251,7 @@ class TestThePageOfAPlan:
         outcome = self.load(terminal, singer, planned, *after)
         assert outcome.code == 0
         page = page_of(outcome)
+        assert "Exit code" not in page
         assert "The run would create 1, change 1, send 1 and remove 1" in page
         assert "<h3><bdi>users</bdi>: people added or updated</h3>" in page
         assert '<th scope="row"><bdi>plan</bdi></th><td class="n">1</td>' in page
@@ -294,6 +295,46 @@ class TestThePageOfAPlan:
         assert PRIVATE not in page
 
 
+def test_a_run_in_which_nothing_changed_says_so(
+    terminal: Terminal, singer: Singer
+) -> None:
+    settings: dict[str, Any] = {
+        "snapshot": "snapshot.db",
+        "identify_timestamp": "omit",
+        "stream_calls": {"users": "identify"},
+        "report_path": PAGE,
+    }
+    records = [singer.schema("users"), singer.record("users", userId="ada")]
+    page = page_of(terminal.run(*records, **settings))
+    assert "Everything was delivered to the sandbox" in page
+    page = page_of(terminal.run(*records, **settings))
+    assert "Nothing had changed" in page
+    assert "<b>1</b> unchanged" in page
+    assert "<b>0</b> skipped" not in page
+    page = page_of(terminal.run(records[0], **settings))
+    assert "There were no records" in page
+
+
+def test_what_would_be_ignored_is_in_the_headline_and_what_was_applied_is_not(
+    terminal: Terminal, singer: Singer
+) -> None:
+    def person(number: str, address: str) -> Any:
+        return singer.record("identifies", userId=number, traits={"email": address})
+
+    def load(*records: Any) -> str:
+        schema = singer.schema("identifies")
+        return page_of(terminal.run(schema, *records, report_path=PAGE))
+
+    load(person("1", "a@example.com"), person("2", "b@example.com"))
+    page = load(person("91", "a@example.com"))  # the same person with another id
+    assert "Everything was delivered to the sandbox" in page
+    assert "Nothing in this sandbox" in page
+    page = load(person("2", "a@example.com"))  # an address that another person has
+    assert "Everything was accepted; 1 change would be ignored" in page
+    assert '<h1 class="warn">' in page
+    assert "Nothing in this sandbox" not in page
+
+
 def test_a_run_that_a_signal_stops_leaves_a_page_that_says_so(
     tmp_path: Path, singer: Singer, forks: ForkServer
 ) -> None:
@@ -305,7 +346,7 @@ def test_a_run_that_a_signal_stops_leaves_a_page_that_says_so(
     assert target.wait() == 0
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "The run was stopped before the input ended" in page
-    assert "<b>1</b> applied in the sandbox" in page
+    assert "<b>1</b> delivered to the sandbox" in page
 
 
 def test_a_run_that_stops_at_a_rejected_record_says_so(

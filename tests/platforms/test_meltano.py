@@ -103,8 +103,8 @@ def test_the_log_has_one_line_per_event_and_a_summary_table(shop: Done) -> None:
         "identifies     229  person identify  229           0",
         "0 events are younger than 72 hours and can trigger campaigns",
         (
-            "229 identifies are older than a day and may be ignored by Customer.io; "
-            "identify_timestamp: omit sends identifies without their time"
+            "229 profile updates have times older than a day: Customer.io ignores "
+            "those of people updated since (identify_timestamp: omit leaves times out)"
         ),
         said[first + 5],
     ]
