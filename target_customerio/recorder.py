@@ -68,7 +68,7 @@ class RunRecorder:
             settings: The settings.
             logger: Logs messages for the user.
         """
-        self.summary = Summary()
+        self.summary = Summary(is_plan=settings.plan)
         self.first_records: defaultdict[str, FirstRecords] = defaultdict(FirstRecords)
         self._on_rejected = settings.on_rejected
         self._logger = logger

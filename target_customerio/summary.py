@@ -156,8 +156,13 @@ class Summary:
         figures: Counters of the whole run, by the names in :data:`FIGURES`.
     """
 
-    def __init__(self) -> None:
-        """Start the clock."""
+    def __init__(self, *, is_plan: bool = False) -> None:
+        """Start the clock.
+
+        Args:
+            is_plan: Whether what counts as delivered and rejected would be.
+        """
+        self._is_plan = is_plan
         self.streams: defaultdict[str, StreamCounts] = defaultdict(StreamCounts)
         self.figures: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -211,9 +216,12 @@ class Summary:
         totals = self.totals
         del totals["undelivered"]  # still in the queue
         rate = totals["read"] / max(self.seconds, 1e-9)
+        delivered, rejected = self._outcomes
+        if self._is_plan:
+            totals["to_send"] = totals.pop("delivered")
         return Entry(
-            f"{totals['read']:,} records read, {totals['delivered']:,} operations "
-            f"delivered, {totals['rejected']:,} rejected, {rate:,.0f} records/s, "
+            f"{totals['read']:,} records read, {self.delivered:,} operations "
+            f"{delivered}, {totals['rejected']:,} {rejected}, {rate:,.0f} records/s, "
             f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
             f"{statistics.seconds_throttled:.0f} s throttled",
             {
@@ -229,12 +237,18 @@ class Summary:
     ) -> str:
         """Return the progress line on a terminal; the end of it may not be seen."""
         totals = self.totals
+        delivered, rejected = self._outcomes
         return (
-            f"{totals['read']:,} records, {totals['delivered']:,} delivered, "
-            f"{totals['rejected']:,} rejected, {records_per_second:,.0f} records/s, "
+            f"{totals['read']:,} records, {totals['delivered']:,} {delivered}, "
+            f"{totals['rejected']:,} {rejected}, {records_per_second:,.0f} records/s, "
             f"{statistics.in_flight} in flight, "
             f"{statistics.seconds_throttled:.0f} s throttled"
         )
+
+    @property
+    def _outcomes(self) -> tuple[str, str]:
+        """What happens to operations and to records in a line about progress."""
+        return ("to send", "to reject") if self._is_plan else ("delivered", "rejected")
 
     def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
         """Yield the lines of the summary: a table by stream, then the whole run."""

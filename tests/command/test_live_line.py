@@ -274,6 +274,16 @@ def test_a_terminal_of_unknown_or_little_height_shows_the_line(
     assert run.end() == 0
 
 
+def test_the_line_of_a_plan_says_what_it_would_send(
+    start: Callable[..., Run], screen: Screen
+) -> None:
+    run = start(plan=True)
+    run.send(USERS, user(1), no_user(2))
+    shown = "2 records, 1 to send, 1 to reject"
+    wait_until(partial(screen.ends_with, shown, 250), what=shown)
+    assert run.end() == 0
+
+
 def test_the_line_is_gone_after_an_error(start: Callable[..., Run]) -> None:
     run = start()
     run.send(USERS, user(1))

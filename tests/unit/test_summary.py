@@ -46,6 +46,19 @@ def test_progress_is_one_line(summary: Summary) -> None:
     assert re.search(r"[\d,]+ records/s, 0 requests, 0 retries, 0 s throttled", line)
 
 
+def test_the_progress_of_a_plan_does_not_say_that_anything_is_delivered() -> None:
+    summary = Summary(is_plan=True)
+    summary.streams["orders"].read = 5
+    summary.streams["orders"].delivered["person event"] = 4
+    summary.streams["orders"].rejected["blank"] = 1
+    entry = summary.progress(RequestStatistics())
+    assert "5 records read, 4 operations to send, 1 to reject" in entry.text
+    assert entry.fields["to_send"] == 4
+    assert "delivered" not in entry.fields
+    live = summary.live_text(RequestStatistics(), 5)
+    assert live.startswith("5 records, 4 to send, 1 to reject, 5 records/s")
+
+
 def test_a_stream_has_a_line_for_each_operation(summary: Summary) -> None:
     lines = texts(summary)
     rows = [line.split() for line in lines[2:5]]
