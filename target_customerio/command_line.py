@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from singer_sdk.exceptions import ConfigValidationError
 
-from target_customerio.config import settings_in, variables_of_file
+from target_customerio.config import BOOLEANS, settings_in, variables_of_file
+from target_customerio.errors import SettingsError
 from target_customerio.log_privacy import exit_code_of, lines_of, traceback_of
 
 if TYPE_CHECKING:
@@ -134,6 +135,39 @@ def _warn_of_unread_credentials(
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
         if not settings.get(name) and os.environ.get(variable):
             logger.warning("%s is set but not read: add --config=ENV", variable)
+
+
+SAFEGUARDS: Final = {
+    "plan": "{name: plan, kind: boolean}",
+    "sandbox": "{name: sandbox}",
+}
+"""The settings without which a run is a real one, each as Meltano lists it."""
+
+
+def refuse_unread_safeguards(
+    config: _ConfigInput | None, settings: Mapping[str, Any]
+) -> None:
+    """Refuse a run that the environment asks to be harmless, if it would not be.
+
+    Meltano hands over only what the loader lists in its settings, and drops the rest
+    without a warning.
+
+    Raises:
+        SettingsError: ``plan`` or ``sandbox`` is in the environment, but is not read.
+    """
+    if config is not None and config.parse_env:
+        return
+    errors = [
+        f"{variable} is set but not read, so this would be a real run. In Meltano, "
+        f"add {entry} to the loader's settings in meltano.yml; elsewhere, add "
+        "--config=ENV. Or remove the variable"
+        for name, entry in SAFEGUARDS.items()
+        if not settings.get(name)
+        and (value := os.environ.get(variable := f"{ENVIRONMENT_PREFIX}{name.upper()}"))
+        and (name != "plan" or BOOLEANS.get(value.lower()) is not False)
+    ]
+    if errors:
+        raise SettingsError(*errors)
 
 
 def settings_given(

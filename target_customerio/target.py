@@ -23,6 +23,7 @@ from target_customerio.command_line import (
     SETTINGS,
     errors_in_one_line,
     options,
+    refuse_unread_safeguards,
     settings_given,
     with_check_maximums,
 )
@@ -183,6 +184,7 @@ class TargetCustomerIO(SingerTarget):
             cls.append_builtin_config(cls.config_jsonschema)
             settings = settings_given(config, cls.config_jsonschema, cls.logger)
             settings |= {name: True for name in SETTINGS if given.pop(name, None)}
+            refuse_unread_safeguards(config, settings)
             detailed = given.pop("detailed_exitcode", False)
             if detailed and not settings.get("plan"):
                 raise SettingsError("--detailed-exitcode: for plans only; add --plan")

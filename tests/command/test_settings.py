@@ -556,6 +556,68 @@ def test_an_unreadable_configuration_file_causes_a_one_line_error(
     assert len(lines) == 1 or lines[0].startswith("Usage:")
 
 
+UNREAD = (
+    "{} is set but not read, so this would be a real run. In Meltano, add {} to the "
+    "loader's settings in meltano.yml; elsewhere, add --config=ENV. Or remove the "
+    "variable"
+)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "entry"),
+    [
+        *(("TARGET_CUSTOMERIO_PLAN", value, "{name: plan, kind: boolean}")
+          for value in ("true", "True", "1", "on", "ture")),
+        ("TARGET_CUSTOMERIO_SANDBOX", "workspace.db", "{name: sandbox}"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "options", [(), ("--remove-missing",), ("--refresh",), ("--check",)]
+)
+def test_a_harmless_run_that_would_be_a_real_one_does_not_start(
+    terminal: Terminal,
+    stand_in: Callable[..., Customerio],
+    variable: str,
+    value: str,
+    entry: str,
+    options: tuple[str, ...],
+) -> None:
+    server = stand_in(200, greets=True)
+    keys = {"site_id": "made-up-site", "api_key": "made-up-key"}
+    snapshot = {"snapshot": "seen.db"}
+    config = terminal.write({"api_url": server.url, **keys, **snapshot})
+    terminal.environment[variable] = value
+    outcome = terminal.type("--config", config, *options)
+    assert outcome.error == UNREAD.format(variable, entry)
+    assert outcome.code == 1
+    assert server.requests == []
+    assert not (terminal.folder / "seen.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({"PLAN": "false"}, ()),
+        ({"PLAN": "0"}, ()),
+        ({"PLAN": ""}, ()),
+        ({"SANDBOX": ""}, ()),
+        ({"PLAN": "true"}, ("--plan",)),
+        ({"SANDBOX": "other.db"}, ()),
+        ({"PLAN": "true"}, ("--config=ENV",)),
+        ({"SANDBOX": "other.db", "PLAN": "true"}, ("--config=ENV",)),
+        ({"REFRESH": "true", "REGION": "eu"}, ()),
+    ],
+)
+def test_variables_that_arrive_or_promise_nothing_do_not_end_the_run(
+    terminal: Terminal, variables: dict[str, str], options: tuple[str, ...]
+) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    for name, value in variables.items():
+        terminal.environment[f"TARGET_CUSTOMERIO_{name}"] = value
+    assert terminal.type("--config", config, *options).code == 0
+    assert not (terminal.folder / "other.db").exists() or options
+
+
 def test_a_misspelt_variable_ends_the_run(terminal: Terminal) -> None:
     terminal.environment["TARGET_CUSTOMERIO_SANDBX"] = SECRET
     terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"

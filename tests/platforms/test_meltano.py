@@ -223,6 +223,47 @@ def test_a_plan_changes_neither_the_workspace_nor_the_state(
         assert "id:p-4" in project.workspace()["people"]
 
 
+@pytest.mark.parametrize("setting", ["plan", "sandbox"])
+@pytest.mark.parametrize("command", [RUN, ("invoke", RUN[-1], "--remove-missing")])
+def test_a_harmless_run_that_meltano_makes_a_real_one_does_not_start(
+    project: Copy, customerio: Customerio, setting: str, command: tuple[str, ...]
+) -> None:
+    def drop(content: dict[str, Any]) -> None:
+        loader = loader_of(content)
+        loader["settings"] = [
+            each for each in loader["settings"] if each["name"] != setting
+        ]
+        loader["config"].update(snapshot="snapshot.db", remove_missing=True)
+
+    project.configure(drop)
+    project.people(1, 2)
+    environment = {
+        **ACCOUNT,
+        "MELTANO_ENVIRONMENT": "production",
+        "TARGET_CUSTOMERIO_API_URL": customerio.url,
+        f"TARGET_CUSTOMERIO_{setting.upper()}": "true",
+    }
+
+    refused = project.run(*command, code=None, **environment)
+
+    assert refused.code != 0
+    assert f"TARGET_CUSTOMERIO_{setting.upper()} is set but not read" in refused.stderr
+    assert customerio.requests == []
+    assert not (project.folder / "snapshot.db").exists()
+
+
+EXAMPLES = sorted((ROOT / "docs/examples/meltano").glob("*.yml"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_lists_what_makes_a_run_harmless(file: Path) -> None:
+    loader = loader_of(yaml.safe_load(file.read_text(encoding="utf-8")))
+    assert {"name": "plan", "kind": "boolean"} in loader["settings"]
+    assert {"sandbox", "snapshot", "report_path"} <= {
+        each["name"] for each in loader["settings"]
+    }
+
+
 def loader_of(content: dict[str, Any]) -> dict[str, Any]:
     (loader,) = content["plugins"]["loaders"]
     loader.setdefault("config", {})
