@@ -162,6 +162,15 @@ class Entries:
                 found.setdefault(row[0], self._entry(PERSON, row))
         return list(found.values())
 
+    def has_other_alias(self, entry: Entry, alias: int) -> bool:
+        """Tell whether somebody has or had another identifier of the kind of one."""
+        kind = alias & 3
+        known = {*entry.aliases}
+        if kind in self._kinds_of_aliases:
+            rows = self._database.execute(_ALIASES, (entry.number,)).fetchall()
+            known.update(each for (each,) in rows)
+        return any(each & 3 == kind and each != alias for each in known)
+
     def of_person(self, kind: int, person: int) -> list[Entry]:
         """Return a person's relationships or memberships."""
         return self._related(
@@ -295,4 +304,5 @@ _SELECTS: Final = {
 _BY_ALIAS: Final = (
     "SELECT number, a, b, data FROM aliases JOIN entries USING (number) WHERE alias = ?"
 )
+_ALIASES: Final = "SELECT alias FROM aliases WHERE number = ?"
 _KINDS_OF_ALIASES: Final = "SELECT DISTINCT alias & 3 FROM aliases"

@@ -236,7 +236,8 @@ class People:
         return self._contested(person, holders, id_, email)
 
     def _with_first_email(self, person: Entry, email: str) -> Person:
-        if person.b is None:
+        alias = self._alias("email", email)
+        if person.b is None and not self._entries.has_other_alias(person, alias):
             person.b = email
             person.flags |= UNLINKED
             return Person(person, links=True)
@@ -244,7 +245,6 @@ class People:
             return Person(person)
         # It keeps the first address, unless the workspace allows a change.
         person.flags |= UNLINKED
-        alias = self._alias("email", email)
         known = self._entries.by_alias(alias)
         return Person(
             person,

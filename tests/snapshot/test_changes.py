@@ -241,6 +241,13 @@ def test_an_address_that_an_id_has_lost_is_somebody_else(
     assert sent(loader, person(plan="free")) == []
 
 
+def test_an_id_that_claimed_an_address_does_not_get_another(loader: Loader) -> None:
+    sent(loader, person("1", email=ANN), person("2", email=ANN))
+    for _ in range(2):
+        assert sent(loader, person("2", email=BOB)) == [{"email": BOB}]
+        assert sent(loader, by_email(BOB)) == [{}]
+
+
 def test_an_address_that_an_id_had_before_is_somebody_else(tmp_path: Path) -> None:
     loader = Loader(tmp_path / "snapshot.db", email_updates=True)
     sent(loader, person(email=ANN), person(email=BOB))
