@@ -26,7 +26,7 @@ class Query(NamedTuple):
 QUERIES: Final = {
     "person": Query(
         "Everything about one person",
-        "Enter an e-mail address; the id of a person without one",
+        "Enter an e-mail address, an id or a phone number",
         """WITH everything AS (
   SELECT NULL AS timestamp, 'person' AS type, person AS name, attributes, person
   FROM person_profiles
@@ -39,9 +39,16 @@ QUERIES: Final = {
   SELECT timestamp, type, name, attributes, person FROM person_events
   UNION ALL
   SELECT received_at, 'not applied', reason, value, person FROM not_applied
+  UNION ALL
+  SELECT received_at, 'new identifier', after, 'before: ' || before, person
+  FROM changed_identifiers
 )
 SELECT timestamp, type, name, attributes FROM everything
-WHERE lower(person) = lower(:person) OR person = 'id:' || :person
+WHERE lower(person) = lower(trim(:person))
+  OR person IN ('id:' || trim(:person), 'phone:' || trim(:person))
+  OR person IN (
+    SELECT person FROM person_profiles
+    WHERE trim(:person) IN (id, 'id:' || id, phone, 'phone:' || phone, cio_id))
 ORDER BY timestamp IS NOT NULL, timestamp DESC""",
     ),
     "could_trigger_campaigns": Query(
@@ -109,6 +116,7 @@ DESCRIPTIONS: Final = {
     "suppressed": "Identifiers of suppressed people, whose data is ignored",
     "message_reports": "Reports on messages, such as opened and clicked",
     "not_applied": "What Customer.io accepts and does not apply, and why",
+    "changed_identifiers": "People found by an attribute who got a new identifier",
     "run_results": "What happened to the records of each run",
     "person_names": "The internal id of everyone in the tables",
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x43494F31
 """``CIO1`` in SQLite's file header marks a workspace file."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 BUSY_SECONDS = 30.0
 """Maximum wait for another program that writes to the same file."""
@@ -183,6 +183,7 @@ _UPGRADES = {
         for column in ("person", "reason", "value", "holder")
     ],
     2: [*_STATEMENTS[:2], _STATEMENTS[-1]],
+    3: [],  # only the views
 }
 """Statements that upgrade a workspace from a version to the next."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from target_customerio.sandbox.activity import ACTIVITY_REASONS
+from target_customerio.sandbox.activity import ACTIVITY_REASONS, IDENTIFIER_CHANGE
 
 TIME_NAMES: Final = ("*_at", "*[a-z]At", "*_date", "*[a-z]Date")
 """Names of attributes whose whole numbers are shown as times."""
@@ -145,7 +145,15 @@ VIEWS: Final = {
       ELSE {_details("activity.value")} END AS value,
     {_readable("activity.holder")} AS held_by, meaning
   FROM activity LEFT JOIN people USING (cio_id)
-  LEFT JOIN meanings USING (reason)""",
+  LEFT JOIN meanings USING (reason)
+  WHERE activity.name <> {literal(IDENTIFIER_CHANGE)}""",
+    "changed_identifiers": f"""
+  SELECT activity.sequence, {_received("activity")} AS received_at,
+    coalesce({_PERSON}, {_readable("activity.person")}) AS person,
+    {_readable("activity.holder")} AS before, {_readable("activity.person")} AS after,
+    activity.field AS found_by, activity.value
+  FROM activity LEFT JOIN people USING (cio_id)
+  WHERE activity.name = {literal(IDENTIFIER_CHANGE)}""",
     "run_results": f"""
   SELECT run, {_received("results")} AS ended_at, stream, outcome, detail, records
   FROM results""",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,10 +21,9 @@ from target_customerio.sandbox.views import VIEWS
 from .conftest import Operations
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import CustomerIO
 
+ROOT = Path(__file__).parents[2]
 op = Operations
 ANN = "Ann@example.com"
 MAY = 1_777_593_600
@@ -181,6 +182,22 @@ def test_what_was_not_applied_has_person_reason_and_value(ann: CustomerIO) -> No
     assert meanings[2] == ACTIVITY_REASONS["outdated identify"]
 
 
+def test_a_new_identifier_was_applied(ann: CustomerIO) -> None:
+    ann.accept(op.identify({"email": ANN.upper()}, id="91"))
+    ann.accept(op.identify({"id": "91"}, email="new@example.com"))
+    assert ann.people() == ["id:91"]
+    assert rows(ann, "not_applied", "*") == []
+    columns = "person, before, after, found_by, value"
+    assert rows(ann, "changed_identifiers", columns) == [
+        ("new@example.com", "id:1", "id:91", "email", ANN.upper()),
+        ("new@example.com", ANN.lower(), "new@example.com", "id", "91"),
+    ]
+    assert query(ann, "would_be_ignored") == []
+    found = query(ann, "person", person="91")
+    given = {name for _, kind, name, _ in found if kind == "new identifier"}
+    assert given == {"new@example.com", "id:91"}
+
+
 @pytest.mark.parametrize("value", ["null", "5", "true", "[]", '{"action": "x"', "{}"])
 def test_any_text_can_be_a_value_that_was_not_applied(
     customerio: CustomerIO, value: str
@@ -211,6 +228,42 @@ def test_an_upgrade_renews_the_views(tmp_path: Path) -> None:
         assert database.execute("SELECT mine FROM of_a_user").fetchall() == [(1,)]
 
 
+def test_an_upgrade_from_version_3_takes_what_was_applied_out(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.db"
+    with closing(Workspace(path)) as workspace:
+        apply(workspace, op.identify({"email": ANN}, id="1"))
+        apply(workspace, op.identify({"email": ANN}, id="2"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP VIEW changed_identifiers")
+        database.execute("DROP VIEW not_applied")
+        database.execute("CREATE VIEW not_applied AS SELECT reason FROM activity")
+        database.execute("PRAGMA user_version = 3")
+        database.commit()
+    Workspace(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT * FROM not_applied").fetchall() == []
+        changed = database.execute("SELECT before, after FROM changed_identifiers")
+        assert changed.fetchall() == [("id:1", "id:2")]
+
+
+def test_the_page_lists_every_view_with_its_columns(tmp_path: Path) -> None:
+    Workspace(tmp_path / "workspace.db").close()
+    page = (ROOT / "docs/sandbox.md").read_text()
+    listed = {
+        name: re.findall(r"`(\w+)`", columns)
+        for name, columns in re.findall(
+            r"^\|[^|]+\| `(\w+)` \|([^|]+)\|$", page, re.MULTILINE
+        )
+    }
+    with closing(sqlite3.connect(tmp_path / "workspace.db")) as database:
+        assert listed == {
+            name: [
+                row[0] for row in database.execute(f"SELECT * FROM {name}").description
+            ]
+            for name in VIEWS
+        }
+
+
 # Ready queries
 
 
@@ -235,6 +288,16 @@ def test_all_about_one_person(ann: CustomerIO) -> None:
         "id:2",
         "Seen",
     ]
+
+
+@pytest.mark.parametrize(
+    "person", ["1", " 1 ", "id:1", ANN.upper(), "+4477", "phone:+4477"]
+)
+def test_a_person_is_found_by_every_identifier(ann: CustomerIO, person: str) -> None:
+    ann.accept(op.identify({"phone": "+4477"}, id="1"), op.identify(id="11"))
+    found = query(ann, "person", person=person)
+    assert found == query(ann, "person", person=ANN)
+    assert ("person", ANN) in [row[1:3] for row in found]
 
 
 @pytest.mark.parametrize(
