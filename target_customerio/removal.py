@@ -142,6 +142,7 @@ class RemovalStep:
         for entry in entries(removals):
             self._logger.info("%s", entry.text, extra=entry.fields)
         if self._pipeline.settings.plan:
+            self._rehearse(remover, removals, is_stopped)
             return self._plan(removals)
         self._recorder.summary.total = sum(each.total for each in removals)
         try:
@@ -151,6 +152,20 @@ class RemovalStep:
         fail_if_refused(removals)
         self._recorder.fail_if_rejected()
         return None
+
+    def _rehearse(
+        self,
+        remover: Remover,
+        removals: Sequence[Removal],
+        is_stopped: Callable[[], bool],
+    ) -> None:
+        """Remove from the temporary copies of a plan, so that its page has the people.
+
+        Without a sandbox there are no people to show.
+        """
+        settings = self._pipeline.settings
+        if settings.report_path is not None and settings.connection.sandbox is not None:
+            self._send(remover, removals, is_stopped)
 
     def _plan(self, removals: Sequence[Removal]) -> Plan:
         settings = self._pipeline.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,32 +14,58 @@ if TYPE_CHECKING:
     from target_customerio.sandbox.sample import Person
 
 OPERATIONS: Final = {
-    "person identify": "people added or updated",
-    "person delete": "people deleted",
-    "person event": "events",
-    "person page": "page views",
-    "person screen": "screen views",
-    "person add_device": "devices added or updated",
-    "person delete_device": "devices removed",
-    "person merge": "people merged",
-    "person suppress": "people suppressed",
-    "person unsuppress": "suppressions lifted",
-    "person content report": "content views and clicks",
-    "object identify": "companies (objects) added or updated",
-    "object identify_anonymous": "companies (objects) of anonymous visitors",
-    "object delete": "companies (objects) deleted",
-    "object add_relationships": "relationships added",
-    "object delete_relationships": "relationships removed",
-    "delivery report": "delivery reports",
-    "segment add": "segment members added",
-    "segment remove": "segment members removed",
+    "person identify": ("person added or updated", "people added or updated"),
+    "person delete": ("person deleted", "people deleted"),
+    "person event": ("event", "events"),
+    "person page": ("page view", "page views"),
+    "person screen": ("screen view", "screen views"),
+    "person add_device": ("device added or updated", "devices added or updated"),
+    "person delete_device": ("device removed", "devices removed"),
+    "person merge": ("person merged", "people merged"),
+    "person suppress": ("person suppressed", "people suppressed"),
+    "person unsuppress": ("suppression lifted", "suppressions lifted"),
+    "person content report": ("content view or click", "content views and clicks"),
+    "object identify": (
+        "company (object) added or updated",
+        "companies (objects) added or updated",
+    ),
+    "object identify_anonymous": (
+        "company (object) of an anonymous visitor",
+        "companies (objects) of anonymous visitors",
+    ),
+    "object delete": ("company (object) deleted", "companies (objects) deleted"),
+    "object add_relationships": ("relationship added", "relationships added"),
+    "object delete_relationships": ("relationship removed", "relationships removed"),
+    "delivery report": ("delivery report", "delivery reports"),
+    "segment add": ("segment member added", "segment members added"),
+    "segment remove": ("segment member removed", "segment members removed"),
 }
-"""Operations in plain words."""
+"""Operations in plain words: of one, and of any other number."""
 
 
-def in_words(operation: str) -> str:
+THINGS: Final = {
+    "person identify": ("person", "people"),
+    "object identify": ("company", "companies"),
+    "object identify_anonymous": ("company", "companies"),
+    "person event": ("event", "events"),
+    "person page": ("event", "events"),
+    "person screen": ("event", "events"),
+    "people": ("person", "people"),
+    "objects": ("company", "companies"),
+    "relationships": ("relationship", "relationships"),
+    "memberships": ("segment membership", "segment memberships"),
+}
+"""What a plan counts, by operation, or by kind of what would be removed."""
+
+OTHER_THING: Final = ("other operation", "other operations")
+MAX_THINGS: Final = 2
+"""Maximum kinds of things that a headline names."""
+
+
+def in_words(operation: str, count: int = 0) -> str:
     """Return an operation in plain words."""
-    return OPERATIONS.get(operation, operation)
+    one, many = OPERATIONS.get(operation, (operation, operation))
+    return one if count == 1 else many
 
 
 REJECTED: Final = 3
@@ -68,10 +95,15 @@ def verdict_of(content: Content) -> Verdict:
         return _verdict_of_plan(content.plan)
     outcome, rejected = content.outcome, content.totals["rejected"]
     if content.what == "removal":
+        text = "Removed is what streams held before and did not in their last run."
+        if content.ignored:
+            text += " Customer.io would accept and ignore some of it, as listed below."
         return Verdict(
-            "good" if outcome.is_complete and not rejected else "warn",
+            "warn"
+            if content.ignored or rejected or not outcome.is_complete
+            else "good",
             f"{counted(content.totals['delivered'], 'removal')} delivered",
-            "Removed is what streams held before and did not in their last run.",
+            text,
         )
     if not outcome.is_complete:
         where = "at a rejected record" if outcome.error else "before the input ended"
@@ -129,7 +161,7 @@ def _failure(content: Content) -> Verdict:
 def _verdict_of_plan(plan: Plan) -> Verdict:
     totals = plan.totals
     parts = [
-        f"{verb} {totals[name]:,}"
+        f"{verb} {_things(_planned(plan, name))}"
         for name, verb in (
             ("created", "create"),
             ("changed", "change"),
@@ -145,6 +177,31 @@ def _verdict_of_plan(plan: Plan) -> Verdict:
     what = f"{', '.join(first)} and {last}" if first else last
     level = "warn" if totals["removed"] or totals["rejected"] else "good"
     return Verdict(level, f"The run would {what}", text)
+
+
+def _planned(plan: Plan, name: str) -> Counter[tuple[str, str]]:
+    """Return how many things of each kind a total of a plan has."""
+    found: Counter[tuple[str, str]] = Counter()
+    for stream in plan.streams:
+        if name != "removed":
+            for each in stream.operations:
+                thing = THINGS.get(each.operation, OTHER_THING)
+                found[thing] += getattr(each, name)
+        elif stream.removal is not None:
+            for kind, count in stream.removal.removed.items():
+                found[THINGS.get(kind, OTHER_THING)] += count
+    return +found
+
+
+def _things(found: Counter[tuple[str, str]]) -> str:
+    """Return how many things there are, and of which kinds if these are few."""
+    count = found.total()
+    if len(found) > MAX_THINGS:
+        return f"{count:,} things"
+    kinds = sorted(found, key=OTHER_THING.__eq__)
+    if kinds == [OTHER_THING]:
+        return f"{count:,} operation{'' if count == 1 else 's'}"
+    return f"{count:,} {' and '.join(kind[count != 1] for kind in kinds)}"
 
 
 def gist(person: Person) -> str:

@@ -60,7 +60,7 @@ def test_the_page_has_the_figures_of_the_summary(
     page = page_of(outcome)
     assert "<b>4</b> records read" in page
     assert "<b>2</b> delivered" in page
-    assert "<b>1</b> people added or updated" in page
+    assert "<b>1</b> person added or updated" in page
     assert "<b>1</b> anonymous identify" in page
     assert "line 2, field <code><bdi>event</bdi></code>" in page
     assert outcome.rejected[0]["rejection"]["run"] in page
@@ -252,7 +252,11 @@ class TestThePageOfAPlan:
         assert outcome.code == 0
         page = page_of(outcome)
         assert "Exit code" not in page
-        assert "The run would create 1, change 1, send 1 and remove 1" in page
+        title = (
+            "The run would create 1 person, change 1 person, send 1 event and remove "
+            "1 person"
+        )
+        assert title in page
         assert "<h3><bdi>users</bdi>: people added or updated</h3>" in page
         assert '<th scope="row"><bdi>plan</bdi></th><td class="n">1</td>' in page
         assert "<b>1</b> people" in page
@@ -287,12 +291,46 @@ class TestThePageOfAPlan:
         assert outcome.code == 0, outcome.stderr
         page = page_of(outcome)
         if flags:
-            assert "The run would remove 1" in page
+            assert "The run would remove 1 person" in page
+            assert "to create" not in page
+            assert "What would happen" not in page
             assert "What would be removed" in page
         else:
             assert "1 removal delivered" in page
-            assert "<b>1</b> people deleted" in page
+            assert "<b>1</b> person deleted" in page
+            assert "<b>1</b> to remove" in page
+            assert "record read" not in page
         assert PRIVATE not in page
+
+    def test_a_removal_from_a_sandbox_shows_who_would_be_removed(
+        self, terminal: Terminal, singer: Singer, settings: dict[str, Any]
+    ) -> None:
+        for name in ("site_id", "api_key", "api_url"):
+            del settings[name]
+        settings |= {"sandbox": "workspace.db"}
+        names = "abcdefghijk"
+        self.load(terminal, singer, settings, *((name, "x") for name in names))
+        self.load(terminal, singer, settings, *((name, "x") for name in names[1:]))
+        config = terminal.write(settings | {"report_path": PAGE})
+        files = [terminal.folder / name for name in ("workspace.db", "snapshot.db")]
+        before = [each.read_bytes() for each in files]
+        command = ("--config", config, "--remove-missing")
+        outcome = terminal.type(*command, "--plan")
+        assert outcome.code == 0, outcome.stderr
+        planned = page_of(outcome)
+        assert [each.read_bytes() for each in files] == before
+        assert "1 removed" not in outcome.stderr
+        assert terminal.type(*command).code == 0
+        done = page_of(outcome)
+        badge = '<span class="badge removed">removed</span>'
+        for page in (planned, done):
+            assert f"<bdi>{PRIVATE}-a</bdi></span> {badge}" in page
+            assert f"{PRIVATE}-b" not in page
+        assert "The run would remove 1 person" in planned
+        assert "1 removal delivered" in done
+        assert terminal.type(*command, "--plan").code == 0
+        nothing = page_of(outcome)
+        assert "No person of the sandbox would be removed or changed" in nothing
 
 
 def test_a_run_in_which_nothing_changed_says_so(
