@@ -61,6 +61,11 @@ class Effect(Struct, eq=False, gc=False):
     epoch: int = 0
     data: bytes | None = None
 
+    @property
+    def unlinks(self) -> bool:
+        """Whether it may take the address of an ``id`` away."""
+        return self.named is None or bool(self.gained & UNLINKED)
+
     def apply(self, entry: Entry, *, delivered: bool) -> None:
         """Change an entry as the answer to the operation does."""
         is_refused = self.moves and not delivered

@@ -226,6 +226,7 @@ class Entries:
         effect.epoch = self.epoch
         entry.tickets += 1
         entry.linking += effect.moves
+        entry.unlinking += effect.unlinks
         entry.is_new = False
         self._unanswered[entry.number] = entry
         if entry.a is not None:
@@ -252,6 +253,7 @@ class Entries:
             self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
         entry.tickets -= 1
         entry.linking -= effect.moves
+        entry.unlinking -= effect.unlinks
         if not entry.tickets:
             self._release(entry)
             return

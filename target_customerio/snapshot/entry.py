@@ -83,6 +83,7 @@ class Entry(Struct, eq=False, gc=False):
         is_new: Whether the file does not have it yet.
         tickets: Number of unanswered operations that concern it.
         linking: Number of those that give it an ``id`` or an address.
+        unlinking: Number of those that may take its address away.
         pending: Number of unanswered operations by attribute.
         pending_whole: Number of those that make all of it unknown.
         aliases: Hashes of identifiers in unanswered operations.
@@ -100,6 +101,7 @@ class Entry(Struct, eq=False, gc=False):
     is_new: bool = False
     tickets: int = 0
     linking: int = 0
+    unlinking: int = 0
     pending: dict[int, int] = {}
     pending_whole: int = 0
     aliases: tuple[int, ...] = ()
@@ -119,7 +121,7 @@ class Entry(Struct, eq=False, gc=False):
     @property
     def is_linked(self) -> bool:
         """Whether its address is known to be that of its ``id``."""
-        return self.a is None or not self.flags & UNLINKED
+        return self.a is None or not (self.flags & UNLINKED or self.unlinking)
 
     def known(self) -> dict[int, int]:
         """Return the hashes of attributes that no unanswered operation names."""

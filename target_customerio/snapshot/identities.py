@@ -254,7 +254,8 @@ class People:
 
     def _by_email(self, person: Entry, id_: str | None) -> Person:
         """Return the only person with an address, who may get an id."""
-        if id_ is None and (person.is_linked or person.linking):
+        may_be_linked = person.linking and not person.unlinking
+        if id_ is None and (person.is_linked or may_be_linked):
             return Person(person, needs_link=not person.is_linked)
         if id_ is not None and person.a is None:
             person.a = id_

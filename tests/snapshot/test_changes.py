@@ -241,6 +241,15 @@ def test_an_address_that_an_id_has_lost_is_somebody_else(
     assert sent(loader, person(plan="free")) == []
 
 
+@pytest.mark.parametrize("lag", [0, 1, 2, 3, 4])
+def test_an_address_that_is_being_changed_is_somebody_else(
+    tmp_path: Path, lag: int
+) -> None:
+    loader = Loader(tmp_path / "snapshot.db", lag=lag, email_updates=True)
+    rows = [person(email=ANN), person("2"), person(email=BOB), by_email(ANN)]
+    assert len(sent(loader, *rows)) == len(rows)
+
+
 def test_an_id_that_claimed_an_address_does_not_get_another(loader: Loader) -> None:
     sent(loader, person("1", email=ANN), person("2", email=ANN))
     for _ in range(2):
