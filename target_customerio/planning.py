@@ -25,7 +25,7 @@ from target_customerio.plan import (
 )
 from target_customerio.recorder import LOGGED, RunRecorder, without_names
 from target_customerio.records import SourceStream
-from target_customerio.snapshot.entry import EXISTS
+from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
 from target_customerio.summary import FIGURES, UNCHANGED, RejectedLine, StreamCounts
@@ -292,7 +292,7 @@ class PlanCounts:
     def _learn(self, ticket: Ticket) -> None:
         """Note what exists after an operation, and what does not."""
         for effect in ticket.effects:
-            if effect.drops:
+            if effect.drops or effect.gained & (MERGED | SUPPRESSED):
                 self._existing.discard(effect.entry.number)
                 self._deleted.add(effect.entry.number)
             elif effect.gained & EXISTS:

@@ -32,7 +32,10 @@ SUPPRESSED: Final = 2
 MERGED: Final = 4
 """The person was merged into another; they are never removed."""
 
-ALL_FLAGS: Final = EXISTS | SUPPRESSED | MERGED
+EXISTED: Final = 16
+"""It existed before all of it became unknown, and probably still does; for plans."""
+
+ALL_FLAGS: Final = EXISTS | SUPPRESSED | MERGED | EXISTED
 
 UNLINKED: Final = 8
 """The ``id`` and the address may be those of two people. What names the address alone
@@ -119,6 +122,11 @@ class Entry(Struct, eq=False, gc=False):
         return bool(self.flags & EXISTS) and not self.pending_whole
 
     @property
+    def may_exist(self) -> bool:
+        """Whether it is known to exist, or to have existed before it became unknown."""
+        return bool(self.flags & (EXISTS | EXISTED))
+
+    @property
     def is_linked(self) -> bool:
         """Whether its address is known to be that of its ``id``."""
         return self.a is None or not (self.flags & UNLINKED or self.unlinking)
@@ -139,7 +147,8 @@ class Entry(Struct, eq=False, gc=False):
         self.rows = ()
         if names is None:
             self.known_hashes = {}
-            self.flags = self.flags & ~EXISTS | UNLINKED
+            existed = EXISTED if self.flags & EXISTS else 0
+            self.flags = self.flags & ~EXISTS | UNLINKED | existed
             return
         for name in names:
             self.hashes.pop(name, None)

@@ -138,7 +138,7 @@ class Objects:
             return Decision(operation)
         if owner.exists and not diff.sent and not relationships:
             return unchanged(owner.number)
-        change: Change = "changed" if owner.flags & EXISTS else "created"
+        change: Change = "changed" if owner.may_exist else "created"
         changed: dict[str, Any] = {"cio_relationships": relationships or UNSET}
         if isinstance(operation, ObjectAddRelationships):
             is_created = any(each.is_certain for each in people)

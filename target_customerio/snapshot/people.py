@@ -16,6 +16,7 @@ from target_customerio.snapshot.comparison import (
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import (
     ALL_FLAGS,
+    EXISTED,
     EXISTS,
     MERGED,
     SUPPRESSED,
@@ -88,9 +89,7 @@ class PeopleChanges:
             if row and not operation.cio_relationships:
                 self._compare.note_row(entry, row)
             return unchanged(entry.number)
-        change: Change = (
-            "changed" if entry is None or entry.flags & EXISTS else "created"
-        )
+        change: Change = "changed" if entry is None or entry.may_exist else "created"
         if update_only is not None:
             diff.sent[UPDATE] = update_only
         self._person_effects(ticket, person, diff, applies=applies, row=row)
@@ -174,7 +173,7 @@ class PeopleChanges:
         if decision.ticket is not None and second.entry is not None:
             for effect in decision.ticket.effects:
                 if effect.entry is second.entry:
-                    effect.gained = MERGED
+                    effect.gained, effect.lost = MERGED, EXISTED
                     self._compare.complete(effect)
         return decision
 
@@ -208,6 +207,8 @@ class PeopleChanges:
                 lost=ALL_FLAGS if drops and is_named else lost,
                 drops=drops and is_named,
             )
+            if effect.gained:
+                effect.lost |= EXISTED
             self._compare.complete(effect)
             ticket.effects.append(effect)
             self._objects.forget_related(ticket, entry, drops=drops and is_named)

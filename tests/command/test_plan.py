@@ -259,6 +259,59 @@ def test_a_deleted_person_is_created_again(loaded: Terminal) -> None:
     assert plan_of(outcome)[-1] == "Plan: 1 to create, 1 to send; 9 unchanged"
 
 
+@pytest.mark.parametrize(
+    ("previous", "summary"),
+    [
+        ("4", "Plan: 1 to create, 1 to change, 1 to send; 9 unchanged"),
+        ("unknown", "Plan: 1 to create, 1 to change, 1 to send; 9 unchanged"),
+        # It may be anyone.
+        ("cio_0a1b", "Plan: 1 to create, 10 to change, 1 to send"),
+    ],
+)
+def test_whom_a_merge_keeps_is_not_created(
+    loaded: Terminal, previous: str, summary: str
+) -> None:
+    merge = {"user_id": "3", "previous_id": previous}
+    rows = {"aliases": [merge], "users": people(11)}
+    if previous == "4":
+        del rows["users"][4]
+        summary = summary.replace("9 un", "8 un")
+    outcome = run(loaded, "--plan", rows=rows)
+    assert plan_of(outcome)[-1] == summary
+
+
+@pytest.mark.parametrize(
+    ("previous", "summary"),
+    [
+        ("4", "Plan: 1 to create, 1 to change; 8 unchanged"),
+        ("unknown", "Plan: 1 to change; 9 unchanged"),
+        ("cio_0a1b", "Plan: 10 to change"),
+    ],
+)
+def test_whom_an_earlier_merge_kept_is_not_created(
+    terminal: Terminal, previous: str, summary: str
+) -> None:
+    merge = {"user_id": "3", "previous_id": previous}
+    assert run(terminal, rows=people(10)).code == 0
+    assert run(terminal, rows={"aliases": [merge]}).code == 0
+    assert plan_of(run(terminal, "--plan", rows=people(10)))[-1] == summary
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_suppressed_person_is_created_again(
+    terminal: Terminal, *, ends: bool
+) -> None:
+    events = ["User Suppressed", *(["User Unsuppressed"] if ends else [])]
+    rows = [
+        {"userId": "3", "event": each, "messageId": each, "timestamp": 1}
+        for each in events
+    ]
+    assert run(terminal, rows=people(10)).code == 0
+    assert run(terminal, rows={"tracks": rows}).code == 0
+    outcome = run(terminal, "--plan", rows=people(10))
+    assert plan_of(outcome)[-1] == "Plan: 1 to create; 9 unchanged"
+
+
 def test_a_person_of_two_streams_is_created_once(terminal: Terminal) -> None:
     rows = {"users": people(3), "crm": [{"user_id": 1, "stage": "x"}] * 3}
     outcome = run(terminal, "--plan", rows=rows)
