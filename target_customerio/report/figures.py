@@ -27,6 +27,9 @@ MAX_BARS: Final = 12
 MAX_ATTRIBUTES: Final = 20
 """Maximum attributes of an operation; the largest come first."""
 
+MIN_SECONDS: Final = 10
+"""Minimum length of a run with charts over time; rates of shorter ones say little."""
+
 KINDS: Final = 5
 """Operations with a colour of their own; further ones share one."""
 
@@ -83,7 +86,8 @@ def charts_of(content: Content) -> Charts:
             },
             attributes=tuple(_attributes(plan)),
         )
-    columns = over_time(content.samples)
+    is_long = content.seconds >= MIN_SECONDS
+    columns = over_time(content.samples) if is_long else []
     return Charts(
         streams=_streams(content),
         operations=_operations(columns),
@@ -180,6 +184,8 @@ def _streams(content: Content) -> Chart | None:
 
 def _rejections(content: Content) -> Chart | None:
     shown = content.rejections[:MAX_BARS]
+    if len({each.count for each in shown}) == 1:
+        return None  # bars of the same length say nothing that the table does not
     return _drawn(
         Chart(
             "Rejected records by reason",
@@ -291,7 +297,7 @@ def _requests(columns: Sequence[_Column]) -> Chart | None:
                     [each.rate(lambda at: at.retries) for each in columns],
                 ),
             ],
-            lambda value: f"{value:,.1f}",
+            lambda value: f"{value:,.1f}".removesuffix(".0"),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,13 +16,27 @@ INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff\ufffe\uffff")
 }
 """Characters that would change how the text around them is shown, or are none."""
 
+FIRST_SECOND: Final = -2_208_988_800
+"""The first second of the year 1900."""
+
 LAST_SECOND: Final = 253_402_300_799
 """The last second of the year 9999."""
 
-TIMES: Final = re.compile(
-    r"(?:^|[_.\s-])(?:at|date|time|timestamp|since|until)$|[a-z]At$"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+TIMES: Final = re.compile(r"_at$|[a-z]At$|_date$|[a-z]Date$")
+"""Names of attributes whose whole numbers are times, as in the views of a sandbox."""
+
+WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
+
+LAST_YEARS: Final = 4_102_444_799
+"""The last second of 2099; the views show greater numbers as they are."""
+
+MAYBE_TIMES: Final = re.compile(
+    r"(?:^|[_.\s-])(?:at|date|time|timestamp|since|until|up|on|in|seen|login|created|"
+    r"updated|joined|renewed|expires|deadline)$|[a-z](?:Time|Since|Until|Up|On|Seen)$"
 )
-"""Names of attributes that hold times."""
+"""Names of attributes of which numbers as large as Unix seconds of late are times."""
 
 SECONDS: Final = re.compile(r"[0-9]{9,10}")
 """Unix seconds between 1973 and 2286."""
@@ -81,14 +95,17 @@ def instant(value: int | str) -> str:
     """Return Unix seconds or an ISO text as people write a time."""
     if isinstance(value, str):
         return moment(datetime.fromisoformat(value).astimezone(timezone.utc))
-    if 0 <= value <= LAST_SECOND:
-        return moment(datetime.fromtimestamp(value, timezone.utc))
+    if FIRST_SECOND <= value <= LAST_SECOND:
+        return moment(EPOCH + timedelta(seconds=value))
     return str(value)
 
 
 def time_of(name: str, value: str) -> str | None:
     """Return the time that an attribute holds, if its name says that it is one."""
-    if TIMES.search(name) and SECONDS.fullmatch(value):
+    if TIMES.search(name):
+        if WHOLE.fullmatch(value) and FIRST_SECOND <= int(value) <= LAST_YEARS:
+            return instant(int(value))
+    elif MAYBE_TIMES.search(name) and SECONDS.fullmatch(value):
         return instant(int(value))
     return None
 

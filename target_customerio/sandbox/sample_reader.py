@@ -135,7 +135,8 @@ class SampleReader:
         """Return the people whom the run concerned."""
         counts = dict(self._rows(_COUNTS))
         chosen = self._rows(_CHOSEN, most=MAX_PEOPLE)
-        return People(counts, tuple(self._sample(chosen)), tuple(self._reasons()))
+        sample = sorted(self._sample(chosen), key=_happened, reverse=True)
+        return People(counts, tuple(sample), tuple(self._reasons()))
 
     def _rows(self, statement: str, **values: object) -> list[Any]:
         return self._database.execute(statement, {**self._start, **values}).fetchall()
@@ -245,6 +246,16 @@ class SampleReader:
             text = f"{text[:MAX_VALUE]}… ({len(text):,} characters)"
         self._characters += len(text)
         return text
+
+
+def _happened(person: Person) -> int:
+    """Return how much happened to a person: what the page counts beside the name."""
+    changes = sum(each.is_change for each in person.attributes)
+    return (
+        (changes if person.state == "changed" else 0)
+        + person.new_events
+        + len(person.ignored)
+    )
 
 
 def _decoded(text: str) -> dict[str, JSON]:

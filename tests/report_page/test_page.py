@@ -20,6 +20,7 @@ from target_customerio.delivery.sender import RequestStatistics
 from target_customerio.errors import DeliveryError, RecordsRejectedError, SettingsError
 from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
 from target_customerio.report.content import Content, Outcome, ShownSetting
+from target_customerio.report.formats import time_of
 from target_customerio.report.page import render, write
 from target_customerio.report.timeline import Sample, Totals
 from target_customerio.sandbox.sample import (
@@ -31,6 +32,7 @@ from target_customerio.sandbox.sample import (
     People,
     Person,
 )
+from target_customerio.sandbox.views import TIME_NAMES
 from target_customerio.summary import RejectedLine, StreamCounts
 
 from .conftest import HOSTILE
@@ -252,13 +254,68 @@ def test_a_run_that_was_stopped_says_so() -> None:
     )
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.04, 1.0, 90.0, 4000.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.04, 1.0, 9.9, 10.0, 90.0, 4000.0])
 def test_a_run_of_any_length_has_a_page(seconds: float) -> None:
     totals = Totals({"person event": 10}, requests=2)
     samples = [Sample(seconds * part / 9, totals) for part in range(10)]
     samples[0] = Sample(0.0, Totals())
     page = render(content(samples=samples, ended=START + timedelta(seconds=seconds)))
-    assert ("Operations delivered per second" in page) == (seconds > 0)
+    assert ("Operations delivered per second" in page) == (seconds >= 10)
+    assert ("Requests per second" in page) == (seconds >= 10)
+
+
+def test_rejections_are_drawn_if_they_differ() -> None:
+    def page(*counts: int) -> str:
+        reasons = Counter({f"reason {n}": count for n, count in enumerate(counts)})
+        streams = {"users": StreamCounts(sum(counts), rejected=reasons)}
+        return render(content(streams=streams))
+
+    assert "Rejected records by reason" not in page(1, 1, 1)
+    assert "Rejected records by reason" not in page(4)
+    assert "Rejected records by reason" in page(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("created_at", "1771149600", "15 Feb 2026, 10:00:00 UTC"),
+        ("signed_up", "1771149600", "15 Feb 2026, 10:00:00 UTC"),
+        ("lastSeen", "1771149600", "15 Feb 2026, 10:00:00 UTC"),
+        ("birth_date", "-1", "31 Dec 1969, 23:59:59 UTC"),
+        ("trialEndsAt", "0", "1 Jan 1970, 00:00:00 UTC"),
+        ("created_at", "4102444800", None),
+        ("created_at", "1771149600000", None),
+        ("signed_up", "3", None),
+        ("order_number", "1771149600", None),
+        ("phone", "1771149600", None),
+        ("format", "1771149600", None),
+    ],
+)
+def test_times_are_recognised_by_name_and_size(
+    name: str, value: str, shown: str | None
+) -> None:
+    assert time_of(name, value) == shown
+
+
+@given(st.sampled_from(TIME_NAMES), st.integers(-2_208_988_800, 4_102_444_799))
+def test_what_the_views_show_as_a_time_is_one_on_the_page(name: str, when: int) -> None:
+    attribute = name.replace("[a-z]", "x").replace("*", "trial")
+    assert time_of(attribute, str(when)) is not None
+
+
+def test_attributes_have_the_whole_width_if_there_is_nothing_beside_them() -> None:
+    change = Change("plan", "free", "pro", is_change=True)
+    alone = People({"changed": 1}, [Person("a", "changed", [change])])
+    assert render(content(people=alone)).count('<div class="part">') == 1
+    assert render(content()).count('<div class="part">') == 2
+
+
+def test_a_time_comes_before_its_number() -> None:
+    change = Change("signed_up", None, "1771149600", is_change=True)
+    page = render(
+        content(people=People({"created": 1}, [Person("a", "created", [change])]))
+    )
+    assert 'UTC<span class="meaning">1771149600</span>' in page
 
 
 def test_a_run_without_anything_has_a_page() -> None:

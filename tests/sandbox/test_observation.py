@@ -180,6 +180,20 @@ def test_what_is_ignored_is_told_by_reason_and_by_person(
     assert [each.reason for each in person.ignored] == ["outdated identify"] * 2
 
 
+def test_people_to_whom_most_happened_come_first(
+    customerio: CustomerIO, op: type[Operations], observe: Callable[..., People]
+) -> None:
+    customerio.accept(*(op.identify({"a": 1, "b": 1}, id=name) for name in "123"))
+    people = observe(
+        op.identify({"c": 1}, id="1"),
+        op.identify({"a": 2, "b": 2}, id="2"),
+        op.identify({"a": 2}, id="3"),
+        *(op.event(id="3") for _ in range(2)),
+        op.identify({"a": 1, "b": 1, "c": 1, "d": 1}, id="0"),
+    )
+    assert [each.name for each in people.sample] == ["3", "2", "1", "0"]
+
+
 def test_what_is_read_is_bounded(
     op: type[Operations],
     observe: Callable[..., People],
