@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from target_customerio.errors import SettingsError
 from target_customerio.log_privacy import exit_code_of, lines_of, traceback_of
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator, Mapping
 
     from singer_sdk.plugin_base import _ConfigInput
@@ -121,9 +121,22 @@ def _print_sandbox_metadata(
         ctx.exit()
 
 
+def _is_about_environment(record: logging.LogRecord) -> bool:
+    """Return whether it is the SDK's message that the environment is not read."""
+    return str(record.msg).startswith("Skipping parse of env var settings")
+
+
 def _keep_unless_wrong(record: logging.LogRecord) -> bool:
     """Drop the SDK's message that environment variables are not read: they are."""
-    return not str(record.msg).startswith("Skipping parse of env var settings")
+    return not _is_about_environment(record)
+
+
+def _lower(record: logging.LogRecord) -> bool:
+    """Log the same message at level DEBUG where it is right."""
+    if not _is_about_environment(record):
+        return True
+    record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
 
 
 def _warn_of_unread_credentials(
@@ -182,6 +195,7 @@ def settings_given(
     """
     settings = dict(config.config) if config else {}
     if config is None or not config.parse_env:
+        logger.addFilter(_lower)
         _warn_of_unread_credentials(logger, settings)
         return settings
     logger.addFilter(_keep_unless_wrong)

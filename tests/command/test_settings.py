@@ -660,6 +660,20 @@ def test_the_sdk_message_about_skipping_the_environment_is_not_logged(
     )
 
 
+def test_the_first_line_of_a_run_is_not_that_the_environment_is_not_read(
+    terminal: Terminal,
+) -> None:
+    config = terminal.write({"sandbox": "workspace.db"})
+    assert "Skipping parse" not in terminal.type("--config", config).stderr
+    terminal.environment["TARGET_CUSTOMERIO_LOGLEVEL"] = "DEBUG"
+    (line,) = [
+        each
+        for each in terminal.type("--config", config).stderr.splitlines()
+        if "Skipping parse" in each
+    ]
+    assert "| DEBUG " in line
+
+
 class TestDotenv:
     """Settings in a file .env of the working directory, with --config=ENV."""
 
