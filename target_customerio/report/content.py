@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from target_customerio.plan import Plan
     from target_customerio.report.timeline import Period, Sample
     from target_customerio.sandbox.sample import People
-    from target_customerio.summary import RejectedLine, StreamCounts
+    from target_customerio.summary import RejectedLine, StreamCounts, Summary
 
 SHOWN_IN_PART: Final = ("stream_maps",)
 """Settings of which the page names the first keys only: the rest is free text."""
 
 NOT_SHOWN: Final = ("stream_map_config", "faker_config", "batch_config")
 """Settings that may hold a secret, such as the seed of a hash or a key of a bucket."""
+
+EVENTS: Final = frozenset({"person event", "person page", "person screen"})
+"""Operations that can trigger campaigns."""
 
 REFUSED: Final = "Customer.io refused the operation"
 
@@ -209,7 +212,7 @@ def content_of(
         workspace=pipeline.workspace,
         outcome=Outcome.of(period.error, is_complete=pipeline.is_complete),
         streams=dict(sorted(recorder.summary.streams.items())),
-        figures=tuple(recorder.summary.shown_figures()),
+        figures=tuple(_figures(recorder.summary)),
         statistics=pipeline.statistics,
         samples=period.samples,
         rejected_path=settings.rejected_path,
@@ -218,6 +221,14 @@ def content_of(
         versions=_versions(),
         people=people,
     )
+
+
+def _figures(summary: Summary) -> Iterator[tuple[int, str]]:
+    """Return the counters of the run; that no event is recent only if there are any."""
+    has_events = any(
+        counts.delivered.keys() & EVENTS for counts in summary.streams.values()
+    )
+    return (each for each in summary.shown_figures() if each[0] or has_events)
 
 
 def _versions() -> dict[str, str]:

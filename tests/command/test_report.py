@@ -60,6 +60,7 @@ def test_the_page_has_the_figures_of_the_summary(
     page = page_of(outcome)
     assert "<b>4</b> records read" in page
     assert "<b>2</b> delivered" in page
+    assert "72 hours" in page
     assert "<b>1</b> person added or updated" in page
     assert "<b>1</b> anonymous identify" in page
     assert "line 2, field <code><bdi>event</bdi></code>" in page
@@ -345,6 +346,7 @@ def test_a_run_in_which_nothing_changed_says_so(
     records = [singer.schema("users"), singer.record("users", userId="ada")]
     page = page_of(terminal.run(*records, **settings))
     assert "Everything was delivered to the sandbox" in page
+    assert "72 hours" not in page  # there are no events
     page = page_of(terminal.run(*records, **settings))
     assert "Nothing had changed" in page
     assert "<b>1</b> unchanged" in page
