@@ -18,7 +18,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.advice import closest_name
 from target_customerio.errors import SettingsError
-from target_customerio.settings_schema import CALL
+from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         if isinstance(config.get(name), dict):
             config[name] = join(config[name])
     errors = JSONSchemaValidator(schema).iter_errors(config)
-    return [explained(error) for error in errors]
+    return [*dict.fromkeys(explained(error) for error in errors)]
 
 
 def unknown_settings(
@@ -84,10 +84,24 @@ def explained(error: ValidationError) -> str:
     """Return a line on the setting that is invalid and the values it may have."""
     setting = ".".join(str(step) for step in error.absolute_path) or "config"
     rule = str(error.validator)
+    if stream := _stream_without_call(error):
+        return (
+            f"stream_calls.{stream}: expected an object with call; an object in the "
+            "environment replaces the one in a file, so give all of its entries"
+        )
     if rule in EXPECTATIONS:
         expected = EXPECTATIONS[rule](error.validator_value, error.schema)
         return f"{setting}: expected {expected}"
     return f"{setting}: does not match the setting's schema ({rule})"
+
+
+def _stream_without_call(error: ValidationError) -> str | None:
+    """Return the stream whose settings were joined to its name, for lack of a call."""
+    first, *rest = error.absolute_path
+    if first != "stream_calls" or len(rest) != 1 or error.validator != "enum":
+        return None
+    stream, _, setting = str(rest[0]).rpartition(".")
+    return stream if setting in SETTINGS_OF_STREAMS else None
 
 
 def _types(rule: str | Sequence[str]) -> str:

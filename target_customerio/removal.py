@@ -243,7 +243,7 @@ def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
             fields.append(_fields(removal, KINDS[kind], missing))
     lines = tabulate(
         rows,
-        headers=["stream", "", "held", "missing", "to remove", "kept"],
+        headers=["stream", "", "held before", "missing", "to remove", "kept"],
         tablefmt="simple",
         disable_numparse=True,  # a stream may be named 007
         colalign=["left", "left", "right", "right", "right", "left"],

@@ -91,7 +91,7 @@ def test_what_is_gone_from_a_table_is_removed_after_the_run(loads: Loads) -> Non
     assert names(outcome) == {str(number) for number in range(18)}
     lines = outcome.lines("INFO")
     cells = [line.split() for line in lines]
-    head = cells.index(["stream", "held", "missing", "to", "remove", "kept"])
+    head = cells.index(["stream", "held", "before", "missing", "to", "remove", "kept"])
     assert cells[head + 2] == ["users", "people", "20", "2", "2"]
     assert lines[-1].startswith("2 removed, 0 rejected, 0 left; 2 requests, 0 retries")
     assert removed(loads) == []

@@ -556,6 +556,32 @@ def test_an_unreadable_configuration_file_causes_a_one_line_error(
     assert len(lines) == 1 or lines[0].startswith("Usage:")
 
 
+@pytest.mark.parametrize(
+    ("calls", "stream"),
+    [
+        ({"people": {"max_deletions": 4}}, "people"),
+        ({"people": {"max_deletions": "4", "remove_missing": True}}, "people"),
+        ({"shop": {"people": {"update_only": True}}}, "shop.people"),
+        ({"people.max_deletions": 4}, "people"),
+    ],
+)
+@pytest.mark.parametrize("by", ["file", "environment"])
+def test_an_object_without_a_call_is_named(
+    terminal: Terminal, calls: dict[str, Any], stream: str, by: str
+) -> None:
+    config = {"sandbox": "workspace.db", "stream_calls": {"people": "identify"}}
+    if by == "file":
+        config["stream_calls"] = calls
+    else:
+        terminal.environment["TARGET_CUSTOMERIO_STREAM_CALLS"] = json.dumps(calls)
+    outcome = terminal.type("--config", terminal.write(config), "--config=ENV")
+    assert outcome.error == (
+        f"stream_calls.{stream}: expected an object with call; an object in the "
+        "environment replaces the one in a file, so give all of its entries"
+    )
+    assert outcome.code == 1
+
+
 UNREAD = (
     "{} is set but not read, so this would be a real run. In Meltano, add {} to the "
     "loader's settings in meltano.yml; elsewhere, add --config=ENV. Or remove the "

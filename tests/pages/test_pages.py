@@ -44,9 +44,10 @@ IN_OTHER_TESTS = {
     "meltano_guard": "tests/platforms/test_meltano_project.py",
     "meltano_short": "tests/platforms/test_meltano_project.py",
     "meltano_alert": "tests/platforms/test_meltano_alerts.py",
+    "airflow_allow": "tests/platforms/test_airflow.py",
     "meltano_add": "tests/platforms/test_hub.py",
     **dict.fromkeys(
-        ("mirror", "meltano_mirror", "meltano_mirror_job"),
+        ("mirror", "allow", "meltano_mirror", "meltano_mirror_job", "meltano_allow"),
         "tests/platforms/test_removal.py",
     ),
 }

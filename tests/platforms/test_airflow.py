@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
 from support.mail import MailServer, attachments, text_of
+from support.pages import Page
 from support.postgres import Database, programs
 from support.workspace import snapshot
 
@@ -67,9 +69,9 @@ class Airflow:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def test(self, dag: str, **environment: str) -> Outcome:
+    def test(self, dag: str, *options: str, **environment: str) -> Outcome:
         """Run a DAG once, with the retries of its tasks."""
-        code, stdout, stderr = self.run("dags", "test", dag, **environment)
+        code, stdout, stderr = self.run("dags", "test", dag, *options, **environment)
         return Outcome(code, stdout + stderr)
 
 
@@ -580,8 +582,9 @@ def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
         rows = [json.dumps({"user_id": str(number)}) + "\n" for number in range(count)]
         (folder / "people.jsonl").write_text("".join(rows))
 
-    def deliver() -> str:
-        return airflow.test("shop_mirror", SHOP_FOLDER=str(folder)).state
+    def deliver(*options: str) -> str:
+        done = airflow.test("shop_mirror", *options, SHOP_FOLDER=str(folder))
+        return done.state
 
     def people() -> int:
         return len(snapshot(folder / "workspace.db")["people"])
@@ -615,3 +618,8 @@ def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
     assert (deliver(), people()) == ("success", 18)
     write(9)
     assert (deliver(), people()) == ("failed", 18)
+    command = Page.of(ROOT / "docs/removal.md").block("run", "airflow_allow")
+    *_, dag, option, value = shlex.split(command)
+    assert dag == "shop_mirror"
+    assert deliver(option, value.replace("2", "9")) == "success"
+    assert people() == 9

@@ -100,6 +100,18 @@ def test_a_pipe_removes_what_is_gone(pipe: Shell) -> None:
     assert people(pipe) == ids(range(18))
 
 
+def test_a_refused_removal_is_allowed_once(pipe: Shell) -> None:
+    write_people(pipe, range(19))
+    pipe.run(PAGE.block("run", "mirror"))
+    write_people(pipe, range(16))
+    pipe.run(PAGE.block("run", "mirror"), code=1)
+    pipe.run(PAGE.block("run", "allow"), code=1)  # it allows 2, and 3 are gone
+    write_people(pipe, range(17))
+    pipe.run(PAGE.block("run", "mirror"), code=1)
+    pipe.run(PAGE.block("run", "allow"))
+    assert people(pipe) == ids(range(17))
+
+
 def test_a_tap_that_fails_after_its_last_row_removes_nothing(pipe: Shell) -> None:
     write_people(pipe, range(18))
     tap = (pipe.folder / "tap-users").read_text()
@@ -313,6 +325,21 @@ def test_a_job_of_meltano_removes_what_is_gone_once_its_load_has_succeeded(
     log = job(project, "meltano_mirror_job", code=1)
     assert "9 of 19 people would be removed" in log
     assert people(project) == ids(range(1, 20))
+
+
+def test_a_refused_removal_of_meltano_is_allowed_once(
+    project: Shell, database: Database
+) -> None:
+    job(project, "meltano_mirror_job")
+    database.psql("DELETE FROM users WHERE id > 10")
+    job(project, "meltano_mirror_job", code=1)
+    database.psql("INSERT INTO users SELECT n FROM generate_series(11, 17) n")
+    job(project, "meltano_mirror_job", code=1)
+    allow = PAGE.block("run", "meltano_allow").replace("=2 ", "=3 ")
+    plan = allow.replace(":remove-missing", ":plan")
+    assert "Plan: 3 to remove" in project.run(plan, COLUMNS="1000").stderr
+    project.run(allow)
+    assert people(project) == ids(range(1, 18))
 
 
 def test_the_loader_of_meltano_removes_what_is_gone(

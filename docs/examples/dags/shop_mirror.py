@@ -19,6 +19,10 @@ ENVIRONMENT = {
     "TARGET_CUSTOMERIO_SITE_ID": "{{ conn.customerio.login }}",
     "TARGET_CUSTOMERIO_API_KEY": "{{ conn.customerio.password }}",
 }
+REMOVAL_ENVIRONMENT = {
+    **ENVIRONMENT,
+    "TARGET_CUSTOMERIO_MAX_DELETIONS": "{{ params.max_deletions }}",
+}
 
 
 @dag(
@@ -26,6 +30,7 @@ ENVIRONMENT = {
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
+    params={"max_deletions": "10%"},
     default_args={"retries": 3, "execution_timeout": timedelta(hours=2)},
 )
 def shop_mirror() -> None:
@@ -34,7 +39,7 @@ def shop_mirror() -> None:
         return PIPE
 
     # A refusal is for people to look at: trying again does not help.
-    @task.bash(cwd=FOLDER, env=ENVIRONMENT, append_env=True, retries=0)
+    @task.bash(cwd=FOLDER, env=REMOVAL_ENVIRONMENT, append_env=True, retries=0)
     def remove() -> str:
         return REMOVAL
 
