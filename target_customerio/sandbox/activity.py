@@ -24,6 +24,7 @@ OUTDATED: Final = Activity("Skipped Update", "outdated identify")
 SUPPRESSED: Final = Activity("Skipped Update", "operation on a suppressed person")
 UNKNOWN_CIO_ID: Final = Activity("Skipped Update", "unknown cio_id")
 UNKNOWN_MEMBER: Final = Activity("Skipped Update", "unknown segment member")
+UNKNOWN_DELETED: Final = Activity("Skipped Update", "deletion of an unknown person")
 UPDATE_ONLY: Final = Activity("Failed Attribute Change", "update_only without a person")
 INVALID_EMAIL: Final = Activity("Failed Attribute Change", "invalid e-mail address")
 REPEATED: Final = Activity("Skipped Event", "repeated event")
@@ -66,6 +67,7 @@ ACTIVITY_REASONS: Final = {
     UNKNOWN_CIO_ID.reason: "The operation is ignored: only Customer.io creates a "
     "`cio_id`",
     UNKNOWN_MEMBER.reason: "The person does not exist; the segment does not change",
+    UNKNOWN_DELETED.reason: "The person does not exist; nothing is deleted",
     UPDATE_ONLY.reason: "No person is created",
     INVALID_EMAIL.reason: "The value, such as `n/a`, is ignored",
     REPEATED.reason: "An event with the same id was received before; this one is "

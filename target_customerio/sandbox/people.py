@@ -8,6 +8,7 @@ from target_customerio.sandbox.activity import (
     MERGE_PERSON_MISSING,
     MERGE_SAME_PERSON,
     OUTDATED,
+    UNKNOWN_DELETED,
     UPDATE_ONLY,
     identifier_replaced,
     identifier_taken,
@@ -78,12 +79,15 @@ def delete(transaction: Transaction, operation: ValidOperation) -> None:
     """Delete a person and everything that belongs to them (``person_delete``).
 
     Source: ``DELETE /api/v1/customers/{identifier}``: "removes them, and all of their
-    information".
+    information". It has no answer but OK, so one of an unknown person is ignored.
     """
-    ((kind, value),) = operation["identifiers"].items()
-    transaction.database.execute(
-        "DELETE FROM people WHERE cio_id = ?", (find(transaction, kind, value),)
-    )
+    identifiers: PersonIdentifiers = operation["identifiers"]
+    ((kind, value),) = identifiers.items()
+    person = find(transaction, kind, value)
+    if person is None:
+        transaction.log_activity(UNKNOWN_DELETED, identifiers, kind, operation)
+        return
+    transaction.database.execute("DELETE FROM people WHERE cio_id = ?", (person,))
 
 
 def _find(

@@ -470,3 +470,38 @@ def test_every_address_that_was_not_set_is_logged(
         assert len(addresses) == len(set(addresses))
     finally:
         customerio.session.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("id", "1"), ("email", ANN), ("phone", "+4477")]
+)
+def test_a_deletion_of_an_unknown_person_is_not_applied(
+    customerio: CustomerIO, kind: str, value: str
+) -> None:
+    who: dict[str, Any] = {kind: value}
+    customerio.accept(op.identify(**who), op.person("delete", **who))
+    assert customerio.not_applied() == []
+    customerio.accept(op.person("delete", **who))
+    ((person, reason, field, _),) = customerio.not_applied()
+    assert (person, reason, field) == (
+        f"{kind}:{value}",
+        "deletion of an unknown person",
+        kind,
+    )
+
+
+def test_a_deletion_by_an_id_that_was_replaced_is_not_applied(
+    customerio: CustomerIO,
+) -> None:
+    customerio.accept(
+        op.identify({"email": ANN}, id="1"),
+        op.identify({"email": ANN}, id="91"),
+        op.person("delete", id="1"),
+    )
+    assert customerio.people() == ["id:91"]
+    assert [row[:2] for row in customerio.not_applied()] == [
+        ("id:91", CONFLICT),
+        ("id:1", "deletion of an unknown person"),
+    ]
+    shown = customerio.sql("SELECT person, reason, value FROM not_applied")
+    assert shown == [("id:1", "deletion of an unknown person", "delete")]
