@@ -52,7 +52,7 @@ Examples:
   some-tap --config tap.json | target-customerio --config target.json
   target-customerio --config target.json --check
   some-tap --config tap.json | target-customerio --config target.json --plan
-  target-customerio --config target.json --input rejected.singer.jsonl
+  target-customerio --config target.json --input corrected.singer.jsonl
   target-customerio --config target.json --remove-missing
 
 \b
@@ -72,7 +72,7 @@ PLAN_HAS_CHANGES: Final = 4
 FLAGS: Final = {
     "--check": "Check settings, credentials and region, then exit.",
     "--plan": "Print what a run would send and change; send nothing, and write no "
-    "STATE and no file.",
+    "STATE and no file but the report.",
     "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
     "removed.",
     "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",

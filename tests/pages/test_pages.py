@@ -370,3 +370,13 @@ def test_links_of_the_readme_match_existing_headings() -> None:
     for link, anchor in re.findall(r"\]\(([\w/.-]+)#([\w-]+)\)", text):
         heads = re.findall(r"(?m)^#+ (.+)$", (ROOT / link).read_text(encoding="utf-8"))
         assert anchor in {head.lower().replace(" ", "-") for head in heads}
+
+
+def test_the_table_of_options_has_every_option() -> None:
+    from target_customerio.target import TargetCustomerIO  # noqa: PLC0415 - only here
+
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    table = "".join(re.findall(r"^\| (`--.*?) \|", text, re.MULTILINE))
+    params = TargetCustomerIO.get_singer_command().params
+    options = {name for each in params for name in each.opts}
+    assert options - set(re.findall(r"--[a-z-]+", table)) <= {"--help", "--format"}

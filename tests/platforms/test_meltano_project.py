@@ -137,7 +137,8 @@ def test_rejected_records_stop_the_pipeline_until_they_are_replayed(
 ) -> None:
     rejected = project.folder / "rejected.singer.jsonl"
     assert '"no_identifier"' in rejected.read_text(encoding="utf-8")
-    project.run("meltano_guard", code=1)
+    log = project.run("meltano_guard", code=3)
+    assert "Correct and load rejected.singer.jsonl, and move it away" in log
     # The tap did not read them again.
     assert rejected.read_text(encoding="utf-8").count('"RECORD"') == 1
 
