@@ -73,7 +73,7 @@ class Terminal:
         def stop(number: int, _: object) -> None:
             line.erase()
             signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             # The process stops here.
             signal.signal(number, stop)
 
