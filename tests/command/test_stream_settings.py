@@ -164,7 +164,7 @@ def test_stream_settings_use_the_name_after_stream_maps(outcome: Outcome) -> Non
             "stream_calls.orders",
             ["only the entries call"],
         ),
-        ({"update_only": True}, "stream_calls.orders.update_only", ["identify"]),
+        ({"update_only": True}, "stream_calls.orders", ["object with call"]),
         ({"x": {"call": SECRET}}, "stream_calls.orders.x.call", ["identify"]),
         (7, "stream_calls.orders", ["identify", "segment"]),
         (["track"], "stream_calls.orders", ["identify", "segment"]),
