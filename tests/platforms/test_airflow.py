@@ -20,7 +20,7 @@ from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
 from support.mail import MailServer, attachments, text_of
 from support.pages import Page
-from support.postgres import Database, programs
+from support.postgres import Database, running_server
 from support.workspace import snapshot
 
 from .project import ROOT, Copy
@@ -208,23 +208,18 @@ def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[st
 
 @pytest.fixture(scope="module")
 def shop_database() -> Iterator[Database]:
-    found = programs()
-    if found is None:
-        if os.environ.get("CI_REQUIRES_POSTGRES"):
-            pytest.fail("no PostgreSQL is installed, and CI_REQUIRES_POSTGRES is set")
-        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
-    database = Database.start(found)
-    database.psql(
-        "CREATE TABLE users (user_id text, plan text, updated_at timestamptz);"
-        "CREATE TABLE orders (order_id integer, user_id text, created_at timestamptz);"
-        "INSERT INTO users SELECT 'p-' || n, 'pro', '2024-01-01'::timestamptz"
-        "  + n * interval '1 minute' FROM generate_series(1, 60) n;"
-        "INSERT INTO orders SELECT n, 'p-' || 1 + n % 60, '2024-01-01'::timestamptz"
-        "  + n * interval '1 minute' FROM generate_series(1, 300) n;"
-    )
-    database.psql((EXAMPLES / "partitions.sql").read_text(encoding="utf-8"))
-    yield database
-    database.stop()
+    with running_server() as database:
+        database.psql(
+            "CREATE TABLE users (user_id text, plan text, updated_at timestamptz);"
+            "CREATE TABLE orders"
+            " (order_id integer, user_id text, created_at timestamptz);"
+            "INSERT INTO users SELECT 'p-' || n, 'pro', '2024-01-01'::timestamptz"
+            "  + n * interval '1 minute' FROM generate_series(1, 60) n;"
+            "INSERT INTO orders SELECT n, 'p-' || 1 + n % 60, '2024-01-01'::timestamptz"
+            "  + n * interval '1 minute' FROM generate_series(1, 300) n;"
+        )
+        database.psql((EXAMPLES / "partitions.sql").read_text(encoding="utf-8"))
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.command import clean_environment
 from support.pages import Page
-from support.postgres import DATABASE, PASSWORD, USER, Database, programs
+from support.postgres import DATABASE, PASSWORD, USER, Database, running_server
 from support.workspace import snapshot
 
 from .project import ROOT, Copy
@@ -28,15 +28,9 @@ PAGE = Page.of(ROOT / "docs/meltano.md", ROOT / "README.md")
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    found = programs()
-    if found is None:
-        if os.environ.get("CI_REQUIRES_POSTGRES"):
-            pytest.fail("no PostgreSQL is installed, and CI_REQUIRES_POSTGRES is set")
-        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
-    database = Database.start(found)
-    database.psql((EXAMPLE / "shop.sql").read_text(encoding="utf-8"))
-    yield database
-    database.stop()
+    with running_server() as database:
+        database.psql((EXAMPLE / "shop.sql").read_text(encoding="utf-8"))
+        yield database
 
 
 class Project:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import pytest
 import yaml
 from support.command import clean_environment
 from support.pages import Page, Shell
-from support.postgres import DATABASE, PASSWORD, USER, Database, programs
+from support.postgres import DATABASE, PASSWORD, USER, Database, running_server
 
 from .project import ROOT, Copy
 
@@ -29,14 +28,8 @@ LARGE = 10_500
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Database]:
-    found = programs()
-    if found is None:
-        if os.environ.get("CI_REQUIRES_POSTGRES"):
-            pytest.fail("no PostgreSQL is installed, and CI_REQUIRES_POSTGRES is set")
-        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
-    database = Database.start(found)
-    yield database
-    database.stop()
+    with running_server() as database:
+        yield database
 
 
 @pytest.fixture

@@ -11,19 +11,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 USER, PASSWORD, DATABASE = "postgres", "for-these-tests-only", "postgres"
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/bin")
 PATIENCE = 30
 """Seconds until a server that does not start is given up."""
+REQUIRED = "CI_REQUIRES_POSTGRES"
+"""The environment variable that makes a missing server a failure."""
 
 
 def programs() -> Path | None:
@@ -222,3 +227,16 @@ class Database:
             "filter_schemas": list(schemas),
             **settings,
         }
+
+
+@contextmanager
+def running_server() -> Iterator[Database]:
+    """Run a server for a block; without PostgreSQL, skip the test or fail in CI."""
+    found = programs()
+    if found is None:
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"no PostgreSQL is installed, and {REQUIRED} is set")
+        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
+    database = Database.start(found)
+    yield database
+    database.stop()
