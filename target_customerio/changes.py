@@ -314,7 +314,7 @@ def _naming(operation: Operation) -> Operation:
         }
         return PersonIdentify(
             identifiers=operation.identifiers,
-            # An address or a phone number that is no text names nobody.
+            # An address or a phone number that is not text identifies no person.
             attributes=named if _is_text(named.values()) else {},
             cio_relationships=relationships,
         )

@@ -280,7 +280,7 @@ class PlanCounts:
         is_known = expected.is_known or self._is_refresh
         existed = number < self._first_number and is_known
         exists = number in self._existing or (existed and number not in self._deleted)
-        # An identify that only updates creates nobody.
+        # An identify that only updates creates no person.
         if exists or UPDATE_ONLY in names:
             counts.changed.add(number)
         else:

@@ -58,7 +58,7 @@ class Outcome:
 
     Attributes:
         exit_code: Exit code of the command.
-        error: The lines of the error; empty if there is none.
+        error: The lines of the error; empty without one.
         is_complete: Whether the input was read to its end.
     """
 

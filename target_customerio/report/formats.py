@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff\ufffe\uffff") | {
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
-"""Characters that would change how the text around them is shown, or are none."""
+"""Direction marks, separators and noncharacters, which distort the text around them."""
 
 FIRST_SECOND: Final = -2_208_988_800
 """The first second of the year 1900."""

@@ -171,7 +171,7 @@ class SampleReader:
         )
 
     def _attributes(self, statement: str, cio_id: str) -> dict[str, JSON]:
-        """Return identifiers and attributes of a person; empty if there is none."""
+        """Return identifiers and attributes of a person; empty if unknown."""
         rows = self._rows(statement, person=cio_id)
         if not rows:
             return {}

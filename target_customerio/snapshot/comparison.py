@@ -40,7 +40,7 @@ class Decision(Struct, eq=False, gc=False):
         operation: What to send; None if nothing has changed.
         ticket: What it does to the snapshot; None if nothing.
         change: What becomes of what it names; ``other`` if that is not compared.
-        entry: The number of the entry that it is about; 0 if there is none.
+        entry: The number of the entry that it is about; 0 without one.
         attributes: The attributes that are sent, of a call that is compared.
         identities: Further keys by which the operation has to be ordered.
         keys: All keys by which it has to be ordered; empty if they are those that the

@@ -98,12 +98,12 @@ class Entries:
         return None if row is None or row[0] in self._unanswered else row
 
     def is_new(self, id_: str) -> bool:
-        """Tell whether nobody has an ``id`` that was looked up."""
+        """Tell whether an ``id`` that was looked up is free."""
         key = (PERSON, id_)
         return key not in self._by_a and key in self._rows and self._rows[key] is None
 
     def is_new_email(self, email: str) -> bool:
-        """Tell whether nobody has, had or claims an address that was looked up."""
+        """Tell whether a looked-up address was never used or claimed."""
         return (
             self._emails.get(email) == []
             and email not in self._by_b

@@ -365,7 +365,7 @@ def _has_no_id(entry: Entry | None) -> bool:
 
 
 def _person(entry: Entry) -> PersonIdentifiers | None:
-    """Return the identifier by which a person is removed; None if there is none."""
+    """Return the identifier by which a person is removed; None without one."""
     if entry.flags & (MERGED | SUPPRESSED):
         return None
     if entry.a is not None:
