@@ -49,7 +49,8 @@ class Datasette:
             )
 
     def wait(self) -> None:
-        wait_until(lambda: "startup complete" in self._log.read_text(), 60, "Datasette")
+        # It says that its start is complete before it listens, and this after it.
+        wait_until(lambda: "running on http" in self._log.read_text(), 60, "Datasette")
 
     def get(self, path: str) -> str:
         answer = requests.get(self._url + path, timeout=30)
