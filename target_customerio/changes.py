@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from target_customerio.delivery.worker import Sends
     from target_customerio.planning import PlanCounts
     from target_customerio.records import Line, SourceStream
-    from target_customerio.settings import StreamRule
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.removal import Removal
     from target_customerio.snapshot.streams import Stream
+    from target_customerio.stream_calls import StreamRule
     from target_customerio.track_api.operations import Operation
 
 

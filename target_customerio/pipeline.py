@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from target_customerio.recorder import RunRecorder
     from target_customerio.records import Line, SourceStream
     from target_customerio.sandbox.observation import Observation
-    from target_customerio.settings import Settings, StreamRule
+    from target_customerio.settings import Settings
+    from target_customerio.stream_calls import StreamRule
     from target_customerio.summary import Entry
     from target_customerio.track_api.operations import Operation
 

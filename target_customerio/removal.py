@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from target_customerio.changes import Changes
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.records import Line
-    from target_customerio.settings import Settings, StreamCalls
+    from target_customerio.settings import Settings
     from target_customerio.snapshot.removal import Missing, Removal
     from target_customerio.snapshot.streams import Stream
+    from target_customerio.stream_calls import StreamCalls
 
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
 """Maximum wait for requests in flight when the step has failed."""

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import string
-from dataclasses import dataclass, field, fields, replace
-from fnmatch import fnmatchcase
-from itertools import combinations
-from pathlib import Path
-from tempfile import TemporaryFile
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -18,14 +12,21 @@ import requests
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
-from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
-from target_customerio.rejected import why_not_writable
-from target_customerio.settings_schema import CALL, DEFAULT_MAX_DELETIONS
+from target_customerio.settings_paths import path_errors, report_path
+from target_customerio.stream_calls import (
+    OF_REMOVAL,
+    REMOVE_MISSING,
+    RemovalSettings,
+    StreamCalls,
+    asks_for_removal,
+    removal_errors,
+)
 from target_customerio.track_api.endpoints import URLS as REGION_URLS
 from target_customerio.track_api.endpoints import Limits, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class Settings:
         errors += [
             *_credential_errors(config),
             *_url_errors(config.get("api_url")),
-            *_path_errors(config),
-            *_removal_errors(config),
+            *path_errors(config),
+            *_snapshot_errors(config),
         ]
         if errors:
             raise SettingsError(*errors)
@@ -136,123 +137,9 @@ class Settings:
             rejected_path=config["rejected_records_path"],
             snapshot=config.get("snapshot") or None,
             refresh=config["refresh"],
-            report_path=_report_path(config),
+            report_path=report_path(config),
             given=config,
             plan=config["plan"],
-        )
-
-
-CALL_OF_NAME: Final[dict[str, CallName]] = {
-    stream: call
-    for call, kind in CALL_KINDS.items()
-    if kind.plural is not None
-    for stream in (call, kind.plural)
-}
-"""Stream names that need no setting, in lower case."""
-
-_SEPARATOR: Final = re.compile(r"[-.]")
-
-
-@dataclass(frozen=True)
-class RemovalSettings:
-    """What ``--remove-missing`` may remove of a stream.
-
-    Attributes:
-        remove_missing: Whether it removes anything.
-        max_deletions: How many, of each kind: a number, or a share such as ``10%``.
-    """
-
-    remove_missing: bool = False
-    max_deletions: int | str = DEFAULT_MAX_DELETIONS
-
-
-@dataclass(frozen=True)
-class StreamRule:
-    """The call of a stream and its settings.
-
-    Attributes:
-        call: The call.
-        conversion: The conversion settings, with those given for this stream.
-        removal: The settings of its removal, likewise.
-    """
-
-    call: StreamCall
-    conversion: ConversionSettings
-    removal: RemovalSettings = RemovalSettings()
-
-
-OF_REMOVAL: Final = tuple(each.name for each in fields(RemovalSettings))
-REMOVE_MISSING: Final = "remove_missing"
-REMOVABLE: Final = ("identify", "group", "segment")
-"""The calls of streams that hold what ``--remove-missing`` can remove."""
-
-
-class StreamCalls:
-    """Finds the rule of a stream by the setting ``stream_calls`` and by its name."""
-
-    def __init__(
-        self,
-        stream_calls: Mapping[str, Any],
-        conversion: ConversionSettings | None = None,
-        removal: RemovalSettings | None = None,
-    ) -> None:
-        """Parse ``stream_calls``: a call, or an object with one, by name or pattern."""
-        self._conversion = conversion or ConversionSettings()
-        self._removal = removal or RemovalSettings()
-        self._rules = {
-            name: self._rule(value if isinstance(value, dict) else {CALL: value})
-            for name, value in stream_calls.items()
-        }
-
-    @property
-    def names(self) -> list[str]:
-        """The stream names and patterns in the setting."""
-        return list(self._rules)
-
-    @property
-    def removing(self) -> list[str]:
-        """The stream names and patterns in the setting that have ``remove_missing``."""
-        return [
-            name for name, rule in self._rules.items() if rule.removal.remove_missing
-        ]
-
-    def rule_of(self, stream: str) -> StreamRule | None:
-        """Return the rule of a stream, named as after stream maps, if it has one.
-
-        Exact names in the setting take precedence, then the names that need no setting,
-        then patterns in the setting, in order.
-        """
-        if stream in self._rules:
-            return self._rules[stream]
-        named = CALL_OF_NAME.get(_SEPARATOR.split(stream)[-1].lower())
-        if named is not None:
-            return StreamRule(named, self._conversion, self._removal)
-        for pattern, rule in self._rules.items():
-            if fnmatchcase(stream, pattern):
-                return rule
-        return None
-
-    def removal_of(self, stream: str) -> tuple[StreamCall, int | str] | None:
-        """Return the call and ``max_deletions`` of a stream that asks for removal."""
-        rule = self.rule_of(stream)
-        if rule is None or not rule.removal.remove_missing:
-            return None
-        if rule.call not in REMOVABLE:
-            return None
-        return rule.call, rule.removal.max_deletions
-
-    def call_of(self, stream: str) -> StreamCall | None:
-        """Return the call of a stream, named as after stream maps, if it is mapped."""
-        rule = self.rule_of(stream)
-        return rule.call if rule else None
-
-    def _rule(self, value: Mapping[str, Any]) -> StreamRule:
-        own = {name: each for name, each in value.items() if name != CALL}
-        removal = {name: own.pop(name) for name in OF_REMOVAL if name in own}
-        return StreamRule(
-            value[CALL],
-            replace(self._conversion, **own),
-            replace(self._removal, **removal),
         )
 
 
@@ -327,82 +214,19 @@ def _url_errors(url: str | None) -> Iterator[str]:
         yield "api_url: expected https; http is allowed on loopback addresses only"
 
 
-PATHS: Final = ("sandbox", "snapshot", "rejected_records_path", "report_path")
-"""The settings that are paths of files."""
-
-SQLITE_PATHS: Final = ("sandbox", "snapshot")
-
-
-def _path_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    paths = {name: config.get(name) for name in PATHS}
-    unusable = {
-        name: problem
-        for name, path in paths.items()
-        if path and (problem := _why_unusable(path))
-    }
-    for name, problem in unusable.items():
-        yield f"{name}: {problem}"
-    yield from _shared_path_errors(
-        {name: path for name, path in paths.items() if path and name not in unusable}
-    )
-    if config["refresh"] and not config.get("snapshot"):
+def _snapshot_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    calls = config["stream_calls"]
+    for name, value in calls.items():
+        yield from removal_errors(value, f"stream_calls.{name}")
+    if config.get("snapshot"):
+        return
+    if config["refresh"]:
         yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
-    if "rejected_records_path" not in unusable:
-        yield from _rejected_path_errors(config["rejected_records_path"])
-    if "report_path" not in unusable:
-        yield from _report_path_errors(config)
-
-
-def _removal_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    own = {
-        name: value[CALL]
-        for name, value in config["stream_calls"].items()
-        if isinstance(value, dict) and value.get(REMOVE_MISSING)
-    }
-    for name, call in own.items():
-        if call not in REMOVABLE:
-            yield (
-                f"stream_calls.{name}.remove_missing: a {call} stream has nothing "
-                f"that can be removed; only {', '.join(REMOVABLE)} streams have"
-            )
-    if (own or config[REMOVE_MISSING]) and not config.get("snapshot"):
+    if config[REMOVE_MISSING] or any(map(asks_for_removal, calls.values())):
         yield (
             "remove_missing: there is no snapshot of what streams held; set snapshot "
             "to its path"
         )
-
-
-def _why_unusable(path: str) -> str | None:
-    """Return why no file can have a path."""
-    if "\0" in path:
-        return "the path holds a NUL character"
-    try:
-        os.fsencode(Path(path).expanduser())
-    except UnicodeEncodeError:
-        return (
-            "the path cannot be encoded in this locale; set PYTHONUTF8=1, or use "
-            "ASCII characters only"
-        )
-    except RuntimeError:
-        return f"{path} is in the home folder of a user who does not exist"
-    return None
-
-
-def _shared_path_errors(paths: Mapping[str, str]) -> Iterator[str]:
-    """Yield an error for each two settings that name the same file."""
-    for one, other in combinations(paths, 2):
-        if _files(one, paths[one]) & _files(other, paths[other]):
-            yield (
-                f"{other}: {paths[other]} is the path of {one} too, or of a file "
-                "beside it; choose another"
-            )
-
-
-def _files(name: str, path: str) -> set[str]:
-    """Return the files of a setting: SQLite keeps some beside its own."""
-    file = os.path.realpath(Path(path).expanduser())
-    beside = ("-wal", "-shm", "-journal", "-lock") if name in SQLITE_PATHS else ()
-    return {file, *(f"{file}{ending}" for ending in beside)}
 
 
 def _is_unicode(text: str) -> bool:
@@ -412,43 +236,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _rejected_path_errors(path: str) -> Iterator[str]:
-    if not Path(path).parent.is_dir():
-        yield f"rejected_records_path: the folder of {path} does not exist; create it"
-        return
-    problem = why_not_writable(path)
-    if problem:
-        yield (
-            f"rejected_records_path: {path} cannot be used ({problem}); set the path "
-            "of a file that you can write"
-        )
-
-
-def _report_path(config: Mapping[str, Any]) -> Path | None:
-    path = config.get("report_path")
-    return Path(path).expanduser().absolute() if path else None
-
-
-def _report_path_errors(config: Mapping[str, Any]) -> Iterator[str]:
-    path = _report_path(config)
-    if path is None:
-        return
-    problem = _why_not_replaceable(path)
-    if problem:
-        yield f"report_path: {path} cannot be used: {problem}"
-
-
-def _why_not_replaceable(path: Path) -> str | None:
-    """Return why a file cannot be created at a path, in the place of another."""
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
-        return "it is not a regular file; set the path of a file"
-    if not path.parent.is_dir():
-        return "its folder does not exist; create it"
-    try:
-        with TemporaryFile(dir=path.parent):
-            return None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        return f"its folder cannot be written ({reason}); set another path"
