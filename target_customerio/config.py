@@ -18,7 +18,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.advice import closest_name
 from target_customerio.errors import SettingsError
-from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS
+from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +41,18 @@ def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
             config[name] = join(config[name])
     errors = JSONSchemaValidator(schema).iter_errors(config)
     return [*dict.fromkeys(explained(error) for error in errors)]
+
+
+def call_errors(value: object, name: str) -> list[str]:
+    """Return a line for each error of a value that ``stream_calls`` might have.
+
+    Args:
+        value: The value: a call, or an object with one.
+        name: What the lines call it.
+    """
+    given = _without_nulls(value) if isinstance(value, dict) else value
+    errors = JSONSchemaValidator(STREAM_CALL).iter_errors(given)
+    return [explained(error, name) for error in errors]
 
 
 def unknown_settings(
@@ -80,11 +92,17 @@ EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
 """Text on the valid values of a setting, by the rule that fails."""
 
 
-def explained(error: ValidationError) -> str:
-    """Return a line on the setting that is invalid and the values it may have."""
-    setting = ".".join(str(step) for step in error.absolute_path) or "config"
+def explained(error: ValidationError, *inside: str) -> str:
+    """Return a line on the setting that is invalid and the values it may have.
+
+    Args:
+        error: What is wrong with it.
+        inside: The path of what was validated; empty for the whole configuration.
+    """
+    path = [*inside, *map(str, error.absolute_path)]
+    setting = ".".join(path) or "config"
     rule = str(error.validator)
-    if stream := _stream_without_call(error):
+    if stream := _stream_without_call(path, rule):
         return (
             f"stream_calls.{stream}: expected an object with call; an object in the "
             "environment replaces the one in a file, so give all of its entries"
@@ -95,12 +113,11 @@ def explained(error: ValidationError) -> str:
     return f"{setting}: does not match the setting's schema ({rule})"
 
 
-def _stream_without_call(error: ValidationError) -> str | None:
+def _stream_without_call(path: Sequence[str], rule: str) -> str | None:
     """Return the stream whose settings were joined to its name, for lack of a call."""
-    first, *rest = error.absolute_path
-    if first != "stream_calls" or len(rest) != 1 or error.validator != "enum":
+    if path[:-1] != ["stream_calls"] or rule != "enum":
         return None
-    stream, _, setting = str(rest[0]).rpartition(".")
+    stream, _, setting = path[-1].rpartition(".")
     return stream if setting in SETTINGS_OF_STREAMS else None
 
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.errors import InputError
+from target_customerio.config import call_errors
+from target_customerio.errors import InputError, SettingsError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.progress import logged_progress
 from target_customerio.records import Place
 from target_customerio.report import recording
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
+from target_customerio.stream_calls import removal_errors
 from target_customerio.summary import RECENT_EVENTS
 from target_customerio.target import TargetCustomerIO
 
@@ -106,7 +108,7 @@ def deliver(
         What happened to the rows.
 
     Raises:
-        SettingsError: Settings are invalid.
+        SettingsError: Settings are invalid, or the call is.
         InputError: A row is not a mapping or holds a value of an unsupported type, or
             another argument is invalid. What came before the row was delivered.
         DeliveryError: Customer.io cannot be reached, or does not accept the
@@ -132,9 +134,11 @@ _CREATING: Final = Lock()
 def _target(
     config: dict[str, Any], stream: str, call: str | Mapping[str, Any]
 ) -> TargetCustomerIO:
+    own = {**call} if isinstance(call, Mapping) else call
+    if errors := call_errors(own, "call") or [*removal_errors(own, "call")]:
+        raise SettingsError(*errors)
     calls = config.get("stream_calls") or {}
     if isinstance(calls, Mapping):  # else its own check explains it
-        own = {**call} if isinstance(call, Mapping) else call
         config["stream_calls"] = {**calls, stream: own}
     with _CREATING:
         return TargetCustomerIO(config=deepcopy(config), handles_signals=False)

@@ -346,6 +346,7 @@ def _stream_call(settings: dict[str, Any]) -> dict[str, Any]:
     return {"if": {"type": "object"}, "then": with_settings, "else": call}
 
 
-SCHEMA["properties"]["stream_calls"]["additionalProperties"] = _stream_call(
-    SCHEMA["properties"]
-)
+STREAM_CALL: Final = _stream_call(SCHEMA["properties"])
+"""The schema of a value of ``stream_calls``."""
+
+SCHEMA["properties"]["stream_calls"]["additionalProperties"] = STREAM_CALL

@@ -16,6 +16,7 @@ from dataclasses import FrozenInstanceError
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -379,8 +380,45 @@ def test_an_unsupported_value_ends_the_call_after_what_precedes_it(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"call": "nothing"}, SettingsError, "stream_calls.people: expected one of"),
-        ({"call": {"update_only": True}}, SettingsError, "stream_calls"),
+        ({"call": "nothing"}, SettingsError, "^call: expected one of identify, track"),
+        ({"call": None}, SettingsError, "^call: expected one of identify, track"),
+        ({"call": []}, SettingsError, "^call: expected one of identify, track"),
+        ({"call": {}}, SettingsError, "^call: expected an object with call"),
+        (
+            {"call": {"update_only": True}},
+            SettingsError,
+            "^call: expected an object with call",
+        ),
+        (
+            {"call": {"call": "nothing"}},
+            SettingsError,
+            "^call.call: expected one of identify, track",
+        ),
+        (
+            {"call": {"call": {"call": "identify"}}},
+            SettingsError,
+            "^call.call: expected one of identify, track",
+        ),
+        (
+            {"call": {"call": "identify", "update_only": "yes"}},
+            SettingsError,
+            "^call.update_only: expected a value of type boolean",
+        ),
+        (
+            {"call": MappingProxyType({"call": "identify", "updated": True})},
+            SettingsError,
+            "^call: expected only the entries call, update_only",
+        ),
+        (
+            {"call": {"call": "track", "remove_missing": True}},
+            SettingsError,
+            "^call.remove_missing: a track stream has nothing that can be removed",
+        ),
+        (
+            {"config": {"stream_calls": {"others": "nothing"}}},
+            SettingsError,
+            "stream_calls.others: expected one of identify, track",
+        ),
         ({"config": {}}, SettingsError, "site_id: missing"),
         ({"config": {"stream_calls": "x"}}, SettingsError, "stream_calls: expected"),
         ({"config": {"sandbx": "x"}}, SettingsError, "did you mean 'sandbox'"),
