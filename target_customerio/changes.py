@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery import QueuedOperation, RequestStatistics
     from target_customerio.delivery.sender import Result
     from target_customerio.delivery.worker import Sends
-    from target_customerio.planning import PlanCounts
+    from target_customerio.plan.counts import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.removal import Removal

@@ -12,8 +12,8 @@ from target_customerio.address_book import CONFLICTS, AddressBook
 from target_customerio.delivery import Delivery
 from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.metrics import RecordMetrics
-from target_customerio.parts import parts_of
-from target_customerio.plan import entries as plan_entries
+from target_customerio.pipeline_parts import parts_of
+from target_customerio.plan.text import entries as plan_entries
 from target_customerio.records import Place
 from target_customerio.summary import (
     OLD_IDENTIFIES,

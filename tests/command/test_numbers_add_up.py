@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 from support.hypotheses import examples
 
-import target_customerio.parts
+import target_customerio.pipeline_parts
 from target_customerio.delivery import build_session
 from target_customerio.errors import TargetError
 from target_customerio.target import TargetCustomerIO
@@ -132,7 +132,7 @@ def deliver(
         return made
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(target_customerio.parts, "build_session", session)
+        patch.setattr(target_customerio.pipeline_parts, "build_session", session)
         target = TargetCustomerIO(
             config={
                 "site_id": "site",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_customerio.delivery import encode_operation
-from target_customerio.plan import OTHER_ATTRIBUTES, OperationPlan
-from target_customerio.planning import MAX_NAMES, PlanCounts
+from target_customerio.plan.counts import MAX_NAMES, PlanCounts
+from target_customerio.plan.model import OTHER_ATTRIBUTES, OperationPlan
 from target_customerio.records import SourceStream
 from target_customerio.snapshot.comparison import Decision
 from target_customerio.snapshot.effects import Effect, Ticket

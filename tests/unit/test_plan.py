@@ -6,14 +6,9 @@ import logging
 
 import pytest
 
-from target_customerio.plan import (
-    OperationPlan,
-    Plan,
-    RemovalPlan,
-    StreamPlan,
-    entries,
-    may_be_shown,
-)
+from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
+from target_customerio.plan.model import may_be_shown
+from target_customerio.plan.text import entries
 
 PLAN = Plan(
     "sandbox workspace.db",

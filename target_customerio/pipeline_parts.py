@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from target_customerio.changes import Changes
     from target_customerio.delivery import QueuedOperation
     from target_customerio.delivery.worker import Sends
-    from target_customerio.planning import PlanCounts
+    from target_customerio.plan.counts import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.sandbox import SandboxAdapter
     from target_customerio.settings import Settings
@@ -71,9 +71,9 @@ def parts_of(
     parts = Parts(account, account, recorder_of_records, sandbox=sandbox)
     if settings.plan:
         # Only plans need it, and it needs SQLite.
-        from target_customerio.planning import (  # noqa: PLC0415
+        from target_customerio.plan.counts import PlanCounts  # noqa: PLC0415
+        from target_customerio.plan.dry_run import (  # noqa: PLC0415
             AcceptingSender,
-            PlanCounts,
             PlanRecorder,
         )
 

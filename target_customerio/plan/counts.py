@@ -1,9 +1,4 @@
-"""Makes a plan: a run in which nothing is sent and no file is changed.
-
-Records go through the whole pipeline. What differs is here: a sender that accepts
-everything, a recorder that writes nothing, and the counters of the plan. The snapshot
-and the sandbox are temporary copies; a sandbox's copy answers as the sandbox would.
-"""
+"""Counts what a run would do, and makes the plan of it."""
 
 from __future__ import annotations
 
@@ -14,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from target_customerio.delivery import encode_operation
-from target_customerio.delivery.sender import Result
-from target_customerio.plan import (
+from target_customerio.plan.model import (
     OTHER_ATTRIBUTES,
     OperationPlan,
     Plan,
@@ -23,21 +17,17 @@ from target_customerio.plan import (
     StreamPlan,
     may_be_shown,
 )
-from target_customerio.recorder import LOGGED, RunRecorder, without_names
 from target_customerio.records import SourceStream
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
-from target_customerio.summary import FIGURES, UNCHANGED, RejectedLine, StreamCounts
+from target_customerio.summary import FIGURES, UNCHANGED, StreamCounts
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
-    from target_customerio.delivery import QueuedOperation, RequestStatistics
-    from target_customerio.delivery.worker import Sends
-    from target_customerio.errors import RejectedRecord
-    from target_customerio.records import Line, Place
+    from target_customerio.delivery import QueuedOperation
+    from target_customerio.records import Line
     from target_customerio.settings import Settings
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.effects import Ticket
@@ -55,89 +45,6 @@ WITH_ATTRIBUTES: Final = frozenset(
 
 MAX_NAMES: Final = 1_000
 """Maximum attributes of an operation that are counted by name."""
-
-
-class AcceptingSender:
-    """Takes every operation as accepted, and sends nothing."""
-
-    def __init__(self, sender: Sends) -> None:
-        """Send nothing, in place of another sender."""
-        self._sender = sender
-
-    @property
-    def statistics(self) -> RequestStatistics:
-        """Totals of the other sender, which only checks the account."""
-        return self._sender.statistics
-
-    def deliver(self, operations: Sequence[QueuedOperation]) -> Iterator[Result]:
-        """Yield the operations as delivered."""
-        yield Result(delivered=operations)
-
-    def stop(self) -> None:
-        """Stop the other sender."""
-        self._sender.stop()
-
-
-class PlanRecorder(RunRecorder):
-    """Counts what would become of records; writes neither them nor STATE."""
-
-    def __init__(
-        self, settings: Settings, logger: logging.Logger, counts: PlanCounts
-    ) -> None:
-        """Count in the summary of a run and in the counters of a plan."""
-        super().__init__(settings, logger)
-        self._counts = counts
-        self._verb, self._kept = "would be rejected", ""
-
-    def delivered(self, operations: Sequence[QueuedOperation]) -> None:
-        """Count operations that would be sent."""
-        super().delivered(operations)
-        for each in operations:
-            self._counts.accept(each)
-
-    def repeated(self, operations: Sequence[QueuedOperation]) -> None:
-        """Count events that the sandbox would drop."""
-        for each in operations:
-            self._counts.refuse(each)
-        super().repeated(operations)
-
-    def rejected(self, operation: QueuedOperation, error: RejectedRecord) -> None:
-        """Count the record of an operation that the sandbox would refuse."""
-        self._counts.refuse(operation)
-        super().rejected(operation, error)
-
-    def reject(
-        self,
-        stream: SourceStream,
-        record: Line,  # noqa: ARG002 - it is not written
-        error: RejectedRecord,
-        shown: RejectedRecord | None = None,
-        place: Place | None = None,
-    ) -> None:
-        """Count and log a record that would be rejected, whatever ``on_rejected`` says.
-
-        Args:
-            stream: The stream of the record.
-            record: The record as it arrived.
-            error: What is wrong with it.
-            shown: What to log instead, if the error may quote the record.
-            place: Where in the input it is.
-        """
-        with self._rejecting:
-            number = self._count_rejected(stream, shown or error)
-        if number <= LOGGED + 1:
-            where = "the input" if place is None else f"{place} of the input"
-            shown = shown or without_names(stream, error)
-            if place is not None and place.line:
-                first = self.summary.streams[stream.title].first_rejected[shown.reason]
-                first.append(RejectedLine(place.line, shown.field))
-            self._log_rejection(stream, where, shown, number)
-
-    def fail_if_rejected(self) -> None:
-        """Accept what would be rejected: the plan says so."""
-
-    def write_state(self, state: bytes) -> None:
-        """Write no STATE: the next run has to read the same records."""
 
 
 class _Counts:

@@ -1,0 +1,117 @@
+"""Counts the results of a removal; there are no records, and nothing is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_customerio.errors import RecordsRejectedError, RejectedRecord
+from target_customerio.recorder import LOGGED, RunRecorder
+from target_customerio.summary import Entry, Summary
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    from target_customerio.delivery.sender import RequestStatistics
+    from target_customerio.records import Line, Place, SourceStream
+    from target_customerio.settings import Settings
+
+
+class RemovalSummary(Summary):
+    """Counters of a removal.
+
+    Attributes:
+        total: How many operations there are.
+    """
+
+    total = 0
+
+    def progress(self, statistics: RequestStatistics) -> Entry:
+        """Return the progress line."""
+        return self._entry("progress", statistics)
+
+    def live_text(
+        self,
+        statistics: RequestStatistics,
+        records_per_second: float,  # noqa: ARG002 - no records are read
+    ) -> str:
+        """Return the progress line on a terminal."""
+        return self._entry("progress", statistics).text
+
+    def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
+        """Yield the line at the end."""
+        yield self._entry("removal_summary", statistics)
+
+    def _entry(self, event: str, statistics: RequestStatistics) -> Entry:
+        totals = self.totals
+        rest = self.total - totals["delivered"] - totals["rejected"]
+        return Entry(
+            f"{totals['delivered']:,} removed, {totals['rejected']:,} rejected, "
+            f"{rest:,} left; {self.cost(statistics)}",
+            {
+                "event_type": event,
+                "removed": totals["delivered"],
+                "rejected": totals["rejected"],
+                "left": rest,
+                **self.cost_fields(statistics),
+            },
+        )
+
+
+class RemovalRecorder(RunRecorder):
+    """Records the results of removals, which have no record."""
+
+    summary: RemovalSummary
+
+    def __init__(self, settings: Settings, logger: logging.Logger) -> None:
+        """Count from zero."""
+        super().__init__(settings, logger)
+        self.summary = RemovalSummary()
+
+    def reject(
+        self,
+        stream: SourceStream,
+        record: Line,  # noqa: ARG002 - there is none
+        error: RejectedRecord,
+        shown: RejectedRecord | None = None,
+        place: Place | None = None,  # noqa: ARG002 - there is none
+    ) -> None:
+        """Count and log a removal that is refused; the next step tries it again.
+
+        Args:
+            stream: The stream that held it.
+            record: Not used.
+            error: What is wrong with it.
+            shown: What to log instead.
+            place: Not used.
+
+        Raises:
+            RecordsRejectedError: ``on_rejected`` is ``abort``.
+        """
+        shown = shown or error
+        if self._count_rejected(stream, shown) <= LOGGED:
+            self._logger.warning(
+                "Stream '%s': removal rejected: %s (%s)",
+                stream.title,
+                shown.message,
+                shown.reason,
+            )
+        if self._on_rejected == "abort":
+            raise RecordsRejectedError(
+                f"Stream {stream.title!r}: stopped at the first rejected removal, "
+                "since on_rejected is abort"
+            )
+
+    def fail_if_rejected(self) -> None:
+        """Fail if removals were rejected and ``on_rejected`` is ``fail``.
+
+        Raises:
+            RecordsRejectedError: That is so.
+        """
+        rejected = self.summary.rejected
+        if rejected and self._on_rejected == "fail":
+            what = "1 removal was" if rejected == 1 else f"{rejected:,} removals were"
+            raise RecordsRejectedError(
+                f"{what} rejected; the next --remove-missing tries again. All others "
+                "were applied"
+            )

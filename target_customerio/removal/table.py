@@ -1,0 +1,87 @@
+"""What is missing from the last runs of streams, as a table in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tabulate import tabulate
+
+from target_customerio.snapshot.file import KINDS
+from target_customerio.summary import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from target_customerio.snapshot.removal import Missing, Removal
+
+MAX_HOLDERS: Final = 3
+"""Maximum streams that a line of the table names."""
+
+
+def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
+    """Yield the table of what is missing, with its figures for a structured log."""
+    rows: list[tuple[str, ...]] = []
+    fields = []
+    for removal in removals:
+        if not removal.kinds:
+            rows.append((removal.stream.title, "", "", "", "refused", ""))
+            fields.append(_fields(removal, "", None))
+        for kind, missing in _shown(removal):
+            rows.append(_row(removal, kind, missing))
+            fields.append(_fields(removal, KINDS[kind], missing))
+    lines = tabulate(
+        rows,
+        headers=["stream", "", "held before", "missing", "to remove", "kept"],
+        tablefmt="simple",
+        disable_numparse=True,  # a stream may be named 007
+        colalign=["left", "left", "right", "right", "right", "left"],
+    ).splitlines()
+    for line, figures in zip(lines, [{}, {}, *fields], strict=True):
+        yield Entry(line.rstrip(), figures)
+
+
+def _shown(removal: Removal) -> Sequence[tuple[int, Missing]]:
+    """Return the kinds of which a stream held anything; at least one."""
+    kinds = [*removal.kinds.items()]
+    return [each for each in kinds if each[1].held_before] or kinds[-1:]
+
+
+def _row(removal: Removal, kind: int, missing: Missing) -> tuple[str, ...]:
+    return (
+        removal.stream.title,
+        KINDS[kind],
+        f"{missing.held_before:,}",
+        f"{missing.missing:,}",
+        "refused" if removal.refusal else f"{len(missing.going):,}",
+        ", ".join(_kept(missing)),
+    )
+
+
+def _kept(missing: Missing) -> Iterator[str]:
+    """Yield how many stay, and why."""
+    if missing.held:
+        names = sorted(missing.held_by)
+        more = len(names) - MAX_HOLDERS
+        by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
+        yield f"{missing.held:,} held by {by}"
+    if missing.others:
+        yield f"{missing.others:,} without id and e-mail address, merged or suppressed"
+
+
+def _fields(removal: Removal, kind: str, missing: Missing | None) -> dict[str, object]:
+    figures: dict[str, object] = {
+        "event_type": "removal",
+        "stream_name": removal.stream.title,
+        "kind": kind,
+        "refusal": removal.refusal,
+    }
+    if missing is None:
+        return figures
+    return {
+        **figures,
+        "held": missing.held_before,
+        "missing": missing.missing,
+        "to_remove": 0 if removal.refusal else len(missing.going),
+        "kept_for_other_streams": missing.held,
+        "kept_for_other_reasons": missing.others,
+    }
