@@ -238,7 +238,7 @@ class Changes:
         self._streams.clear()
 
     def removals(
-        self, removal_of: Callable[[str], tuple[str, int | str] | None]
+        self, removal_of: Callable[[str], tuple[str, bool, bool, int | str] | None]
     ) -> list[Removal]:
         """Return what ``--remove-missing`` would do after this run.
 

@@ -104,14 +104,21 @@ class StreamCalls:
                 return rule
         return None
 
-    def removal_of(self, stream: str) -> tuple[StreamCall, int | str] | None:
-        """Return the call and ``max_deletions`` of a stream that asks for removal."""
+    def removal_of(
+        self, stream: str
+    ) -> tuple[StreamCall, bool, bool, int | str] | None:
+        """Return what the removal has to know of a stream that is mapped to a call.
+
+        Returns:
+            Its call, whether it is ``update_only``, whether it asks for removal, and
+            its ``max_deletions``.
+        """
         rule = self.rule_of(stream)
-        if rule is None or not rule.removal.remove_missing:
+        if rule is None:
             return None
-        if rule.call not in REMOVABLE:
-            return None
-        return rule.call, rule.removal.max_deletions
+        removal = rule.removal
+        asks = removal.remove_missing and rule.call in REMOVABLE
+        return rule.call, rule.conversion.update_only, asks, removal.max_deletions
 
     def call_of(self, stream: str) -> StreamCall | None:
         """Return the call of a stream, named as after stream maps, if it is mapped."""

@@ -58,6 +58,7 @@ deleted, although the stream of the segment held them.
 """
 
 AGAIN: Final = "run the pipeline again"
+FIRST: Final = "run the pipeline first"
 WHAT_TO_DO: Final = {
     "running": AGAIN,
     "failed": AGAIN,
@@ -91,16 +92,20 @@ def limit_of(max_deletions: int | str, held: int) -> int:
 
 
 class Candidate(Struct):
-    """A stream whose settings ask for removal.
+    """A stream with what the settings say of it now.
 
     Attributes:
         stream: The stream.
-        call: Its call by the settings.
+        call: Its call.
+        update_only: Whether its identifies create no people.
+        asks: Whether it asks for removal.
         max_deletions: How many may go, of each kind.
     """
 
     stream: Stream
     call: str
+    update_only: bool
+    asks: bool
     max_deletions: int | str
 
 
@@ -161,9 +166,10 @@ class Remover:
         self._database = snapshot.file.reader
         self._streams = snapshot.streams
         self._alias = Hasher(snapshot.file.key).alias
+        self._update_only: set[int] = set()
 
     def plan(
-        self, removal_of: Callable[[str], tuple[str, int | str] | None]
+        self, removal_of: Callable[[str], tuple[str, bool, bool, int | str] | None]
     ) -> list[Removal]:
         """Return what the removal of the streams that ask for it would do.
 
@@ -171,14 +177,16 @@ class Remover:
         for another stream either. What two streams miss is removed once.
 
         Args:
-            removal_of: Returns the call and ``max_deletions`` of a stream by its name;
-                None if it does not ask for removal.
+            removal_of: Returns the other attributes of a :class:`Candidate` by the
+                name of its stream; None if it is mapped to no call.
         """
-        candidates = [
-            Candidate(stream, *asked)
+        mapped = [
+            Candidate(stream, *known)
             for stream in self._streams
-            if (asked := removal_of(stream.name)) is not None
+            if (known := removal_of(stream.name)) is not None
         ]
+        self._update_only = {each.stream.number for each in mapped if each.update_only}
+        candidates = [each for each in mapped if each.asks]
         self._drop_removed()
         found = [self._removal(each, frozenset(), set()) for each in candidates]
         refused = {each.stream.number for each in found if each.refusal}
@@ -211,22 +219,15 @@ class Remover:
     def _removal(
         self, candidate: Candidate, refused: frozenset[int], taken: set[int]
     ) -> Removal:
-        stream = candidate.stream
-        if stream.status != "complete":
-            return Removal(
-                stream, f"{STATUSES[stream.status]}; {WHAT_TO_DO[stream.status]}"
-            )
-        if stream.call != candidate.call:
-            return Removal(
-                stream,
-                f"it was a stream of {stream.call} calls in its last run and is one of "
-                f"{candidate.call} calls now; run the pipeline first",
-            )
+        if problem := _unusable(candidate):
+            return Removal(candidate.stream, problem)
         kinds = {
             kind: self._missing(candidate, kind, refused, taken)
             for kind in KINDS_OF_CALLS[candidate.call]
         }
-        return Removal(stream, _refusal(kinds, candidate.max_deletions), kinds)
+        return Removal(
+            candidate.stream, _refusal(kinds, candidate.max_deletions), kinds
+        )
 
     def _missing(
         self, candidate: Candidate, kind: int, refused: frozenset[int], taken: set[int]
@@ -257,7 +258,8 @@ class Remover:
         """Return what must not be removed, by the stream that holds it."""
         holders = []
         for each in self._streams:
-            if each.update_only or each.number in refused:
+            is_update_only = each.update_only or each.number in self._update_only
+            if is_update_only or each.number in refused:
                 holding = each.holds.ever_held(kind)
             elif each is stream:
                 holding = each.holds.held[kind]
@@ -376,6 +378,22 @@ def _person(entry: Entry) -> PersonIdentifiers | None:
 def _object(key: str) -> ObjectIdentifiers:
     object_type_id, _, object_id = key.partition(":")
     return {"object_type_id": object_type_id, "object_id": object_id}
+
+
+def _unusable(candidate: Candidate) -> str:
+    """Return why the last run of a stream does not tell what is gone, if that is so."""
+    stream = candidate.stream
+    if stream.status != "complete":
+        return f"{STATUSES[stream.status]}; {WHAT_TO_DO[stream.status]}"
+    if stream.call != candidate.call:
+        return (
+            f"it was a stream of {stream.call} calls in its last run and is one of "
+            f"{candidate.call} calls now; {FIRST}"
+        )
+    if stream.update_only != candidate.update_only:
+        before, now = ("", "not ") if stream.update_only else ("not ", "")
+        return f"it was {before}update_only in its last run and is {now}now; {FIRST}"
+    return ""
 
 
 def _refusal(kinds: Mapping[int, Missing], max_deletions: int | str) -> str:

@@ -278,12 +278,127 @@ def test_a_changed_mapping_removes_nothing(loads: Loads, maps: Row) -> None:
     assert "of 40 people would be removed" in remove(loads).error
 
 
+@pytest.mark.parametrize(
+    ("rows", "setting", "value"),
+    [
+        ("user_id", "user_id_type", "id"),
+        ("anonymous_id", "anonymous_identify", "skip"),
+    ],
+)
+def test_a_changed_reading_of_identifiers_removes_nothing(
+    loads: Loads, rows: str, setting: str, value: str
+) -> None:
+    calls = loads.settings["stream_calls"]
+    calls["users"] |= {"user_id_type": "auto", "anonymous_identify": "use_as_id"}
+    table = [{rows: f"{number}@example.com", "plan": 1} for number in range(40)]
+    load(loads, users=table)
+    calls["users"][setting] = value
+    load(loads, users=table)
+    assert "40 of 40 people would be removed" in remove(loads).error
+
+
 def test_a_table_that_is_mapped_to_another_call_removes_nothing(loads: Loads) -> None:
     load(loads, users=people(1, 2, segment_id=7))
     loads.settings["stream_calls"]["users"]["call"] = "segment"
     assert "was a stream of identify calls in its last run" in remove(loads).error
     load(loads, users=people(1, segment_id=7))
     assert removed(loads) == []
+
+
+UPDATES: Row = {"update_only": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (UPDATES, {}, "was update_only in its last run and is not now"),
+        ({}, UPDATES, "was not update_only in its last run and is now"),
+    ],
+)
+def test_a_stream_that_becomes_update_only_or_not_is_loaded_first(
+    loads: Loads, before: Row, after: Row, words: str
+) -> None:
+    calls = loads.settings["stream_calls"]
+    calls["users"] = removing("identify", max_deletions=9, **before)
+    calls["leads"] = removing("identify", max_deletions=9)
+    load(loads, users=people(1, 2), leads=people(7, 8))
+    load(loads, users=people(1), leads=people(7))
+    loads.new()
+    calls["users"] = removing("identify", max_deletions=9, **after)
+
+    outcome = loads.type("--plan", "--remove-missing")
+    assert f"'users': nothing would be removed: it {words}" in outcome.stderr
+    outcome = remove(loads)
+
+    assert outcome.error == (
+        f"Nothing was removed of 1 stream; stream 'users': it {words}; run the "
+        "pipeline first"
+    )
+    assert loads.new() == deleted(8)
+    load(loads, users=people(1))
+    assert removed(loads) == []
+
+
+def test_update_only_for_all_streams_is_noticed_too(loads: Loads) -> None:
+    load(loads, users=people(1, 2))
+    load(loads, users=people(1))
+    outcome = remove(loads, update_only=True)
+    assert "was not update_only in its last run and is now" in outcome.error
+    assert loads.new() == []
+
+
+def test_what_a_stream_held_before_it_became_update_only_stays(loads: Loads) -> None:
+    """Another stream that misses the same people does not remove them either."""
+    load(loads, users=people(1, 2, 3, 4), crm=people(2, 3))
+    load(loads, users=people(1, 2), crm=people(2))
+    loads.new()
+    crm = loads.settings["stream_calls"]["crm"]
+    loads.settings["stream_calls"]["crm"] = {"call": crm, "update_only": True}
+    outcome = remove(loads)
+    assert outcome.code == 0, outcome.stderr
+    assert "1 held by crm" in outcome.stderr
+    assert loads.new() == deleted(4)
+
+
+OF_LOADS: tuple[Row, ...] = (
+    {"user_id_type": "id", "anonymous_identify": "use_as_id", "hard_delete": True},
+    {"user_id_type": "email", "null_attributes": "omit", "identify_timestamp": "omit"},
+    {"unmapped_streams": "ignore", "stream_maps": {"users": None}},
+    {"stream_maps": {"users": {"user_id": "'shop-' + str(user_id)"}}},
+    {"stream_maps": {"users": {"__filter__": "user_id == 1"}}},
+    {"stream_maps": {"users": {"__alias__": "people"}}},
+    {"validate_records": False, "flattening_enabled": True, "flattening_max_depth": 1},
+    {"action_events": {"delete_person": ["Gone"]}, "refresh": True},
+)
+"""Settings that a load reads, and the step does not."""
+
+
+def test_other_settings_of_a_load_do_not_change_what_is_removed(loads: Loads) -> None:
+    """Everything is removed under the identifier that it was loaded with."""
+    loads.settings["stream_calls"]["users"]["max_deletions"] = 9
+    rows = [
+        *people(1, 2),
+        {"user_id": ANN, "plan": "free"},
+        {"user_id": "cio_0a1b", "plan": "free"},
+        {"anonymous_id": "visitor", "plan": "free"},
+        {"user_id": 3, "_sdc_deleted_at": "2026-01-01"},
+    ]
+    load(loads, users=rows)
+    load(loads, users=people(1))
+    for changed in OF_LOADS:
+        outcome = loads.type("--plan", "--remove-missing", **changed)
+        assert outcome.lines("INFO")[-1].startswith("Plan: 3 to remove, "), changed
+    every = {name: value for each in OF_LOADS for name, value in each.items()}
+    assert removed(loads, **every) == deleted(2, ANN, 3)
+
+
+def test_what_went_missing_before_the_setting_is_removed_too(loads: Loads) -> None:
+    loads.settings["stream_calls"]["users"]["remove_missing"] = False
+    load(loads, users=people(1, 2, 3))
+    load(loads, users=people(1, 2))
+    load(loads, users=people(1, 2))
+    loads.settings["stream_calls"]["users"]["remove_missing"] = True
+    assert removed(loads) == deleted(3)
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,11 @@ class Runs:
     ) -> tuple[list[Operation], str]:
         snapshot = Snapshot(self.path)
         remover = Remover(snapshot)
-        (call,) = {each.call for each in snapshot.streams.named(stream)}
-        removals = remover.plan({stream: (call, most)}.get)
+        ((call, update_only),) = {
+            (each.call, each.update_only) for each in snapshot.streams.named(stream)
+        }
+        rule = removing(call, most, update_only=update_only)
+        removals = remover.plan({stream: rule}.get)
         gone = [operation for _, operation in remover.operations(removals)]
         refusal = "".join(removal.refusal for removal in removals)
         if deliver_them:
@@ -75,7 +78,7 @@ class Runs:
         """Remove what every stream misses; return the ids of the people."""
         snapshot = Snapshot(self.path)
         remover = Remover(snapshot)
-        removals = remover.plan(lambda _: ("identify", ALL))
+        removals = remover.plan(lambda _: removing())
         gone = [operation for _, operation in remover.operations(removals)]
         deliver(snapshot, [(each, None) for each in gone])
         snapshot.checkpoint()
@@ -83,6 +86,12 @@ class Runs:
         names = [each.identifiers["id"] for each in gone if type(each) is PersonDelete]
         assert len(names) == len(gone) == len({*names})
         return {*names}
+
+
+def removing(
+    call: str = "identify", most: int | str = ALL, *, update_only: bool = False
+) -> tuple[str, bool, bool, int | str]:
+    return call, update_only, True, most
 
 
 def deliver(snapshot: Snapshot, operations: Sequence[tuple[Operation, Any]]) -> None:
@@ -210,7 +219,7 @@ def test_a_stream_of_another_call_than_before_waits_for_a_run(runs: Runs) -> Non
     runs.load(PEOPLE, "memberships", call="segment")
     runs.load([], "memberships", call="segment")
     snapshot = Snapshot(runs.path)
-    (removal,) = Remover(snapshot).plan(lambda _: ("identify", ALL))
+    (removal,) = Remover(snapshot).plan(lambda _: removing())
     snapshot.close()
     assert removal.refusal == (
         "it was a stream of segment calls in its last run and is one of identify calls "
@@ -225,7 +234,7 @@ def test_what_a_stream_was_refused_stays_for_other_streams(runs: Runs) -> None:
     runs.load([person(str(number)) for number in range(1, 19)], "crm")
     snapshot = Snapshot(runs.path)
     most = {"users": "10%", "crm": "50%"}
-    plans = Remover(snapshot).plan(lambda stream: ("identify", most[stream]))
+    plans = Remover(snapshot).plan(lambda stream: removing(most=most[stream]))
     snapshot.close()
     assert [bool(each.refusal) for each in plans] == [True, False]
     assert plans[1].total == 1
@@ -238,7 +247,7 @@ def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
     for stream in ("users", "crm"):
         runs.load(PEOPLE[:1], stream)
     snapshot = Snapshot(runs.path)
-    plans = Remover(snapshot).plan(lambda _: ("identify", ALL))
+    plans = Remover(snapshot).plan(lambda _: removing())
     snapshot.close()
     assert [each.total for each in plans] == [2, 0]
 
@@ -420,7 +429,7 @@ def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
     remover = Remover(snapshot)
-    removals = remover.plan(lambda _: ("identify", "67%"))
+    removals = remover.plan(lambda _: removing(most="67%"))
     first, second = (operation for _, operation in remover.operations(removals))
     deliver(snapshot, [(first, None)])
     (decision,) = snapshot.decide([(second, None)])
@@ -435,7 +444,7 @@ def test_what_was_removed_before_a_kill_does_not_count_any_more(runs: Runs) -> N
     runs.load(PEOPLE)
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
-    removals = Remover(snapshot).plan(lambda _: ("identify", ALL))
+    removals = Remover(snapshot).plan(lambda _: removing())
     for _, operation in Remover(snapshot).operations(removals):
         (decision,) = snapshot.decide([(operation, None)])
         assert decision.ticket is not None
@@ -466,7 +475,7 @@ def test_what_refers_to_others_goes_first_whatever_its_stream(runs: Runs) -> Non
             runs.load(table[rows], stream, call=table[0])
     snapshot = Snapshot(runs.path)
     remover = Remover(snapshot)
-    removals = remover.plan(lambda stream: (tables[stream][0], ALL))
+    removals = remover.plan(lambda stream: removing(tables[stream][0]))
     found = [type(operation) for _, operation in remover.operations(removals)]
     snapshot.close()
     assert found == [
