@@ -1,24 +1,31 @@
-"""Advice on likely mistakes: misspelt names, streams whose records are all rejected."""
+"""Advice on likely mistakes: misspelt names, rejected streams, risky operations."""
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
 from singer_sdk.mapper import MAPPER_SOURCE_OPTION, NULL_STRING
 
+from target_customerio.address_book import CONFLICTS, AddressBook
+from target_customerio.counters import OLD_IDENTIFIES, OLD_SECONDS
 from target_customerio.errors import shown_name
 from target_customerio.json_codec import decode_line
+from target_customerio.records import Place
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Iterator, Mapping
 
     from target_customerio.errors import RejectedRecord
-    from target_customerio.records import Line
+    from target_customerio.records import Line, SourceStream
+    from target_customerio.track_api.operations import PersonIdentify
 
 
 FIRST_RECORDS: Final = 100
@@ -124,6 +131,51 @@ def _columns_of(line: Line) -> str:
     rest = len(names) - MAX_COLUMNS
     shown = ", ".join(map(shown_name, names[:MAX_COLUMNS]))
     return shown + (f" and {rest} more" if rest > 0 else "")
+
+
+LOGGED_CONFLICTS: Final = 3
+"""Maximum conflicts of each kind that are logged; the summary counts all of them."""
+
+
+class OperationWarnings:
+    """Warns of operations that may have another effect than intended; counts them."""
+
+    def __init__(self, figures: Counter[str], logger: logging.Logger) -> None:
+        """Start before the first operation.
+
+        Args:
+            figures: Counters of the whole run, see :data:`.counters.FIGURES`.
+            logger: Logs messages for the user.
+        """
+        self._figures = figures
+        self._logger = logger
+        self._address_book = AddressBook()
+        self._old_before = time.time() - OLD_SECONDS
+        self._without_time: set[str] = set()
+
+    def check_identify(
+        self, identify: PersonIdentify, stream: SourceStream, place: Place | int
+    ) -> None:
+        """Count an identify that Customer.io may accept but not apply."""
+        figures = self._figures
+        moment = identify.timestamp
+        if moment is not UNSET and moment < self._old_before:
+            figures[OLD_IDENTIFIES] += 1
+        for conflict in self._address_book.add(identify):
+            figures[conflict.value] += 1
+            if figures[conflict.value] <= LOGGED_CONFLICTS:
+                self._logger.warning(CONFLICTS[conflict], stream.title, Place.of(place))
+
+    def warn_without_time(self, stream: SourceStream) -> None:
+        """Warn once per stream: its events can trigger campaigns."""
+        if stream.title not in self._without_time:
+            self._without_time.add(stream.title)
+            self._logger.warning(
+                "Stream '%s': events have no timestamp: Customer.io dates them now, so "
+                "they can trigger campaigns. If a column holds the time, map it to "
+                "timestamp with stream_maps",
+                stream.title,
+            )
 
 
 ALIKE: Final = 0.8

@@ -13,7 +13,7 @@ from singer_sdk.metrics import Point, Tag, get_metrics_logger, log
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.summary import StreamCounts
+    from target_customerio.counters import StreamCounts
 
 
 class RecordMetric(str, Enum):

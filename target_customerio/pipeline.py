@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from target_customerio.address_book import CONFLICTS, AddressBook
+from target_customerio.advice import OperationWarnings
+from target_customerio.counters import RECENT_SECONDS, UNCHANGED
 from target_customerio.delivery import Delivery
 from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.metrics import RecordMetrics
 from target_customerio.pipeline_parts import parts_of
 from target_customerio.plan.text import entries as plan_entries
-from target_customerio.records import Place
-from target_customerio.summary import (
-    OLD_IDENTIFIES,
-    OLD_SECONDS,
-    RECENT_SECONDS,
-    UNCHANGED,
-)
 from target_customerio.track_api.endpoints import Limits
 from target_customerio.track_api.operations import PersonActivity, PersonIdentify
 
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.plan import Plan
     from target_customerio.recorder import RunRecorder
-    from target_customerio.records import Line, SourceStream
+    from target_customerio.records import Line, Place, SourceStream
     from target_customerio.sandbox.observation import Observation
     from target_customerio.settings import Settings
     from target_customerio.stream_calls import StreamRule
@@ -47,9 +41,6 @@ BATCH_OPERATIONS: Final = 32
 
 It is fewer if the queue has no room for so many, so that reading does not run ahead.
 """
-
-LOGGED_CONFLICTS: Final = 3
-"""Maximum conflicts of each kind that are logged; the summary counts all of them."""
 
 
 class Pipeline:
@@ -98,9 +89,7 @@ class Pipeline:
         self._connected = False
         self._pending: list[tuple[Operation, SourceStream, Line]] = []
         self._batch = 1  # check the credentials at the first operation
-        self._without_time: set[str] = set()
-        self._address_book = AddressBook()
-        self._old_before = time.time() - OLD_SECONDS
+        self._warnings = OperationWarnings(parts.recorder.summary.figures, logger)
         self._metrics = RecordMetrics()
         self._ended = Event()
 
@@ -185,7 +174,7 @@ class Pipeline:
             TargetError: Delivery has failed.
         """
         if type(operation) is PersonIdentify:
-            self._count_risks(operation, stream, place)
+            self._warnings.check_identify(operation, stream, place)
         pending = self._pending
         pending.append((operation, stream, line))
         if len(pending) >= self._batch or len(line) > LONG_LINE:
@@ -218,7 +207,7 @@ class Pipeline:
                 if isinstance(operation, PersonActivity):
                     moment = operation.timestamp
                     if moment is UNSET:
-                        self._warn_without_time(stream)
+                        self._warnings.warn_without_time(stream)
                         each.is_recent = True
                     elif moment > recent_since:
                         each.is_recent = True
@@ -227,29 +216,6 @@ class Pipeline:
         finally:
             self._delivery.put(*queued)
             self._batch = min(BATCH_OPERATIONS, self._delivery.room)
-
-    def _count_risks(
-        self, identify: PersonIdentify, stream: SourceStream, place: Place | int
-    ) -> None:
-        """Count identifies that Customer.io may accept but not apply."""
-        figures = self.recorder.summary.figures
-        moment = identify.timestamp
-        if moment is not UNSET and moment < self._old_before:
-            figures[OLD_IDENTIFIES] += 1
-        for conflict in self._address_book.add(identify):
-            figures[conflict.value] += 1
-            if figures[conflict.value] <= LOGGED_CONFLICTS:
-                self._logger.warning(CONFLICTS[conflict], stream.title, Place.of(place))
-
-    def _warn_without_time(self, stream: SourceStream) -> None:
-        if stream.title not in self._without_time:
-            self._without_time.add(stream.title)
-            self._logger.warning(
-                "Stream '%s': events have no timestamp: Customer.io dates them now, so "
-                "they can trigger campaigns. If a column holds the time, map it to "
-                "timestamp with stream_maps",
-                stream.title,
-            )
 
     def reject(
         self, stream: SourceStream, line: Line, error: RejectedRecord, place: Place

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.config import call_errors
+from target_customerio.counters import RECENT_EVENTS
 from target_customerio.errors import InputError, SettingsError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.progress import logged_progress
@@ -22,7 +23,6 @@ from target_customerio.records import Place
 from target_customerio.report import recording
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
 from target_customerio.stream_calls import removal_errors
-from target_customerio.summary import RECENT_EVENTS
 from target_customerio.target import TargetCustomerIO
 
 if TYPE_CHECKING:

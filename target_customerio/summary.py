@@ -1,4 +1,4 @@
-"""Counters of a run, and the progress lines and the summary made from them.
+"""The summary of a run and its progress lines, made from its counters.
 
 Each line comes with its figures, which become the fields of a structured log.
 """
@@ -7,92 +7,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tabulate import tabulate
 
-from target_customerio.address_book import Conflict
+from target_customerio.counters import FIGURES, StreamCounts, figure_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from target_customerio.delivery.sender import RequestStatistics
-
-
-RECENT_SECONDS: Final = 72 * 3600
-"""Maximum age of events that trigger campaigns (API: ``POST /api/v1/events``)."""
-
-
-UNCHANGED: Final = "unchanged"
-"""Why a record is skipped of which the snapshot has everything already."""
-
-
-class Figure(NamedTuple):
-    """A counter of the whole run that is shown in its own line of the summary.
-
-    Attributes:
-        name: Key in :attr:`Summary.figures` and field in a structured log.
-        one: Text after the number 1.
-        many: Text after any other number.
-        always: Whether to show it if it is 0.
-    """
-
-    name: str
-    one: str
-    many: str
-    always: bool = False
-
-
-RECENT_EVENTS: Final = "recent_events"
-OLD_IDENTIFIES: Final = "old_identifies"
-OLD_SECONDS: Final = 24 * 3600
-"""Minimum age of identifies that are counted as possibly outdated."""
-
-FIGURES: Final = (
-    Figure(
-        RECENT_EVENTS,
-        "event is younger than 72 hours and can trigger campaigns",
-        "events are younger than 72 hours and can trigger campaigns",
-        always=True,
-    ),
-    Figure(
-        Conflict.MOVED_ADDRESS.value,
-        "e-mail address moved from one id to another: Customer.io keeps one person for "
-        "each address",
-        "e-mail addresses moved from one id to another: Customer.io keeps one person "
-        "for each address",
-    ),
-    Figure(
-        Conflict.CHANGED_ADDRESS.value,
-        'id changed its e-mail address: Customer.io keeps the first unless "Allow '
-        'updates to email using ID" is on',
-        'ids changed their e-mail addresses: Customer.io keeps the first unless "Allow '
-        'updates to email using ID" is on',
-    ),
-    Figure(
-        OLD_IDENTIFIES,
-        "profile update has a time older than a day: Customer.io ignores it if the "
-        "person was updated since (identify_timestamp: omit leaves times out)",
-        "profile updates have times older than a day: Customer.io ignores those of "
-        "people updated since (identify_timestamp: omit leaves times out)",
-    ),
-)
-"""The lines between the table and the totals of requests, in order."""
-
-
-class RejectedLine(NamedTuple):
-    """Where a rejected record is, without any of its values.
-
-    Attributes:
-        number: Number of its line in the file of rejected records.
-        field: The field at fault, as the log shows it.
-    """
-
-    number: int
-    field: str
 
 
 class Entry(NamedTuple):
@@ -102,58 +28,12 @@ class Entry(NamedTuple):
     fields: dict[str, Any]
 
 
-@dataclass
-class StreamCounts:
-    """Counters of one stream.
-
-    Each record read is delivered as one operation, skipped or rejected. Until then it
-    is undelivered, and it remains so if the run fails. Of each reason the first
-    rejections are kept with their place.
-    """
-
-    read: int = 0
-    delivered: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    first_rejected: defaultdict[str, list[RejectedLine]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-
-    @property
-    def undelivered(self) -> int:
-        """Records read but not delivered, skipped or rejected."""
-        accounted_for = (self.delivered, self.skipped, self.rejected)
-        return self.read - sum(counts.total() for counts in accounted_for)
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """One total for each outcome."""
-        return {
-            "read": self.read,
-            "delivered": self.delivered.total(),
-            "skipped": self.skipped.total(),
-            "rejected": self.rejected.total(),
-            "undelivered": self.undelivered,
-        }
-
-    def fields(self, stream: str) -> dict[str, Any]:
-        """Return all counters of the stream as fields of a structured log."""
-        return {
-            "event_type": "stream_summary",
-            "stream_name": stream,
-            **self.totals,
-            "delivered_by_operation": dict(self.delivered),
-            "skipped_by_reason": dict(self.skipped),
-            "rejected_by_reason": dict(self.rejected),
-        }
-
-
 class Summary:
     """Counters of a run.
 
     Attributes:
         streams: Counters of each stream, by its name after stream maps.
-        figures: Counters of the whole run, by the names in :data:`FIGURES`.
+        figures: Counters of the whole run, by the names in :data:`.counters.FIGURES`.
     """
 
     def __init__(self, *, is_plan: bool = False) -> None:
@@ -190,13 +70,6 @@ class Summary:
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._started
-
-    def shown_figures(self) -> Iterator[tuple[int, str]]:
-        """Yield the counters of the whole run that have something to say."""
-        for figure in FIGURES:
-            count = self.figures[figure.name]
-            if count or figure.always:
-                yield count, figure.one if count == 1 else figure.many
 
     def results(self) -> Iterator[tuple[str, str, str, int]]:
         """Yield stream, outcome, operation or reason, and number of records."""
@@ -269,7 +142,7 @@ class Summary:
     def _counts(self) -> Iterator[Entry]:
         for line, stream in table(self.streams):
             yield Entry(line, self.streams[stream].fields(stream) if stream else {})
-        for count, text in self.shown_figures():
+        for count, text in figure_lines(self.figures):
             yield Entry(f"{count:,} {text}", {})
 
     def cost(self, statistics: RequestStatistics) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from target_customerio.counters import FIGURES, UNCHANGED, StreamCounts
 from target_customerio.delivery import encode_operation
 from target_customerio.plan.model import (
     OTHER_ATTRIBUTES,
@@ -21,7 +22,6 @@ from target_customerio.records import SourceStream
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
-from target_customerio.summary import FIGURES, UNCHANGED, StreamCounts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

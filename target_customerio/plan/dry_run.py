@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_customerio.counters import RejectedLine
 from target_customerio.delivery.sender import Result
 from target_customerio.recorder import LOGGED, RunRecorder, without_names
-from target_customerio.summary import RejectedLine
 
 if TYPE_CHECKING:
     import logging

@@ -102,8 +102,8 @@ class Plan:
         snapshot: The snapshot that they are compared with; None without one.
         streams: The streams, by name.
         figures: Counters of the whole run by the names in
-            :data:`target_customerio.summary.FIGURES`, such as ``recent_events``: events
-            that could trigger campaigns.
+            :data:`target_customerio.counters.FIGURES`, such as ``recent_events``:
+            events that could trigger campaigns.
     """
 
     destination: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_customerio.summary import FIGURES, Entry
+from target_customerio.counters import figure_lines
+from target_customerio.summary import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,11 +32,8 @@ def entries(plan: Plan) -> Iterator[Entry]:
         yield from _table(plan)
     else:
         yield Entry("No streams were loaded", {})
-    for figure in FIGURES:
-        count = plan.figures.get(figure.name, 0)
-        if count or figure.always:
-            text = figure.one if count == 1 else figure.many
-            yield Entry(f"{count:,} {text}", {})
+    for count, text in figure_lines(plan.figures):
+        yield Entry(f"{count:,} {text}", {})
     totals = plan.totals
     # A log record has a field of its own that is named `created`.
     fields = {FIELDS.get(name, name): count for name, count in totals.items()}

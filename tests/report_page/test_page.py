@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from target_customerio.counters import RejectedLine, StreamCounts
 from target_customerio.delivery.sender import RequestStatistics
 from target_customerio.errors import DeliveryError, RecordsRejectedError, SettingsError
 from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
@@ -33,7 +34,6 @@ from target_customerio.sandbox.sample import (
     Person,
 )
 from target_customerio.sandbox.views import TIME_NAMES
-from target_customerio.summary import RejectedLine, StreamCounts
 
 from .conftest import HOSTILE
 

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from target_customerio.counters import RECENT_EVENTS
 from target_customerio.delivery import RequestStatistics
-from target_customerio.summary import RECENT_EVENTS, Summary
+from target_customerio.summary import Summary
 
 
 def texts(summary: Summary) -> list[str]:
