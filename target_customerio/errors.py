@@ -7,6 +7,7 @@ A :class:`RejectedRecord` concerns one record and does not end the run::
         DeliveryError
             CredentialsError
             RegionError
+            UndeliveredError
         InputError
             RecordBeforeSchemaError
             UnmappedStreamError
@@ -28,13 +29,17 @@ Messages never contain values of records, credentials or headers.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from singer_sdk.exceptions import (
     ConfigValidationError,
     MissingKeyPropertiesError,
     RecordsWithoutSchemaException,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_NAME_CHARACTERS: Final = 60
 """Maximum characters of a name from the input, such as a column's, in a message."""
@@ -111,6 +116,23 @@ class CredentialsError(DeliveryError):
 
 class RegionError(DeliveryError):
     """The workspace is in another region."""
+
+
+class UndeliveredError(DeliveryError):
+    """Customer.io accepted nothing for ``max_retry_seconds``."""
+
+
+@contextmanager
+def telling_what_follows(text: str) -> Iterator[None]:
+    """Add to an :class:`UndeliveredError` of the block what the next run does.
+
+    Args:
+        text: What becomes of the operations that could not be delivered.
+    """
+    try:
+        yield
+    except UndeliveredError as error:
+        raise UndeliveredError(f"{error}; {text}") from error
 
 
 class StateError(TargetError):

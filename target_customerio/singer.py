@@ -59,9 +59,15 @@ USED: Final = ("_config",)
 
 
 class SingerTarget(Target):
-    """A target whose streams share one ordered queue."""
+    """A target whose streams share one ordered queue.
+
+    Attributes:
+        run: The run.
+        when_stopped: What it does after a signal, for the log.
+    """
 
     run: Run
+    when_stopped = "stopped reading, delivering what was read"
 
     def __init__(self, *, handles_signals: bool = True, **options: Any) -> None:  # noqa: ANN401 - the SDK's own
         """Create the target.
@@ -246,9 +252,9 @@ class SingerTarget(Target):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit_at_once)
         self.logger.warning(
-            "Signal %d: stopped reading, delivering what was read; a second signal "
-            "exits at once",
+            "Signal %d: %s; a second signal exits at once",
             signum,
+            self.when_stopped,
         )
         self.reader.stop()
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 from singer_sdk.helpers.capabilities import (
@@ -33,6 +33,7 @@ from target_customerio.errors import (
     UnmappedStreamError,
     shown_name,
     shown_stream,
+    telling_what_follows,
 )
 from target_customerio.log_privacy import silence_libraries
 from target_customerio.pipeline import Pipeline
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
 
     from target_customerio.sinks import StreamSink
+
+
+SENT_AGAIN: Final = (
+    "no STATE was written for what is undelivered, so the tap sends it again in the "
+    "next run"
+)
 
 
 class TargetCustomerIO(SingerTarget):
@@ -304,6 +311,7 @@ class TargetCustomerIO(SingerTarget):
         from target_customerio.removal import remove_missing  # noqa: PLC0415
 
         self.pipeline.close()  # it is for records
+        self.when_stopped = "stopped removing, finishing what was started"
         self.logger.info(
             "%s from %s",
             "Planning the removal of what is missing"
@@ -342,6 +350,7 @@ class TargetCustomerIO(SingerTarget):
         )
         with (
             recording(self.pipeline, self.logger),
+            telling_what_follows(SENT_AGAIN),
             shown_progress(self.pipeline),
             self.run,
         ):

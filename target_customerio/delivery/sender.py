@@ -16,7 +16,7 @@ from target_customerio.delivery.retries import (
     Verdict,
 )
 from target_customerio.delivery.throttle import Gate
-from target_customerio.errors import DeliveryError, RejectedRecord
+from target_customerio.errors import DeliveryError, RejectedRecord, UndeliveredError
 from target_customerio.track_api import client
 from target_customerio.track_api.client import NoResponseError
 from target_customerio.track_api.responses import (
@@ -280,11 +280,8 @@ class Sender:
         """Put a part back after a failure, or reject it; raises if the run ends."""
         if failure.next_step is Verdict.END_RUN:
             count = len(part.operations) + len(undecided)
-            message = (
-                f"{count} operations could not be delivered {failure}; no STATE was"
-                " written for them, so the tap sends them again in the next run"
-            )
-            raise DeliveryError(message)
+            what = "1 operation" if count == 1 else f"{count:,} operations"
+            raise UndeliveredError(f"{what} could not be delivered {failure}")
         if failure.next_step is Verdict.REJECT:
             (operation,) = part.operations
             yield Result(rejected=[(operation, failure.rejection())])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_customerio.errors import RecordsRejectedError, RejectedRecord
 from target_customerio.recorder import LOGGED, RunRecorder
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 
+AGAIN: Final = "the next --remove-missing"
+
+
 class RemovalSummary(Summary):
     """Counters of a removal.
 
     Attributes:
-        total: How many operations there are.
+        total: How many operations there are, once that is known.
     """
 
-    total = 0
+    total: int | None = None
 
     def progress(self, statistics: RequestStatistics) -> Entry:
         """Return the progress line."""
@@ -44,17 +47,13 @@ class RemovalSummary(Summary):
 
     def _entry(self, event: str, statistics: RequestStatistics) -> Entry:
         totals = self.totals
-        rest = self.total - totals["delivered"] - totals["rejected"]
+        counts = {"removed": totals["delivered"], "rejected": totals["rejected"]}
+        if self.total is not None:
+            counts["left"] = self.total - sum(counts.values())
+        text = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         return Entry(
-            f"{totals['delivered']:,} removed, {totals['rejected']:,} rejected, "
-            f"{rest:,} left; {self.cost(statistics)}",
-            {
-                "event_type": event,
-                "removed": totals["delivered"],
-                "rejected": totals["rejected"],
-                "left": rest,
-                **self.cost_fields(statistics),
-            },
+            f"{text}; {self.cost(statistics)}",
+            {"event_type": event, **counts, **self.cost_fields(statistics)},
         )
 
 
@@ -99,7 +98,7 @@ class RemovalRecorder(RunRecorder):
         if self._on_rejected == "abort":
             raise RecordsRejectedError(
                 f"Stream {stream.title!r}: stopped at the first rejected removal, "
-                "since on_rejected is abort"
+                f"since on_rejected is abort; {AGAIN} tries again"
             )
 
     def fail_if_rejected(self) -> None:
@@ -112,6 +111,5 @@ class RemovalRecorder(RunRecorder):
         if rejected and self._on_rejected == "fail":
             what = "1 removal was" if rejected == 1 else f"{rejected:,} removals were"
             raise RecordsRejectedError(
-                f"{what} rejected; the next --remove-missing tries again. All others "
-                "were applied"
+                f"{what} rejected; {AGAIN} tries again. All others were applied"
             )

@@ -10,13 +10,14 @@ from target_customerio.errors import (
     RemovalRefusedError,
     SettingsError,
     SnapshotError,
+    telling_what_follows,
 )
 from target_customerio.pipeline import Pipeline
 from target_customerio.plan import Plan, StreamPlan
 from target_customerio.plan.counts import removal_plan
 from target_customerio.progress import shown_progress
 from target_customerio.records import Place, SourceStream
-from target_customerio.removal.recorder import RemovalRecorder
+from target_customerio.removal.recorder import AGAIN, RemovalRecorder
 from target_customerio.removal.table import entries
 from target_customerio.report import recording
 from target_customerio.snapshot.file import located
@@ -65,7 +66,11 @@ def remove_missing(
     recorder = RemovalRecorder(settings, logger)
     # What is not removed is as known as before.
     pipeline = Pipeline(replace(settings, refresh=False), logger, recorder=recorder)
-    with recording(pipeline, logger, "removal"), shown_progress(pipeline):
+    with (
+        recording(pipeline, logger, "removal"),
+        telling_what_follows(f"{AGAIN} removes what is left"),
+        shown_progress(pipeline),
+    ):
         try:
             pipeline.start()
             assert pipeline.changes is not None  # noqa: S101 - there is a snapshot
@@ -134,6 +139,8 @@ class RemovalStep:
             self._send(remover, removals, is_stopped)
         finally:
             snapshot.checkpoint()
+        if is_stopped():
+            self._logger.warning("Stopped by a signal; %s goes on", AGAIN)
         fail_if_refused(removals)
         self._recorder.fail_if_rejected()
         return None

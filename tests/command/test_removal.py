@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import COMMAND, RunningTarget, wait_until
-from support.customerio import BATCH, Reply, accept
+from support.customerio import BATCH, Reply, accept, always
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -750,7 +752,12 @@ def test_a_removal_that_is_rejected_is_tried_again_next_time(
     assert not outcome.rejected_path.exists()
     if setting == "fail":
         assert outcome.rejection_error.startswith("1 removal was rejected; the next")
-    if setting != "abort":
+    if setting == "abort":
+        assert outcome.rejection_error == (
+            "Stream 'users': stopped at the first rejected removal, since on_rejected "
+            "is abort; the next --remove-missing tries again"
+        )
+    else:
         assert "9 removed, 1 rejected, 0 left" in outcome.stderr
     server.script = accept
     server.taken.clear()
@@ -758,12 +765,67 @@ def test_a_removal_that_is_rejected_is_tried_again_next_time(
     assert server.taken == deleted(15)
 
 
+OF_LOADS_ALONE = re.compile(r"STATE|\btap\b|\brecord|\bread\b")
+"""Words that no message of the step has."""
+
+
+def fail_after(requests: int, reply: Reply) -> Callable[[Request], Reply]:
+    """Take some requests, and give one answer to all others."""
+    taken = itertools.count()
+
+    def answer(request: Request) -> Reply:
+        if request.path != BATCH or next(taken) < requests:
+            return accept(request)
+        return reply
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (
+            Reply(503),
+            "2 operations .* the next --remove-missing removes what is left",
+        ),
+        (Reply(429), r".* could not be delivered after .*"),
+        (Reply(fault="reset"), r".* could not be delivered after .*"),
+        (Reply(401), r"Customer.io refused the credentials \(HTTP 401\): check .*"),
+        (Reply(302), r".*region.*"),
+    ],
+    ids=["503", "429", "reset", "401", "302"],
+)
 def test_an_outage_ends_the_step_and_the_next_one_goes_on(
-    loads: Loads, server: Customerio
+    loads: Loads, server: Customerio, reply: Reply, error: str
 ) -> None:
-    server.reply_next(Reply.of({"region": "us"}), Reply(401))
-    assert loads.type("--remove-missing").code == 1
-    assert server.taken == []
+    server.script = fail_after(2, reply)
+    few = {"batch_size_rows": 2, "max_concurrent_requests": 1}
+    outcome = loads.type("--remove-missing", max_retry_seconds=0.5, **few)
+    assert re.fullmatch(error, outcome.error), outcome.error
+    assert not OF_LOADS_ALONE.search(outcome.stderr), outcome.stderr
+    assert outcome.stdout == ""
+    assert "4 removed, 0 rejected, 6 left; " in outcome.stderr
+    assert server.taken == deleted(10, 11, 12, 13)
+
+    server.script = accept
+    server.taken.clear()
+    outcome = loads.type("--remove-missing")
+    assert outcome.code == 0, outcome.stderr
+    assert server.taken == deleted(*range(14, 20))
+    assert "6 removed, 0 rejected, 0 left; " in outcome.stderr
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_an_outage_before_the_step_starts_changes_nothing(
+    loads: Loads, server: Customerio, status: int
+) -> None:
+    server.script = always(Reply(status))
+    outcome = loads.type("--remove-missing", max_retry_seconds=0.2)
+    assert "HTTP" in outcome.error
+    assert not OF_LOADS_ALONE.search(outcome.stderr), outcome.stderr
+    # How many there are to remove is not known yet.
+    assert outcome.lines("INFO")[-1].startswith("0 removed, 0 rejected; ")
+    server.script = accept
     assert loads.type("--remove-missing").code == 0
     assert server.taken == deleted(*range(10, 20))
 
@@ -804,6 +866,23 @@ def test_a_removal_that_is_killed_goes_on_next_time(
     assert server.taken == deleted(*range(14, 20))
 
 
+def test_a_second_signal_ends_the_step_and_the_next_one_goes_on(
+    loads: Loads, server: Customerio
+) -> None:
+    server.script = slowly(server)
+    target = start(loads)
+    wait_until(lambda: len(server.posts) == 3)
+    target.signal(signal.SIGTERM)
+    wait_until(lambda: "stopped removing" in target.text())
+    target.signal(signal.SIGTERM)
+    assert target.wait() == 128 + signal.SIGTERM
+    assert server.taken == deleted(10, 11, 12, 13)
+    server.script = accept
+    server.taken.clear()
+    assert loads.type("--remove-missing").code == 0
+    assert server.taken == deleted(*range(14, 20))
+
+
 def test_a_signal_stops_the_step_and_the_next_one_goes_on(
     loads: Loads, server: Customerio
 ) -> None:
@@ -824,6 +903,10 @@ def test_a_signal_stops_the_step_and_the_next_one_goes_on(
     count = len(server.taken)
     assert 4 <= count < 2_990
     assert f"{count:,} removed, 0 rejected, {2_990 - count:,} left" in target.text()
+    first, last = (each for each in target.lines("WARNING") if "ignal" in each)
+    assert first.startswith("Signal 15: stopped removing, finishing what was started;")
+    assert last == "Stopped by a signal; the next --remove-missing goes on"
+    assert not OF_LOADS_ALONE.search(target.text())
     assert loads.type("--remove-missing").code == 0
     assert server.taken == deleted(*range(10, 3_000))
 

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from support.workspace import snapshot
 from target_customerio import DeliverySummary, deliver
 from target_customerio.errors import (
     CredentialsError,
+    DeliveryError,
     InputError,
     MissingKeyPropertyError,
     RecordsRejectedError,
@@ -522,6 +524,20 @@ def test_wrong_credentials_are_the_commands_error(
         deliver([{"user_id": "1"}], call="identify", config=to(server), stream="people")
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
+
+
+def test_an_outage_is_told_without_a_word_of_state(
+    stand_in: StandIn, to: Callable[..., dict[str, Any]]
+) -> None:
+    server = stand_in(503, greets=True)
+    config = to(server, max_retry_seconds=0.2)
+    with pytest.raises(DeliveryError) as caught:
+        deliver([{"user_id": "1"}], call="identify", config=config, stream="people")
+    assert re.fullmatch(
+        r"1 operation could not be delivered after \d+ attempts in \d s \(the last "
+        r"request failed with HTTP 503\)",
+        str(caught.value),
+    )
 
 
 def test_errors_can_be_pickled() -> None:
