@@ -16,7 +16,11 @@ from target_customerio.metrics import RecordMetrics
 from target_customerio.pipeline_parts import parts_of
 from target_customerio.plan.text import entries as plan_entries
 from target_customerio.track_api.endpoints import Limits
-from target_customerio.track_api.operations import PersonActivity, PersonIdentify
+from target_customerio.track_api.operations import (
+    PersonActivity,
+    PersonEvent,
+    PersonIdentify,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -204,7 +208,10 @@ class Pipeline:
                 if each is None:
                     self.recorder.summary.streams[stream.title].skipped[UNCHANGED] += 1
                     continue
-                if isinstance(operation, PersonActivity):
+                # Tells nearly all events at once; isinstance is slow for a Struct.
+                if type(operation) is PersonEvent or isinstance(
+                    operation, PersonActivity
+                ):
                     moment = operation.timestamp
                     if moment is UNSET:
                         self._warnings.warn_without_time(stream)

@@ -62,11 +62,13 @@ class PreparedStream(NamedTuple):
     """A stream that is ready for its records, until its SCHEMA changes.
 
     Attributes:
+        name: Its name before stream maps.
         schema: Its SCHEMA message as it arrived.
         mappings: The streams that stream maps make of it.
         check: Validates a record; ``None`` if records are not validated.
     """
 
+    name: str
     schema: Line
     mappings: list[StreamMapping]
     check: Check | None
@@ -104,7 +106,9 @@ class StreamPreparer:
                 f"{problem}"
             ) from error
         mappings = self._mappings_of(name, schema, line, definitions)
-        return PreparedStream(line, mappings, self._check_of(name, schema, mappings))
+        return PreparedStream(
+            name, line, mappings, self._check_of(name, schema, mappings)
+        )
 
     def _mappings_of(
         self,

@@ -215,7 +215,8 @@ class _RowStream:
             if self._schema is None and len(encoder.dates) > self._dates:
                 self._announce(run)
             decoding = Decoding.TRUNCATED if encoder.was_truncated else decoding
-            run.load(self._name, record, _message(line), Place(row=number), decoding)
+            prepared = run.streams[self._name]
+            run.load(prepared, record, _message(line), Place(row=number), decoding)
 
     def _announce(self, run: Run) -> None:
         """Add the stream, or replace its schema when columns turn out to be dates."""

@@ -141,7 +141,7 @@ class Run:
 
     def load(
         self,
-        name: str,
+        prepared: PreparedStream,
         record: dict[str, Any],
         line: Line,
         place: Place | int,
@@ -150,18 +150,17 @@ class Run:
         """Validate and map a record, and pass it to its sinks.
 
         Args:
-            name: The stream's name before stream maps.
+            prepared: Its stream, one of :attr:`streams`.
             record: The record.
             line: Its RECORD message, for the file of rejected records.
             place: Where in the input it is.
             decoding: How the text of that message was decoded.
 
         Raises:
-            KeyError: The stream was not added.
             TargetError: Delivery has failed, or the record was rejected and
                 ``on_rejected`` is ``abort``.
         """
-        _, mappings, check = self.streams[name]
+        name, _, mappings, check = prepared
         if not mappings:
             self.pipeline.recorder.skip(name, FILTERED)
             return
@@ -239,7 +238,7 @@ class Run:
         calls = self.pipeline.settings.streams.names
         maps = self._target.config.get("stream_maps") or {}
         mapped: list[str] = []
-        for name, (_, mappings, _) in self.streams.items():
+        for name, (_, _, mappings, _) in self.streams.items():
             # A stream that stream maps drop counts under its own name.
             mapped += [each.stream.source.title for each in mappings] or [name]
         for level, line in unmatched_names(calls, maps, list(self.streams), mapped):

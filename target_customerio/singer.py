@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+    from target_customerio.prepared_streams import PreparedStream
     from target_customerio.records import Row
     from target_customerio.run import Run
 
@@ -180,17 +181,18 @@ class SingerTarget(Target):
         """Process a record, unless it was rejected and written out by this run."""
         stream, record = message_dict.get("stream"), message_dict.get("record")
         # Saves a call for almost every record.
-        if not isinstance(stream, str) or stream not in self.run.streams:
-            stream = self._known_stream(message_dict)
+        prepared = self.run.streams.get(stream) if isinstance(stream, str) else None
+        if prepared is None:
+            prepared = self._known_stream(message_dict)
         if not isinstance(record, dict):
             raise self._invalid("RECORD", "`record` must be an object")
         if "rejection" in message_dict:
             recorder = self.run.pipeline.recorder
             if recorder.was_rejected_by_this_run(message_dict):
-                recorder.skip(stream, "rejected in this run")
+                recorder.skip(prepared.name, "rejected in this run")
                 return
         message = self._message
-        self.run.load(stream, record, message.line, message.number, message.decoding)
+        self.run.load(prepared, record, message.line, message.number, message.decoding)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Write the state once everything before it is delivered or rejected."""
@@ -213,7 +215,7 @@ class SingerTarget(Target):
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         """Process the records in the files of a batch like RECORD messages."""
-        stream = self._known_stream(message_dict)
+        prepared = self._known_stream(message_dict)
         manifest, encoding = message_dict.get("manifest"), message_dict.get("encoding")
         if not isinstance(manifest, list) or not isinstance(encoding, dict):
             raise self._invalid(
@@ -223,7 +225,7 @@ class SingerTarget(Target):
             rows = self.reader.interruptible(self._rows_of(str(path), encoding))
             for row, (record, line, decoding) in enumerate(rows, 1):
                 self.run.load(
-                    stream,
+                    prepared,
                     record,
                     b'{"record":%b}' % line,
                     Place(self._message.number, file, row),
@@ -265,16 +267,17 @@ class SingerTarget(Target):
         """Return the error for an invalid message."""
         return InputError(f"{self._line()}: invalid {kind}: {problem} (bug in the tap)")
 
-    def _known_stream(self, message: Mapping[str, Any]) -> str:
+    def _known_stream(self, message: Mapping[str, Any]) -> PreparedStream:
         stream = message.get("stream")
         if not isinstance(stream, str):
             raise self._invalid(message["type"], "`stream` must be a string")
-        if stream not in self.run.streams:
+        prepared = self.run.streams.get(stream)
+        if prepared is None:
             raise RecordBeforeSchemaError(
                 f"{self._line()}: {message['type']} precedes the SCHEMA of its stream "
                 f"{shown_stream(stream)} (bug in the tap)"
             )
-        return stream
+        return prepared
 
 
 def _is_list_of_names(keys: object) -> bool:

@@ -166,7 +166,7 @@ class CallSink(StreamSink):
             operation = stream.converter.convert(  # type: ignore[union-attr]  # set by `open`
                 record, from_json=incoming.from_json, arrived=incoming.arrived
             )
-            if isinstance(operation, Skipped):
+            if type(operation) is Skipped:  # isinstance takes twice as long
                 self.hold(stream, record)
                 self._counts.skipped[operation.reason] += 1
             else:

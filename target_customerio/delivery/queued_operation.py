@@ -11,7 +11,6 @@ from target_customerio.errors import RejectedRecord, nested_too_deeply
 from target_customerio.json_codec import encode
 from target_customerio.track_api.endpoints import (
     BATCH,
-    BATCHED,
     Endpoint,
     Limits,
     endpoint_of,
@@ -123,7 +122,7 @@ def encode_operation(
         identities,
         linked,
         # Saves a call per operation for nearly all of them.
-        BATCH if isinstance(operation, BATCHED) else endpoint_of(operation),
+        BATCH if operation.is_batched else endpoint_of(operation),
         record,
         shared=shared,
         memory=memory,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import InvalidOperation
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -292,6 +292,7 @@ class ConversionSettings:
     flattening_separator: str = "__"
 
 
+@final
 @dataclass(frozen=True)
 class Skipped:
     """A record that is not sent, by a documented rule."""

@@ -14,8 +14,6 @@ from msgspec import Struct
 from target_customerio.errors import RegionError
 from target_customerio.track_api.operations import (
     DeliveryReport,
-    ObjectOperation,
-    PersonOperation,
     SegmentAdd,
     SegmentChange,
     SegmentRemove,
@@ -106,9 +104,6 @@ BATCH: Final = Endpoint("/api/v2/batch", b'{"batch":[', b"]}")
 
 METRICS: Final = Endpoint("/api/v1/metrics", max_operations=1)
 """Delivery reports, one per request and without an envelope."""
-
-BATCHED: Final = (PersonOperation, ObjectOperation)
-"""Types of operations that are always sent to :data:`BATCH`."""
 
 SEGMENT_MAX_PEOPLE: Final = 1_000
 """Maximum people per request (``add_to_segment``: ``maxItems``)."""

@@ -58,6 +58,9 @@ class Operation(Struct, kw_only=True, gc=False):
     label: ClassVar[str]
     """Name in the summary."""
 
+    is_batched: ClassVar[bool] = True
+    """Whether it is sent to the batch endpoint."""
+
     def identities(self) -> tuple[str, ...]:
         """Return the keys of every person and object that the operation names."""
         raise NotImplementedError
@@ -316,6 +319,7 @@ class ObjectDeleteRelationships(RelatedObjectOperation, kw_only=True):
 class DeliveryReport(Operation, kw_only=True):
     """A delivery event of a message (``POST /api/v1/metrics``)."""
 
+    is_batched = False
     label = "delivery report"
     delivery_id: str
     metric: str
@@ -337,6 +341,7 @@ class SegmentChange(Operation, kw_only=True):
     ``remove_customers``, which take many people of one kind of identifier.
     """
 
+    is_batched = False
     segment_id: str
     identifiers: PersonIdentifiers
 

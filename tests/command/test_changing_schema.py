@@ -54,7 +54,8 @@ class Tap:
             keys = message["key_properties"]
             self.run.add_stream(name, message["schema"], keys, line)
         else:
-            self.run.load(name, message["record"], line, Place(1), Decoding.STRICT)
+            prepared = self.run.streams[name]
+            self.run.load(prepared, message["record"], line, Place(1), Decoding.STRICT)
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_streams_of_replaced_schemas_are_bounded_in_bytes(
         used.append((name, line))
         while sum(len(text) for _, text in used) * MEMORY_PER_SCHEMA_BYTE > limit:
             dropped += len(used.pop(0)[1])
-        cache.add(name, found or PreparedStream(line, [], None))
+        cache.add(name, found or PreparedStream(name, line, [], None))
         assert len(cache) == len(used)
         assert cache.dropped_bytes == dropped
 

@@ -189,7 +189,8 @@ class Pipeline:
                 run.add_stream(stream, message["schema"], [], line_of(message))
             for number, (stream, row) in enumerate(records, 1):
                 line = line_of(record(stream, **row))
-                run.load(stream, {**row}, line, Place(number), Decoding.STRICT)
+                prepared = run.streams[stream]
+                run.load(prepared, {**row}, line, Place(number), Decoding.STRICT)
             run.finish()
         return target
 

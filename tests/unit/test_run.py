@@ -47,7 +47,7 @@ def load(run: Run, *rows: dict[str, Any]) -> None:
     run.add_stream("rows", SCHEMA, ["user_id"], line)
     for number, row in enumerate(rows, 1):
         text = json.dumps({"record": row})
-        run.load("rows", row, text, Place(row=number), Decoding.STRICT)
+        run.load(run.streams["rows"], row, text, Place(row=number), Decoding.STRICT)
 
 
 def people(folder: Path) -> list[str]:
