@@ -13,36 +13,45 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 MAX_INTEGER_DIGITS: Final = 4_000
 """Digits above which an integer is decoded as a ``Decimal``."""
 
-MAX_DEPTH: Final = 975
+MAX_LEVELS: Final = 975
 """Levels of nesting above which JSON is not decoded, whatever the Python version."""
+
+KEPT_LEVELS: Final = 200
+"""Levels that are kept of JSON with more than :data:`MAX_LEVELS`.
+
+Every decoder accepts so many, even if the stack is already deep.
+"""
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 """A string, or the start or end of an object or a list."""
 
 
+def _tokens(text: bytes) -> Iterator[tuple[bytes, int, re.Match[bytes]]]:
+    """Yield the first byte and the level of each token; brackets are in their own."""
+    level = 0
+    for token in _TOKEN.finditer(text):
+        kind = token[0][:1]
+        level += kind in b"[{"
+        yield kind, level, token
+        level -= kind in b"]}"
+
+
 def _check_depth(text: bytes | str) -> None:
-    """Raise ``RecursionError`` for JSON of more than :data:`MAX_DEPTH` levels."""
-    if len(text) <= 2 * MAX_DEPTH:
+    """Raise ``RecursionError`` for JSON of more than :data:`MAX_LEVELS` levels."""
+    if len(text) <= 2 * MAX_LEVELS:
         return
     if isinstance(text, str):
         text = text.encode(errors="surrogatepass")
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+    if text.count(b"[") + text.count(b"{") <= MAX_LEVELS:
         return
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        character = token[0][:1]
-        if character in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise RecursionError
-        elif character in b"]}":
-            depth -= 1
+    if any(level > MAX_LEVELS for _, level, _ in _tokens(text)):
+        raise RecursionError
 
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -57,7 +66,7 @@ decode: Final = _decode_checked if sys.version_info >= (3, 12) else _decode
 """Decodes JSON: integers of any length as ``int``, other numbers as ``Decimal``.
 
 Raises one of :data:`DECODE_ERRORS`. Before Python 3.12, decoders stop at about
-:data:`MAX_DEPTH` levels on their own.
+:data:`MAX_LEVELS` levels on their own.
 """
 
 DECODE_ERRORS: Final = (
@@ -166,39 +175,36 @@ def decode_leniently(
         raise NestedTooDeeplyError from None
 
 
-MAX_NESTING: Final = 200
-"""Levels of nesting that every decoder accepts, even if the stack is already deep."""
-
 _COLON: Final = re.compile(rb"\s*:")
 
 
 def truncate_nesting(text: bytes) -> bytes:
-    """Replace objects and lists nested deeper than :data:`MAX_NESTING` with null.
+    """Replace objects and lists nested deeper than :data:`KEPT_LEVELS` with null.
 
     Raises:
         ValueError: The text is not JSON.
     """
     # Every so many levels, a part begins that is decoded on its own.
     parts: list[list[bytes]] = [[]]
-    depth = end = 0
-    for token in _TOKEN.finditer(text):
-        character = token[0][:1]
-        if character in b"[{":
-            depth += 1
-            if depth > 1 and depth % MAX_NESTING == 1:
+    opened = end = 0
+    for kind, level, token in _tokens(text):
+        begins_part = level > 1 and level % KEPT_LEVELS == 1
+        if kind in b"[{":
+            opened += 1
+            if begins_part:
                 parts[-1].append(text[end : token.start()])
                 parts.append([])
                 end = token.start()
-        elif character in b"]}":
-            if depth > 1 and depth % MAX_NESTING == 1:
+        elif kind in b"]}":
+            opened -= 1
+            if begins_part:
                 part = b"".join([*parts.pop(), text[end : token.end()]])
                 json.loads(part, parse_int=str)
                 parts[-1].append(b"null")
                 end = token.end()
-            depth -= 1
-            if depth < 0:
+            if opened < 0:
                 break
-    if depth:
+    if opened:
         raise ValueError("brackets do not match")
     return b"".join([*parts[0], text[end:]])
 
@@ -213,19 +219,13 @@ def find_object(text: bytes, name: str) -> bytes:
     Raises:
         LookupError: There is no such object.
     """
-    depth, start, found = 0, None, b""
-    for token in _TOKEN.finditer(text):
-        character = token[0][:1]
-        if character == b'"':
-            colon = _COLON.match(text, token.end()) if depth == 1 else None
-            if colon:
+    start, found = None, b""
+    for kind, level, token in _tokens(text):
+        if kind == b'"' and level == 1:
+            if colon := _COLON.match(text, token.end()):
                 start = colon.end() if json.loads(token[0]) == name else None
-        elif character in b"[{":
-            depth += 1
-        else:
-            depth -= 1
-            if depth == 1 and start is not None:
-                found = text[start : token.end()].lstrip()
+        elif kind in b"]}" and level == 2 and start is not None:  # noqa: PLR2004 - below the outer object
+            found = text[start : token.end()].lstrip()
     if not found.startswith(b"{"):
         raise LookupError(name)
     return found

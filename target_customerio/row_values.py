@@ -15,8 +15,8 @@ from target_customerio.errors import shown_name
 from target_customerio.json_codec import encode, encode_anything
 from target_customerio.reader import MAX_LINE_BYTES, TOO_LONG
 
-MAX_NESTING: Final = 100
-"""Maximum levels of nesting of a row."""
+MAX_ROW_LEVELS: Final = 100
+"""Maximum levels of nesting of a row: its conversion needs more stack than decoding."""
 
 Path: TypeAlias = tuple[str, ...]
 """Names that lead to a value in a row."""
@@ -157,7 +157,7 @@ class RowEncoder:
         return self._container(value, path)
 
     def _container(self, value: Any, path: Path) -> Any:  # noqa: ANN401 - any value
-        if len(path) > MAX_NESTING:
+        if len(path) > MAX_ROW_LEVELS:
             self.was_truncated = True
             return None
         fields = value if type(value) is dict else _fields_of(value)

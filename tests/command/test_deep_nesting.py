@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_customerio.json_codec import (
-    MAX_NESTING,
+    KEPT_LEVELS,
     Decoding,
     decode_line,
     find_object,
@@ -276,19 +276,19 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.integers(0, 3 * MAX_NESTING), st.sampled_from([*SHAPES]))
+@given(JSON, st.integers(0, 3 * KEPT_LEVELS), st.sampled_from([*SHAPES]))
 def test_only_what_is_too_deep_is_replaced(value: Any, levels: int, shape: str) -> None:
     core = json.dumps(value).encode()
     text = truncate_nesting(b'{"a":%b,"b":%b}' % (core, nested(levels, shape, core)))
     found = json.loads(text)
     assert found["a"] == value
-    for _ in range(min(levels, MAX_NESTING - 1)):
+    for _ in range(min(levels, KEPT_LEVELS - 1)):
         (found["b"],) = (
             found["b"] if isinstance(found["b"], list) else found["b"].values()
         )
-    if levels < MAX_NESTING - 20:
+    if levels < KEPT_LEVELS - 20:
         assert found["b"] == value
-    if levels >= MAX_NESTING:
+    if levels >= KEPT_LEVELS:
         assert found["b"] is None
 
 

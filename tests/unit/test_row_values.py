@@ -19,7 +19,7 @@ from singer_sdk.helpers._typing import to_json_compatible
 from target_customerio.json_codec import Decoding, decode_line
 from target_customerio.row_values import (
     MAX_DATE_COLUMNS,
-    MAX_NESTING,
+    MAX_ROW_LEVELS,
     RowEncoder,
     UnsupportedValueError,
     schema_of,
@@ -166,7 +166,7 @@ def test_a_row_must_be_a_mapping(row: Any) -> None:
 def test_a_value_nested_too_deeply_becomes_null(kind: str) -> None:
     encoder = RowEncoder()
     value: Any = 1
-    for _ in range(10 * MAX_NESTING):
+    for _ in range(10 * MAX_ROW_LEVELS):
         value = {"a": value} if kind == "object" else [value]
     encoder.line_of({"value": value})
     assert encoder.was_truncated
