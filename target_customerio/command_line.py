@@ -131,7 +131,7 @@ def _keep_unless_wrong(record: logging.LogRecord) -> bool:
     return not _is_about_environment(record)
 
 
-def _lower(record: logging.LogRecord) -> bool:
+def lower_note_on_environment(record: logging.LogRecord) -> bool:
     """Log the same message at level DEBUG where it is right."""
     if not _is_about_environment(record):
         return True
@@ -195,7 +195,7 @@ def settings_given(
     """
     settings = dict(config.config) if config else {}
     if config is None or not config.parse_env:
-        logger.addFilter(_lower)
+        logger.addFilter(lower_note_on_environment)
         _warn_of_unread_credentials(logger, settings)
         return settings
     logger.addFilter(_keep_unless_wrong)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from target_customerio.command_line import lower_note_on_environment
 from target_customerio.config import call_errors
 from target_customerio.counters import RECENT_EVENTS
 from target_customerio.errors import InputError, SettingsError
@@ -140,8 +141,13 @@ def _target(
     calls = config.get("stream_calls") or {}
     if isinstance(calls, Mapping):  # else its own check explains it
         config["stream_calls"] = {**calls, stream: own}
+    logger = TargetCustomerIO.logger
     with _CREATING:
-        return TargetCustomerIO(config=deepcopy(config), handles_signals=False)
+        logger.addFilter(lower_note_on_environment)
+        try:
+            return TargetCustomerIO(config=deepcopy(config), handles_signals=False)
+        finally:
+            logger.removeFilter(lower_note_on_environment)
 
 
 def _summary_of(pipeline: Pipeline) -> DeliverySummary:

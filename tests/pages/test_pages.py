@@ -35,6 +35,7 @@ IN_OTHER_TESTS = {
         ),
         "tests/pages/test_commands.py",
     ),
+    **dict.fromkeys(("csv_plan", "csv_mirror"), "tests/command/test_tables.py"),
     "generate": "tests/pages/test_pages.py",
     "benchmark": "tests/benchmark/test_benchmark.py",
     "crash": "tests/resilience/test_crash_equivalence.py",
