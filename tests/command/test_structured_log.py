@@ -118,30 +118,12 @@ def test_metrics_count_records_by_outcome(log: list[dict[str, Any]]) -> None:
     }
 
 
-SLOWLY = """
-import io, sys, time
-import target_customerio.progress
-from target_customerio.__main__ import main
-
-class Slow(io.BytesIO):
-    def readline(self, size):
-        time.sleep(0.2)
-        return super().readline(size)
-
-target_customerio.progress.LOG_SECONDS = 0.25
-schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'
-record = b'{"type":"RECORD","stream":"ledger","record":{}}'
-sys.stdin = io.TextIOWrapper(Slow(b"\\n".join([schema, *[record] * 4])))
-sys.argv = ["target-customerio", "--config", "config.json"]
-main()
-"""
-
-
 def test_progress_is_logged_in_fields_and_metrics_are_not_counted_twice(
     terminal: Terminal,
+    slow_input: str,
 ) -> None:
     terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})
-    log = logged(terminal, lambda: terminal.type("-c", SLOWLY, python=True))
+    log = logged(terminal, lambda: terminal.type("-c", slow_input, python=True))
     progress = of_type(log, "progress")
     assert progress
     assert progress[-1]["extra"].keys() == {

@@ -135,28 +135,11 @@ def test_a_stream_without_records_has_a_row(terminal: Terminal, singer: Singer) 
     assert outcome.table["identifies"]["read"] == 0
 
 
-SLOWLY = """
-import io, sys, time
-import target_customerio.progress
-from target_customerio.__main__ import main
-
-class Slow(io.BytesIO):
-    def readline(self, size):
-        time.sleep(0.2)
-        return super().readline(size)
-
-target_customerio.progress.LOG_SECONDS = 0.25
-schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'
-record = b'{"type":"RECORD","stream":"ledger","record":{}}'
-sys.stdin = io.TextIOWrapper(Slow(b"\\n".join([schema, record, record])))
-sys.argv = ["target-customerio", "--config", "config.json"]
-main()
-"""
-
-
-def test_progress_is_logged_before_anything_is_delivered(terminal: Terminal) -> None:
+def test_progress_is_logged_before_anything_is_delivered(
+    terminal: Terminal, slow_input: str
+) -> None:
     terminal.write({"sandbox": "workspace.db", "unmapped_streams": "ignore"})
-    outcome = terminal.type("-c", SLOWLY, python=True)
+    outcome = terminal.type("-c", slow_input, python=True)
     assert outcome.code == 0
     logged = [line for line in outcome.lines("INFO") if " records read, " in line]
     assert any("0 operations delivered" in line for line in logged)

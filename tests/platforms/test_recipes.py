@@ -6,11 +6,11 @@ import ast
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +125,13 @@ def test_the_last_complete_line_of_state_is_kept(
     assert state_in(tmp_path) == kept
 
 
+def stop_once(started: Path, process: subprocess.Popen[bytes]) -> None:
+    """Stop a run as soon as it has made a file, and wait for its end."""
+    wait_until(started.exists, seconds=20)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=30)
+
+
 def test_a_stopped_run_saves_its_last_state(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -133,14 +140,7 @@ def test_a_stopped_run_saves_its_last_state(
         "touch started\nwhile true; do sleep 0.05; done"
     )
     process = start("shop_pipe", target=target)
-    until = time.monotonic() + 20
-    while not (tmp_path / "started").exists():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-    os.killpg(process.pid, signal.SIGTERM)
-
-    process.wait(timeout=30)
+    stop_once(tmp_path / "started", process)
     assert state_in(tmp_path) == '{"delivered":1}\n'
 
 
@@ -152,14 +152,7 @@ def test_stopping_the_run_waits_for_meltano(
         "touch started\nwhile true; do sleep 0.05; done"
     )
     process = start("shop_meltano", target=target)
-    until = time.monotonic() + 20
-    while not (tmp_path / "started").exists():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-    os.killpg(process.pid, signal.SIGTERM)
-
-    process.wait(timeout=30)
+    stop_once(tmp_path / "started", process)
     assert (tmp_path / "ended").exists()
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.command import clean_environment
 from support.customerio import Customerio
+from support.environments import lacking
 
 from .project import ROOT
 
@@ -41,9 +42,7 @@ def java_home() -> str:
         return str(found[0])
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
     if java is None:
-        if os.environ.get("CI_REQUIRES_JAVA"):
-            pytest.fail("Java 17 is not installed, and CI_REQUIRES_JAVA is set")
-        pytest.skip("no Java is installed (Debian: openjdk-17-jre-headless)")
+        lacking("Java", "openjdk-17-jre-headless")
     path = Path(java).resolve()
     return str(path if path.is_dir() else path.parents[1])
 

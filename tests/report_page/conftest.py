@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.browser import program, started
+from support.environments import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from support.command import Terminal
     from support.singer import Singer
-
-REQUIRED = "CI_REQUIRES_CHROMIUM"
 
 HOSTILE = [
     "</script><script>alert('from a record')</script>",
@@ -41,9 +39,7 @@ def browser() -> Iterator[Browser]:
     """Return Chromium, as Debian has it."""
     path = program()
     if path is None:
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"no Chromium is installed, and {REQUIRED} is set")
-        pytest.skip("no Chromium is installed (Debian's package chromium has it)")
+        lacking("Chromium", "chromium")
     with started(path) as browser:
         yield browser
 

@@ -1,4 +1,4 @@
-"""Environments with packages of their own."""
+"""Environments with packages of their own, and programs that a machine may lack."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from filelock import FileLock
 
 KEPT = "TEST_ENVIRONMENTS"
 """Names a folder that keeps environments from one run of the tests to another."""
+
+
+def lacking(program: str, package: str) -> NoReturn:
+    """Skip the test, or let it fail where the program is required.
+
+    Args:
+        program: What is not installed; CI sets ``CI_REQUIRES_`` and its name.
+        package: The package of Debian that has it.
+    """
+    variable = f"CI_REQUIRES_{program.upper()}"
+    if os.environ.get(variable):
+        pytest.fail(f"no {program} is installed, and {variable} is set")
+    pytest.skip(f"no {program} is installed (Debian's package {package} has it)")
 
 
 class Environments:

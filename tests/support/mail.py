@@ -12,8 +12,6 @@ from aiosmtpd.controller import Controller
 from .command import free_port
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 
@@ -35,12 +33,7 @@ class MailServer:
         self._controller.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._controller.stop()
 
     async def handle_DATA(  # noqa: N802 - a name of aiosmtpd

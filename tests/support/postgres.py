@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from .environments import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +27,6 @@ USER, PASSWORD, DATABASE = "postgres", "for-these-tests-only", "postgres"
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/bin")
 PATIENCE = 30
 """Seconds until a server that does not start is given up."""
-REQUIRED = "CI_REQUIRES_POSTGRES"
-"""The environment variable that makes a missing server a failure."""
 
 
 def programs() -> Path | None:
@@ -234,9 +232,7 @@ def running_server() -> Iterator[Database]:
     """Run a server for a block; without PostgreSQL, skip the test or fail in CI."""
     found = programs()
     if found is None:
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"no PostgreSQL is installed, and {REQUIRED} is set")
-        pytest.skip("no PostgreSQL is installed (Debian's package postgresql has it)")
+        lacking("Postgres", "postgresql")
     database = Database.start(found)
     yield database
     database.stop()
