@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support.pages import Page, Shell
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from target_customerio import DeliverySummary, deliver
+from target_customerio.errors import RecordsRejectedError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from support.command import Outcome
+    from support.loads import Loads
 
 Row = dict[str, Any]
 
@@ -144,3 +153,196 @@ def test_a_csv_file_that_cannot_be_read_removes_nothing(
     assert any(problem in line for line in log)
     assert "did not end well" in log[-1] or "could not be read" in log[-1]
     assert len(loaded_tour.people) == 20
+
+
+# What the command removes of the same tables
+
+
+def people(*numbers: int, **columns: Any) -> list[Row]:
+    return [{"user_id": str(each), "plan": "free", **columns} for each in numbers]
+
+
+@pytest.fixture
+def loads(loads: Loads) -> Loads:
+    users = {"call": "identify", "remove_missing": True, "max_deletions": "50%"}
+    loads.settings["stream_calls"] = {"users": users, "crm": "identify"}
+    return loads
+
+
+def ids(loads: Loads) -> set[str]:
+    outcome = loads.type("--check")
+    return {each.removeprefix("id:") for each in outcome.workspace["people"]}
+
+
+def remove(loads: Loads) -> Outcome:
+    return loads.type("--remove-missing")
+
+
+# Rows of a program
+
+
+@pytest.fixture
+def program(loads: Loads) -> Callable[..., DeliverySummary]:
+    """Return what passes rows to the function, with the settings of the command."""
+    folder = loads.terminal.folder
+    files = {"snapshot": "snapshot.db", "sandbox": "workspace.db"}
+    files["rejected_records_path"] = "rejected.singer.jsonl"
+    paths = {name: str(folder / file) for name, file in files.items()}
+
+    def program(rows: Iterable[Row], stream: str = "users") -> DeliverySummary:
+        config = {**loads.settings, **paths}
+        call = loads.settings["stream_calls"][stream]
+        return deliver(rows, call=call, config=config, stream=stream)
+
+    return program
+
+
+Program = Callable[..., DeliverySummary]
+
+
+def test_rows_of_a_program_are_compared_and_what_is_gone_is_removed(
+    loads: Loads, program: Program
+) -> None:
+    program(people(1, 2, 3, 4))
+    program(people(2), stream="crm")
+    summary = program(people(1, 2, 3, 4))
+    assert (summary.skipped, summary.requests) == ({"unchanged": 4}, 1)
+
+    summary = program([*people(1), *people(4, plan="plus")])
+    assert summary.delivered == {"person identify": 1}
+    assert summary.skipped == {"unchanged": 1}
+    assert ids(loads) == {"1", "2", "3", "4"}
+
+    outcome = remove(loads)
+    assert outcome.code == 0, outcome.stderr
+    assert "1 held by crm" in outcome.stderr
+    assert ids(loads) == {"1", "2", "4"}
+    assert program(people(1, 4, plan="plus")).skipped == {"unchanged": 1}
+
+
+def test_a_program_and_a_tap_load_the_same_stream(
+    loads: Loads, program: Program
+) -> None:
+    program(people(1, 2, 3))
+    assert loads.run(users=people(1, 2)).table["users"]["skipped"] == {"unchanged": 2}
+    assert remove(loads).code == 0
+    assert ids(loads) == {"1", "2"}
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, KeyboardInterrupt])
+def test_rows_that_end_in_an_error_remove_nothing(
+    loads: Loads, program: Program, error: type[BaseException]
+) -> None:
+    def rows() -> Iterator[Row]:
+        yield from people(1, 2)
+        raise error
+
+    program(people(1, 2, 3))
+    with pytest.raises(error):
+        program(rows())
+    assert "its last run did not end well" in remove(loads).error
+    program(people(1, 2))
+    assert remove(loads).code == 0
+    assert ids(loads) == {"1", "2"}
+
+
+def test_rejected_rows_of_a_program_are_not_missing(
+    loads: Loads, program: Program
+) -> None:
+    program(people(1, 2, 3))
+    with pytest.raises(RecordsRejectedError):
+        program([*people(1), *people(2, bio="x" * 33_000)])
+    assert remove(loads).code == 0
+    assert ids(loads) == {"1", "2"}
+
+
+def test_no_rows_of_a_program_remove_nothing(loads: Loads, program: Program) -> None:
+    program(people(1, 2, 3))
+    program([])
+    assert "3 of 3 people would be removed" in remove(loads).error
+    assert ids(loads) == {"1", "2", "3"}
+
+
+# Batch files
+
+ENCODINGS: dict[str, Row] = {
+    "jsonl": {"format": "jsonl"},
+    "jsonl.gz": {"format": "jsonl", "compression": "gzip"},
+    "parquet": {"format": "parquet"},
+}
+
+
+class Batches:
+    """A tap that writes each table as batch files of two rows."""
+
+    def __init__(self, loads: Loads, ending: str) -> None:
+        self.loads = loads
+        self._ending = ending
+        self._count = 0
+
+    def write(self, rows: list[Row]) -> list[Path]:
+        paths = []
+        for at in range(0, len(rows), 2):
+            self._count += 1
+            name = f"part-{self._count}.{self._ending}"
+            path = self.loads.terminal.folder / name
+            if self._ending == "parquet":
+                parquet.write_table(pa.Table.from_pylist(rows[at : at + 2]), path)
+            else:
+                lines = "".join(f"{json.dumps(row)}\n" for row in rows[at : at + 2])
+                content = lines.encode()
+                gz = self._ending.endswith("gz")
+                path.write_bytes(gzip.compress(content) if gz else content)
+            paths.append(path)
+        return paths
+
+    def load(self, files: list[Path], *rows: Row) -> Outcome:
+        """Load batch files, and rows as records."""
+        singer = self.loads.singer
+        batch = {
+            "type": "BATCH",
+            "stream": "users",
+            "encoding": ENCODINGS[self._ending],
+            "manifest": [str(each) for each in files],
+        }
+        return self.loads.terminal.run(
+            singer.schema("users"),
+            batch,
+            *(singer.record("users", **row) for row in rows),
+            singer.state(bookmarks={"users": {}}),
+            **self.loads.settings,
+        )
+
+
+@pytest.fixture(params=ENCODINGS)
+def batches(loads: Loads, request: pytest.FixtureRequest) -> Batches:
+    return Batches(loads, request.param)
+
+
+def test_rows_of_batch_files_are_compared_and_what_is_gone_is_removed(
+    loads: Loads, batches: Batches
+) -> None:
+    batches.load(batches.write(people(1, 2, 3, 4)), *people(5))
+    outcome = batches.load(batches.write(people(1, 2, 3, 4)), *people(5))
+    assert outcome.table["users"]["skipped"] == {"unchanged": 5}
+    rows = [*people(1), *people(4, plan="plus"), *people(3)]
+    outcome = batches.load(batches.write(rows), *people(5))
+    assert outcome.table["users"]["skipped"] == {"unchanged": 3}
+    assert outcome.table["users"]["delivered"] == {"person identify": 1}
+    outcome = remove(loads)
+    assert outcome.code == 0, outcome.stderr
+    assert ids(loads) == {"1", "3", "4", "5"}
+
+
+def test_a_batch_file_that_ends_early_or_is_missing_removes_nothing(
+    loads: Loads, batches: Batches
+) -> None:
+    batches.load(batches.write(people(1, 2, 3, 4)))
+    first, last = batches.write(people(1, 2, 3, 4))
+    last.write_bytes(last.read_bytes()[:-4])
+    assert "cannot be read" in batches.load([first, last]).error
+    assert "its last run did not end well" in remove(loads).error
+    last.unlink()
+    assert "cannot be read" in batches.load([first, last]).error
+    assert "its last run did not end well" in remove(loads).error
+    assert ids(loads) == {"1", "2", "3", "4"}
