@@ -178,6 +178,23 @@ class OperationWarnings:
             )
 
 
+def nothing_left(stream: str, missing: Mapping[str, int], held: int) -> Iterator[str]:
+    """Yield a warning if a stream holds nothing by now, but did before.
+
+    Args:
+        stream: Its name.
+        missing: How many are missing, by kind.
+        held: How many it holds.
+    """
+    gone = ", ".join(f"{count:,} {kind}" for kind, count in missing.items() if count)
+    if gone and not held:
+        yield (
+            f"Stream '{stream}': it was empty, so all that it held before is missing "
+            f"now ({gone}). If the table is not empty, run the pipeline again before "
+            "--remove-missing"
+        )
+
+
 ALIKE: Final = 0.8
 """Similarity (0 to 1) from which a name counts as a misspelling of another."""
 

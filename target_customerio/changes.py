@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from target_customerio.advice import nothing_left
 from target_customerio.delivery import encode_operation
 from target_customerio.delivery.queued_operation import ordering_by, ordering_of
 from target_customerio.delivery.sender import UNDELIVERABLE
@@ -16,6 +17,7 @@ from target_customerio.snapshot.effects import Ticket
 from target_customerio.snapshot.model import is_unicode
 from target_customerio.snapshot.removal import Remover
 from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.stream_calls import REMOVABLE
 from target_customerio.track_api.operations import (
     IDENTIFYING_ATTRIBUTES,
     ObjectAddRelationships,
@@ -71,6 +73,7 @@ class Changes:
         self._snapshot: Snapshot | None = None
         self._streams: dict[tuple[str, str], Stream] = {}
         self._mixed: set[tuple[str, str]] = set()
+        self._removing: set[tuple[str, str]] = set()
         self._decided: deque[Decision] = deque()
         self._bookmarks = Bookmarks()
 
@@ -121,6 +124,8 @@ class Changes:
             return
         if rule.call == BY_TYPE:
             self._mixed.add(key)
+        if rule.removal.remove_missing and rule.call in REMOVABLE:
+            self._removing.add(key)
         self._streams[key] = self.snapshot.begin(
             *key, rule.call, update_only=rule.conversion.update_only
         )
@@ -220,22 +225,30 @@ class Changes:
         self._bookmarks.add(state)
         self.snapshot.checkpoint()
 
-    def end(self, *, well: bool, adds: bool) -> None:
+    def end(self, *, well: bool, adds: bool) -> list[str]:
         """End the records of all streams, when all of them are answered.
 
         Args:
             well: Whether the input was read to its end and nothing is undelivered.
             adds: Whether the input has records that a run rejected, so that streams
                 keep what they hold.
+
+        Returns:
+            A warning for each stream with ``remove_missing`` of which nothing is left.
         """
         names = {source for _, source in self._streams}
-        for (_, source), stream in self._streams.items():
+        warnings: list[str] = []
+        for key, stream in self._streams.items():
             if adds:
                 self.snapshot.keep(stream)
-            else:
-                is_full = self._bookmarks.is_full_table(source, names)
-                self.snapshot.end(stream, well=well, full_table=is_full)
+                continue
+            is_full = self._bookmarks.is_full_table(stream.source, names)
+            self.snapshot.end(stream, well=well, full_table=is_full)
+            if key in self._removing and stream.status == "complete":
+                held, missing = stream.counts
+                warnings += nothing_left(stream.title, missing, sum(held.values()))
         self._streams.clear()
+        return warnings
 
     def removals(
         self, removal_of: Callable[[str], tuple[str, bool, bool, int | str] | None]

@@ -279,7 +279,9 @@ class Pipeline:
         """
         self.is_complete = is_complete
         if self.changes is not None:
-            self.changes.end(well=is_complete, adds=self.recorder.reads_rejected)
+            adds = self.recorder.reads_rejected
+            for line in self.changes.end(well=is_complete, adds=adds):
+                self._logger.warning("%s", line)
         if self._parts.counts is not None:
             if not is_complete:
                 raise PlanError(

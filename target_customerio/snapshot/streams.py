@@ -68,6 +68,15 @@ class Stream(Struct, eq=False):
         """Its name, with that in the tap if that is another one."""
         return self.name if self.name == self.source else f"{self.name} ({self.source})"
 
+    @property
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many entries it holds, and how many are missing, by kind."""
+        held, missing = (
+            {kind: len(each) for kind, each in zip(KINDS, sets, strict=True)}
+            for sets in (self.holds.held, self.holds.missing)
+        )
+        return held, missing
+
     def holding(self, kind: int) -> BitSet:
         """Return what must not be removed because of this stream.
 

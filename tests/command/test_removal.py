@@ -220,6 +220,38 @@ def test_a_table_that_is_empty_removes_nothing(loads: Loads) -> None:
     assert loads.new() == []
 
 
+EMPTY = (
+    "Stream 'users': it was empty, so all that it held before is missing now ({}). If "
+    "the table is not empty, run the pipeline again before --remove-missing"
+)
+
+
+def test_a_load_says_that_a_table_was_empty(loads: Loads) -> None:
+    load(loads, users=people(1, 2, 3, object_id="acme"), crm=people(1))
+    outcome = load(loads, users=[], crm=[])
+    expected = [EMPTY.format("3 people, 1 objects, 3 relationships")]
+    assert outcome.lines("WARNING") == expected
+    assert load(loads, users=[]).lines("WARNING") == expected
+    plan = loads.run(settings={"plan": True}, users=[])
+    assert plan.lines("WARNING") == expected
+    filtered = {"stream_maps": {"users": {"__filter__": "user_id > 3"}}}
+    outcome = loads.run(settings=filtered, users=people(1, 2, 3))
+    assert outcome.lines("WARNING") == expected
+    assert load(loads, users=people(1, object_id="acme")).lines("WARNING") == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stream_calls": {"users": "identify"}}, {"snapshot": "new.db"}]
+)
+def test_a_load_says_nothing_of_a_table_that_lost_nothing(
+    loads: Loads, settings: Row
+) -> None:
+    """It removes nothing, or held nothing before."""
+    load(loads, users=people(1, 2, 3))
+    outcome = loads.run(settings=settings, users=[])
+    assert outcome.lines("WARNING") == []
+
+
 def test_a_table_of_one_row_that_is_empty_removes_nothing(loads: Loads) -> None:
     load(loads, users=people(1))
     load(loads, users=[])
