@@ -143,7 +143,7 @@ def start(
 @pytest.fixture
 def slow() -> Iterator[Customerio]:
     """A Customer.io that takes long for its answers."""
-    server = Customerio(after_region_check(Reply(delay=30)))
+    server = Customerio(after_region_check(Reply(delay=250)))
     yield server
     server.close()
 

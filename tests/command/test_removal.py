@@ -867,7 +867,7 @@ def slowly(server: Customerio) -> Callable[[Request], Reply]:
 
     def answer(request: Request) -> Reply:
         if len(server.posts) > 2:
-            server.closing.wait(30)
+            server.closing.wait(250)
         return accept(request)
 
     return answer

@@ -8,7 +8,7 @@ import backoff
 import pytest
 from support.customerio import Customerio
 
-from .run import Run
+from .run import MOMENT, Run, only_the_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,14 @@ def start_run(customerio: Customerio) -> Iterator[StartRun]:
 def run(start_run: StartRun) -> Run:
     """A run with one connection, so that requests arrive one by one."""
     return start_run(concurrency=1)
+
+
+@pytest.fixture
+def impatient_run(start_run: StartRun) -> Run:
+    """The same, whose first request times out in a moment."""
+    return start_run(
+        concurrency=1, request_timeout_seconds=MOMENT, is_impatient=only_the_first()
+    )
 
 
 @pytest.fixture

@@ -7,11 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import PATIENCE
 from support.customerio import Reply
 
 from target_customerio.delivery import Client, build_session
 from target_customerio.errors import CredentialsError, DeliveryError, RegionError
 from target_customerio.track_api.client import NoResponseError
+
+from .run import MOMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +111,7 @@ def test_requests_have_credentials_and_a_user_agent_but_no_cookies(
     netrc.write_text("default login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with build_session("site", "schlüssel", 2) as session:
-        client = Client(session, customerio.url + "/", 5)
+        client = Client(session, customerio.url + "/", PATIENCE)
         headers = {"Set-Cookie": "a=b; Path=/"}
         customerio.reply_next(Reply(headers=headers))
         client.send("POST", "/api/v2/batch", b"{}")
@@ -127,26 +130,26 @@ def test_requests_have_credentials_and_a_user_agent_but_no_cookies(
 def test_a_huge_response_is_not_read_to_its_end(customerio: Customerio) -> None:
     customerio.reply_next(Reply(503, b" " * 50_000_000))
     with build_session("site", "key", 1) as session:
-        response = Client(session, customerio.url, 5).send("GET", "/", None)
+        response = Client(session, customerio.url, PATIENCE).send("GET", "/", None)
     assert response.status == 503
     assert len(response.body) < 5_000_000
 
 
 @pytest.mark.parametrize(
-    ("reply", "cause"),
+    ("reply", "seconds", "cause"),
     [
-        (Reply(fault="silence"), "timed out"),
-        (Reply(body=b" " * 100, fault="trickled_body"), "timed out"),
-        (Reply(fault="reset"), "failed: Connection reset by peer"),
-        (Reply(body=b" " * 100, fault="cut"), "failed: ChunkedEncodingError"),
+        (Reply(fault="silence"), MOMENT, "timed out"),
+        (Reply(body=b" " * 100, fault="trickled_body"), MOMENT, "timed out"),
+        (Reply(fault="reset"), PATIENCE, "failed: Connection reset by peer"),
+        (Reply(body=b" " * 100, fault="cut"), PATIENCE, "failed: ChunkedEncodingError"),
     ],
 )
 def test_the_cause_of_a_failure_has_no_url(
-    customerio: Customerio, reply: Reply, cause: str
+    customerio: Customerio, reply: Reply, seconds: float, cause: str
 ) -> None:
     customerio.reply_next(reply)
     with build_session("site", "key", 1) as session:
-        client = Client(session, customerio.url, 0.2)
+        client = Client(session, customerio.url, seconds)
         with pytest.raises(NoResponseError) as caught:
             client.send("GET", "/", None)
     assert str(caught.value) == cause

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.command import wait_until
 from support.customerio import Reply, Request
 
 from target_customerio.errors import (
@@ -25,7 +26,7 @@ from target_customerio.errors import (
 )
 from target_customerio.track_api.responses import REPEATS_HEADER
 
-from .run import event, member, report
+from .run import event, member, report, waits
 
 if TYPE_CHECKING:
     from support.customerio import Customerio
@@ -82,20 +83,20 @@ def test_a_truncated_response_is_retried(
 
 
 def test_a_response_that_never_comes_is_retried(
-    customerio: Customerio, run: Run
+    customerio: Customerio, impatient_run: Run
 ) -> None:
     customerio.reply_next(Reply(fault="silence"))
-    assert_delivered_at_second_attempt(customerio, run)
+    assert_delivered_at_second_attempt(customerio, impatient_run)
 
 
 @pytest.mark.parametrize("part", ["trickled_headers", "trickled_body"])
 def test_a_response_that_trickles_in_times_out(
-    customerio: Customerio, run: Run, part: Any
+    customerio: Customerio, impatient_run: Run, part: Any
 ) -> None:
     customerio.reply_next(Reply(body=b"{}" + b" " * 1000, fault=part))
     started = time.monotonic()
-    assert_delivered_at_second_attempt(customerio, run)
-    assert time.monotonic() - started < 10  # the whole response takes far longer
+    assert_delivered_at_second_attempt(customerio, impatient_run)
+    assert time.monotonic() - started < 30  # the whole response takes far longer
 
 
 def test_a_refused_connection_is_retried_for_max_retry_seconds(
@@ -143,15 +144,16 @@ def seconds_between_attempts(customerio: Customerio) -> list[float]:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_in_seconds_is_honoured(
-    customerio: Customerio, run: Run, status: int
+    customerio: Customerio, run: Run, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     customerio.reply_next(Reply(status, headers={"Retry-After": "1"}))
     run.deliver(*EVENTS)
-    assert 1 <= seconds_between_attempts(customerio)[0] < 1.5
+    assert waits(caplog) == [1]
+    assert 1 <= seconds_between_attempts(customerio)[0] < 10
 
 
 def test_retry_after_as_a_date_uses_the_servers_clock(
-    customerio: Customerio, run: Run
+    customerio: Customerio, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = datetime.now(timezone.utc) - timedelta(days=1)
     headers = {
@@ -160,7 +162,8 @@ def test_retry_after_as_a_date_uses_the_servers_clock(
     }
     customerio.reply_next(Reply(429, headers=headers))
     run.deliver(*EVENTS)
-    assert 1 <= seconds_between_attempts(customerio)[0] < 1.5
+    assert waits(caplog) == [1]
+    assert 1 <= seconds_between_attempts(customerio)[0] < 10
 
 
 @pytest.mark.parametrize(
@@ -179,34 +182,38 @@ def test_retry_after_as_a_date_uses_the_servers_clock(
     ],
 )
 def test_an_invalid_or_past_retry_after_leaves_the_backoff(
-    customerio: Customerio, run: Run, value: str
+    customerio: Customerio, run: Run, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = {"Retry-After": value.encode().decode("latin-1")}
     customerio.reply_next(Reply(429, headers=headers))
     run.deliver(*EVENTS)
-    assert seconds_between_attempts(customerio)[0] < 0.5
+    assert waits(caplog) == [0]  # hundredths of a second
+    assert seconds_between_attempts(customerio)[0] < 10
 
 
 @pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_huge_retry_after_is_limited_by_max_retry_seconds(
-    customerio: Customerio, start_run: StartRun, value: str
+    customerio: Customerio,
+    start_run: StartRun,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     customerio.script = lambda _: Reply(429, headers={"Retry-After": value})
     run = start_run(concurrency=1, max_retry_seconds=0.5)
     with pytest.raises(DeliveryError, match="3 operations could not be delivered"):
         run.deliver(*EVENTS)
+    assert waits(caplog) == [0.5]
     (waited,) = seconds_between_attempts(customerio)
-    assert 0.45 < waited < 1
+    assert 0.45 < waited < 10
 
 
 def test_retry_after_pauses_every_connection(
-    customerio: Customerio, start_run: StartRun
+    customerio: Customerio, start_run: StartRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     customerio.reply_next(Reply(429, headers={"Retry-After": "1"}))
     run = start_run(concurrency=4, batch_operations=1)
     run.put(event("first"))
-    customerio.wait_for(1)
-    time.sleep(0.1)
+    wait_until(lambda: waits(caplog), what="the pause")
     run.deliver(*(event(f"{number}") for number in range(8)))
     first, *others = customerio.requests
     assert len(others) == 9
@@ -215,14 +222,16 @@ def test_retry_after_pauses_every_connection(
 
 
 def test_429_without_retry_after_pauses_every_connection(
-    customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+    customerio: Customerio,
+    start_run: StartRun,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("backoff.full_jitter", lambda _: 0.7)
     customerio.reply_next(Reply(429))
     run = start_run(concurrency=4, batch_operations=1)
     run.put(event("first"))
-    customerio.wait_for(1)
-    time.sleep(0.1)
+    wait_until(lambda: waits(caplog), what="the pause")
     run.deliver(*(event(f"{number}") for number in range(8)))
     first, *others = customerio.requests
     assert min(each.arrived for each in others) - first.arrived >= 0.69
@@ -235,7 +244,7 @@ def test_a_successful_last_attempt_resumes_all_connections(
     run = start_run(concurrency=2, batch_operations=1, max_retry_seconds=0.5)
     started = time.monotonic()
     run.deliver(*(event(f"{number}") for number in range(6)))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     assert len(run.recorder.delivered_names) == 6
 
 
@@ -247,10 +256,10 @@ def test_retries_end_after_max_retry_seconds(
     started = time.monotonic()
     with pytest.raises(DeliveryError) as caught:
         run.deliver(*EVENTS)
-    assert 0.6 <= time.monotonic() - started < 2
+    assert 0.6 <= time.monotonic() - started < 10
     # What follows from that is for the run to say: not every run has STATE.
     assert re.fullmatch(
-        r"3 operations could not be delivered after \d+ attempts in 1 s \(the last "
+        r"3 operations could not be delivered after \d+ attempts in [1-9] s \(the last "
         r"request failed with HTTP 503\)",
         str(caught.value),
     )
@@ -711,10 +720,10 @@ def test_a_recorder_that_fails_in_a_lane_reports_the_failure(
 ) -> None:
     customerio.script = refusing(400, {"b"})
     failed = threading.Event()
-    run = start_run(concurrency=1, on_failure=failed.set)
+    run = start_run(concurrency=1, flush_interval_seconds=0.02, on_failure=failed.set)
     run.recorder.raise_on_rejected = RejectedFileError("disk full")
     run.put(event("b"))
-    assert failed.wait(5)
+    assert failed.wait(60)
     with pytest.raises(RejectedFileError):
         run.delivery.drain()
 
@@ -722,15 +731,20 @@ def test_a_recorder_that_fails_in_a_lane_reports_the_failure(
 def test_requests_in_flight_are_recorded_when_the_run_fails(
     customerio: Customerio, start_run: StartRun
 ) -> None:
+    failed = threading.Event()
+
     def script(request: Request) -> Reply:
-        bad = request.names == ["bad"]
-        return Reply(401, delay=0.1) if bad else Reply(delay=0.3)
+        if request.names == ["bad"]:
+            wait_until(lambda: len(customerio.requests) == 2, what="both requests")
+            return Reply(401)
+        customerio.hold(failed)
+        return Reply()
 
     customerio.script = script
-    run = start_run(concurrency=2, batch_operations=1)
+    run = start_run(concurrency=2, batch_operations=1, on_failure=failed.set)
     with pytest.raises(CredentialsError):
         run.deliver(event("good"), event("bad"), event("late"), event("later"))
-    run.delivery.close(5)
+    run.delivery.close(60)
     assert run.recorder.delivered_names == ["good"]
     assert sorted(customerio.names) == ["bad", "good"]
 
@@ -742,13 +756,17 @@ def test_nothing_is_retried_after_the_run_has_failed(
     customerio.script = lambda request: (
         Reply(401, delay=0.2) if request.names == ["bad"] else Reply(503)
     )
-    run = start_run(concurrency=2, batch_operations=1)
+    sent: list[int] = []
+    run = start_run(
+        concurrency=2,
+        batch_operations=1,
+        on_failure=lambda: sent.append(len(customerio.requests)),
+    )
     with pytest.raises(CredentialsError):
         run.deliver(event("failing"), event("bad"))
-    time.sleep(0.1)
-    sent = len(customerio.requests)
-    time.sleep(0.2)
-    assert len(customerio.requests) == sent
+    wait_until(lambda: sent, what="the failure")
+    time.sleep(0.3)  # enough for many retries
+    assert len(customerio.requests) <= sent[0] + 1  # one that had been on its way
     assert run.recorder.states == []
 
 

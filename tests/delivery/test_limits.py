@@ -8,12 +8,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import wait_until
 from support.customerio import Reply, Request
 
 from target_customerio.delivery import Limits
 from target_customerio.delivery.throttle import Gate, StoppedError
 
-from .run import event
+from .run import event, waits
 
 if TYPE_CHECKING:
     from support.customerio import Customerio
@@ -60,7 +61,7 @@ def test_a_rate_below_one_allows_one_request_per_inverse(
     run = start_run(requests_per_second=0.5, batch_operations=1)
     run.deliver(event("a"), event("b"))
     first, second = (each.arrived for each in customerio.requests)
-    assert 2 < second - first < 2.5
+    assert 2 < second - first < 10
 
 
 def test_a_delayed_request_counts_in_the_second_of_its_arrival() -> None:
@@ -85,7 +86,7 @@ def test_concurrent_requests_are_limited_and_connections_reused(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(delay=0.02)
-    run = start_run(concurrency=3, batch_operations=2, request_timeout_seconds=5)
+    run = start_run(concurrency=3, batch_operations=2)
     run.deliver(*(event(f"{number}") for number in range(60)))
     assert len(customerio.requests) == 30
     assert customerio.max_in_flight == 3
@@ -112,16 +113,11 @@ def test_put_blocks_when_customerio_is_slow(
     stalled = threading.Event()
 
     def script(_: Request) -> Reply:
-        stalled.wait(10)
+        customerio.hold(stalled)
         return Reply()
 
     customerio.script = script
-    run = start_run(
-        concurrency=2,
-        batch_bytes=10_000,
-        batch_operations=50,
-        request_timeout_seconds=20,
-    )
+    run = start_run(concurrency=2, batch_bytes=10_000, batch_operations=50)
     count = 1_000
 
     def put() -> None:
@@ -130,10 +126,11 @@ def test_put_blocks_when_customerio_is_slow(
 
     reader = threading.Thread(target=put)
     reader.start()
-    time.sleep(0.7)
     queue = run.delivery._queue  # noqa: SLF001 - its size is tested
+    wait_until(lambda: queue.held_bytes > 0.5 * run.limits.held_bytes)
+    time.sleep(0.5)
     assert reader.is_alive(), "put did not block"
-    assert 0.5 * run.limits.held_bytes < queue.held_bytes <= run.limits.held_bytes
+    assert queue.held_bytes <= run.limits.held_bytes
     assert queue.held_operations <= run.limits.held_operations
     stalled.set()
     reader.join()
@@ -145,34 +142,33 @@ def test_a_blocked_put_ends_when_the_run_fails(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(401, delay=0.3)
-    run = start_run(concurrency=1, batch_operations=1, request_timeout_seconds=5)
+    run = start_run(concurrency=1, batch_operations=1)
     started = time.monotonic()
     with pytest.raises(Exception, match="refused the credentials"):
         run.put(*(event(f"{number}") for number in range(10)))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
 
 
 def test_few_records_are_sent_after_flush_interval_seconds(
     customerio: Customerio, start_run: StartRun
 ) -> None:
-    run = start_run(flush_interval_seconds=0.2)
+    run = start_run(flush_interval_seconds=1)
     run.put(event("a"))
     time.sleep(0.05)
     run.put(event("b"))
     run.delivery.checkpoint({"at": "b"})
-    customerio.wait_for(1)
-    time.sleep(0.2)
+    # Without drain.
+    wait_until(lambda: run.recorder.states == [{"at": "b"}], what="STATE")
     assert [each.names for each in customerio.requests] == [["a", "b"]]
-    assert run.recorder.states == [{"at": "b"}], "without drain"
 
 
 def test_drain_does_not_wait_for_the_flush_interval(
     customerio: Customerio, start_run: StartRun
 ) -> None:
-    run = start_run(flush_interval_seconds=60)
+    run = start_run(flush_interval_seconds=300)
     started = time.monotonic()
     run.deliver(event("a"))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert customerio.names == ["a"]
 
 
@@ -189,7 +185,7 @@ def test_states_are_written_in_order_while_records_keep_coming(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda request: Reply(delay=request.number % 4 / 100)
-    run = start_run(batch_operations=5, request_timeout_seconds=5)
+    run = start_run(batch_operations=5)
     for number in range(300):
         run.put(event(f"{number}"))
         run.delivery.checkpoint({"at": number})
@@ -214,11 +210,11 @@ def test_close_sends_nothing_more_and_wakes_all_threads(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda _: Reply(503)
-    run = start_run(concurrency=1, max_retry_seconds=100)
+    run = start_run(concurrency=1, max_retry_seconds=100, flush_interval_seconds=0.02)
     run.put(event("a"))
     run.delivery.checkpoint({"after": "a"})
     customerio.wait_for(1)
-    run.delivery.close(5)
+    run.delivery.close(60)
     sent = len(customerio.requests)
     time.sleep(0.3)
     assert len(customerio.requests) == sent
@@ -236,7 +232,7 @@ def test_threads_start_with_the_first_operation_and_end_with_close(
     assert not [each for each in threading.enumerate() if "lane-" in each.name]
     run.deliver(event("a"))
     assert len([each for each in threading.enumerate() if "lane-" in each.name]) == 3
-    run.delivery.close(5)
+    run.delivery.close(60)
     assert not [each for each in threading.enumerate() if "lane-" in each.name]
     assert threading.active_count() <= before + 3
 
@@ -249,7 +245,10 @@ def test_the_defaults_are_the_documented_limits() -> None:
 
 
 def test_the_waits_between_retries_double(
-    customerio: Customerio, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+    customerio: Customerio,
+    start_run: StartRun,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     drawn: list[float] = []
 
@@ -260,10 +259,10 @@ def test_the_waits_between_retries_double(
     monkeypatch.setattr("backoff.full_jitter", jitter)
     customerio.reply_next(*[Reply(500)] * 4)
     start_run(max_retry_seconds=600).deliver(event("a"))
-    arrivals = [each.arrived for each in customerio.requests]
-    waits = [later - earlier for earlier, later in pairwise(arrivals)]
     assert drawn == [1, 2, 4, 8]
+    assert waits(caplog) == [0.1, 0.1, 0.2, 0.4]
+    arrivals = [each.arrived for each in customerio.requests]
+    waited = [later - earlier for earlier, later in pairwise(arrivals)]
     assert all(
-        value / 20 <= wait < value / 20 + 0.5
-        for value, wait in zip(drawn, waits, strict=True)
+        value / 20 <= each < 10 for value, each in zip(drawn, waited, strict=True)
     )

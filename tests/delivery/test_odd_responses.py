@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.command import PATIENCE
 from support.customerio import Customerio, Reply
 from support.hypotheses import examples
 
@@ -90,12 +91,12 @@ RETRIED = {
 
 @pytest.mark.parametrize("name", RETRIED)
 def test_what_is_no_answer_is_retried(
-    customerio: Customerio, run: Run, name: str
+    customerio: Customerio, impatient_run: Run, name: str
 ) -> None:
     customerio.reply_next(Reply(raw=(RETRIED[name],)), Reply(207, FOR_ONE))
-    run.deliver(event("a"))
+    impatient_run.deliver(event("a"))
     assert [each.names for each in customerio.requests] == [["a"], ["a"]]
-    assert run.recorder.rejections.keys() == {"a"}
+    assert impatient_run.recorder.rejections.keys() == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_response_that_expands_is_read_up_to_a_limit(
         body = gzip.compress(body)
     customerio.reply_next(Reply(200, body, headers={"Content-Encoding": encoding}))
     with build_session("site", "key", 1) as session:
-        client = Client(session, customerio.url, 5)
+        client = Client(session, customerio.url, PATIENCE)
         tracemalloc.start()
         response = client.send("GET", "/", None)
         _, peak = tracemalloc.get_traced_memory()

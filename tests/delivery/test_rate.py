@@ -98,6 +98,13 @@ def test_the_limit_holds_in_any_second_at_the_server(
         assert later - first > 1
 
 
+def test_a_rate_below_one_allows_one_request_per_inverse() -> None:
+    throttle = Throttle(0.5)
+    throttle.start(0)
+    throttle.end(0.1)
+    assert throttle.delay(0.1) == 2
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_few_requests_are_refused(rate: int) -> None:
     server = Server("sliding window", rate)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.command import wait_until
 from support.customerio import Reply, Request
 from support.hypotheses import examples
 
@@ -29,8 +30,6 @@ from target_customerio.track_api.responses import Retry
 from .run import event, report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from support.customerio import Customerio, Script
 
     from .conftest import StartRun
@@ -66,13 +65,6 @@ class Feed:
     def __exit__(self, *_: object) -> None:
         self.ended.set()
         self._thread.join()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -123,7 +115,7 @@ def test_an_operation_sent_alone_by_its_endpoint_is_rejected(
     customerio: Customerio, start_run: StartRun
 ) -> None:
     customerio.script = lambda request: Reply(500 if b"bad" in request.body else 200)
-    run = start_run(concurrency=2, flush_interval_seconds=0.02, max_retry_seconds=0.5)
+    run = start_run(concurrency=2, flush_interval_seconds=0.02, max_retry_seconds=1)
     with Feed(run):
         run.put(report("bad"))
         wait_until(lambda: run.recorder.rejections)
@@ -141,8 +133,9 @@ def test_it_is_rejected_also_when_the_input_has_ended(
     run = start_run(
         concurrency=2,
         batch_operations=8,
-        max_retry_seconds=1,
-        request_timeout_seconds=0.1,
+        max_retry_seconds=1 if reply.status == 500 else 2,
+        request_timeout_seconds=0.05,
+        is_impatient=lambda body: b'"bad"' in (body or b""),
     )
     names = [f"{number}" for number in range(14)]
     batch = [*names[:position], "bad", *names[position:]]
@@ -161,7 +154,7 @@ def test_several_at_fault_are_rejected(
     run = start_run(
         concurrency=3,
         batch_operations=4,
-        max_retry_seconds=0.5,
+        max_retry_seconds=1,
         flush_interval_seconds=0.02,
     )
     with Feed(run):
@@ -223,7 +216,7 @@ def test_the_run_goes_on_while_anything_is_accepted(
     started = time.monotonic()
     run.deliver(*(event(name) for name in names))
     assert sorted(run.recorder.delivered_names) == sorted(names)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def attempts(retry_budget: RetryBudget, size: int = 1) -> Attempts:

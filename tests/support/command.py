@@ -7,6 +7,8 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
+import random
 import re
 import socket
 import subprocess
@@ -43,6 +45,13 @@ NOT_INHERITED = (
 """First letters of the variables that change how the command and platforms run."""
 OF_THE_INTERPRETER = ("LANG", "LC_", "PYTHON")
 """First letters of the variables that an interpreter reads when it starts."""
+PATIENCE = 60
+"""Seconds that anything may take on a slow machine."""
+SYSTEM_CALLS = {
+    "x86_64": {"0": "read", "7": "poll"},
+    "aarch64": {"63": "read", "73": "poll"},
+}
+"""Numbers of the system calls in which a target waits for input."""
 LOG_LINE = re.compile(
     r"^\d{4}-\d\d-\d\d \S+ \| (?P<level>[A-Z]+) *\| (?P<logger>\S+) *\| (?P<text>.*)$"
 )
@@ -59,15 +68,20 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of loopback that no program listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of loopback that no program listens on.
+
+    It is below those that systems give to connections and to port 0: otherwise another
+    test could get it before it is used.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 30_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(
-    condition: Callable[[], object], seconds: float = 20, what: str = "it"
+    condition: Callable[[], object], seconds: float = PATIENCE, what: str = "it"
 ) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
@@ -218,7 +232,7 @@ class Terminal:
         feed: bytes | Path = b"",
         python: bool = False,
         fresh: bool = False,
-        timeout: float = 60,
+        timeout: float = 2 * PATIENCE,
         stdout: int | IO[bytes] = subprocess.PIPE,
     ) -> Outcome:
         """Run the command to its end.
@@ -309,7 +323,7 @@ class Terminal:
         *messages: Mapping[str, Any] | str | bytes,
         feed: bytes | Path | None = None,
         fresh: bool = False,
-        timeout: float = 60,
+        timeout: float = 2 * PATIENCE,
         stdout: int | IO[bytes] = subprocess.PIPE,
         **settings: Any,
     ) -> Outcome:
@@ -355,7 +369,7 @@ class _Pipes:
 
     def join(self) -> None:
         for each in self._threads:
-            each.join(30)
+            each.join(PATIENCE)
 
     def text(self, name: str) -> str:
         return self._texts.get(name, b"").decode()
@@ -496,20 +510,55 @@ class RunningTarget(Log):
     def unread(self) -> int:
         """How many bytes stand in the pipe."""
         assert self.process.stdin is not None
-        count = array.array("i", [0])
-        fcntl.ioctl(self.process.stdin, termios.FIONREAD, count)
-        return count[0]
+        return bytes_in(self.process.stdin)
 
-    def wait_until_read(self) -> None:
-        """Wait until the target has nothing to read, and has had time to take it in."""
-        wait_until(lambda: not self.unread, what="reading")
-        time.sleep(0.3)
+    @property
+    def system_call(self) -> str | None:
+        """In which call the main thread waits, "" for any other; None if unknown."""
+        names = SYSTEM_CALLS.get(platform.machine())
+        file = Path(f"/proc/{self.pid}/syscall")
+        if names is None or not file.exists():
+            return None
+        try:
+            return names.get(file.read_text(encoding="ascii").split()[0], "")
+        except PermissionError:
+            return None
+
+    def wait_until_read(
+        self, source: IO[bytes] | None = None, system_call: str = "poll"
+    ) -> None:
+        """Wait until the target has taken in all input, and waits for more.
+
+        Args:
+            source: The pipe with the input, if it is not standard input.
+            system_call: How the target waits.
+        """
+        source = source or self.process.stdin
+        assert source is not None
+        wait_until(lambda: not bytes_in(source), what="reading")
+        if self.system_call is None:
+            time.sleep(0.3)
+        else:
+            wait_until(lambda: self.system_call == system_call, what="waiting")
 
     def is_stuck(self) -> bool:
         """Tell whether the target has stopped reading, though it could go on."""
-        before = self.unread
+        before = self.unread, self._waits
         time.sleep(0.3)
-        return before > 0 and self.unread == before
+        # A process that the system does not run does not read either.
+        has_run = self._waits != before[1] or not self._waits
+        return before[0] > 0 and self.unread == before[0] and has_run
+
+    @property
+    def _waits(self) -> int:
+        """How often the main thread has waited for something, 0 if unknown."""
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+            found = re.search(
+                r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE
+            )
+            return int(found[1]) if found else 0
+        return 0
 
     def close_input(self) -> None:
         assert self.process.stdin is not None
@@ -519,24 +568,24 @@ class RunningTarget(Log):
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end, and return the exit code."""
         code = self.process.wait(seconds)
         self._let_go()
         return code
 
-    def wait_for_state(self, value: Any, seconds: float = 20) -> None:
-        wait_until(lambda: value in self.states, seconds, f"STATE {value}")
+    def wait_for_state(self, value: Any) -> None:
+        wait_until(lambda: value in self.states, what=f"STATE {value}")
 
     def kill(self) -> None:
         if self.running:
             self.process.kill()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
         self._let_go()
 
     def _let_go(self) -> None:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -552,6 +601,13 @@ class RunningTarget(Log):
         for line in self.process.stdout:
             if line.endswith(b"\n"):  # the last line of a target that was killed
                 self.state_lines.append((time.monotonic(), line.decode()))
+
+
+def bytes_in(pipe: IO[bytes]) -> int:
+    """Return how many bytes stand in a pipe."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def _forked(forks: ForkServer, arguments: list[str], folder: Path, log: int) -> Fork:

@@ -186,7 +186,7 @@ class Customerio:
         """Answer the next requests with these replies."""
         self.next_replies += replies
 
-    def wait_for(self, count: int, seconds: float = 5) -> None:
+    def wait_for(self, count: int, seconds: float = 60) -> None:
         """Wait until so many requests have arrived."""
         deadline = time.monotonic() + seconds
         while len(self.requests) < count:
@@ -200,7 +200,7 @@ class Customerio:
             if event.wait(0.01):
                 return
 
-    def wait_until_idle(self, seconds: float = 20) -> None:
+    def wait_until_idle(self, seconds: float = 60) -> None:
         """Wait until everything that a killed client sent is processed.
 
         Connections are accepted in the order in which they were opened: those of the

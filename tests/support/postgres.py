@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .command import PATIENCE, free_port
 from .environments import lacking
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 USER, PASSWORD, DATABASE = "postgres", "for-these-tests-only", "postgres"
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/bin")
-PATIENCE = 30
-"""Seconds until a server that does not start is given up."""
 
 
 def programs() -> Path | None:
@@ -81,10 +79,7 @@ class Database:
         """Make a server in a folder of its own, and wait until it answers."""
         # Not below pytest's folder, which nobody but its owner can enter.
         folder = Path(tempfile.mkdtemp(prefix="taps-postgres-"))
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
-        database = cls(programs, folder, port)
+        database = cls(programs, folder, free_port())
         if sys.platform != "win32" and os.geteuid() == 0:  # whom initdb refuses
             import pwd  # noqa: PLC0415 - not everywhere
 
