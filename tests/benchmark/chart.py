@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pygal
+from figures import possible, records_a_second
 from pygal.style import Style
-from report import possible, records_a_second
+from report import CONTENDERS, RECURRING, in_order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,11 +35,17 @@ def draw(figures: dict[str, Any], folder: Path) -> None:
     """Draw the contenders by latency, and recurring people beside what is possible.
 
     Args:
-        figures: The results.
+        figures: The figures of the parts; of a part that is missing, nothing is drawn.
         folder: Folder of the charts.
     """
-    contenders = figures["contenders"]
-    titles = [title for title in contenders["0"] if title in contenders["200"]]
+    if "contenders" in figures:
+        _draw_contenders(figures["contenders"], folder)
+    if "recurring" in figures:
+        _draw_recurring(figures["recurring"], folder)
+
+
+def _draw_contenders(contenders: dict[str, Any], folder: Path) -> None:
+    titles = in_order(contenders["200"], CONTENDERS)
     _bars(
         folder / "contenders.svg",
         "Records a second, by the latency of the server",
@@ -49,14 +56,17 @@ def draw(figures: dict[str, Any], folder: Path) -> None:
         },
         LOGARITHMIC,
     )
-    recurring = figures["recurring"]
-    names = list(recurring["200"])
+
+
+def _draw_recurring(recurring: dict[str, Any], folder: Path) -> None:
+    runs = recurring["200"]
+    names = in_order(runs, RECURRING)
     _bars(
         folder / "recurring.svg",
         "Records a second at 200 ms, and what is possible",
         names,
         {
-            "measured": [records_a_second(recurring["200"][name]) for name in names],
+            "measured": [records_a_second(runs[name]) for name in names],
             "possible": [possible(recurring, name, 200) for name in names],
         },
         {"range": (0, 40_000), "y_labels": range(0, 40_001, 10_000)},

@@ -6,22 +6,25 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 HERE = Path(__file__).parent
 CONTENDERS = HERE / "contenders"
 SEGMENT = CONTENDERS / "segment"
+DESTINATION = "Segment's destination"
+LATENCIES = (0, 50, 200)
+"""Response times of the server in milliseconds."""
+
 CONNECTIONS = 8
 """The target's concurrent requests: its default."""
 
@@ -46,12 +49,15 @@ class Contender:
     Attributes:
         title: Its name in the tables.
         command: The command that runs it.
-        takes: How many of 100,000 records it gets, so that it does not take hours.
+        takes: How many of 100,000 records it gets, by latency, so that it does not
+            take hours.
     """
 
     title: str
     command: tuple[str, ...]
-    takes: int = 100_000
+    takes: Mapping[int, int] = field(
+        default_factory=lambda: dict.fromkeys(LATENCIES, 100_000), compare=False
+    )
 
 
 def script(name: str) -> tuple[str, ...]:
@@ -65,9 +71,16 @@ PRODUCT = Contender(
 )
 SDK_FLOOR = Contender("SDK with idle sinks", script("sdk_floor"))
 BARE_FLOOR = Contender("decode and encode alone", script("bare_floor"))
-CLIENT = Contender("official client, a call a record", script("official_client"), 1_000)
-CHUNKS = Contender("SDK batch sink, 500 KB chunks", script("batch_sink"))
-
+CLIENT = Contender(
+    "official client, a call a record",
+    script("official_client"),
+    {0: 1_500, 50: 50, 200: 15},
+)
+CHUNKS = Contender(
+    "SDK batch sink, 500 KB chunks",
+    script("batch_sink"),
+    {0: 40_000, 50: 10_000, 200: 5_000},
+)
 
 START = Contender("empty target of the SDK", (*script("empty_target"), "--version"))
 VERSION = Contender("target-customerio", (*PRODUCT.command[:3], "--version"))
@@ -81,7 +94,11 @@ def segment(folder: Path) -> Contender | None:
     target = folder / "segment"
     shutil.copytree(SEGMENT, target)
     subprocess.run(NPM_INSTALL, cwd=target, check=True)
-    return Contender("Segment's destination", ("node", str(target / "segment.mjs")))
+    return Contender(
+        DESTINATION,
+        ("node", str(target / "segment.mjs")),
+        {0: 30_000, 50: 4_000, 200: 1_000},
+    )
 
 
 @dataclass(frozen=True)
@@ -129,9 +146,9 @@ class Bench:
         """
         self._configure()
         self._figures()
-        started = time.perf_counter()
-        peak = self._wait(contender.command, source)
-        seconds = time.perf_counter() - started
+        seconds, peak = cost(
+            contender.command, source, cwd=self.folder, env=self._environment()
+        )
         return Result(seconds, peak, **self._figures())
 
     def instructions(self, contender: Contender, source: Path) -> int | None:
@@ -161,24 +178,6 @@ class Bench:
         (counted,) = COUNTED.findall(done.stderr)
         return int(counted.replace(",", ""))
 
-    def _wait(self, command: tuple[str, ...], source: Path) -> float:
-        with source.open("rb") as lines, tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                command,
-                stdin=lines,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                cwd=self.folder,
-                env=self._environment(),
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                said.seek(0)
-                text = said.read().decode(errors="replace")
-                raise RuntimeError(f"{command}: {text[-2000:]}")
-        return usage.ru_maxrss / IN_KILOBYTES / 1000
-
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "LOOPBACK": self.url}
 
@@ -196,6 +195,40 @@ class Bench:
         with urllib.request.urlopen(f"{self.url}/figures") as answer:
             figures: dict[str, Any] = json.load(answer)
         return figures
+
+
+def cost(command: Sequence[str], source: Path, **options: Any) -> tuple[float, float]:
+    """Run a command that has to succeed.
+
+    Args:
+        command: The command.
+        source: Its input.
+        options: Other options of its process.
+
+    Returns:
+        Its seconds, and its peak memory in MB.
+    """
+    with (
+        source.open("rb") as lines,
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", str(HERE / "launch.py"), *command],
+            stdin=lines,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        ) as process,
+    ):
+        try:
+            printed, said = process.communicate()
+        except BaseException:  # the benchmark is stopped
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise RuntimeError(f"{command}: {said[-2000:]}")
+    seconds, peak = printed.split()
+    return float(seconds), int(peak) / IN_KILOBYTES / 1000
 
 
 @contextmanager

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import statistics
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from measure import PRODUCT, Contender, script
+from records import write_lines
+from rounds import Run, in_rounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from measure import Bench, Result
+    from measure import Bench
 
 WITHOUT = "without a snapshot"
 FIRST = "first run"
@@ -76,9 +78,7 @@ class People:
         """Write the table as Singer messages, unless the file exists."""
         path = folder / f"people-{self.change}-{self.count}.singer"
         if not path.exists():
-            with path.open("w", encoding="utf-8") as file:
-                for message in self.messages():
-                    file.write(json.dumps(message, separators=(",", ":")) + "\n")
+            write_lines(path, self.messages())
         return path
 
     def messages(self) -> Iterator[dict[str, Any]]:
@@ -128,83 +128,69 @@ class People:
 class Snapshots:
     """Measures runs with a snapshot, and the same ones without."""
 
-    def __init__(self, folder: Path, records: int, many: int, rounds: int) -> None:
+    def __init__(self, folder: Path, benches: dict[int, Bench], nothing: Path) -> None:
         """Prepare.
 
         Args:
             folder: Folder of inputs and snapshots.
-            records: Rows of each run.
-            many: Rows of the long run, of which nothing has changed.
-            rounds: Runs of each kind, for the median.
+            benches: Servers by latency.
+            nothing: An input without records.
         """
         self._folder = folder
-        self._records = records
-        self._many = many
-        self._rounds = rounds
+        self._benches = benches
+        self._nothing = nothing
         self._file = folder / "snapshot.db"
         settings = json.dumps({"snapshot": str(self._file)})
         (folder / "snapshot.json").write_text(settings, encoding="utf-8")
 
-    def figures(self, benches: dict[int, Bench]) -> dict[str, Any]:
-        """Measure everything."""
-        at_once = benches[0]
-        results: dict[tuple[str, str], list[Result]] = defaultdict(list)
-        for turn in range(self._rounds):
-            for latency, bench in benches.items():
-                for name, result in self._round(bench, is_first=turn == 0):
-                    results[str(latency), name].append(result)
-        empty = self._empty(at_once)
-        by_latency: dict[str, Any] = defaultdict(dict)
-        for (at, name), each in results.items():
-            by_latency[at][name] = _figures(self._records, each, empty)
-        return {"runs": by_latency, "long": self._long(at_once, empty)}
-
-    def _round(self, bench: Bench, *, is_first: bool) -> Iterator[tuple[str, Result]]:
-        before = People(self._records).write(self._folder)
-        yield WITHOUT, bench.run(PRODUCT, before)
-        kept = self._folder / f"kept-{self._records}.db"
+    def compared(self, rows: int, rounds: int) -> dict[str, Any]:
+        """Compare tables with changes, in which each run has the same snapshot."""
+        before = People(rows).write(self._folder)
         self._restore(None)
-        yield FIRST, bench.run(REMEMBERING, before)
-        if is_first and not kept.exists():
-            shutil.copy(self._file, kept)
-        changes: dict[str, Change] = {UNCHANGED: "none", ONE: "one", ALL: "all"}
-        for name, change in changes.items():
-            self._restore(kept)
-            source = People(self._records, change).write(self._folder)
-            yield name, bench.run(REMEMBERING, source)
+        self._benches[0].run(REMEMBERING, before)
+        kept = self._folder / "kept.db"
+        shutil.copy(self._file, kept)
+        with_it = partial(self._restore, kept)
+        one = People(rows, "one").write(self._folder)
+        every = People(rows, "all").write(self._folder)
+        runs: dict[tuple[int, str], Run] = {}
+        for latency, bench in self._benches.items():
+            run = partial(Run, bench, records=rows, start=PRODUCT)
+            late = {
+                ONE: run(REMEMBERING, one, prepare=with_it),
+                WITHOUT: run(PRODUCT, before),
+            }
+            at_once = {
+                FIRST: run(REMEMBERING, before, prepare=partial(self._restore, None)),
+                ALL: run(REMEMBERING, every, prepare=with_it),
+                **late,
+                UNCHANGED: run(REMEMBERING, before, prepare=with_it),
+            }
+            for name, each in (late if latency else at_once).items():
+                runs[latency, name] = each
+        figures: dict[str, Any] = defaultdict(dict)
+        for (at, name), measured in in_rounds(runs, rounds, self._nothing).items():
+            figures[str(at)][name] = measured
+        return figures
 
-    def _long(self, bench: Bench, empty: float) -> dict[str, Any]:
-        """Load a long table twice."""
-        source = People(self._many).write(self._folder)
+    def long(self, rows: int) -> dict[str, Any]:
+        """Load a long table twice, and convert it alone, once each."""
+        source = People(rows).write(self._folder)
+        run = partial(Run, self._benches[0], records=rows, start=PRODUCT)
         self._restore(None)
-        bench.run(REMEMBERING, source)
+        first = in_rounds({FIRST: run(REMEMBERING, source)}, 1, self._nothing)
         size = self._file.stat().st_size
-        again = bench.run(REMEMBERING, source)
-        converted = bench.run(CONVERSION, source)
-        return {
-            UNCHANGED: _figures(self._many, [again], empty),
-            CONVERSION.title: _figures(self._many, [converted], empty),
-            "bytes_per_person": size / self._many,
+        again = {
+            UNCHANGED: run(REMEMBERING, source),
+            CONVERSION.title: run(CONVERSION, source),
         }
-
-    def _empty(self, bench: Bench) -> float:
-        nothing = People(0).write(self._folder)
-        runs = [bench.run(PRODUCT, nothing).seconds for _ in range(self._rounds)]
-        return statistics.median(runs)
+        return {
+            "runs": {**first, **in_rounds(again, 1, self._nothing)},
+            "bytes_per_person": size / rows,
+        }
 
     def _restore(self, kept: Path | None) -> None:
         for ending in FILES:
             self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
         if kept is not None:
             shutil.copy(kept, self._file)
-
-
-def _figures(count: int, results: list[Result], empty: float) -> dict[str, Any]:
-    median = statistics.median(each.seconds for each in results)
-    return {
-        "records": count,
-        "microseconds": (median - empty) / count * 1_000_000,
-        "peak_mb": max(each.peak_mb for each in results),
-        "operations": results[-1].operations,
-        "bytes": results[-1].bytes,
-    }

@@ -1,44 +1,36 @@
-"""What is measured, and how runs are combined into results."""
+"""What is measured, in parts."""
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from measure import (
     BARE_FLOOR,
     CHUNKS,
     CLIENT,
+    LATENCIES,
     PRODUCT,
     SDK_FLOOR,
     START,
     VERSION,
     Bench,
     Contender,
-    Result,
     segment,
     serving,
 )
 from records import Load
+from rounds import Run, in_rounds
 from snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Key = TypeVar("Key", str, tuple[int, str])
-
-LATENCIES = (0, 50, 200)
-"""Response times of the server in milliseconds."""
-
-LESS_WHEN_LATE = {0: 1, 50: 10, 200: 50}
-"""Contenders that send one request at a time get this many times fewer records."""
-
 PER_100_000 = 100_000
 
 EVERYBODY_ONCE = "everybody once"
+SOME_PEOPLE = "5,000 people, uniform"
 FEW_PEOPLE = "500 people, uniform"
 ZIPF = "50,000 people, Zipf 1.0"
 STEEP_ZIPF = "50,000 people, Zipf 1.2"
@@ -53,29 +45,39 @@ ONCE = {
 }
 """The same kind of record, with everybody once, where that is not an event."""
 
+LESS_OF_ONE_COMPANY = {0: 1, 50: 2, 200: 8}
+"""One request at a time takes long: so many times fewer records, by latency."""
 
-def recurring(count: int) -> dict[str, Load]:
-    """Return loads of people and companies that come once, often and very often."""
+SHORT = "short"
+LONG = "long"
+
+
+def recurring(count: int, latency: int = 0) -> dict[str, Load]:
+    """Return loads of people and companies that come once, often and very often.
+
+    Loads are next to the one they are compared with. Those that show only what CPU
+    allows are left out at a latency.
+    """
     once = Load(count, size=400, people=None)
-    return {
-        EVERYBODY_ONCE: once,
-        "5,000 people, uniform": replace(once, people=5_000),
+    loads = {
+        SOME_PEOPLE: replace(once, people=5_000),
         FEW_PEOPLE: replace(once, people=500),
         ZIPF: replace(once, people=50_000, exponent=1.0),
+        EVERYBODY_ONCE: once,
         STEEP_ZIPF: replace(once, people=50_000, exponent=1.2),
-        COMPANIES_ONCE: replace(once, calls="group", companies=None),
-        ONE_COMPANY: replace(once, calls="group", companies=1),
-        MEMBERSHIPS_ONCE: replace(once, calls="membership", companies=None),
         MEMBERSHIPS: replace(once, calls="membership", companies=1),
+        MEMBERSHIPS_ONCE: replace(once, calls="membership", companies=None),
+        COMPANIES_ONCE: replace(once, calls="group", companies=None),
+        ONE_COMPANY: replace(
+            once,
+            count=max(1, count // LESS_OF_ONE_COMPANY[latency]),
+            calls="group",
+            companies=1,
+        ),
     }
-
-
-class Run(NamedTuple):
-    """A contender, its input, and the server that it delivers to."""
-
-    bench: Bench
-    contender: Contender
-    load: Load
+    if latency:
+        del loads[MEMBERSHIPS_ONCE], loads[COMPANIES_ONCE]
+    return loads
 
 
 @dataclass(frozen=True)
@@ -84,105 +86,132 @@ class Extent:
 
     Attributes:
         records: Records per run.
-        many: Records of the long run.
-        rounds: Runs of each contender, for the median.
+        many: Records of the long runs.
+        rows: Rows per run with a snapshot.
+        rounds: Rounds of the parts whose ratios are closest to their goals.
+        fewer: Rounds of the other parts.
         counted: Records for counting instructions, which takes minutes; 0: do not.
         stall: Seconds for which the server does not respond, while memory is measured.
     """
 
-    records: int = 100_000
+    records: int = 120_000
     many: int = 1_000_000
-    rounds: int = 3
+    rows: int = 40_000
+    rounds: int = 5
+    fewer: int = 3
     counted: int = 2_500
     stall: int = 10
 
     def of(self, contender: Contender, latency: int = 0) -> int:
         """Return the number of records for a contender."""
-        share = contender.takes / PER_100_000
-        if contender not in (PRODUCT, SDK_FLOOR, BARE_FLOOR):
-            share /= LESS_WHEN_LATE[latency]
-        return max(5, int(self.records * share))
+        return max(5, self.records * contender.takes[latency] // PER_100_000)
+
+
+PARTS = (
+    "start_up",
+    "contenders",
+    "instructions",
+    "recurring",
+    "loads",
+    "long",
+    "stalled",
+    "snapshots",
+)
+"""What is measured, one after the other."""
 
 
 class Suite:
-    """Measures everything, one thing after the other."""
+    """Measures one part after the other."""
 
-    def __init__(self, extent: Extent, folder: Path) -> None:
-        """Install what is missing.
+    def __init__(self, extent: Extent, folder: Path, benches: dict[int, Bench]) -> None:
+        """Prepare.
 
         Args:
             extent: The size of the measurement.
             folder: Folder of inputs and installations.
+            benches: Servers by latency.
         """
         self._extent = extent
         self._folder = folder
-        others = [CHUNKS, segment(folder), CLIENT]
-        self._rivals = [each for each in others if each is not None]
+        self._benches = benches
+        self._nothing = Load(0).write(folder)
+        self._rounds = {
+            **dict.fromkeys(("recurring", "snapshots"), extent.rounds),
+            **dict.fromkeys(("contenders", "loads", "long"), extent.fewer),
+            "start_up": 3 * extent.fewer,
+        }
 
-    def figures(self) -> dict[str, Any]:
-        """Measure everything."""
-        with ExitStack() as stack:
-            benches = {
-                latency: stack.enter_context(serving(self._folder, latency))
-                for latency in LATENCIES
-            }
-            at_once = benches[0]
-            return {
-                "start_up": self.start_up(at_once),
-                "contenders": self.contenders(benches),
-                "instructions": self.instructions(at_once),
-                "recurring": self.recurring(benches),
-                "loads": self.loads(at_once),
-                "long": self.long(at_once),
-                "stalled_mb": self.stalled(),
-                "snapshots": self.snapshots(benches),
-            }
+    def part(self, name: str) -> dict[str, Any]:
+        """Measure a part.
 
-    def start_up(self, bench: Bench) -> dict[str, float]:
+        Args:
+            name: One of ``PARTS``.
+
+        Returns:
+            In how many ``rounds``, and its ``figures``.
+        """
+        measure = {
+            "start_up": self._start_up,
+            "contenders": self._contenders,
+            "instructions": self._instructions,
+            "recurring": self._recurring,
+            "loads": self._loads,
+            "long": self._long,
+            "stalled": self._stalled,
+            "snapshots": self._snapshots,
+        }
+        rounds = self._rounds.get(name, 1)
+        return {"rounds": rounds, "figures": measure[name](rounds)}
+
+    def _start_up(self, rounds: int) -> dict[str, list[float]]:
         """Compare the time of ``--version``."""
         taken: dict[str, list[float]] = defaultdict(list)
-        nothing = Load(0).write(self._folder)
-        for _ in range(self._extent.rounds * 3):
+        for _ in range(rounds):
             for contender in (VERSION, START):
-                taken[contender.title].append(bench.run(contender, nothing).seconds)
-        return {title: statistics.median(each) for title, each in taken.items()}
+                run = self._benches[0].run(contender, self._nothing)
+                taken[contender.title].append(run.seconds)
+        return taken
 
-    def contenders(self, benches: dict[int, Bench]) -> dict[str, Any]:
+    def _contenders(self, rounds: int) -> dict[str, Any]:
         """Compare all contenders, and at latencies those that send."""
-        runs = {}
-        for latency, bench in benches.items():
-            for each in [PRODUCT, *self._rivals] if latency else self._everybody:
-                load = Load(self._extent.of(each, latency))
-                runs[latency, each.title] = Run(bench, each, load)
-        return self._by_latency(runs)
+        floors = [BARE_FLOOR, SDK_FLOOR]
+        others = [segment(self._folder), CLIENT]
+        sending = [CHUNKS, PRODUCT, *(each for each in others if each is not None)]
+        runs = {
+            (latency, each.title): (each, Load(self._extent.of(each, latency)))
+            for latency in LATENCIES
+            for each in (sending if latency else [*floors, *sending])
+        }
+        return self._by_latency(runs, rounds)
 
-    def instructions(self, bench: Bench) -> dict[str, int]:
+    def _instructions(self, _rounds: int) -> dict[str, int]:
         """Count the instructions per record of all contenders, without start-up."""
         figures: dict[str, int] = {}
         if not self._extent.counted:
             return figures
-        for contender in self._everybody:
+        for contender in (PRODUCT, SDK_FLOOR, BARE_FLOOR, CHUNKS, CLIENT):
             many = self._extent.counted // (10 if contender is CLIENT else 1)
             few = many // 5
             first, last = (
-                bench.instructions(contender, Load(count).write(self._folder))
+                self._benches[0].instructions(
+                    contender, Load(count).write(self._folder)
+                )
                 for count in (few, many)
             )
             if first is not None and last is not None:
                 figures[contender.title] = round((last - first) / (many - few))
         return figures
 
-    def recurring(self, benches: dict[int, Bench]) -> dict[str, Any]:
+    def _recurring(self, rounds: int) -> dict[str, Any]:
         """Compare people who come once with those who come often."""
-        loads = recurring(self._extent.records)
         runs = {
-            (latency, name): Run(bench, PRODUCT, load)
-            for latency, bench in benches.items()
-            for name, load in loads.items()
+            (latency, name): (PRODUCT, load)
+            for latency in LATENCIES
+            for name, load in recurring(self._extent.records, latency).items()
         }
-        return self._by_latency(runs)
+        return self._by_latency(runs, rounds)
 
-    def loads(self, bench: Bench) -> dict[str, Any]:
+    def _loads(self, rounds: int) -> dict[str, Any]:
         """Compare loads for the target."""
         count = self._extent.records
         loads = {
@@ -195,68 +224,51 @@ class Suite:
             "track, nested, 10 KB": Load(count // 10, size=10_000),
             "track, nested, 10 KB, more": Load(count // 2, size=10_000),
         }
-        return self._measure(
-            {name: Run(bench, PRODUCT, load) for name, load in loads.items()}
+        return in_rounds(
+            {name: self._run(PRODUCT, load) for name, load in loads.items()},
+            rounds,
+            self._nothing,
         )
 
-    def long(self, bench: Bench) -> dict[str, Any]:
-        """Deliver ten times as much."""
-        run = Run(bench, PRODUCT, Load(self._extent.many))
-        return self._measure({"": run})[""]
+    def _long(self, rounds: int) -> dict[str, Any]:
+        """Compare a long run with a short one."""
+        extent = self._extent
+        loads = {SHORT: Load(extent.records), LONG: Load(extent.many)}
+        return in_rounds(
+            {name: self._run(PRODUCT, load) for name, load in loads.items()},
+            rounds,
+            self._nothing,
+        )
 
-    def stalled(self) -> float:
+    def _stalled(self, _rounds: int) -> dict[str, float]:
         """Return the peak memory while the server does not respond."""
         source = Load(self._extent.records // 2, size=10_000).write(self._folder)
         with serving(self._folder, 0, self._extent.stall) as bench:
-            return bench.run(PRODUCT, source).peak_mb
+            return {"peak_mb": bench.run(PRODUCT, source).peak_mb}
 
-    def snapshots(self, benches: dict[int, Bench]) -> dict[str, Any]:
+    def _snapshots(self, rounds: int) -> dict[str, Any]:
         """Compare runs with a snapshot with those without."""
-        extent = self._extent
-        runs = Snapshots(self._folder, extent.records, extent.many, extent.rounds)
-        return runs.figures(benches)
-
-    @property
-    def _everybody(self) -> list[Contender]:
-        return [PRODUCT, SDK_FLOOR, BARE_FLOOR, *self._rivals]
-
-    def _by_latency(self, runs: dict[tuple[int, str], Run]) -> dict[str, Any]:
-        busiest = {load: load.busiest for load in {run.load for run in runs.values()}}
-        figures: dict[str, Any] = defaultdict(dict)
-        for (latency, name), each in self._measure(runs).items():
-            load = runs[latency, name].load
-            figures[str(latency)][name] = {**each, "busiest": busiest[load]}
-        return figures
-
-    def _measure(self, runs: dict[Key, Run]) -> dict[Key, dict[str, Any]]:
-        """Run everything in turn, several times, with start-up subtracted."""
-        empty: dict[Contender, list[float]] = defaultdict(list)
-        results: dict[Key, list[Result]] = defaultdict(list)
-        nothing = Load(0).write(self._folder)
-        bench = next(iter(runs.values())).bench
-        for _ in range(self._extent.rounds):
-            for contender in dict.fromkeys(run.contender for run in runs.values()):
-                empty[contender].append(bench.run(contender, nothing).seconds)
-            for key, run in runs.items():
-                source = run.load.write(self._folder)
-                results[key].append(run.bench.run(run.contender, source))
+        runs = Snapshots(self._folder, self._benches, self._nothing)
         return {
-            key: _figures(
-                run.load.count, results[key], statistics.median(empty[run.contender])
-            )
-            for key, run in runs.items()
+            "runs": runs.compared(self._extent.rows, rounds),
+            "long": runs.long(self._extent.many),
         }
 
+    def _run(self, contender: Contender, load: Load, latency: int = 0) -> Run:
+        source = load.write(self._folder)
+        return Run(self._benches[latency], contender, source, load.count)
 
-def _figures(count: int, results: list[Result], empty: float) -> dict[str, Any]:
-    median = statistics.median(each.seconds for each in results)
-    last = results[-1]
-    return {
-        "records": count,
-        "microseconds": (median - empty) / count * 1_000_000,
-        "peak_mb": max(each.peak_mb for each in results),
-        "requests": last.requests,
-        "bytes": last.bytes,
-        "operations": last.operations,
-        "server_microseconds": last.cpu_seconds / count * 1_000_000,
-    }
+    def _by_latency(
+        self, loads: dict[tuple[int, str], tuple[Contender, Load]], rounds: int
+    ) -> dict[str, Any]:
+        runs = {key: self._run(*each, key[0]) for key, each in loads.items()}
+        busiest = {
+            load: load.busiest(self._folder)
+            for load in {load for _, load in loads.values()}
+        }
+        measured = in_rounds(runs, rounds, self._nothing)
+        figures: dict[str, Any] = defaultdict(dict)
+        for (latency, name), each in measured.items():
+            _, load = loads[latency, name]
+            figures[str(latency)][name] = {**each, "busiest": busiest[load]}
+        return figures

@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,10 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 RECORDS = 60
+EXTENT = (
+    f"--records {RECORDS} --rows {RECORDS} --many 90"
+    " --rounds 1 --fewer 1 --counted 0 --stall 1"
+).split()
 CONTENDERS = {
     "target-customerio",
     "SDK with idle sinks",
@@ -47,8 +52,7 @@ def output_of(*arguments: str | Path) -> str:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Return the folder of the results and charts, and what was printed."""
     folder = tmp_path_factory.mktemp("figures")
-    extent = f"--records {RECORDS} --many 90 --rounds 1 --counted 0 --stall 1"
-    return folder, output_of(HERE, *extent.split(), "--keep", folder)
+    return folder, output_of(HERE, *EXTENT, "--keep", folder)
 
 
 def test_the_charts_show_the_stored_results(tmp_path: Path) -> None:
@@ -77,13 +81,14 @@ def test_the_documented_command_stores_results_and_updates_the_page(
     shutil.copytree(ROOT, copy, ignore=unneeded)
     results = (measured[0] / "results.json").read_text(encoding="utf-8")
     (tmp_path / "results.json").write_text(
-        results.replace("medians of", "medians, here, of"), encoding="utf-8"
+        results.replace("cores", "cores, here"), encoding="utf-8"
     )
     shown = ("--show", str(tmp_path / "results.json"))
     subprocess.run([sys.executable, *arguments, *shown], check=True, cwd=copy)
     kept = json.loads((copy / "tests/benchmark/results.json").read_text("utf-8"))
-    assert "medians, here, of" in kept["made"]
-    assert kept["made"] in (copy / "docs/performance.md").read_text(encoding="utf-8")
+    assert "cores, here" in kept["long"]["made"]
+    page = (copy / "docs/performance.md").read_text(encoding="utf-8")
+    assert f"\n{kept['long']['made']}.\n" in page
     for name in ("contenders.svg", "recurring.svg"):
         drawn = (copy / "tests/benchmark" / name).read_bytes()
         assert drawn == (copy / "docs" / name).read_bytes()
@@ -93,8 +98,7 @@ def test_the_documented_command_stores_results_and_updates_the_page(
 @pytest.fixture
 def figures(measured: tuple[Path, str]) -> dict[str, Any]:
     text = (measured[0] / "results.json").read_text(encoding="utf-8")
-    stored: dict[str, Any] = json.loads(text)["figures"]
-    return stored
+    return {name: part["figures"] for name, part in json.loads(text).items()}
 
 
 def test_every_contender_delivers_every_record(figures: dict[str, Any]) -> None:
@@ -111,10 +115,12 @@ def test_every_contender_delivers_every_record(figures: dict[str, Any]) -> None:
 def test_every_load_is_delivered_completely(figures: dict[str, Any]) -> None:
     assert set(figures["recurring"]) == LATENCIES
     recurring = [run for each in figures["recurring"].values() for run in each.values()]
-    assert len(recurring) == 3 * 9
-    for each in [*figures["loads"].values(), *recurring, figures["long"]]:
+    assert len(recurring) == 9 + 2 * 7
+    loads = [*figures["loads"].values(), *figures["long"].values()]
+    for each in [*loads, *recurring]:
         assert each["operations"] == each["records"]
-        assert each["server_microseconds"] > 0
+        assert each["peak_mb"] > 1
+        assert all(seconds > 0 for seconds in each["server_seconds"])
 
 
 def test_a_run_with_a_snapshot_sends_what_changed(figures: dict[str, Any]) -> None:
@@ -122,13 +128,45 @@ def test_a_run_with_a_snapshot_sends_what_changed(figures: dict[str, Any]) -> No
     assert set(snapshots["runs"]) == LATENCIES
     for runs in snapshots["runs"].values():
         sent = {name: run["operations"] for name, run in runs.items()}
-        assert sent == dict.fromkeys(runs, RECORDS) | {"nothing changed": 0}
+        assert sent.pop("nothing changed", 0) == 0
+        assert {*sent.values()} == {RECORDS}
         changed = runs["one attribute of each row changed"]["bytes"]
         assert changed < runs["without a snapshot"]["bytes"] / 3
     for run in ("nothing changed", "conversion alone"):
-        assert snapshots["long"][run]["operations"] == 0
-        assert snapshots["long"][run]["records"] == 90
+        assert snapshots["long"]["runs"][run]["operations"] == 0
+        assert snapshots["long"]["runs"][run]["records"] == 90
     assert snapshots["long"]["bytes_per_person"] > 200
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_benchmark_that_is_stopped_has_kept_what_it_measured(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    kept = tmp_path / "results.json"
+    options = [*EXTENT, "--keep", str(tmp_path), "--parts"]
+    with subprocess.Popen(
+        [sys.executable, HERE, *options, "start_up", "recurring"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not kept.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(stop)
+        # Ends when no process that it started has the pipe any more.
+        _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert said.startswith("start_up: ")
+    assert [*json.loads(kept.read_text("utf-8"))] == ["start_up"]
+    stalled = output_of(HERE, *options, "stalled")
+    assert [*json.loads(kept.read_text("utf-8"))] == ["start_up", "stalled"]
+    assert "Rounds: start-up 3, stalled 1." in stalled
+
+
+def test_a_part_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        output_of(HERE, "--parts", "nonsense")
+    assert refused.value.returncode == 2
+    assert "invalid choice: 'nonsense'" in refused.value.stderr
 
 
 def test_the_server_delays_responses_and_counts_requests() -> None:
