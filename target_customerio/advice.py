@@ -55,7 +55,7 @@ ADVICE: Final = {
         "set validate_records to false"
     ),
     "wrong_call": (
-        "The type of the records is another call than the stream's. To convert each "
+        "The type of the records names another call than the stream's. To convert each "
         "record as the call that its type names, set stream_calls: "
         '{{"{stream}": "by_type"}}'
     ),

@@ -75,7 +75,7 @@ FLAGS: Final = {
     "STATE and no file but the report.",
     "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
     "removed.",
-    "--refresh": "Send everything, whatever the snapshot knows, and learn it anew.",
+    "--refresh": "Send everything again and rebuild the snapshot from it.",
     "--remove-missing": "Read no input: remove what streams with remove_missing held "
     "before and not in their last run.",
     "--snapshot-info": "Show the streams of the snapshot, what they hold and their "
@@ -106,7 +106,7 @@ def options() -> list[click.Option]:
             callback=_print_sandbox_metadata,
             expose_value=False,
             is_eager=True,
-            help="Print what Datasette needs to show a sandbox well, then exit.",
+            help="Print Datasette's metadata for a sandbox, then exit.",
         ),
     ]
 

@@ -286,7 +286,7 @@ class Pipeline:
             if not is_complete:
                 raise PlanError(
                     "The plan would be incomplete, since the input was not read to its "
-                    "end; make it again"
+                    "end; run the plan again"
                 )
             calls = self.settings.streams
             self.plan = self._parts.counts.plan(

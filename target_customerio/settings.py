@@ -221,7 +221,7 @@ def _snapshot_errors(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("snapshot"):
         return
     if config["refresh"]:
-        yield "refresh: there is no snapshot to learn anew; set snapshot to its path"
+        yield "refresh: there is no snapshot; set snapshot to its path"
     if config[REMOVE_MISSING] or any(map(asks_for_removal, calls.values())):
         yield (
             "remove_missing: there is no snapshot of what streams held; set snapshot "

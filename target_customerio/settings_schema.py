@@ -242,8 +242,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Refresh",
-        description="Whether to send everything once more and learn the snapshot anew. "
-        "It keeps which stream holds what.",
+        description="Whether to send everything again and rebuild the snapshot from "
+        "it. It keeps which stream holds what.",
     ),
     th.Property(
         "plan",

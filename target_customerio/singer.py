@@ -210,7 +210,7 @@ class SingerTarget(Target):
             self._versions_ignored = True
             self.logger.info(
                 "Ignoring ACTIVATE_VERSION messages; what is gone from a table is "
-                "removed by --remove-missing, after the pipeline (docs/snapshot.md)"
+                "removed by --remove-missing, after the pipeline (docs/removal.md)"
             )
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:

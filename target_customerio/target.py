@@ -234,7 +234,7 @@ class TargetCustomerIO(SingerTarget):
         if len(given) > 1:
             raise SettingsError(f"{' and '.join(given)}: only one of them can be given")
         if forget is not None and self.settings.plan:
-            raise SettingsError("--forget: it cannot be planned; leave out plan")
+            raise SettingsError("--forget cannot be planned; leave out plan")
         if check:
             self.check()
             return
@@ -245,7 +245,7 @@ class TargetCustomerIO(SingerTarget):
         if remove_missing:
             if file_input is not None:
                 raise SettingsError(
-                    "--remove-missing: it reads no input; leave --input out"
+                    "--remove-missing reads no input; leave out --input"
                 )
             self.remove_missing()
         else:
@@ -294,7 +294,7 @@ class TargetCustomerIO(SingerTarget):
 
         self.pipeline.close()
         if self.settings.snapshot is None:
-            raise SettingsError("snapshot: it is not set; set it to its path")
+            raise SettingsError("snapshot: not set; set it to the path of the snapshot")
         path = Path(self.settings.snapshot).expanduser()
         if forget is None:
             click.echo(snapshot_info.described(path))

@@ -56,7 +56,7 @@ def remove_missing(
     path = settings.snapshot
     if path is None:
         raise SettingsError(
-            "snapshot: it is not set, so it is not known what streams held before"
+            "snapshot: not set; without it, it is not known what streams held before"
         )
     if not located(path).exists():
         raise SnapshotError(
@@ -125,7 +125,7 @@ class RemovalStep:
         removals = remover.plan(calls.removal_of)
         if not removals:
             raise SettingsError(
-                "remove_missing: no stream in the snapshot has it; set it in "
+                "remove_missing: not set for any stream in the snapshot; set it in "
                 "stream_calls, for example "
                 '{"users": {"call": "identify", "remove_missing": true}}'
             )
@@ -140,7 +140,7 @@ class RemovalStep:
         finally:
             snapshot.checkpoint()
         if is_stopped():
-            self._logger.warning("Stopped by a signal; %s goes on", AGAIN)
+            self._logger.warning("Stopped by a signal; %s continues", AGAIN)
         fail_if_refused(removals)
         self._recorder.fail_if_rejected()
         return None
@@ -218,5 +218,5 @@ def fail_if_refused(removals: Sequence[Removal]) -> None:
     if refused:
         whose = "1 stream" if len(refused) == 1 else f"{len(refused)} streams"
         raise RemovalRefusedError(
-            f"Nothing was removed of {whose}; {'; '.join(refused)}"
+            f"Nothing was removed for {whose}; {'; '.join(refused)}"
         )

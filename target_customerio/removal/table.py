@@ -65,7 +65,7 @@ def _kept(missing: Missing) -> Iterator[str]:
         by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
         yield f"{missing.held:,} held by {by}"
     if missing.others:
-        yield f"{missing.others:,} without id and e-mail address, merged or suppressed"
+        yield f"{missing.others:,} without id or e-mail address, merged or suppressed"
 
 
 def _fields(removal: Removal, kind: str, missing: Missing | None) -> dict[str, object]:

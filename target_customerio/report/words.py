@@ -95,9 +95,9 @@ def verdict_of(content: Content) -> Verdict:
         return _verdict_of_plan(content.plan)
     outcome, rejected = content.outcome, content.totals["rejected"]
     if content.what == "removal":
-        text = "Removed is what streams held before and did not in their last run."
+        text = "What streams held before and not in their last run was removed."
         if content.ignored:
-            text += " Customer.io would accept and ignore some of it, as listed below."
+            text += " Customer.io would accept and ignore some of it, listed below."
         return Verdict(
             "warn"
             if content.ignored or rejected or not outcome.is_complete
@@ -110,8 +110,8 @@ def verdict_of(content: Content) -> Verdict:
         return Verdict(
             "warn",
             f"The run was stopped {where}",
-            "What had been read was delivered. The next run continues where the last "
-            "STATE was written.",
+            "Everything read until then was delivered. The next run continues from the "
+            "last STATE.",
         )
     return _verdict_of_run(content)
 
@@ -145,16 +145,19 @@ def _verdict_of_run(content: Content) -> Verdict:
 def _failure(content: Content) -> Verdict:
     if content.is_plan:
         return Verdict(
-            "bad", "The plan failed", "Nothing was sent, and nothing planned."
+            "bad", "The plan failed", "Nothing was sent, and there is no plan."
         )
     if content.what == "removal":
-        text = "What is counted below was removed before. A later removal goes on."
+        text = (
+            "The removals counted below were made before the failure. The next "
+            "--remove-missing continues."
+        )
         return Verdict("bad", "The removal failed", text)
     return Verdict(
         "bad",
         "The run failed",
-        "What is counted below happened before. The next run continues where the last "
-        "STATE was written.",
+        "The figures below count what was done before the failure. The next run "
+        "continues from the last STATE.",
     )
 
 

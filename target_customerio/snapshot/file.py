@@ -306,7 +306,7 @@ def _lock(file: Path) -> sqlite3.Connection:
         connection.close()
         if "locked" in str(error):
             raise _unusable(
-                file, "is used by another run; wait for its end, or end it"
+                file, "is in use by another run; wait until it ends, or stop it"
             ) from None
         raise _unusable(lock, f"cannot be used as its lock: {error}") from error
     return connection

@@ -21,7 +21,7 @@ Status: TypeAlias = Literal[
 ]
 
 STATUSES: Final[dict[Status, str]] = {
-    "running": "its last run was killed, or is still going on",
+    "running": "its last run was killed or is still running",
     "complete": "its last run read a full table to the end",
     "unreadable": "its last run had records whose identifiers could not be read",
     "incremental": "it is not a full table: STATE holds a bookmark for it",

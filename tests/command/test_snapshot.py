@@ -476,7 +476,7 @@ def test_a_second_run_ends_with_an_error(loads: Loads) -> None:
         outcome = loads.run(users=people(2))
     finally:
         snapshot.close()
-    assert "is used by another run" in outcome.error
+    assert "is in use by another run" in outcome.error
     assert loads.new() == []
 
 

@@ -51,7 +51,7 @@ def test_a_second_run_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     for each in (path, link):
-        with pytest.raises(SnapshotError, match="used by another run"):
+        with pytest.raises(SnapshotError, match="in use by another run"):
             Snapshot(each)
     first.close()
     Snapshot(path).close()

@@ -662,7 +662,7 @@ def test_a_second_call_cannot_use_the_snapshot_meanwhile(
 
     def rows() -> Iterator[dict[str, Any]]:
         yield {"user_id": 1}
-        with pytest.raises(SnapshotError, match="is used by another run"):
+        with pytest.raises(SnapshotError, match="is in use by another run"):
             deliver([], call="identify", config=config, stream="others")
 
     deliver(rows(), call="identify", config=config, stream="users")
