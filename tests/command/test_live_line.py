@@ -11,10 +11,17 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.command import COMMAND, SETTINGS, clean_environment, wait_until
+from support.command import (
+    COMMAND,
+    PATIENCE,
+    SETTINGS,
+    clean_environment,
+    wait_until,
+)
 from support.customerio import REGION_REPLY, Customerio, Reply
 from support.forks import POSSIBLE
 from support.singer import line_of, record, schema, state
@@ -22,7 +29,6 @@ from support.workspace import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.command import Terminal
     from support.customerio import Request
@@ -92,7 +98,7 @@ class Run:
 
     def end(self) -> int:
         self.close()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -110,7 +116,8 @@ class Run:
                 )
             return match is not None and bool(condition(found))
 
-        wait_until(is_met, 20, f"{condition} (on the screen: {self.screen.last!r})")
+        what = f"{condition} (on the screen: {self.screen.last!r})"
+        wait_until(is_met, what=what)
         return found
 
 
@@ -136,7 +143,7 @@ def start(
     yield start
     for each in runs:
         each.process.kill()
-        each.process.wait(30)
+        each.process.wait(PATIENCE)
         each.close()
 
 
@@ -150,6 +157,14 @@ def slow() -> Iterator[Customerio]:
 
 def unfinished(server: Customerio) -> dict[str, Any]:
     return {**SETTINGS, "sandbox": None, "api_url": server.url}
+
+
+def has_stopped(pid: int) -> bool:
+    """Return whether every thread of a process is stopped."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return {(each / "stat").read_text().rpartition(")")[2][1] for each in threads} == {
+        "T"
+    }
 
 
 def assert_tidy(screen: Screen) -> None:
@@ -249,7 +264,8 @@ def test_the_line_is_as_wide_as_the_terminal(start: Callable[..., Run]) -> None:
     for columns in (24, 10, 2, 40):
         # What is drawn in this very moment would have the old width.
         run.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)
+        wait_until(partial(has_stopped, run.process.pid), what="the stop")
+        assert screen.lines  # all that was drawn
         screen.resize(columns)
         run.process.send_signal(signal.SIGCONT)
         shown = "1 records, 1 delivered, 0 rejected, 0 records/s"[: columns - 1]
@@ -303,7 +319,7 @@ def test_the_line_is_gone_after_a_signal(
     run.send(USERS, user(1))
     run.wait_for(lambda line: line["delivered"] == 1)
     run.process.send_signal(number)
-    assert run.process.wait(20) == 0
+    assert run.process.wait(PATIENCE) == 0
     assert_tidy(run.screen)
 
 
@@ -317,7 +333,7 @@ def test_the_line_is_gone_after_a_second_signal(
     wait_until(lambda: "second signal" in "\n".join(run.screen.lines))
     run.wait_for(lambda line: line["flying"] == 1)
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(20) == 128 + signal.SIGTERM
+    assert run.process.wait(PATIENCE) == 128 + signal.SIGTERM
     assert_tidy(run.screen)
 
 
@@ -328,7 +344,7 @@ def test_a_killed_run_leaves_the_modes_of_the_terminal(
     run.send(USERS, user(1))
     run.wait_for(lambda line: line["delivered"] == 1)
     run.process.kill()
-    assert run.process.wait(20) == -signal.SIGKILL
+    assert run.process.wait(PATIENCE) == -signal.SIGKILL
     assert run.screen.is_as_before
 
 
@@ -350,7 +366,7 @@ def test_a_run_goes_on_without_its_terminal(screen: Screen, tmp_path: Path) -> N
         time.sleep(0.5)
         process.stdin.write(line_of(user(2)))
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     assert sorted(snapshot(tmp_path / "workspace.db")["people"]) == ["id:1", "id:2"]
 
 
@@ -443,7 +459,7 @@ def test_a_program_that_delivers_rows_keeps_its_terminal(
         env=clean_environment(TERM="xterm"),
         stderr=screen.descriptor,
         check=True,
-        timeout=60,
+        timeout=2 * PATIENCE,
     )
     wait_until(lambda: "0 retries" in screen.last, what="the summary")
     assert b"\r" not in screen.raw.replace(b"\r\n", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -13,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import pyte
 
+from .command import wait_until
+
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+MARK = b"\0"
+"""What tells how far the terminal is read; terminals ignore it."""
 
 
 class Screen:
     """A terminal.
 
+    What is read of it is what all programs have written before.
+
     Attributes:
         descriptor: The end of the terminal for programs.
-        raw: What programs have written to it.
     """
 
     def __init__(self, columns: int = 120, rows: int = 60) -> None:
@@ -31,7 +38,8 @@ class Screen:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
-        self.raw = b""
+        self._raw = b""
+        self._marks_sent = self._marks_read = 0
         self.resize(columns, rows)
         self._ended = threading.Event()
         self._modes = termios.tcgetattr(self.descriptor)
@@ -64,8 +72,15 @@ class Screen:
             os.close(self._ours)
 
     @property
+    def raw(self) -> bytes:
+        """What programs have written."""
+        self._catch_up()
+        return self._raw
+
+    @property
     def lines(self) -> list[str]:
         """The lines on the screen without empty ones."""
+        self._catch_up()
         with self._lock:
             return [line.rstrip() for line in self._screen.display if line.strip()]
 
@@ -85,13 +100,27 @@ class Screen:
     @property
     def is_as_before(self) -> bool:
         """Whether the modes are those of the start, and the cursor is seen."""
+        self._catch_up()
         modes: list[Any] = termios.tcgetattr(self.descriptor)
         return modes == self._modes and not self._screen.cursor.hidden
+
+    def _catch_up(self) -> None:
+        """Wait until everything is read that was written before."""
+        while not self._ended.is_set():
+            self._marks_sent += 1
+            os.write(self.descriptor, MARK)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: self._marks_read >= self._marks_sent, 1)
+                return
+            # Ctrl-C and Ctrl-Z discard what was not read yet.
+            self._marks_sent = self._marks_read
 
     def _read(self) -> None:
         while not self._ended.is_set():
             if select.select([self._ours], [], [], 0.02)[0]:
                 content = os.read(self._ours, 65_536)
+                shown = content.replace(MARK, b"")
                 with self._lock:
-                    self.raw += content
-                    self._stream.feed(content)
+                    self._raw += shown
+                    self._stream.feed(shown)
+                    self._marks_read += len(content) - len(shown)
