@@ -15,16 +15,28 @@ if TYPE_CHECKING:
 SHOP = Path(__file__).parents[2] / "docs/examples/shop"
 
 SLOWLY = """
-import io, sys, time
+import io, sys, threading
 import target_customerio.progress
 from target_customerio.__main__ import main
+from target_customerio.pipeline import Pipeline
+
+logged = threading.Event()
+log_progress = Pipeline.log_progress
+
+def log(pipeline):
+    log_progress(pipeline)
+    logged.set()
 
 class Slow(io.BytesIO):
     def readline(self, size):
-        time.sleep(0.2)
-        return super().readline(size)
+        line = super().readline(size)
+        if not line:
+            logged.clear()
+            assert logged.wait(60)
+        return line
 
-target_customerio.progress.LOG_SECONDS = 0.25
+Pipeline.log_progress = log
+target_customerio.progress.LOG_SECONDS = 0.05
 schema = b'{"type":"SCHEMA","stream":"ledger","schema":{"properties":{}}}'
 record = b'{"type":"RECORD","stream":"ledger","record":{}}'
 sys.stdin = io.TextIOWrapper(Slow(b"\\n".join([schema, *[record] * 4])))
@@ -45,5 +57,5 @@ def loads(terminal: Terminal, singer: Singer) -> Loads:
 
 @pytest.fixture
 def slow_input() -> str:
-    """Return a program that reads four records of one stream in a second."""
+    """Return a program whose input ends once progress after four records is logged."""
     return SLOWLY

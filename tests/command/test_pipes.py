@@ -57,7 +57,7 @@ def test_a_delivery_failure_ends_the_run_while_the_tap_is_silent(
         process.stdin.write(lines(singer.schema("identifies")))
         process.stdin.write(lines(singer.record("identifies", userId="ada")))
         process.stdin.flush()
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert b"credentials" in process.stderr.read()
 
 
@@ -75,7 +75,7 @@ def test_a_nonblocking_pipe_is_read_to_its_end(
         time.sleep(1.5)
         os.write(theirs, first[paused_at:] + lines(singer.state(reached="the end")))
         os.close(theirs)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b'{"reached":"the end"}\n')
 
 
@@ -85,7 +85,7 @@ def test_a_broken_pipe_ends_the_run_with_one_line(terminal: Terminal) -> None:
         (terminal.folder / "written").open("wb") as file,
         started(terminal, file.fileno()) as process,
     ):
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert b"Cannot read the input after line 0 (Bad file descriptor)" in said
     assert b"Traceback" not in said

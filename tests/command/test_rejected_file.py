@@ -118,7 +118,7 @@ def test_replaying_the_unchanged_file_rejects_each_record_once(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), *[singer.record("tracks")] * 3)
-    again = terminal.run(feed=first.rejected_path, timeout=20)
+    again = terminal.run(feed=first.rejected_path, timeout=60)
     assert again.rejection_error
     assert len(again.rejected) == 6
     assert again.table["tracks"]["rejected"] == 3
@@ -141,8 +141,8 @@ def test_replaying_the_unchanged_file_twice_terminates(
     terminal: Terminal, singer: Singer
 ) -> None:
     first = terminal.run(singer.schema("tracks"), singer.record("tracks"))
-    terminal.run(feed=first.rejected_path, timeout=20)
-    again = terminal.run(feed=first.rejected_path, timeout=20)
+    terminal.run(feed=first.rejected_path, timeout=60)
+    again = terminal.run(feed=first.rejected_path, timeout=60)
     assert len(again.rejected) == 4
 
 
@@ -174,7 +174,7 @@ def test_a_file_corrected_in_place_is_delivered(
     first.rejected_path.write_bytes(
         text.replace(b'"record":{', b'"record":{"event":"Bought",')
     )
-    again = terminal.run(feed=first.rejected_path, timeout=20)
+    again = terminal.run(feed=first.rejected_path, timeout=60)
     assert again.code == 0
     assert [each["name"] for each in again.workspace["events"]] == ["Bought"]
 

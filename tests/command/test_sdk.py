@@ -527,7 +527,7 @@ def test_records_in_batch_files_are_delivered(
     assert outcome.states == [{"reached": "the end"}]
 
 
-@pytest.mark.timeout(20)  # it waits for ever if nothing is queued
+@pytest.mark.timeout(100)  # it waits for ever if nothing is queued
 def test_the_sdks_listen_queues_what_was_read_before_it_waits(
     tmp_path: Path, singer: Singer
 ) -> None:

@@ -73,7 +73,7 @@ def state_in(folder: Path) -> str:
 def test_the_exit_code_is_passed_on(
     dag: str, code: int, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    assert start(dag, target=f"exit {code}").wait(timeout=30) == code
+    assert start(dag, target=f"exit {code}").wait(timeout=120) == code
 
 
 @pytest.mark.parametrize("dag", ["shop_pipe", "shop_meltano"])
@@ -86,7 +86,7 @@ def test_a_rejected_records_file_fails_a_successful_run(
     tmp_path: Path,
 ) -> None:
     (tmp_path / REJECTED).write_text("of an earlier run\n")
-    assert start(dag, target=f"exit {code}").wait(timeout=30) == then
+    assert start(dag, target=f"exit {code}").wait(timeout=120) == then
     assert str(tmp_path / REJECTED) in (tmp_path / "log").read_text()
 
 
@@ -95,13 +95,13 @@ def test_an_empty_rejected_records_file_does_not_fail_the_run(
     dag: str, start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     (tmp_path / REJECTED).touch()
-    assert start(dag).wait(timeout=30) == 0
+    assert start(dag).wait(timeout=120) == 0
 
 
 def test_a_failing_tap_fails_the_run(
     start: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
-    assert start("shop_pipe", tap="exit 5").wait(timeout=30) == 5
+    assert start("shop_pipe", tap="exit 5").wait(timeout=120) == 5
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_last_complete_line_of_state_is_kept(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "state.json").write_text("before\n")
-    start("shop_pipe", target=f"printf '{states}'; exit 1").wait(timeout=30)
+    start("shop_pipe", target=f"printf '{states}'; exit 1").wait(timeout=120)
     assert state_in(tmp_path) == kept
 
 
@@ -129,7 +129,7 @@ def stop_once(started: Path, process: subprocess.Popen[bytes]) -> None:
     """Stop a run as soon as it has made a file, and wait for its end."""
     wait_until(started.exists, seconds=20)
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=30)
+    process.wait(timeout=120)
 
 
 def test_a_stopped_run_saves_its_last_state(
@@ -160,7 +160,7 @@ def test_state_that_cannot_be_saved_fails_the_run(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     (tmp_path / "state.json.new").mkdir()
-    assert start("shop_pipe", target="echo {}").wait(timeout=30) == 1
+    assert start("shop_pipe", target="echo {}").wait(timeout=120) == 1
 
 
 def test_partitions_handle_state_and_rejected_records_like_the_pipeline() -> None:
@@ -188,7 +188,7 @@ def test_a_partition_of_files_has_its_own_settings_of_the_tap_and_its_own_state(
             partition=str(number),
             partitions="2",
         )
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
     assert (tmp_path / "arguments").read_text().splitlines() == [
         "--config tap.json",
         "--config tap.json --state state.json",
@@ -210,7 +210,7 @@ def test_a_rejected_records_file_fails_its_partition_alone(
             tap_command="tap-jsonl",
             partition=str(number),
             partitions="2",
-        ).wait(timeout=30)
+        ).wait(timeout=120)
         for number in (0, 1)
     ]
     assert codes == [3, 0]

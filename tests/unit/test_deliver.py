@@ -578,7 +578,7 @@ def test_calls_in_threads_do_not_know_of_each_other(
 
     def load(number: int) -> DeliverySummary:
         own = {**config, "sandbox": str(tmp_path / f"{number}.db")}
-        ready.wait(10)
+        ready.wait(60)
         return deliver(
             ({"user_id": f"{number}-{row}"} for row in range(10 * number + 1)),
             call="identify",
