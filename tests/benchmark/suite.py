@@ -94,7 +94,7 @@ class Extent:
         stall: Seconds for which the server does not respond, while memory is measured.
     """
 
-    records: int = 120_000
+    records: int = 110_000
     many: int = 1_000_000
     rows: int = 40_000
     rounds: int = 5
@@ -221,8 +221,8 @@ class Suite:
             "six calls, flat": Load(count, calls="mixed", rows="flat"),
             "track, nested, 0.3 KB": Load(count, size=300),
             "track, nested, 1 KB": Load(count, size=1_000),
-            "track, nested, 10 KB": Load(count // 10, size=10_000),
-            "track, nested, 10 KB, more": Load(count // 2, size=10_000),
+            "track, nested, 10 KB": Load(count // 20, size=10_000),
+            "track, nested, 10 KB, more": Load(count // 4, size=10_000),
         }
         return in_rounds(
             {name: self._run(PRODUCT, load) for name, load in loads.items()},
@@ -242,7 +242,7 @@ class Suite:
 
     def _stalled(self, _rounds: int) -> dict[str, float]:
         """Return the peak memory while the server does not respond."""
-        source = Load(self._extent.records // 2, size=10_000).write(self._folder)
+        source = Load(self._extent.records // 4, size=10_000).write(self._folder)
         with serving(self._folder, 0, self._extent.stall) as bench:
             return {"peak_mb": bench.run(PRODUCT, source).peak_mb}
 
