@@ -153,7 +153,7 @@ class RecordsRejectedError(TargetError):
 
 
 class RemovalRefusedError(TargetError):
-    """``--remove-missing`` has removed nothing of some streams."""
+    """``--remove-missing`` has removed nothing for some streams."""
 
 
 class MissingKeyPropertyError(RecordsRejectedError, MissingKeyPropertiesError):

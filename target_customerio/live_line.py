@@ -20,10 +20,10 @@ ERASE: Final = "\r\033[K"
 """Goes to the start of the line and erases it."""
 
 LOCK_SECONDS: Final = 0.5
-"""Maximum wait of a handler of signals."""
+"""Maximum wait of a signal handler for the lock."""
 
 USUAL_COLUMNS: Final = 80
-"""Width of a terminal that does not tell its own."""
+"""Width assumed for a terminal that does not report one."""
 
 ANY_ROWS: Final = 20
 """Height given to tqdm, which hides bars where it finds one of 0 to 2 lines."""
@@ -64,7 +64,7 @@ class LiveLine(tqdm):  # type: ignore[type-arg] # it iterates over nothing
         self.refresh()
 
     def above(self) -> AbstractContextManager[None]:
-        """Take the line away for a block that writes whole lines."""
+        """Hide the line while a block writes whole lines."""
         return self.external_write_mode(self._stream)
 
     def erase(self, *, for_good: bool = False) -> None:

@@ -104,11 +104,11 @@ class Pipeline:
 
     @property
     def workspace_name(self) -> str:
-        """What tells the workspace from others, once the account is checked."""
+        """What identifies the workspace, once the account is checked."""
         return str(self.workspace or self.settings.connection.base_url)
 
     def observe(self) -> Observation | None:
-        """Return what has the people of a sandbox and their changes after the run."""
+        """Observe the people of the sandbox before and after the run, if it has one."""
         sandbox = self._parts.sandbox
         return None if sandbox is None else sandbox.observe()
 

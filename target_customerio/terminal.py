@@ -34,7 +34,7 @@ class Terminal:
 
     @contextmanager
     def live_line(self) -> Iterator[LiveLine | None]:
-        """Have a live line for a block.
+        """Show a live line while the block lasts.
 
         Yields:
             The line; None if standard error is no terminal that can show one.
@@ -113,7 +113,7 @@ class _Above:
 
 @contextmanager
 def _log_above(line: LiveLine, stream: TextIO) -> Iterator[None]:
-    """Let the log appear above the line for a block."""
+    """Let the log appear above the line while the block lasts."""
     handlers = [
         (each, each.stream)
         for each in _handlers()
@@ -140,7 +140,7 @@ def _handlers() -> Iterator[logging.StreamHandler[Any]]:
 
 
 def _can_redraw(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal that can go back in a line."""
+    """Return whether a stream is a terminal that can redraw a line."""
     is_dumb = os.environ.get("TERM") in {None, "", "dumb"} and os.name == "posix"
     return not is_dumb and _is_same_terminal(stream, stream)
 

@@ -205,10 +205,10 @@ class RemovalStep:
 
 
 def fail_if_refused(removals: Sequence[Removal]) -> None:
-    """Fail if nothing was removed of some streams.
+    """Fail if the removal of some streams was refused.
 
     Raises:
-        RemovalRefusedError: That is so.
+        RemovalRefusedError: It was.
     """
     refused = [
         f"stream {each.stream.title!r}: {each.refusal}"

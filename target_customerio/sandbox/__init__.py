@@ -1,7 +1,7 @@
 """A Customer.io workspace in one SQLite file: no account, no network, no server.
 
-- :mod:`.adapter` is the transport for a ``requests`` session, :mod:`.endpoints` what it
-  responds.
+- :mod:`.adapter` is the transport for a ``requests`` session; :mod:`.endpoints` decides
+  what it answers.
 - :mod:`.catalogue` lists every operation, with its validation rule and the function
   that applies it (in :mod:`.people`, :mod:`.objects` or :mod:`.events`).
 - :mod:`.rules` are what validation rules are made of.

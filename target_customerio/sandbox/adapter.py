@@ -93,7 +93,7 @@ class SandboxAdapter(BaseAdapter):
         return response
 
     def observe(self) -> Observation:
-        """Return what has the people and their changes once the adapter is closed.
+        """Observe people, before and after a run, until the adapter is closed.
 
         Raises:
             SandboxError: The workspace file cannot be written.

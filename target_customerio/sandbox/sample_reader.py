@@ -1,4 +1,4 @@
-"""Reads the people whom a run concerned, at its end; how much is bounded."""
+"""Reads the people whom a run concerned, at its end, up to limits."""
 
 from __future__ import annotations
 

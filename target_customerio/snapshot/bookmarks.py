@@ -68,7 +68,7 @@ class Bookmarks:
         self._seen.add(name)
 
     def is_full_table(self, stream: str, streams: Collection[str]) -> bool:
-        """Return whether nothing says that only a part of a stream was read.
+        """Return whether no bookmark says that only a part of a stream was read.
 
         Some taps name a bookmark with the database and the schema, and the stream
         without them. So a bookmark that no stream has counts for all whose names it
@@ -89,7 +89,7 @@ class Bookmarks:
 
 
 def is_full(bookmark: Any) -> bool:  # noqa: ANN401 - whatever a tap writes
-    """Return whether a bookmark has nothing but what those of full tables have."""
+    """Return whether a bookmark has only what bookmarks of full tables have."""
     if not isinstance(bookmark, dict):
         return not _holds(bookmark)
     for name, value in bookmark.items():
@@ -105,7 +105,7 @@ def is_full(bookmark: Any) -> bool:  # noqa: ANN401 - whatever a tap writes
 
 
 def is_in_progress(bookmark: Any) -> bool:  # noqa: ANN401 - whatever a tap writes
-    """Return whether a bookmark is that of a full table that is being read."""
+    """Return whether a bookmark belongs to a full table that is being read."""
     return (
         isinstance(bookmark, dict)
         and bookmark.get(METHOD) == FULL_TABLE

@@ -57,7 +57,7 @@ class Decision(Struct, eq=False, gc=False):
 
 
 def unchanged(entry: int) -> Decision:
-    """Return the decision to send nothing of an entry."""
+    """Return the decision to send nothing about an entry."""
     return Decision(None, None, "unchanged", entry)
 
 
@@ -228,13 +228,13 @@ def _picked(
 
 
 def identities_of(person: Person) -> tuple[str, ...]:
-    """Return the keys of people by whom an operation on a person is ordered."""
+    """Return the keys of the people that order an operation on a person."""
     everyone = person.others
     return keys_of(everyone if person.entry is None else (person.entry, *everyone))
 
 
 def keys_of(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the keys of people by which operations are ordered."""
+    """Return the keys of people that order operations."""
     keys: list[str] = []
     for each in entries:
         if each.kind == PERSON:

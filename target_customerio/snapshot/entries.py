@@ -247,7 +247,7 @@ class Entries:
                 entry.pending[name] = entry.pending.get(name, 0) + 1
 
     def settle(self, effect: Effect, *, delivered: bool) -> None:
-        """Note that an operation is answered; the file says what has come of it."""
+        """Note that an operation is answered; the file has its result."""
         entry = effect.entry
         if effect.aliases:
             self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)

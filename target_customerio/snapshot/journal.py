@@ -111,7 +111,7 @@ class Journal:
     def answer(
         self, intent: Intent, delivered: Sequence[Ticket], rejected: Sequence[Ticket]
     ) -> None:
-        """Write what some operations of a request have taught.
+        """Write what the answers to some operations of a request make known.
 
         Args:
             intent: The request.

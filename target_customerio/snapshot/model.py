@@ -1,4 +1,4 @@
-"""What of an operation has to be sent, and what its answer teaches.
+"""Which part of an operation has to be sent, and what its answer makes known.
 
 Before an operation is queued, :meth:`Model.decide` compares it with the snapshot and
 returns what to send with a ticket. The ticket says what the operation makes unknown
@@ -110,7 +110,7 @@ class Model:
         return decisions
 
     def hold(self, operation: Operation, stream: StreamHolds) -> None:
-        """Hold what an operation names that is not sent, as far as it is known.
+        """Hold what an operation names, as far as it is known, although it is not sent.
 
         Args:
             operation: An operation of a person, an object or a segment.
@@ -168,7 +168,7 @@ class Model:
             stream.hold(kind, entry.number)
 
     def _look_up(self, operations: Iterable[Operation]) -> None:
-        """Look entries up in few statements."""
+        """Look up entries in a few statements."""
         people: list[str] = []
         objects: list[str] = []
         emails: list[str] = []

@@ -195,7 +195,7 @@ class Objects:
     def _forget_relationship(
         self, ticket: Ticket, owner: Entry, person: Person
     ) -> None:
-        """Make a relationship of anyone unknown whom the operation may concern."""
+        """Make the relationship unknown for everyone whom the operation may concern."""
         found = self._may_relate(owner, person)
         ticket.effects += [Effect(each, None) for each in found]
 
@@ -206,7 +206,7 @@ class Objects:
         return self._known(RELATIONSHIP, str(owner.number), person)
 
     def _known(self, kind: int, of: str, person: Person) -> list[Entry]:
-        """Return what is known with an object or a segment of people."""
+        """Return the relationships or memberships that are known of people."""
         people = [*person.others]
         if person.entry is not None:
             people.append(person.entry)

@@ -51,10 +51,9 @@ KINDS_OF_CALLS: Final = {
     "group": (RELATIONSHIP, OBJECT),
     "segment": (MEMBERSHIP,),
 }
-"""What is removed of the streams of a call.
+"""What is removed for the streams of a call: only what the stream is the table of.
 
-A stream removes nothing of which it is not the table: whoever leaves a segment is not
-deleted, although the stream of the segment held them.
+A person who leaves a segment is not deleted, although the segment's stream held them.
 """
 
 AGAIN: Final = "run the pipeline again"
@@ -69,7 +68,7 @@ WHAT_TO_DO: Final = {
 """What a user can do about a stream that is refused, by how its last run ended."""
 
 ORDER: Final = (MEMBERSHIP, RELATIONSHIP, OBJECT, PERSON)
-"""What refers to others goes first."""
+"""The order of removal: what refers to others comes first."""
 
 
 def limit_of(max_deletions: int | str, held: int) -> int:
@@ -92,7 +91,7 @@ def limit_of(max_deletions: int | str, held: int) -> int:
 
 
 class Candidate(Struct):
-    """A stream with what the settings say of it now.
+    """A stream, and what the settings say about it now.
 
     Attributes:
         stream: The stream.
@@ -199,7 +198,7 @@ class Remover:
     def operations(
         self, removals: Sequence[Removal]
     ) -> Iterator[tuple[Stream, Operation]]:
-        """Yield what removes, with its stream, except for what is refused."""
+        """Yield the removals of streams that are not refused, each with its stream."""
         for kind in ORDER:
             for removal in removals:
                 for number in removal.going(kind):
@@ -387,8 +386,8 @@ def _unusable(candidate: Candidate) -> str:
         return f"{STATUSES[stream.status]}; {WHAT_TO_DO[stream.status]}"
     if stream.call != candidate.call:
         return (
-            f"it was a stream of {stream.call} calls in its last run and is one of "
-            f"{candidate.call} calls now; {FIRST}"
+            f"its call was {stream.call} in its last run and is {candidate.call} now; "
+            f"{FIRST}"
         )
     if stream.update_only != candidate.update_only:
         before, now = ("", "not ") if stream.update_only else ("not ", "")

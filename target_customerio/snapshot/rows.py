@@ -1,6 +1,6 @@
-"""The usual case in few steps: a row of one person, with nothing but attributes.
+"""A short cut for the usual case: a row of one person, with nothing but attributes.
 
-It decides what the general way would decide; it only takes less time.
+It decides as the general code would; it only takes less time.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Rows:
         return Row(operation.identifiers, attributes, layout, encoded, hash_)
 
     def decide(self, row: Row, stream: StreamHolds | None) -> Decision | None:
-        """Decide on a row; None if it takes a closer look.
+        """Decide on a row; None if that needs the general code.
 
         So it does if an operation on the person is unanswered, if other attributes are
         known of them, or if an identifier differs. Whoever else claims an identifier of

@@ -28,7 +28,7 @@ REFRESHED_AT_ONCE: Final = 2_000
 
 
 class Snapshot:
-    """What Customer.io was told last.
+    """What Customer.io was sent last.
 
     The reading thread calls :meth:`decide` and whatever concerns streams; the threads
     that send requests call :meth:`intend` and :meth:`answer`. So the reading thread
@@ -150,7 +150,7 @@ class Snapshot:
         return decisions
 
     def hold(self, operation: Operation, stream: Stream) -> None:
-        """Hold what a record names although it is not sent, as far as it is known.
+        """Hold what a record names, as far as it is known, although it is not sent.
 
         Args:
             operation: An operation that names it.
@@ -252,7 +252,7 @@ class Snapshot:
         delivered: Sequence[Ticket] = (),
         rejected: Sequence[Ticket] = (),
     ) -> None:
-        """Write what the answers to operations of a request have taught.
+        """Write what the answers to operations of a request make known.
 
         Args:
             intent: The request.

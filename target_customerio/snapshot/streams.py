@@ -65,7 +65,7 @@ class Stream(Struct, eq=False):
 
     @property
     def title(self) -> str:
-        """Its name, with that in the tap if that is another one."""
+        """Its name, with its name in the tap if that differs."""
         return self.name if self.name == self.source else f"{self.name} ({self.source})"
 
     @property

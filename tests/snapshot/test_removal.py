@@ -222,8 +222,8 @@ def test_a_stream_of_another_call_than_before_waits_for_a_run(runs: Runs) -> Non
     (removal,) = Remover(snapshot).plan(lambda _: removing())
     snapshot.close()
     assert removal.refusal == (
-        "it was a stream of segment calls in its last run and is one of identify calls "
-        "now; run the pipeline first"
+        "its call was segment in its last run and is identify now; run the pipeline "
+        "first"
     )
 
 
