@@ -80,12 +80,12 @@ def _rows(stream: Stream) -> Iterator[tuple[str, ...]]:
 
 def _held(stream: Stream) -> list[tuple[str, int, int]]:
     """Return how many things of each kind a stream holds, and how many are missing."""
-    holds = stream.holds
-    counts = [
-        (kind, len(held), len(missing))
-        for kind, held, missing in zip(KINDS, holds.held, holds.missing, strict=True)
+    held, missing = stream.counts
+    return [
+        (kind, held[kind], missing[kind])
+        for kind in held
+        if held[kind] or missing[kind]
     ]
-    return [each for each in counts if each[1] or each[2]]
 
 
 def forget(path: Path, name: str) -> str:

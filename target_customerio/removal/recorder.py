@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
 
 
-AGAIN: Final = "the next --remove-missing"
+NEXT_STEP: Final = "the next --remove-missing"
 
 
 class RemovalSummary(Summary):
@@ -98,7 +98,7 @@ class RemovalRecorder(RunRecorder):
         if self._on_rejected == "abort":
             raise RecordsRejectedError(
                 f"Stream {stream.title!r}: stopped at the first rejected removal, "
-                f"since on_rejected is abort; {AGAIN} tries again"
+                f"since on_rejected is abort; {NEXT_STEP} tries again"
             )
 
     def fail_if_rejected(self) -> None:
@@ -111,5 +111,5 @@ class RemovalRecorder(RunRecorder):
         if rejected and self._on_rejected == "fail":
             what = "1 removal was" if rejected == 1 else f"{rejected:,} removals were"
             raise RecordsRejectedError(
-                f"{what} rejected; {AGAIN} tries again. All others were applied"
+                f"{what} rejected; {NEXT_STEP} tries again. All others were applied"
             )

@@ -17,7 +17,7 @@ from target_customerio.plan import Plan, StreamPlan
 from target_customerio.plan.counts import removal_plan
 from target_customerio.progress import shown_progress
 from target_customerio.records import Place, SourceStream
-from target_customerio.removal.recorder import AGAIN, RemovalRecorder
+from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
 from target_customerio.removal.table import entries
 from target_customerio.report import recording
 from target_customerio.snapshot.file import located
@@ -68,7 +68,7 @@ def remove_missing(
     pipeline = Pipeline(replace(settings, refresh=False), logger, recorder=recorder)
     with (
         recording(pipeline, logger, "removal"),
-        telling_what_follows(f"{AGAIN} removes what is left"),
+        telling_what_follows(f"{NEXT_STEP} removes what is left"),
         shown_progress(pipeline),
     ):
         try:
@@ -140,7 +140,7 @@ class RemovalStep:
         finally:
             snapshot.checkpoint()
         if is_stopped():
-            self._logger.warning("Stopped by a signal; %s continues", AGAIN)
+            self._logger.warning("Stopped by a signal; %s continues", NEXT_STEP)
         fail_if_refused(removals)
         self._recorder.fail_if_rejected()
         return None
