@@ -24,7 +24,7 @@ from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from target_customerio.delivery import QueuedOperation
     from target_customerio.records import Line
@@ -45,6 +45,9 @@ WITH_ATTRIBUTES: Final = frozenset(
 
 MAX_NAMES: Final = 1_000
 """Maximum attributes of an operation that are counted by name."""
+
+MAX_HOLDERS: Final = 3
+"""Maximum streams that are named as holders of what is missing from another."""
 
 
 class _Counts:
@@ -258,14 +261,39 @@ class PlanCounts:
 def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
     """Return what the removal of a stream, from its sources, would do."""
     removed: Counter[str] = Counter()
-    kept = 0
+    held = others = 0
+    held_by: set[str] = set()
     for removal in removals:
         for kind, missing in removal.kinds.items():
             if not removal.refusal:
                 removed[KINDS[kind]] += len(missing.going)
-                kept += missing.missing - len(missing.going)
+                held += missing.held
+                held_by |= missing.held_by.keys()
+                others += missing.others
     refusals = [each.refusal for each in removals if each.refusal]
-    return RemovalPlan(dict(removed), kept, "; ".join(refusals))
+    return RemovalPlan(
+        dict(removed),
+        held + others,
+        "; ".join(refusals),
+        tuple(why_kept(held, held_by, others)),
+    )
+
+
+def why_kept(held: int, held_by: Collection[str], others: int) -> Iterator[str]:
+    """Yield how many of what is missing stay, for each reason.
+
+    Args:
+        held: How many stay since other streams hold them.
+        held_by: The names of these streams.
+        others: How many stay since they cannot be named, or were merged.
+    """
+    if held:
+        names = sorted(held_by)
+        more = len(names) - MAX_HOLDERS
+        by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
+        yield f"{held:,} held by {by}"
+    if others:
+        yield f"{others:,} without id or e-mail address, merged or suppressed"
 
 
 def _attributes(operation: Operation) -> Collection[str]:

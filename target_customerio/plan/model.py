@@ -65,11 +65,13 @@ class RemovalPlan:
         kept: How many are gone from the stream and would stay, since another stream
             holds them or they cannot be removed safely.
         refusal: Why nothing of the stream would be removed; empty if it would.
+        kept_because: How many would stay for each reason, as text.
     """
 
     removed: Mapping[str, int] = field(default_factory=dict)
     kept: int = 0
     refusal: str = ""
+    kept_because: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

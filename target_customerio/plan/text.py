@@ -128,6 +128,8 @@ def _removal_rows(removal: RemovalPlan) -> Iterator[_Row]:
             yield _Row(1, f"missing {kind}", {"removed": count})
     if removal.kept:
         yield _Row(1, "missing, but not to remove", {"kept": removal.kept})
+        for reason in removal.kept_because:
+            yield _Row(2, reason)
     if removal.refusal:
         yield _Row(1, f"not removed: {removal.refusal}")
 

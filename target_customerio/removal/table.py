@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from target_customerio.plan.counts import why_kept
 from target_customerio.snapshot.file import KINDS
 from target_customerio.summary import Entry
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from target_customerio.snapshot.removal import Missing, Removal
-
-MAX_HOLDERS: Final = 3
-"""Maximum streams that a line of the table names."""
 
 
 def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
@@ -53,19 +51,8 @@ def _row(removal: Removal, kind: int, missing: Missing) -> tuple[str, ...]:
         f"{missing.held_before:,}",
         f"{missing.missing:,}",
         "refused" if removal.refusal else f"{len(missing.going):,}",
-        ", ".join(_kept(missing)),
+        ", ".join(why_kept(missing.held, missing.held_by, missing.others)),
     )
-
-
-def _kept(missing: Missing) -> Iterator[str]:
-    """Yield how many stay, and why."""
-    if missing.held:
-        names = sorted(missing.held_by)
-        more = len(names) - MAX_HOLDERS
-        by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
-        yield f"{missing.held:,} held by {by}"
-    if missing.others:
-        yield f"{missing.others:,} without id or e-mail address, merged or suppressed"
 
 
 def _fields(removal: Removal, kind: str, missing: Missing | None) -> dict[str, object]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.counters import UNCHANGED, figure_lines
-from target_customerio.errors import REASONS
+from target_customerio.errors import REASONS, RemovalRefusedError
 from target_customerio.log_privacy import exit_code_of, lines_of
 from target_customerio.settings_schema import SCHEMA
 
@@ -61,11 +61,13 @@ class Outcome:
         exit_code: Exit code of the command.
         error: The lines of the error; empty without one.
         is_complete: Whether the input was read to its end.
+        is_refused: Whether it is a removal that was refused for some streams.
     """
 
     exit_code: int = 0
     error: tuple[str, ...] = ()
     is_complete: bool = True
+    is_refused: bool = False
 
     @classmethod
     def of(cls, error: BaseException | None, *, is_complete: bool) -> Outcome:
@@ -77,7 +79,12 @@ class Outcome:
         """
         if error is None:
             return cls(is_complete=is_complete)
-        return cls(exit_code_of(error), tuple(lines_of(error)), is_complete=is_complete)
+        return cls(
+            exit_code_of(error),
+            tuple(lines_of(error)),
+            is_complete=is_complete,
+            is_refused=isinstance(error, RemovalRefusedError),
+        )
 
 
 @dataclass

@@ -50,6 +50,7 @@ THINGS: Final = {
     "person event": ("event", "events"),
     "person page": ("event", "events"),
     "person screen": ("event", "events"),
+    "segment add": ("segment membership", "segment memberships"),
     "people": ("person", "people"),
     "objects": ("company", "companies"),
     "relationships": ("relationship", "relationships"),
@@ -64,7 +65,7 @@ MAX_THINGS: Final = 2
 
 def in_words(operation: str, count: int = 0) -> str:
     """Return an operation in plain words."""
-    one, many = OPERATIONS.get(operation, (operation, operation))
+    one, many = OPERATIONS.get(operation) or THINGS.get(operation) or (operation,) * 2
     return one if count == 1 else many
 
 
@@ -96,6 +97,8 @@ def verdict_of(content: Content) -> Verdict:
     outcome, rejected = content.outcome, content.totals["rejected"]
     if content.what == "removal":
         text = "What streams held before and not in their last run was removed."
+        if not (outcome.is_complete or outcome.error):
+            text = "It was stopped by a signal. The next --remove-missing continues."
         if content.ignored:
             text += " Customer.io would accept and ignore some of it, listed below."
         return Verdict(
@@ -148,6 +151,11 @@ def _failure(content: Content) -> Verdict:
             "bad", "The plan failed", "Nothing was sent, and there is no plan."
         )
     if content.what == "removal":
+        if content.outcome.is_refused:
+            text = (
+                "What the other streams miss was removed. The message has the reasons."
+            )
+            return Verdict("bad", "The removal was refused for some streams", text)
         text = (
             "The removals counted below were made before the failure. The next "
             "--remove-missing continues."
@@ -174,11 +182,12 @@ def _verdict_of_plan(plan: Plan) -> Verdict:
         if totals[name]
     ]
     text = "This is a plan: nothing was sent, and nothing was changed."
-    if not parts:
-        return Verdict("good", "The run would change nothing", text)
-    *first, last = parts
+    refused = any(each.removal and each.removal.refusal for each in plan.streams)
+    if refused:
+        text += " The removal would be refused for some streams, as listed below."
+    level = "warn" if refused or totals["removed"] or totals["rejected"] else "good"
+    *first, last = parts or ["change nothing"]
     what = f"{', '.join(first)} and {last}" if first else last
-    level = "warn" if totals["removed"] or totals["rejected"] else "good"
     return Verdict(level, f"The run would {what}", text)
 
 

@@ -260,7 +260,7 @@ class TestThePageOfAPlan:
         assert title in page
         assert "<h3><bdi>users</bdi>: people added or updated</h3>" in page
         assert '<th scope="row"><bdi>plan</bdi></th><td class="n">1</td>' in page
-        assert "<b>1</b> people" in page
+        assert "<b>1</b> person</li>" in page
         assert "line 9, field <code><bdi>event</bdi></code>" in page
         assert "events are younger than 72 hours" in page or "event is younger" in page
         assert PRIVATE not in page
@@ -332,6 +332,57 @@ class TestThePageOfAPlan:
         assert terminal.type(*command, "--plan").code == 0
         nothing = page_of(outcome)
         assert "No person of the sandbox would be removed or changed" in nothing
+
+    def test_it_tells_what_the_removal_would_remove_keep_and_refuse(
+        self, terminal: Terminal, singer: Singer, settings: dict[str, Any]
+    ) -> None:
+        """The page of the load's plan, of the step's plan and of the step."""
+        calls = settings["stream_calls"]
+        calls["crm"] = "identify"
+        calls["leads"] = {"call": "identify", "remove_missing": True}
+        calls["members"] = {"call": "segment", "remove_missing": True}
+
+        def load(many: int, **more: Any) -> Outcome:
+            tables: dict[str, list[dict[str, Any]]] = {
+                "users": [{"user_id": each} for each in range(many, 40)],
+                "crm": [{"user_id": 0}],
+                "leads": [{"email": f"{n}@example.org"} for n in range(many, 4)],
+                "members": [
+                    {"segment_id": 7, "user_id": 10 + n} for n in range(many, 8)
+                ],
+            }
+            messages: list[Any] = []
+            for stream, rows in tables.items():
+                messages.append(singer.schema(stream))
+                messages += [singer.record(stream, **row) for row in rows]
+            return terminal.run(*messages, **settings, **more)
+
+        for _ in range(2):  # memberships of people whom the snapshot knows
+            assert load(0).code == 0
+        outcome = load(3, plan=True, report_path=PAGE)
+        assert outcome.code == 0, outcome.stderr
+        planned = page_of(outcome)
+        assert load(3).code == 0
+        calls["members"]["max_deletions"] = 1
+        config = terminal.write(settings | {"report_path": PAGE})
+        command = ("--config", config, "--remove-missing")
+        assert terminal.type(*command, "--plan").code == 0
+        step_planned = page_of(outcome)
+        assert terminal.type(*command).code == 1
+        done = page_of(outcome)
+
+        for page in (planned, step_planned):
+            removals = page.partition('id="removals"')[2].partition("</section>")[0]
+            assert "<b>2</b> people" in removals
+            assert "1 held by crm" in removals
+            assert "3 of 4 people would be removed" in removals
+            assert "3 of 8 memberships would be removed" in removals
+            assert "The run would remove 2 people" in page
+            assert "The removal would be refused for some streams" in page
+        assert "The removal was refused for some streams" in done
+        assert "What the other streams miss was removed" in done
+        assert "<b>2</b> people deleted" in done
+        assert "3 of 4 people would be removed" in done
 
 
 def test_a_run_in_which_nothing_changed_says_so(

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 
 from target_customerio.counters import RejectedLine, StreamCounts
 from target_customerio.delivery.sender import RequestStatistics
-from target_customerio.errors import DeliveryError, RecordsRejectedError, SettingsError
+from target_customerio.errors import (
+    DeliveryError,
+    RecordsRejectedError,
+    RemovalRefusedError,
+    SettingsError,
+    TargetError,
+)
 from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
 from target_customerio.report.content import Content, Outcome, ShownSetting
 from target_customerio.report.formats import time_of
@@ -91,7 +97,7 @@ def people(text: str) -> People:
 
 def plan(text: str = "text") -> Plan:
     operation = OperationPlan(text, 1, 1, 1, 1, {text: 1})
-    removal = RemovalPlan({text: 1}, 1, text)
+    removal = RemovalPlan({text: 1}, 1, text, (text,))
     stream = StreamPlan(text, 4, (operation,), {text: 1}, {text: 1}, removal)
     return Plan(text, text, (stream,))
 
@@ -335,6 +341,29 @@ def test_a_plan_that_would_change_nothing_says_so() -> None:
         )
     )
     assert "The run would change nothing" in page
+
+
+@pytest.mark.parametrize(
+    ("error", "is_complete", "expected"),
+    [
+        (None, True, "What streams held before and not in their last run was removed"),
+        (
+            None,
+            False,
+            "It was stopped by a signal. The next --remove-missing",
+        ),
+        (RemovalRefusedError("x"), False, "The removal was refused for some streams"),
+        (DeliveryError("x"), False, "The next --remove-missing continues."),
+    ],
+    ids=["done", "stopped", "refused", "failed"],
+)
+def test_the_page_of_a_removal_says_how_it_ended(
+    *, error: TargetError | None, is_complete: bool, expected: str
+) -> None:
+    outcome = Outcome.of(error, is_complete=is_complete)
+    page = render(content(what="removal", people=None, outcome=outcome))
+    assert expected in page
+    assert "STATE" not in page
 
 
 def test_names_are_bounded() -> None:

@@ -18,7 +18,11 @@ PLAN = Plan(
             "companies",
             33,
             (OperationPlan("object identify", 1, 2, 30, 0, {"name": 2}),),
-            removal=RemovalPlan({"objects": 3, "relationships": 0}, kept=1),
+            removal=RemovalPlan(
+                {"objects": 3, "relationships": 0},
+                kept=1,
+                kept_because=("1 held by crm",),
+            ),
         ),
         StreamPlan("orders", 424, (OperationPlan("person event", sent=424),)),
         StreamPlan(
@@ -45,6 +49,7 @@ companies                        33
     name                                          2
   missing objects                                                                  3
   missing, but not to remove                                                             1
+    1 held by crm
 orders                          424
   person event                                                   424
 users                         3,001
