@@ -78,7 +78,7 @@ def command(
         input=feed,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     return done.returncode, (terminal.folder / "said").read_text(encoding="utf-8")
 
@@ -129,7 +129,7 @@ def test_state_and_log_on_a_terminal(terminal: Terminal, feed: bytes) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         os.close(theirs)
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
         assert json.loads(os.read(ours, 4096)) == STATE
     os.close(ours)
 
@@ -152,7 +152,7 @@ def test_a_long_state_is_written_completely_to_a_nonblocking_pipe(
         os.close(theirs)
         with os.fdopen(ours, "rb") as reader:
             assert json.loads(reader.read()) == state
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
 
 
 def test_a_full_disk_leaves_no_partial_state(
@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_no_partial_state(
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         input=feed,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     written = Path(terminal.folder / "states").read_bytes()

@@ -55,7 +55,7 @@ def outcomes(
             cwd=terminal.folder,
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=300,
         )
         outcomes[stream] = terminal.run(feed=said.stdout, **settings)
     return outcomes

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.hypotheses import examples
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.schema_types import (
@@ -509,7 +510,7 @@ VALUES = st.recursive(
 NAMED = st.dictionaries(st.sampled_from(["a", "b", "at"]), SCHEMAS)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(
     schema=st.fixed_dictionaries(
         {"properties": NAMED}, optional={"definitions": NAMED}

@@ -80,7 +80,7 @@ class Copy:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
         if code is not None:
             assert done.returncode == code, done.stdout + done.stderr

@@ -65,7 +65,7 @@ class Airflow:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=600,
         )
         return done.returncode, done.stdout, done.stderr
 

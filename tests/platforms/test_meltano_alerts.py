@@ -49,7 +49,7 @@ def run(project: Copy, server: MailServer, **environment: str) -> int:
         ),
         stdin=subprocess.DEVNULL,
         check=False,
-        timeout=240,
+        timeout=600,
     ).returncode
 
 

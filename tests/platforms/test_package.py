@@ -39,7 +39,7 @@ def wheel(
         cwd=source,
         check=True,
         capture_output=True,
-        timeout=240,
+        timeout=600,
     )
     (wheel,) = (source / "dist").iterdir()
     return wheel

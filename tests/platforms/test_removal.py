@@ -174,7 +174,7 @@ class PostgresTap:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=600,
         )
 
 

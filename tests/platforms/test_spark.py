@@ -91,7 +91,7 @@ class Spark:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return done

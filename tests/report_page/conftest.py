@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jinja2 import BytecodeCache, Environment
 from support.browser import program, started
 from support.environments import lacking
+
+from target_customerio.report import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from jinja2.bccache import Bucket
     from playwright.sync_api import Browser
     from support.command import Terminal
     from support.singer import Singer
@@ -27,6 +32,30 @@ HOSTILE = [
     "x" * 900,
 ]
 """Values that a page must show as the texts that they are."""
+
+
+class Compiled(BytecodeCache):
+    """The compiled templates, which would take most of the time of each page."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if kept := self._kept.get(bucket.key):
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Compile each template once for all pages of the tests in this folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            page, "Environment", partial(Environment, bytecode_cache=Compiled())
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

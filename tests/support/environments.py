@@ -67,7 +67,7 @@ class Environments:
         else:
             make = [interpreter, "-m", "venv", "--clear"]
             fetch = [python, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*make, str(environment)], check=True, timeout=120)
+        subprocess.run([*make, str(environment)], check=True, timeout=600)
         subprocess.run([*fetch, *packages], check=True, timeout=900)
         ready.touch()
         return commands

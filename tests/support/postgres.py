@@ -117,7 +117,7 @@ class Database:
             cwd=self.folder,
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=300,
             **self.options,
         )
 
@@ -191,7 +191,7 @@ class Database:
             encoding="utf-8",
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert not check or done.returncode == 0, done.stderr
         return done

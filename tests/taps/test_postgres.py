@@ -133,7 +133,7 @@ class Tap:
             cwd=self._folder,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout

@@ -253,7 +253,7 @@ TREE = {name: {"$ref": "#"} for name in ("left", "right", "parent")}
 """As a tap types a table of nodes whose JSON columns hold nodes: 3^30 paths."""
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("depth", [None, 0, 2])
 def test_a_schema_that_refers_to_itself_many_times_is_no_trouble(
     depth: int | None, terminal: Any, singer: Any
