@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pygal
 from figures import possible, records_a_second
 from pygal.style import Style
 from report import CONTENDERS, RECURRING, in_order
+
+# It serves maps only, but Python before 3.12 warns of it when an import fails.
+sys.meta_path[:] = [
+    each for each in sys.meta_path if not isinstance(each, pygal.PluginImportFixer)
+]
 
 if TYPE_CHECKING:
     from pathlib import Path
