@@ -485,8 +485,8 @@ def test_a_plan_of_half_the_input_is_none(
     finally:
         target.kill()
     assert target.error == (
-        "The plan would be incomplete, since the input was not read to its end; make "
-        "it again"
+        "The plan would be incomplete, since the input was not read to its end; run "
+        "the plan again"
     )
     assert not [each for each in target.lines("INFO") if each.startswith("Plan ")]
 
