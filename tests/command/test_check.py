@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import refusing_port
 from support.customerio import Reply
 from support.singer import line_of, record, schema
 
@@ -132,11 +133,11 @@ def seconds_of(error: str) -> int:
 
 
 def test_an_unreachable_server_causes_a_one_line_error(
-    terminal: Terminal, stand_in: Start
+    terminal: Terminal,
 ) -> None:
-    server = stand_in(200)
-    server.close()
-    error = check(terminal, api_url=server.url, max_retry_seconds=0.5).error
+    with refusing_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        error = check(terminal, api_url=url, max_retry_seconds=0.5).error
     assert seconds_of(error) < 5  # not the 10 seconds of --check
 
 

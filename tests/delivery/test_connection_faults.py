@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import support
+from support.command import refusing_port
 
 from target_customerio.delivery import Client, build_session
 from target_customerio.errors import DeliveryError
@@ -196,15 +197,13 @@ def test_a_proxy_that_is_busy_is_asked_again(
 
 
 def test_a_proxy_that_cannot_be_reached_is_mentioned(
-    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server = serve()
-    server.close()
-    monkeypatch.setattr(server, "close", lambda: None)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
-    with pytest.raises(
+    refused = pytest.raises(
         NoResponseError, match="failed at the proxy: Connection refused"
-    ):
+    )
+    with refusing_port() as port, refused:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         send(API)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import socket
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -14,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.command import wait_until
+from support.command import refusing_port, wait_until
 from support.customerio import Reply, Request
 
 from target_customerio.errors import (
@@ -102,9 +101,7 @@ def test_a_response_that_trickles_in_times_out(
 def test_a_refused_connection_is_retried_for_max_retry_seconds(
     start_run: StartRun,
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    with refusing_port() as port:
         run = start_run(url=f"http://127.0.0.1:{port}", max_retry_seconds=1)
         with pytest.raises(DeliveryError, match="Connection refused"):
             run.deliver(*EVENTS)

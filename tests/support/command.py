@@ -29,7 +29,7 @@ from .workspace import snapshot
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .singer import Message
 
@@ -78,6 +78,14 @@ def free_port() -> int:
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
+
+
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """Yield a port of loopback that refuses connections and that no program can get."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
 
 
 def wait_until(
