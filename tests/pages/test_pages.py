@@ -48,7 +48,15 @@ IN_OTHER_TESTS = {
     "airflow_allow": "tests/platforms/test_airflow.py",
     "meltano_add": "tests/platforms/test_hub.py",
     **dict.fromkeys(
-        ("mirror", "allow", "meltano_mirror", "meltano_mirror_job", "meltano_allow"),
+        (
+            "mirror",
+            "allow",
+            "csv_catalog",
+            "csv_tap",
+            "meltano_mirror",
+            "meltano_mirror_job",
+            "meltano_allow",
+        ),
         "tests/platforms/test_removal.py",
     ),
 }

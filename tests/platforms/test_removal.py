@@ -117,6 +117,49 @@ def test_a_tap_that_fails_after_its_last_row_removes_nothing(pipe: Shell) -> Non
     assert people(pipe) == ids(range(19))
 
 
+# A CSV file
+
+
+@pytest.fixture
+def csv_pipe(shell: Shell, install: Callable[..., Path]) -> Shell:
+    """Return a folder with the files of the page and a CSV file, without a load."""
+    tap = install("tap-spreadsheets", "tap-spreadsheets==1.1.2") / "tap-spreadsheets"
+    shell.write("tap-spreadsheets", f"#!/bin/sh\n'{tap}' \"$@\"\n", executable=True)
+    for name in ("csv.json", "tap-people.json"):
+        shell.write(name, PAGE.block("file", name))
+    write_csv(shell, range(20))
+    shell.run(PAGE.block("run", "csv_catalog"))
+    return shell
+
+
+def write_csv(shell: Shell, numbers: Iterable[int]) -> None:
+    rows = [f"{number},p{number}@example.com,free\n" for number in numbers]
+    shell.write("people.csv", "".join(["user_id,email,plan\n", *rows]))
+
+
+def test_a_csv_file_is_mirrored_by_a_tap(csv_pipe: Shell) -> None:
+    """Loaded twice, edited, rows deleted; then the file is gone."""
+    command = PAGE.block("run", "csv_tap")
+    csv_pipe.run(command)
+    assert people(csv_pipe) == ids(range(20))
+    assert "unchanged" in csv_pipe.run(command).stderr
+    write_csv(csv_pipe, range(2, 21))
+    text = (csv_pipe.folder / "people.csv").read_text()
+    csv_pipe.write(
+        "people.csv", text.replace("p5@example.com,free", "p5@example.com,x")
+    )
+    csv_pipe.run(command)
+    assert people(csv_pipe) == ids(range(2, 21))
+    query = "SELECT person FROM person_attributes WHERE name = 'plan' AND value = 'x'"
+    assert csv_pipe.rows(query) == [("id:5",)]
+
+    (csv_pipe.folder / "people.csv").unlink()
+    done = csv_pipe.run(command, code=1)
+    assert "Stream 'people': it was empty" in done.stderr
+    assert "19 of 19 people would be removed" in done.stderr
+    assert people(csv_pipe) == ids(range(2, 21))
+
+
 # Taps of PostgreSQL
 
 
