@@ -151,7 +151,7 @@ def test_a_csv_file_is_mirrored_by_a_tap(csv_pipe: Shell) -> None:
     csv_pipe.run(command)
     assert people(csv_pipe) == ids(range(2, 21))
     query = "SELECT person FROM person_attributes WHERE name = 'plan' AND value = 'x'"
-    assert csv_pipe.rows(query) == [("id:5",)]
+    assert csv_pipe.rows(query) == [("p5@example.com",)]
 
     (csv_pipe.folder / "people.csv").unlink()
     done = csv_pipe.run(command, code=1)
