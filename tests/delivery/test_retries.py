@@ -133,7 +133,7 @@ def test_it_is_rejected_also_when_the_input_has_ended(
     run = start_run(
         concurrency=2,
         batch_operations=8,
-        max_retry_seconds=1 if reply.status == 500 else 2,
+        max_retry_seconds=1 if reply.status == 500 else 3,
         request_timeout_seconds=0.05,
         is_impatient=lambda body: b'"bad"' in (body or b""),
     )
