@@ -374,11 +374,8 @@ def test_a_run_goes_on_without_its_terminal(screen: Screen, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def shell(screen: Screen, tmp_path: Path) -> Iterator[Screen]:
-    """A screen with an interactive shell that has run the command."""
-    (tmp_path / "config.json").write_text('{"sandbox": "workspace.db"}')
-    os.mkfifo(tmp_path / "tap")
-    screen.resize(100)
+def bash(screen: Screen, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An interactive shell on the screen."""
     command = ["bash", "--norc", "--noediting", "-i"]
     with subprocess.Popen(
         [sys.executable, "-c", IN_NEW_SESSION, *command],
@@ -389,14 +386,34 @@ def shell(screen: Screen, tmp_path: Path) -> Iterator[Screen]:
         stderr=screen.descriptor,
         start_new_session=True,
     ) as process:
-        wait_until(lambda: screen.last == "shell>", what="a shell")
-        screen.type(f"{COMMAND} --config config.json < tap > state\n")
-        with (tmp_path / "tap").open("wb") as tap:
-            tap.write(b"".join(map(line_of, [USERS, user(1)])))
-            tap.flush()
-            wait_until(lambda: LINE.fullmatch(screen.last), what="a live line")
-            yield screen
+        yield process
         process.kill()
+
+
+@pytest.fixture
+def shell(
+    screen: Screen, tmp_path: Path, bash: subprocess.Popen[bytes]
+) -> Iterator[Screen]:
+    """The screen of a shell that has run the command."""
+    (tmp_path / "config.json").write_text('{"sandbox": "workspace.db"}')
+    os.mkfifo(tmp_path / "tap")
+    screen.resize(100)
+    wait_until(lambda: screen.last == "shell>", what="a shell")
+    screen.type(f"{COMMAND} --config config.json < tap > state\n")
+    with (tmp_path / "tap").open("wb") as tap:
+        tap.write(b"".join(map(line_of, [USERS, user(1)])))
+        tap.flush()
+        wait_until(lambda: LINE.fullmatch(screen.last), what="a live line")
+        yield screen
+    bash.kill()
+
+
+def handles_stop(shell: int) -> bool:
+    """Return whether the program that a shell has started handles Ctrl-Z."""
+    (program,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+    status = Path(f"/proc/{program}/status").read_text()
+    (caught,) = re.findall(r"^SigCgt:\s+(\w+)$", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTSTP - 1) & 1)
 
 
 IN_NEW_SESSION = """
@@ -406,12 +423,15 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_ctrl_z_erases_the_line_and_fg_draws_it_again(shell: Screen) -> None:
+def test_ctrl_z_erases_the_line_and_fg_draws_it_again(
+    shell: Screen, bash: subprocess.Popen[bytes]
+) -> None:
     shell.type("\x1a")
     wait_until(lambda: shell.last == "shell>", what="a prompt")
     assert not any(LINE.search(line) for line in shell.lines)
     shell.type("fg\n")
     wait_until(lambda: LINE.fullmatch(shell.last), what="the line again")
+    wait_until(partial(handles_stop, bash.pid), what="the handler again")
     shell.type("\x1a")
     wait_until(lambda: shell.last == "shell>", what="a second prompt")
     shell.type("fg\n")
