@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +14,11 @@ from target_customerio.snapshot.file import SnapshotFile, check
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot_info import described
 from target_customerio.sqlite_files import temporary_copy
-from target_customerio.track_api.operations import PersonIdentify
+from target_customerio.track_api.operations import PersonDelete, PersonIdentify
+
+if TYPE_CHECKING:
+    from target_customerio.snapshot.streams import Stream
+    from target_customerio.track_api.operations import Operation
 
 SECRET = "a value that must not be stored"
 
@@ -216,6 +222,43 @@ def test_the_size_of_an_entry(tmp_path: Path) -> None:
     snapshot.end(stream, well=True, full_table=True)
     snapshot.close()
     assert path.stat().st_size / people < 600
+
+
+def people(plan: str, count: int = 207) -> list[Operation]:
+    return [
+        PersonIdentify(
+            identifiers={"id": str(number)},
+            attributes={"email": f"{number}@example.com", "plan": plan},
+        )
+        for number in range(count)
+    ]
+
+
+def delivered(snapshot: Snapshot, stream: Stream, *operations: Operation) -> int:
+    """Deliver operations in one request, and return how many were sent."""
+    decisions = snapshot.decide([(each, stream) for each in operations])
+    tickets = [each.ticket for each in decisions if each.ticket is not None]
+    snapshot.answer(snapshot.intend(tickets), tickets)
+    return sum(each.operation is not None for each in decisions)
+
+
+def test_entries_of_a_large_request_are_written_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    basic, plus = people("basic"), people("plus")
+    # In the middle: entries that depend on what was written before.
+    delete = PersonDelete(identifiers={"id": "150"})
+    twice = [*plus[:160], delete, *basic[150:160], *plus[160:]]
+    for operations, sent in ((basic, len(basic)), (twice, len(twice)), (plus, 10)):
+        snapshot = Snapshot(path)
+        stream = snapshot.begin("users", "users")
+        assert delivered(snapshot, stream, *operations) == sent
+        snapshot.end(stream, well=True, full_table=True)
+        snapshot.close()
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT a, b FROM entries").fetchall()
+    assert sorted(rows) == sorted(
+        (str(n), f"{n}@example.com") for n in range(len(plus))
+    )
 
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
