@@ -41,7 +41,6 @@ class Decision(Struct, eq=False, gc=False):
         ticket: What it does to the snapshot; None if nothing.
         change: What becomes of what it names; ``other`` if that is not compared.
         entry: The number of the entry that it is about; 0 without one.
-        attributes: The attributes that are sent, of a call that is compared.
         identities: Further keys by which the operation has to be ordered.
         keys: All keys by which it has to be ordered; empty if they are those that the
             operation names and the further ones.
@@ -51,7 +50,6 @@ class Decision(Struct, eq=False, gc=False):
     ticket: Ticket | None = None
     change: Change = "other"
     entry: int = 0
-    attributes: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
 

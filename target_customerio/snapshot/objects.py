@@ -154,7 +154,6 @@ class Objects:
             ticket,
             change,
             owner.number,
-            tuple(diff.sent),
             tuple(each for person in people for each in identities_of(person)),
         )
 
@@ -293,7 +292,7 @@ class Objects:
         effect = Effect(member, None, gained=EXISTS if is_certain else 0)
         self._compare.complete(effect)
         ticket.effects.append(effect)
-        return Decision(operation, ticket, change, member.number, (), identities)
+        return Decision(operation, ticket, change, member.number, identities)
 
     def remove_from_segment(
         self, operation: SegmentRemove, stream: StreamHolds | None, _row: bytes

@@ -103,7 +103,6 @@ class PeopleChanges:
             ticket,
             change,
             entry.number if entry is not None else 0,
-            tuple(diff.sent),
             identities_of(person),
         )
 

@@ -173,7 +173,6 @@ class Rows:
             Ticket([effect]),
             change,
             entry.number,
-            tuple(sent),
             keys,
             keys if is_all else (),
         )
