@@ -189,6 +189,23 @@ def test_what_names_a_suppressed_person_is_sent_each_time(loader: Loader) -> Non
         assert sent(loader, person("2", email=ANN)) == [{"email": ANN}]
 
 
+@pytest.mark.parametrize("window", [1, 2])
+def test_an_object_that_a_suppressed_person_names_is_created_later(
+    loader: Loader, window: int
+) -> None:
+    """Also if the suppression has no answer yet."""
+    acme = {"object_type_id": "1", "object_id": "acme"}
+    member = PersonIdentify(
+        identifiers={"id": "1"},
+        attributes={},
+        cio_relationships=[Relationship(identifiers=acme)],
+    )
+    loader.run([PersonSuppress(identifiers={"id": "1"}), member], window=window)
+    loader.run([ObjectIdentify(identifiers=acme, attributes={})])
+    loader.check()
+    assert len(loader.sent) == 1
+
+
 def test_relationships_with_the_same_attributes_are_left_out(loader: Loader) -> None:
     sent(loader, person("1"), person("2"), company("1", name="Acme"))
     assert sent(loader, company("1", name="Acme")) == []
