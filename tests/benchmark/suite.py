@@ -80,6 +80,10 @@ def recurring(count: int, latency: int = 0) -> dict[str, Load]:
     return loads
 
 
+IN_ROUNDS = ("contenders", "recurring", "loads", "snapshots")
+"""Parts that are measured in :attr:`Extent.rounds` rounds."""
+
+
 @dataclass(frozen=True)
 class Extent:
     """The size of the measurement.
@@ -88,8 +92,8 @@ class Extent:
         records: Records per run.
         many: Records of the long runs.
         rows: Rows per run with a snapshot.
-        rounds: Rounds of the parts whose ratios are closest to their goals.
-        fewer: Rounds of the other parts.
+        rounds: Rounds of most parts: single runs differ by a fifth.
+        fewer: Rounds of the long run; a third of those of the start-up.
         counted: Records for counting instructions, which takes minutes; 0: do not.
         stall: Seconds for which the server does not respond, while memory is measured.
     """
@@ -136,8 +140,8 @@ class Suite:
         self._benches = benches
         self._nothing = Load(0).write(folder)
         self._rounds = {
-            **dict.fromkeys(("recurring", "snapshots"), extent.rounds),
-            **dict.fromkeys(("contenders", "loads", "long"), extent.fewer),
+            **dict.fromkeys(IN_ROUNDS, extent.rounds),
+            "long": extent.fewer,
             "start_up": 3 * extent.fewer,
         }
 
@@ -221,8 +225,8 @@ class Suite:
             "six calls, flat": Load(count, calls="mixed", rows="flat"),
             "track, nested, 0.3 KB": Load(count, size=300),
             "track, nested, 1 KB": Load(count, size=1_000),
-            "track, nested, 10 KB": Load(count // 20, size=10_000),
-            "track, nested, 10 KB, more": Load(count // 4, size=10_000),
+            "track, nested, 10 KB": Load(count // 10, size=10_000),
+            "track, nested, 10 KB, more": Load(count // 2, size=10_000),
         }
         return in_rounds(
             {name: self._run(PRODUCT, load) for name, load in loads.items()},
