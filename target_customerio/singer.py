@@ -254,8 +254,8 @@ class SingerTarget(Target):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit_at_once)
         self.logger.warning(
-            "Signal %d: %s; a second signal exits at once",
-            signum,
+            "%s: %s; a second signal exits at once",
+            signal.Signals(signum).name,
             self.when_stopped,
         )
         self.reader.stop()

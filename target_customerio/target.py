@@ -343,6 +343,8 @@ class TargetCustomerIO(SingerTarget):
         Raises:
             TargetError: The run has failed.
         """
+        if self.settings.plan:
+            self.when_stopped = "stopped reading"
         self.logger.info(
             "%s into %s",
             "Planning a load" if self.settings.plan else "Loading records",

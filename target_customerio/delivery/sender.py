@@ -165,8 +165,10 @@ class Sender:
             outcome := self._send(request, attempts, classify_region), _Failure
         ):
             if isinstance(outcome.next_step, Verdict):
-                message = f"Region check failed {outcome}: check the network"
-                raise DeliveryError(f"{message}, and `api_url` if set")
+                message = f"Region check failed {outcome}: check the network, whether"
+                raise DeliveryError(
+                    f"{message} Customer.io is available, and `api_url` if set"
+                )
             self._gate.sleep(outcome.next_step)
         return client.environment_id(responses[-1])
 

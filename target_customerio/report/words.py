@@ -153,7 +153,8 @@ def _failure(content: Content) -> Verdict:
     if content.what == "removal":
         if content.outcome.is_refused:
             text = (
-                "What the other streams miss was removed. The message has the reasons."
+                "Anything missing from other streams was removed. The message has the "
+                "reasons."
             )
             return Verdict("bad", "The removal was refused for some streams", text)
         text = (

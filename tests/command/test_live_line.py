@@ -439,7 +439,7 @@ def test_ctrl_z_erases_the_line_and_fg_draws_it_again(
     shell.type("\x03")
     wait_until(lambda: shell.last == "shell>", what="the end")
     assert not any(LINE.search(line) for line in shell.lines)
-    assert any("Signal 2: stopped reading" in line for line in shell.lines)
+    assert any("SIGINT: stopped reading" in line for line in shell.lines)
 
 
 def test_nothing_is_drawn_in_the_background(shell: Screen) -> None:

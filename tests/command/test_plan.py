@@ -489,6 +489,9 @@ def test_a_plan_of_half_the_input_is_none(
         "the plan again"
     )
     assert not [each for each in target.lines("INFO") if each.startswith("Plan ")]
+    assert target.lines("WARNING") == [
+        f"{number.name}: stopped reading; a second signal exits at once"
+    ]
 
 
 def test_input_that_is_not_singer_fails_a_plan(terminal: Terminal) -> None:

@@ -380,7 +380,7 @@ class TestThePageOfAPlan:
             assert "The run would remove 2 people" in page
             assert "The removal would be refused for some streams" in page
         assert "The removal was refused for some streams" in done
-        assert "What the other streams miss was removed" in done
+        assert "Anything missing from other streams was removed" in done
         assert "<b>2</b> people deleted" in done
         assert "3 of 4 people would be removed" in done
 
