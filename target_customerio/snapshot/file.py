@@ -230,9 +230,7 @@ def check(path: str | Path, workspace: str) -> str:
             version = _version(database, file)
             row = version and database.execute(_WORKSPACE).fetchone()
     except sqlite3.Error as error:
-        raise _unusable(
-            file, f"cannot be used as a snapshot ({error}); choose another file"
-        ) from error
+        raise _not_opened(file, error) from error
     if not row:
         return f"Snapshot {path} does not belong to a workspace yet"
     if row[0] != workspace:
@@ -325,9 +323,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except sqlite3.Error as error:
         database.close()
-        raise _unusable(
-            file, f"cannot be used as a snapshot ({error}); choose another file"
-        ) from error
+        raise _not_opened(file, error) from error
     return database
 
 
@@ -346,9 +342,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
                 database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except sqlite3.Error as error:
-        raise _unusable(
-            path, f"cannot be used as a snapshot ({error}); choose another file"
-        ) from error
+        raise _not_opened(path, error) from error
 
 
 def _version(database: sqlite3.Connection, path: Path) -> int:
@@ -370,6 +364,20 @@ def _version(database: sqlite3.Connection, path: Path) -> int:
             path, "is an SQLite file of another program; choose another file"
         )
     return 0
+
+
+def _not_opened(path: Path, error: sqlite3.Error) -> SnapshotError:
+    """Return the error for a file that SQLite cannot open."""
+    if isinstance(error, sqlite3.OperationalError):
+        # It may well be a snapshot: a new one would send everything again.
+        return _unusable(
+            path,
+            f"cannot be opened ({error}); check that the file and its folder can be "
+            "written, that the disk has space and that no other program has it open",
+        )
+    return _unusable(
+        path, f"cannot be used as a snapshot ({error}); choose another file"
+    )
 
 
 def _unusable(path: Path, problem: str) -> SnapshotError:

@@ -89,6 +89,17 @@ def test_a_foreign_file_is_refused_and_not_changed(
     assert path.read_bytes() == content
 
 
+def test_a_snapshot_that_cannot_be_opened_now_is_not_given_up(tmp_path: Path) -> None:
+    """Another file would be a new snapshot, and everything would be sent again."""
+    path = tmp_path / "snapshot.db"
+    Snapshot(path).close()
+    (tmp_path / "snapshot.db-wal").mkdir()  # fails for every user, also for root
+    for opens in (Snapshot, lambda file: check(file, "7")):
+        with pytest.raises(SnapshotError, match=r"cannot be opened.*can be") as raised:
+            opens(path)
+        assert "another file" not in str(raised.value)
+
+
 def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.db"
     with sqlite3.connect(path) as database:
