@@ -183,8 +183,8 @@ def nothing_left(stream: str, missing: Mapping[str, int], held: int) -> Iterator
 
     Args:
         stream: Its name.
-        missing: How many are missing, by kind.
-        held: How many it holds.
+        missing: How many are missing, by the kinds that the removal step removes.
+        held: How many of these it holds.
     """
     gone = ", ".join(f"{count:,} {kind}" for kind, count in missing.items() if count)
     if gone and not held:

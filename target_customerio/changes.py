@@ -14,8 +14,9 @@ from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
 from target_customerio.snapshot.effects import Ticket
+from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.model import is_unicode
-from target_customerio.snapshot.removal import Remover
+from target_customerio.snapshot.removal import KINDS_OF_CALLS, Remover
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.stream_calls import REMOVABLE
 from target_customerio.track_api.operations import (
@@ -246,7 +247,12 @@ class Changes:
             self.snapshot.end(stream, well=well, full_table=is_full)
             if key in self._removing and stream.status == "complete":
                 held, missing = stream.counts
-                warnings += nothing_left(stream.title, missing, sum(held.values()))
+                kinds = [KINDS[each] for each in sorted(KINDS_OF_CALLS[stream.call])]
+                warnings += nothing_left(
+                    stream.title,
+                    {kind: missing[kind] for kind in kinds},
+                    sum(held[kind] for kind in kinds),
+                )
         self._streams.clear()
         return warnings
 

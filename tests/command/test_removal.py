@@ -229,7 +229,7 @@ EMPTY = (
 def test_a_load_says_that_a_table_was_empty(loads: Loads) -> None:
     load(loads, users=people(1, 2, 3, object_id="acme"), crm=people(1))
     outcome = load(loads, users=[], crm=[])
-    expected = [EMPTY.format("3 people, 1 objects, 3 relationships")]
+    expected = [EMPTY.format("3 people, 3 relationships")]
     assert outcome.lines("WARNING") == expected
     assert load(loads, users=[]).lines("WARNING") == expected
     plan = loads.run(settings={"plan": True}, users=[])
@@ -238,6 +238,21 @@ def test_a_load_says_that_a_table_was_empty(loads: Loads) -> None:
     outcome = loads.run(settings=filtered, users=people(1, 2, 3))
     assert outcome.lines("WARNING") == expected
     assert load(loads, users=people(1, object_id="acme")).lines("WARNING") == []
+
+
+def test_the_warning_counts_only_what_the_step_would_remove(loads: Loads) -> None:
+    """The people whom a company or a segment names stay."""
+    load(
+        loads,
+        users=people(1, 2),
+        companies=[{"group_id": "acme", "user_id": 1}],
+        members=[{"segment_id": 7, "user_id": 2}],
+    )
+    outcome = load(loads, users=people(1, 2), companies=[], members=[])
+    assert outcome.lines("WARNING") == [
+        EMPTY.format("1 objects, 1 relationships").replace("users", "companies"),
+        EMPTY.format("1 memberships").replace("users", "members"),
+    ]
 
 
 @pytest.mark.parametrize(
