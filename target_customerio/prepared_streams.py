@@ -74,6 +74,15 @@ class PreparedStream(NamedTuple):
     check: Check | None
 
 
+def _check_alias(alias: object, stream: str) -> None:
+    """Refuse a name that is not text, or that would break a line of the log."""
+    if not (isinstance(alias, str) and alias.isprintable()):
+        raise SettingsError(
+            f"stream_maps: the name of stream {shown_stream(stream)} must be printable "
+            f"text; it is {alias!r}"
+        )
+
+
 class StreamPreparer:
     """Prepares streams for their records."""
 
@@ -119,6 +128,8 @@ class StreamPreparer:
     ) -> list[StreamMapping]:
         """Return the mappings of a stream, each with its sink."""
         stream_maps = self._target.mapper.stream_maps[stream]
+        for each in stream_maps:
+            _check_alias(each.stream_alias, stream)
         kept = [
             (stream_map, definition, self._sink_of(stream_map.stream_alias))
             for stream_map, definition in zip(stream_maps, definitions, strict=True)

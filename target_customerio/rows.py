@@ -118,7 +118,9 @@ def deliver(
             others were delivered) or ``abort``.
         TargetError: Any other failure of the run; the base class of all of these.
     """
-    source = _RowStream(stream, [*_names(key_properties)], _checked_schema(schema))
+    source = _RowStream(
+        _checked_name(stream), [*_names(key_properties)], _checked_schema(schema)
+    )
     target = _target({**config}, stream, call)
     with recording(target.pipeline, target.logger):
         with logged_progress(target.pipeline), target.run as run:
@@ -181,6 +183,12 @@ def _names(key_properties: Sequence[str]) -> Sequence[str]:
     return key_properties
 
 
+def _checked_name(name: object) -> str:
+    if not (isinstance(name, str) and name.isprintable()):
+        raise InputError("stream: expected printable text")
+    return name
+
+
 def _checked_schema(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if schema is None:
         return None
@@ -200,8 +208,6 @@ class _RowStream:
         self, name: str, keys: list[str], schema: dict[str, Any] | None
     ) -> None:
         """Prepare for the rows of a stream."""
-        if not name.isprintable():
-            raise InputError("stream: expected printable text")
         self._name = name
         self._keys = keys
         self._schema = schema

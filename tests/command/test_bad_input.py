@@ -314,6 +314,8 @@ def test_a_long_message_type_is_truncated(terminal: Terminal) -> None:
         ({"__filter__": "plan ="}, "Failed to parse expression plan ="),
         ({"key": None}, "Removing key property 'key' is not permitted"),
         ({"__key_properties__": ["nr"]}, "Property 'nr' was not detected in schema"),
+        ({"__alias__": "'two\\nlines'"}, "be printable text; it is 'two\\nlines'"),
+        ({"__alias__": "5"}, "must be printable text; it is 5"),
     ],
 )
 def test_a_stream_map_error_quotes_the_expression(

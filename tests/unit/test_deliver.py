@@ -429,6 +429,7 @@ def test_an_unsupported_value_ends_the_call_after_what_precedes_it(
         ({"schema": {"properties": ["a"]}}, InputError, "schema: expected an object"),
         ({"schema": {"properties": {"a": object()}}}, InputError, "schema: expected"),
         ({"stream": "two\nlines"}, InputError, "stream: expected printable text"),
+        ({"stream": 5}, InputError, "stream: expected printable text"),
     ],
 )
 def test_invalid_arguments_are_named(
