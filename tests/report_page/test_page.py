@@ -342,6 +342,15 @@ def test_a_time_comes_before_its_number() -> None:
     assert 'UTC<span class="meaning">1771149600</span>' in page
 
 
+@pytest.mark.parametrize(
+    ("is_plan", "text"), [(False, "no longer exists"), (True, "would no longer exist")]
+)
+def test_a_planned_removal_removes_nobody(*, is_plan: bool, text: str) -> None:
+    people = People({"removed": 1}, [Person("a", "removed", [])])
+    more: Any = {"what": "removal", "is_plan": is_plan}
+    assert f"This person {text}: " in render(content(people=people, **more))
+
+
 def test_a_run_without_anything_has_a_page() -> None:
     empty: Any = {"streams": {}, "samples": [Sample(0.0, Totals())], "figures": []}
     more: Any = {"people": People(), "settings": [], "statistics": RequestStatistics()}
