@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.snapshot.effects import Epochs
-from target_customerio.snapshot.entry import ALIASES, UNLINKED, Entry
+from target_customerio.snapshot.entry import ALIASES, SUPPRESSED, UNLINKED, Entry
 from target_customerio.snapshot.file import PERSON
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ class Entries:
             self._by_alias.setdefault(alias, set()).add(entry)
         if effect.named is None:
             entry.pending_whole += 1
+            entry.suppressing += bool(effect.gained & SUPPRESSED)
             entry.flags |= UNLINKED
         elif entry.tickets == 1:
             entry.pending = dict.fromkeys(effect.named, 1)
@@ -259,6 +260,7 @@ class Entries:
             return
         if effect.named is None:
             entry.pending_whole -= 1
+            entry.suppressing -= bool(effect.gained & SUPPRESSED)
         else:
             for name in effect.named:
                 entry.pending[name] -= 1

@@ -89,6 +89,7 @@ class Entry(Struct, eq=False, gc=False):
         unlinking: Number of those that may take its address away.
         pending: Number of unanswered operations by attribute.
         pending_whole: Number of those that make all of it unknown.
+        suppressing: Number of those that suppress the person.
         aliases: Hashes of identifiers in unanswered operations.
     """
 
@@ -107,6 +108,7 @@ class Entry(Struct, eq=False, gc=False):
     unlinking: int = 0
     pending: dict[int, int] = {}
     pending_whole: int = 0
+    suppressing: int = 0
     aliases: tuple[int, ...] = ()
 
     @property

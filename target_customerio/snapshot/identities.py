@@ -119,9 +119,7 @@ class People:
         if attributes:
             self._check_attributes(person, identifiers, attributes)
         if any(
-            # An unanswered operation may be a suppression.
-            each.flags & SUPPRESSED or each.pending_whole
-            for each in _everyone(person)
+            each.flags & SUPPRESSED or each.suppressing for each in _everyone(person)
         ):
             person.is_certain = False
         return person

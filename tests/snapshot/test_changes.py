@@ -183,6 +183,25 @@ def test_merges_deletions_and_suppressions_forget(
     assert {"plan": "free"} in sent(loader, person("1", plan="free"))
 
 
+@pytest.mark.parametrize("window", [1, 2])
+@pytest.mark.parametrize(
+    "forgets",
+    [
+        PersonDelete(identifiers={"id": "1"}),
+        PersonMerge(primary={"id": "1"}, secondary={"id": "2"}),
+        PersonUnsuppress(identifiers={"id": "1"}),
+    ],
+)
+def test_what_is_sent_after_that_is_known(
+    loader: Loader, forgets: Operation, window: int
+) -> None:
+    """Also if that has no answer yet when it is decided on."""
+    sent(loader, person("1", plan="free"), person("2", plan="free"))
+    row = person("1", plan="free")
+    assert sent(loader, forgets, row, window=window)[1] == {"plan": "free"}
+    assert sent(loader, row) == []
+
+
 def test_what_names_a_suppressed_person_is_sent_each_time(loader: Loader) -> None:
     sent(loader, person(email=ANN), PersonSuppress(identifiers={"id": "1"}))
     for _ in range(2):
