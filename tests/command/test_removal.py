@@ -951,7 +951,7 @@ def test_a_signal_stops_the_step_and_the_next_one_goes_on(
     assert 4 <= count < 2_990
     assert f"{count:,} removed, 0 rejected, {2_990 - count:,} left" in target.text()
     first, last = (each for each in target.lines("WARNING") if "ignal" in each)
-    assert first.startswith("Signal 15: stopped removing, finishing what was started;")
+    assert first.startswith("SIGTERM: stopped removing, finishing what was started;")
     assert last == "Stopped by a signal; the next --remove-missing continues"
     assert not OF_LOADS_ALONE.search(target.text())
     assert loads.type("--remove-missing").code == 0
