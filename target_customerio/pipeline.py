@@ -46,6 +46,9 @@ BATCH_OPERATIONS: Final = 32
 It is fewer if the queue has no room for so many, so that reading does not run ahead.
 """
 
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+"""Maximum wait for requests in flight when a run has failed."""
+
 
 class Pipeline:
     """Queues operations for delivery and records what happens to each record.

@@ -14,6 +14,7 @@ from target_customerio.errors import (
     nested_too_deeply,
 )
 from target_customerio.json_codec import STRICT, Decoding
+from target_customerio.pipeline import CLOSE_TIMEOUT_SECONDS
 from target_customerio.prepared_streams import PreparedStreamCache, StreamPreparer
 from target_customerio.records import IncomingRecord
 from target_customerio.sinks import CallSink
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from target_customerio.records import Line, Place
     from target_customerio.sinks import StreamSink
     from target_customerio.summary import Summary
-
-CLOSE_TIMEOUT_SECONDS: Final = 5.0
-"""Maximum wait for requests in flight when a run has failed."""
 
 FILTERED: Final = "left out by stream_maps"
 """The reason for which these records are skipped."""

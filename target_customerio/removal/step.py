@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from target_customerio.advice import unmatched_calls
 from target_customerio.errors import (
@@ -12,7 +12,7 @@ from target_customerio.errors import (
     SnapshotError,
     telling_what_follows,
 )
-from target_customerio.pipeline import Pipeline
+from target_customerio.pipeline import CLOSE_TIMEOUT_SECONDS, Pipeline
 from target_customerio.plan import Plan, StreamPlan
 from target_customerio.plan.counts import removal_plan
 from target_customerio.progress import shown_progress
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from target_customerio.snapshot.removal import Removal
     from target_customerio.snapshot.streams import Stream
     from target_customerio.stream_calls import StreamCalls
-
-CLOSE_TIMEOUT_SECONDS: Final = 5.0
-"""Maximum wait for requests in flight when the step has failed."""
 
 
 def remove_missing(
