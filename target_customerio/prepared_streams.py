@@ -9,7 +9,7 @@ from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import RemoveRecordTransform
 
 from target_customerio.errors import SettingsError, shown_name, shown_stream
-from target_customerio.records import SourceStream
+from target_customerio.records import SourceStream, is_stream_name
 from target_customerio.sinks import CallSink, StreamSink
 from target_customerio.stream_maps import (
     changes_nothing,
@@ -75,8 +75,8 @@ class PreparedStream(NamedTuple):
 
 
 def _check_alias(alias: object, stream: str) -> None:
-    """Refuse a name that is not text, or that would break a line of the log."""
-    if not (isinstance(alias, str) and alias.isprintable()):
+    """Refuse a name that no stream can have."""
+    if not is_stream_name(alias):
         raise SettingsError(
             f"stream_maps: the name of stream {shown_stream(stream)} must be printable "
             f"text; it is {alias!r}"

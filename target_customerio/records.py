@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from msgspec import Struct
 
@@ -18,6 +18,11 @@ Line: TypeAlias = str | bytes
 
 Row: TypeAlias = "tuple[dict[str, Any], bytes, Decoding]"
 """A row of a batch file, its JSON text, and how that was decoded."""
+
+
+def is_stream_name(name: object) -> TypeGuard[str]:
+    """Tell whether a stream can have a name: text that breaks no line of the log."""
+    return isinstance(name, str) and name.isprintable()
 
 
 class Place(Struct, frozen=True, gc=False):

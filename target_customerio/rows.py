@@ -20,7 +20,7 @@ from target_customerio.counters import RECENT_EVENTS
 from target_customerio.errors import InputError, SettingsError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.progress import logged_progress
-from target_customerio.records import Place
+from target_customerio.records import Place, is_stream_name
 from target_customerio.report import recording
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
 from target_customerio.stream_calls import removal_errors
@@ -184,7 +184,7 @@ def _names(key_properties: Sequence[str]) -> Sequence[str]:
 
 
 def _checked_name(name: object) -> str:
-    if not (isinstance(name, str) and name.isprintable()):
+    if not is_stream_name(name):
         raise InputError("stream: expected printable text")
     return name
 

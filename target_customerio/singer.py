@@ -30,7 +30,7 @@ from target_customerio.errors import (
 )
 from target_customerio.json_codec import STRICT
 from target_customerio.reader import Message, MessageReader
-from target_customerio.records import Place
+from target_customerio.records import Place, is_stream_name
 from target_customerio.settings_schema import REMOVED
 from target_customerio.terminal import TERMINAL
 
@@ -167,7 +167,7 @@ class SingerTarget(Target):
         """Register a stream and create its sinks."""
         stream, schema = message_dict.get("stream"), message_dict.get("schema")
         keys = message_dict.get("key_properties")
-        if not (isinstance(stream, str) and stream.isprintable()):
+        if not is_stream_name(stream):
             raise self._invalid("SCHEMA", "`stream` must be a printable string")
         if not isinstance(schema, dict):
             raise self._invalid("SCHEMA", "`schema` must be an object")
