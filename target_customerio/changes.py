@@ -15,10 +15,10 @@ from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
 from target_customerio.snapshot.effects import Ticket
 from target_customerio.snapshot.file import KINDS
+from target_customerio.snapshot.missing import KINDS_OF_CALLS, Candidate
 from target_customerio.snapshot.model import is_unicode
-from target_customerio.snapshot.removal import KINDS_OF_CALLS, Remover
+from target_customerio.snapshot.removal import RemovalFinder
 from target_customerio.snapshot.snapshot import Snapshot
-from target_customerio.stream_calls import REMOVABLE
 from target_customerio.track_api.operations import (
     IDENTIFYING_ATTRIBUTES,
     ObjectAddRelationships,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from target_customerio.plan.counts import PlanCounts
     from target_customerio.records import Line, SourceStream
     from target_customerio.snapshot.comparison import Decision
-    from target_customerio.snapshot.removal import Removal
+    from target_customerio.snapshot.missing import Removal
     from target_customerio.snapshot.streams import Stream
-    from target_customerio.stream_calls import StreamRule
+    from target_customerio.stream_calls import StreamCalls, StreamRule
     from target_customerio.track_api.operations import Operation
 
 
@@ -125,7 +125,7 @@ class Changes:
             return
         if rule.call == BY_TYPE:
             self._mixed.add(key)
-        if rule.removal.remove_missing and rule.call in REMOVABLE:
+        if rule.asks_for_removal:
             self._removing.add(key)
         self._streams[key] = self.snapshot.begin(
             *key, rule.call, update_only=rule.conversion.update_only
@@ -256,15 +256,24 @@ class Changes:
         self._streams.clear()
         return warnings
 
-    def removals(
-        self, removal_of: Callable[[str], tuple[str, bool, bool, int | str] | None]
-    ) -> list[Removal]:
-        """Return what ``--remove-missing`` would do after this run.
+    def removals(self, calls: StreamCalls) -> list[Removal]:
+        """Return what ``--remove-missing`` would do by now.
 
         Args:
-            removal_of: See :meth:`Remover.plan`.
+            calls: The settings of streams.
         """
-        return Remover(self.snapshot).plan(removal_of)
+        mapped = [
+            Candidate(
+                stream,
+                rule.call,
+                rule.conversion.update_only,
+                rule.asks_for_removal,
+                rule.removal.max_deletions,
+            )
+            for stream in self.snapshot.streams
+            if (rule := calls.rule_of(stream.name)) is not None
+        ]
+        return RemovalFinder(self.snapshot).find(mapped)
 
     def close(self) -> None:
         """Close the file; streams that were not ended did not end well."""

@@ -291,11 +291,11 @@ class Pipeline:
                     "The plan would be incomplete, since the input was not read to its "
                     "end; run the plan again"
                 )
-            calls = self.settings.streams
+            changes, streams = self.changes, self.settings.streams
             self.plan = self._parts.counts.plan(
                 self.settings,
                 self.recorder.summary,
-                () if self.changes is None else self.changes.removals(calls.removal_of),
+                () if changes is None else changes.removals(streams),
             )
 
     def end(self, *, timeout_seconds: float = 0.0) -> None:

@@ -52,6 +52,11 @@ class StreamRule:
     conversion: ConversionSettings
     removal: RemovalSettings = RemovalSettings()
 
+    @property
+    def asks_for_removal(self) -> bool:
+        """Whether ``--remove-missing`` removes what is missing from the stream."""
+        return self.removal.remove_missing and self.call in REMOVABLE
+
 
 OF_REMOVAL: Final = tuple(each.name for each in fields(RemovalSettings))
 REMOVE_MISSING: Final = "remove_missing"
@@ -103,22 +108,6 @@ class StreamCalls:
             if fnmatchcase(stream, pattern):
                 return rule
         return None
-
-    def removal_of(
-        self, stream: str
-    ) -> tuple[StreamCall, bool, bool, int | str] | None:
-        """Return what the removal has to know of a stream that is mapped to a call.
-
-        Returns:
-            Its call, whether it is ``update_only``, whether it asks for removal, and
-            its ``max_deletions``.
-        """
-        rule = self.rule_of(stream)
-        if rule is None:
-            return None
-        removal = rule.removal
-        asks = removal.remove_missing and rule.call in REMOVABLE
-        return rule.call, rule.conversion.update_only, asks, removal.max_deletions
 
     def call_of(self, stream: str) -> StreamCall | None:
         """Return the call of a stream, named as after stream maps, if it is mapped."""

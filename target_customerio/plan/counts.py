@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from target_customerio.settings import Settings
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.effects import Ticket
-    from target_customerio.snapshot.removal import Removal
+    from target_customerio.snapshot.missing import Removal
     from target_customerio.summary import Summary
     from target_customerio.track_api.operations import Operation
 
@@ -261,39 +261,39 @@ class PlanCounts:
 def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
     """Return what the removal of a stream, from its sources, would do."""
     removed: Counter[str] = Counter()
-    held = others = 0
+    held = unremovable = 0
     held_by: set[str] = set()
     for removal in removals:
         for kind, missing in removal.kinds.items():
             if not removal.refusal:
-                removed[KINDS[kind]] += len(missing.going)
+                removed[KINDS[kind]] += len(missing.to_remove)
                 held += missing.held
                 held_by |= missing.held_by.keys()
-                others += missing.others
+                unremovable += missing.unremovable
     refusals = [each.refusal for each in removals if each.refusal]
     return RemovalPlan(
         dict(removed),
-        held + others,
+        held + unremovable,
         "; ".join(refusals),
-        tuple(why_kept(held, held_by, others)),
+        tuple(why_kept(held, held_by, unremovable)),
     )
 
 
-def why_kept(held: int, held_by: Collection[str], others: int) -> Iterator[str]:
+def why_kept(held: int, held_by: Collection[str], unremovable: int) -> Iterator[str]:
     """Yield how many of what is missing stay, for each reason.
 
     Args:
         held: How many stay since other streams hold them.
         held_by: The names of these streams.
-        others: How many stay since they cannot be named, or were merged.
+        unremovable: How many stay since they cannot be named, or were merged.
     """
     if held:
         names = sorted(held_by)
         more = len(names) - MAX_HOLDERS
         by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
         yield f"{held:,} held by {by}"
-    if others:
-        yield f"{others:,} without id or e-mail address, merged or suppressed"
+    if unremovable:
+        yield f"{unremovable:,} without id or e-mail address, merged or suppressed"
 
 
 def _attributes(operation: Operation) -> Collection[str]:

@@ -8,7 +8,7 @@ in a Singer stream says for sure that a table came whole.
 - :mod:`.recorder` counts what was removed.
 
 What is missing, and what of it may go, is decided in
-:mod:`target_customerio.snapshot.removal`.
+:mod:`target_customerio.snapshot.missing`.
 """
 
 from target_customerio.removal.step import remove_missing

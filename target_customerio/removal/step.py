@@ -21,7 +21,7 @@ from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
 from target_customerio.removal.table import entries
 from target_customerio.report import recording
 from target_customerio.snapshot.file import located
-from target_customerio.snapshot.removal import Remover
+from target_customerio.snapshot.removal import RemovalFinder
 
 if TYPE_CHECKING:
     import logging
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from target_customerio.changes import Changes
     from target_customerio.settings import Settings
-    from target_customerio.snapshot.removal import Removal
+    from target_customerio.snapshot.missing import Removal
     from target_customerio.snapshot.streams import Stream
     from target_customerio.stream_calls import StreamCalls
 
@@ -115,11 +115,10 @@ class RemovalStep:
         """
         self._pipeline.bind(self._changes)
         snapshot = self._changes.snapshot
-        remover = Remover(snapshot)
         calls = self._pipeline.settings.streams
         for line in unknown_names(calls, snapshot.streams):
             self._logger.warning("%s", line)
-        removals = remover.plan(calls.removal_of)
+        removals = self._changes.removals(calls)
         if not removals:
             raise SettingsError(
                 "remove_missing: not set for any stream in the snapshot; set it in "
@@ -129,11 +128,11 @@ class RemovalStep:
         for entry in entries(removals):
             self._logger.info("%s", entry.text, extra=entry.fields)
         if self._pipeline.settings.plan:
-            self._rehearse(remover, removals, is_stopped)
+            self._rehearse(removals, is_stopped)
             return self._plan(removals)
         self._recorder.summary.total = sum(each.total for each in removals)
         try:
-            self._send(remover, removals, is_stopped)
+            self._send(removals, is_stopped)
         finally:
             snapshot.checkpoint()
         if is_stopped():
@@ -143,10 +142,7 @@ class RemovalStep:
         return None
 
     def _rehearse(
-        self,
-        remover: Remover,
-        removals: Sequence[Removal],
-        is_stopped: Callable[[], bool],
+        self, removals: Sequence[Removal], is_stopped: Callable[[], bool]
     ) -> None:
         """Remove from the temporary copies of a plan, so that its page has the people.
 
@@ -154,7 +150,7 @@ class RemovalStep:
         """
         settings = self._pipeline.settings
         if settings.report_path is not None and settings.connection.sandbox is not None:
-            self._send(remover, removals, is_stopped)
+            self._send(removals, is_stopped)
 
     def _plan(self, removals: Sequence[Removal]) -> Plan:
         settings = self._pipeline.settings
@@ -183,17 +179,15 @@ class RemovalStep:
         return plan
 
     def _send(
-        self,
-        remover: Remover,
-        removals: Sequence[Removal],
-        is_stopped: Callable[[], bool],
+        self, removals: Sequence[Removal], is_stopped: Callable[[], bool]
     ) -> None:
         streams = {
             each.stream.number: SourceStream(each.stream.source, b"", each.stream.title)
             for each in removals
         }
         counts = self._recorder.summary.streams
-        for stream, operation in remover.operations(removals):
+        finder = RemovalFinder(self._changes.snapshot)
+        for stream, operation in finder.operations(removals):
             if is_stopped():
                 break
             counts[stream.title].read += 1

@@ -13,7 +13,7 @@ from target_customerio.summary import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from target_customerio.snapshot.removal import Missing, Removal
+    from target_customerio.snapshot.missing import Missing, Removal
 
 
 def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
@@ -50,8 +50,8 @@ def _row(removal: Removal, kind: int, missing: Missing) -> tuple[str, ...]:
         KINDS[kind],
         f"{missing.held_before:,}",
         f"{missing.missing:,}",
-        "refused" if removal.refusal else f"{len(missing.going):,}",
-        ", ".join(why_kept(missing.held, missing.held_by, missing.others)),
+        "refused" if removal.refusal else f"{len(missing.to_remove):,}",
+        ", ".join(why_kept(missing.held, missing.held_by, missing.unremovable)),
     )
 
 
@@ -68,7 +68,7 @@ def _fields(removal: Removal, kind: str, missing: Missing | None) -> dict[str, o
         **figures,
         "held": missing.held_before,
         "missing": missing.missing,
-        "to_remove": 0 if removal.refusal else len(missing.going),
+        "to_remove": 0 if removal.refusal else len(missing.to_remove),
         "kept_for_other_streams": missing.held,
-        "kept_for_other_reasons": missing.others,
+        "kept_for_other_reasons": missing.unremovable,
     }

@@ -15,5 +15,6 @@ From the outside in:
 - :mod:`.journal`: writes it, and before a request what that makes unknown
 - :mod:`.streams`, :mod:`.holds`: which stream holds what
 - :mod:`.bookmarks`: whether a stream was read whole
-- :mod:`.removal`: what is removed
+- :mod:`.missing`: what is missing, and what of it may be removed
+- :mod:`.removal`: finds it, and names what removes it
 """

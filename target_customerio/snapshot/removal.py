@@ -1,11 +1,8 @@
-"""Which people, objects, relationships and memberships are gone from their sources."""
+"""Finds what is removed because it is missing, and what removes it."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
-
-from msgspec import Struct
 
 from target_customerio.snapshot.entry import (
     ALIASES,
@@ -14,14 +11,16 @@ from target_customerio.snapshot.entry import (
     Entry,
     Hasher,
 )
-from target_customerio.snapshot.file import (
-    KINDS,
-    MEMBERSHIP,
-    OBJECT,
-    PERSON,
-    RELATIONSHIP,
+from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON
+from target_customerio.snapshot.missing import (
+    KINDS_OF_CALLS,
+    REMOVAL_ORDER,
+    Missing,
+    Removal,
+    limit_of,
+    why_too_many,
+    why_unusable,
 )
-from target_customerio.snapshot.streams import STATUSES
 from target_customerio.track_api.operations import (
     ObjectDelete,
     ObjectDeleteRelationships,
@@ -31,9 +30,10 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from target_customerio.snapshot.holds import BitSet
+    from target_customerio.snapshot.missing import Candidate
     from target_customerio.snapshot.snapshot import Snapshot
     from target_customerio.snapshot.streams import Stream
     from target_customerio.track_api.operations import (
@@ -43,121 +43,7 @@ if TYPE_CHECKING:
     )
 
 
-SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
-_PERCENT: Final = 100
-
-KINDS_OF_CALLS: Final = {
-    "identify": (RELATIONSHIP, PERSON),
-    "group": (RELATIONSHIP, OBJECT),
-    "segment": (MEMBERSHIP,),
-}
-"""What is removed for the streams of a call: only what the stream is the table of.
-
-A person who leaves a segment is not deleted, although the segment's stream held them.
-"""
-
-AGAIN: Final = "run the pipeline again"
-FIRST: Final = "run the pipeline first"
-WHAT_TO_DO: Final = {
-    "running": AGAIN,
-    "failed": AGAIN,
-    "incremental": "let the tap read the whole table (FULL_TABLE), or leave out "
-    "remove_missing",
-    "unreadable": f"correct these rows, which were rejected, and {AGAIN}",
-}
-"""What a user can do about a stream that is refused, by how its last run ended."""
-
-ORDER: Final = (MEMBERSHIP, RELATIONSHIP, OBJECT, PERSON)
-"""The order of removal: what refers to others comes first."""
-
-
-def limit_of(max_deletions: int | str, held: int) -> int:
-    """Return how many entries of a kind may go.
-
-    Args:
-        max_deletions: A number, or a share such as ``10%``.
-        held: How many there were before the last run, or awaited removal.
-
-    Returns:
-        The number; a share is rounded down, at least 1 and never all.
-    """
-    if isinstance(max_deletions, int):
-        return max_deletions
-    share = SHARE.fullmatch(max_deletions)
-    if share is None:
-        return int(max_deletions)
-    part = float(share[1]) / _PERCENT
-    return max(0, min(max(1, int(held * part)), held - 1)) if part else 0
-
-
-class Candidate(Struct):
-    """A stream, and what the settings say about it now.
-
-    Attributes:
-        stream: The stream.
-        call: Its call.
-        update_only: Whether its identifies create no people.
-        asks: Whether it asks for removal.
-        max_deletions: How many may go, of each kind.
-    """
-
-    stream: Stream
-    call: str
-    update_only: bool
-    asks: bool
-    max_deletions: int | str
-
-
-class Missing(Struct):
-    """What a stream held of one kind, and what is missing.
-
-    Attributes:
-        held_before: How many it held before its last run, or awaited removal.
-        missing: How many of them were not in its last run and are not removed yet.
-        going: The numbers of the entries that are removed.
-        held_by: How many stay since another stream holds them, by its name.
-        held: How many stay since another stream holds them.
-        limit: How many may go.
-    """
-
-    held_before: int
-    limit: int
-    missing: int = 0
-    going: list[int] = []
-    held_by: dict[str, int] = {}
-    held: int = 0
-
-    @property
-    def others(self) -> int:
-        """How many stay for another reason: they cannot be named, or were merged."""
-        return self.missing - len(self.going) - self.held
-
-
-class Removal(Struct):
-    """What the removal of a stream would do.
-
-    Attributes:
-        stream: The stream.
-        refusal: Why nothing is removed; empty if it is.
-        kinds: What is missing, by kind, in the order of removal.
-    """
-
-    stream: Stream
-    refusal: str = ""
-    kinds: dict[int, Missing] = {}
-
-    def going(self, kind: int) -> Sequence[int]:
-        """Return the numbers of the entries of a kind that are removed."""
-        missing = self.kinds.get(kind)
-        return () if missing is None or self.refusal else missing.going
-
-    @property
-    def total(self) -> int:
-        """How many entries are removed."""
-        return sum(len(self.going(kind)) for kind in self.kinds)
-
-
-class Remover:
+class RemovalFinder:
     """Finds what has to be removed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -167,25 +53,17 @@ class Remover:
         self._alias = Hasher(snapshot.file.key).alias
         self._update_only: set[int] = set()
 
-    def plan(
-        self, removal_of: Callable[[str], tuple[str, bool, bool, int | str] | None]
-    ) -> list[Removal]:
+    def find(self, mapped: Sequence[Candidate]) -> list[Removal]:
         """Return what the removal of the streams that ask for it would do.
 
         A refused stream holds what it held before its last run: that is not removed
         for another stream either. What two streams miss is removed once.
 
         Args:
-            removal_of: Returns the other attributes of a :class:`Candidate` by the
-                name of its stream; None if it is mapped to no call.
+            mapped: All streams of the snapshot that are mapped to a call.
         """
-        mapped = [
-            Candidate(stream, *known)
-            for stream in self._streams
-            if (known := removal_of(stream.name)) is not None
-        ]
         self._update_only = {each.stream.number for each in mapped if each.update_only}
-        candidates = [each for each in mapped if each.asks]
+        candidates = [each for each in mapped if each.remove_missing]
         self._drop_removed()
         found = [self._removal(each, frozenset(), set()) for each in candidates]
         refused = {each.stream.number for each in found if each.refusal}
@@ -199,9 +77,9 @@ class Remover:
         self, removals: Sequence[Removal]
     ) -> Iterator[tuple[Stream, Operation]]:
         """Yield the removals of streams that are not refused, each with its stream."""
-        for kind in ORDER:
+        for kind in REMOVAL_ORDER:
             for removal in removals:
-                for number in removal.going(kind):
+                for number in removal.to_remove(kind):
                     entry = self._entry(number)
                     operation = None if entry is None else self._operation(entry)
                     if operation is not None:
@@ -218,14 +96,14 @@ class Remover:
     def _removal(
         self, candidate: Candidate, refused: frozenset[int], taken: set[int]
     ) -> Removal:
-        if problem := _unusable(candidate):
+        if problem := why_unusable(candidate):
             return Removal(candidate.stream, problem)
         kinds = {
             kind: self._missing(candidate, kind, refused, taken)
             for kind in KINDS_OF_CALLS[candidate.call]
         }
         return Removal(
-            candidate.stream, _refusal(kinds, candidate.max_deletions), kinds
+            candidate.stream, why_too_many(kinds, candidate.max_deletions), kinds
         )
 
     def _missing(
@@ -234,7 +112,7 @@ class Remover:
         stream = candidate.stream
         held_before = stream.held_before[kind]
         found = Missing(held_before, limit_of(candidate.max_deletions, held_before))
-        found.going, found.held_by = [], {}
+        found.to_remove, found.held_by = [], {}
         holders = self._holders(stream, kind, refused)
         for number in stream.holds.missing[kind]:
             entry = self._entry(number)
@@ -247,8 +125,8 @@ class Remover:
             if by:
                 found.held += 1
             elif self._operation(entry) is not None:
-                found.going.append(number)
-        taken.update(found.going)
+                found.to_remove.append(number)
+        taken.update(found.to_remove)
         return found
 
     def _holders(
@@ -377,32 +255,3 @@ def _person(entry: Entry) -> PersonIdentifiers | None:
 def _object(key: str) -> ObjectIdentifiers:
     object_type_id, _, object_id = key.partition(":")
     return {"object_type_id": object_type_id, "object_id": object_id}
-
-
-def _unusable(candidate: Candidate) -> str:
-    """Return why the last run of a stream does not tell what is gone, if that is so."""
-    stream = candidate.stream
-    if stream.status != "complete":
-        return f"{STATUSES[stream.status]}; {WHAT_TO_DO[stream.status]}"
-    if stream.call != candidate.call:
-        return (
-            f"its call was {stream.call} in its last run and is {candidate.call} now; "
-            f"{FIRST}"
-        )
-    if stream.update_only != candidate.update_only:
-        before, now = ("", "not ") if stream.update_only else ("not ", "")
-        return f"it was {before}update_only in its last run and is {now}now; {FIRST}"
-    return ""
-
-
-def _refusal(kinds: Mapping[int, Missing], max_deletions: int | str) -> str:
-    """Return why a removal is refused; empty if it is not."""
-    for kind, found in kinds.items():
-        going = len(found.going)
-        if going > found.limit:
-            return (
-                f"{going:,} of {found.held_before:,} {KINDS[kind]} would be removed, "
-                f"and max_deletions ({max_deletions}) allows {found.limit:,}; "
-                f"if that is right, set max_deletions to {going} for this stream"
-            )
-    return ""

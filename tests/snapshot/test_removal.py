@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio.snapshot.removal import Remover, limit_of
+from target_customerio.snapshot.missing import Candidate, limit_of
+from target_customerio.snapshot.removal import RemovalFinder
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import (
     ObjectDelete,
@@ -23,9 +24,11 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from target_customerio.snapshot.missing import Removal
+    from target_customerio.snapshot.streams import Stream
     from target_customerio.track_api.operations import ObjectIdentifiers, Operation
 
 ALL = 1_000_000
@@ -60,13 +63,12 @@ class Runs:
         self, stream: str = "users", most: int | str = ALL, *, deliver_them: bool = True
     ) -> tuple[list[Operation], str]:
         snapshot = Snapshot(self.path)
-        remover = Remover(snapshot)
         ((call, update_only),) = {
             (each.call, each.update_only) for each in snapshot.streams.named(stream)
         }
         rule = removing(call, most, update_only=update_only)
-        removals = remover.plan({stream: rule}.get)
-        gone = [operation for _, operation in remover.operations(removals)]
+        removals = missing_from(snapshot, {stream: rule})
+        gone = removed_by(snapshot, removals)
         refusal = "".join(removal.refusal for removal in removals)
         if deliver_them:
             deliver(snapshot, [(each, None) for each in gone])
@@ -77,9 +79,8 @@ class Runs:
     def remove_all(self) -> set[str]:
         """Remove what every stream misses; return the ids of the people."""
         snapshot = Snapshot(self.path)
-        remover = Remover(snapshot)
-        removals = remover.plan(lambda _: removing())
-        gone = [operation for _, operation in remover.operations(removals)]
+        removals = missing_from(snapshot)
+        gone = removed_by(snapshot, removals)
         deliver(snapshot, [(each, None) for each in gone])
         snapshot.checkpoint()
         snapshot.close()
@@ -90,8 +91,28 @@ class Runs:
 
 def removing(
     call: str = "identify", most: int | str = ALL, *, update_only: bool = False
-) -> tuple[str, bool, bool, int | str]:
-    return call, update_only, True, most
+) -> Callable[[Stream], Candidate]:
+    """Return the settings of a stream that asks for removal."""
+    return lambda stream: Candidate(
+        stream, call, update_only, remove_missing=True, max_deletions=most
+    )
+
+
+def missing_from(
+    snapshot: Snapshot, rules: dict[str, Callable[[Stream], Candidate]] | None = None
+) -> list[Removal]:
+    """Return what is missing from streams: those with a rule, or all."""
+    return RemovalFinder(snapshot).find(
+        [
+            (removing() if rules is None else rules[each.name])(each)
+            for each in snapshot.streams
+            if rules is None or each.name in rules
+        ]
+    )
+
+
+def removed_by(snapshot: Snapshot, removals: Sequence[Removal]) -> list[Operation]:
+    return [each for _, each in RemovalFinder(snapshot).operations(removals)]
 
 
 def deliver(snapshot: Snapshot, operations: Sequence[tuple[Operation, Any]]) -> None:
@@ -219,7 +240,7 @@ def test_a_stream_of_another_call_than_before_waits_for_a_run(runs: Runs) -> Non
     runs.load(PEOPLE, "memberships", call="segment")
     runs.load([], "memberships", call="segment")
     snapshot = Snapshot(runs.path)
-    (removal,) = Remover(snapshot).plan(lambda _: removing())
+    (removal,) = missing_from(snapshot)
     snapshot.close()
     assert removal.refusal == (
         "its call was segment in its last run and is identify now; run the pipeline "
@@ -233,8 +254,8 @@ def test_what_a_stream_was_refused_stays_for_other_streams(runs: Runs) -> None:
     runs.load([])
     runs.load([person(str(number)) for number in range(1, 19)], "crm")
     snapshot = Snapshot(runs.path)
-    most = {"users": "10%", "crm": "50%"}
-    plans = Remover(snapshot).plan(lambda stream: removing(most=most[stream]))
+    rules = {"users": removing(most="10%"), "crm": removing(most="50%")}
+    plans = missing_from(snapshot, rules)
     snapshot.close()
     assert [bool(each.refusal) for each in plans] == [True, False]
     assert plans[1].total == 1
@@ -247,7 +268,7 @@ def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
     for stream in ("users", "crm"):
         runs.load(PEOPLE[:1], stream)
     snapshot = Snapshot(runs.path)
-    plans = Remover(snapshot).plan(lambda _: removing())
+    plans = missing_from(snapshot)
     snapshot.close()
     assert [each.total for each in plans] == [2, 0]
 
@@ -428,9 +449,8 @@ def test_a_removal_that_is_killed_goes_on(runs: Runs) -> None:
     runs.load(PEOPLE)
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
-    remover = Remover(snapshot)
-    removals = remover.plan(lambda _: removing(most="67%"))
-    first, second = (operation for _, operation in remover.operations(removals))
+    removals = missing_from(snapshot, {"users": removing(most="67%")})
+    first, second = removed_by(snapshot, removals)
     deliver(snapshot, [(first, None)])
     (decision,) = snapshot.decide([(second, None)])
     assert decision.ticket is not None
@@ -444,8 +464,7 @@ def test_what_was_removed_before_a_kill_does_not_count_any_more(runs: Runs) -> N
     runs.load(PEOPLE)
     runs.load(PEOPLE[:1])
     snapshot = Snapshot(runs.path)
-    removals = Remover(snapshot).plan(lambda _: removing())
-    for _, operation in Remover(snapshot).operations(removals):
+    for operation in removed_by(snapshot, missing_from(snapshot)):
         (decision,) = snapshot.decide([(operation, None)])
         assert decision.ticket is not None
         snapshot.answer(snapshot.intend([decision.ticket]), [decision.ticket])
@@ -474,9 +493,9 @@ def test_what_refers_to_others_goes_first_whatever_its_stream(runs: Runs) -> Non
         for stream, table in tables.items():
             runs.load(table[rows], stream, call=table[0])
     snapshot = Snapshot(runs.path)
-    remover = Remover(snapshot)
-    removals = remover.plan(lambda stream: removing(tables[stream][0]))
-    found = [type(operation) for _, operation in remover.operations(removals)]
+    rules = {stream: removing(table[0]) for stream, table in tables.items()}
+    removals = missing_from(snapshot, rules)
+    found = [type(operation) for operation in removed_by(snapshot, removals)]
     snapshot.close()
     assert found == [
         SegmentRemove,
