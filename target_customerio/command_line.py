@@ -62,7 +62,8 @@ Exit codes:
   2  The command line is wrong.
   3  Records were rejected; everything else was delivered, unless on_rejected
      is abort.
-  4  With --plan --detailed-exitcode: something would be sent or removed.
+  4  With --plan --detailed-exitcode: something would be sent or removed, or a
+     removal would be refused.
 """
 
 
@@ -74,7 +75,7 @@ FLAGS: Final = {
     "--plan": "Print what a run would send and change; send nothing, and write no "
     "STATE and no file but the report.",
     "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
-    "removed.",
+    "removed, or a removal would be refused.",
     "--refresh": "Send everything again and rebuild the snapshot from it.",
     "--remove-missing": "Read no input: remove what streams with remove_missing held "
     "before and not in their last run.",

@@ -261,11 +261,14 @@ class PlanCounts:
 def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
     """Return what the removal of a stream, from its sources, would do."""
     removed: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     held = unremovable = 0
     held_by: set[str] = set()
     for removal in removals:
         for kind, missing in removal.kinds.items():
-            if not removal.refusal:
+            if removal.refusal:
+                refused[KINDS[kind]] += len(missing.to_remove)
+            else:
                 removed[KINDS[kind]] += len(missing.to_remove)
                 held += missing.held
                 held_by |= missing.held_by.keys()
@@ -276,6 +279,7 @@ def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
         held + unremovable,
         "; ".join(refusals),
         tuple(why_kept(held, held_by, unremovable)),
+        dict(refused),
     )
 
 

@@ -66,12 +66,15 @@ class RemovalPlan:
             holds them or they cannot be removed safely.
         refusal: Why nothing of the stream would be removed; empty if it would.
         kept_because: How many would stay for each reason, as text.
+        refused: How many would be removed if it were not refused, by kind; empty if
+            the last run of the stream does not tell.
     """
 
     removed: Mapping[str, int] = field(default_factory=dict)
     kept: int = 0
     refusal: str = ""
     kept_because: tuple[str, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,23 @@ class Plan:
             **totals,
             "removed": sum(sum(each.removed.values()) for each in removals),
             "kept": sum(each.kept for each in removals),
+            "refused": sum(sum(each.refused.values()) for each in removals),
             "rejected": sum(sum(each.rejected.values()) for each in self.streams),
         }
 
     @property
+    def refused_streams(self) -> list[str]:
+        """The names of the streams whose removal would be refused."""
+        return [
+            each.stream
+            for each in self.streams
+            if each.removal is not None and each.removal.refusal
+        ]
+
+    @property
     def is_empty(self) -> bool:
-        """Whether nothing would be sent or removed."""
+        """Whether nothing would be sent, removed or refused to be removed."""
         totals = self.totals
-        return not any(
+        return not self.refused_streams and not any(
             totals[name] for name in ("created", "changed", "sent", "removed")
         )

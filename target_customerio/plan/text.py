@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SHOWN_ATTRIBUTES: Final = 12
 """Maximum attributes of an operation that the text shows; the value has all of them."""
 
+MAX_STREAMS: Final = 3
+"""Maximum streams whose removal would be refused that the last line names."""
+
 
 def entries(plan: Plan) -> Iterator[Entry]:
     """Yield the lines of a plan, with the figures of each for a structured log.
@@ -38,7 +41,8 @@ def entries(plan: Plan) -> Iterator[Entry]:
     # A log record has a field of its own that is named `created`.
     fields = {FIELDS.get(name, name): count for name, count in totals.items()}
     yield Entry(
-        _total_line(totals), {"event_type": "plan", **fields, **dict(plan.figures)}
+        _total_line(totals, refusals(plan)),
+        {"event_type": "plan", **fields, **dict(plan.figures)},
     )
 
 
@@ -142,7 +146,15 @@ def _fields(stream: StreamPlan) -> dict[str, Any]:
     return fields
 
 
-def _total_line(totals: Mapping[str, int]) -> str:
+def refusals(plan: Plan) -> str:
+    """Return for which streams a removal would be refused, as text."""
+    names = plan.refused_streams
+    more = len(names) - MAX_STREAMS
+    shown = ", ".join(names[:MAX_STREAMS]) + (f" and {more} more" if more > 0 else "")
+    return f"removal refused for {shown}" if names else ""
+
+
+def _total_line(totals: Mapping[str, int], refused: str) -> str:
     to_do = [
         f"{totals[name]:,} to {COLUMNS[name]}"
         for name in ("created", "changed", "sent", "removed")
@@ -153,5 +165,5 @@ def _total_line(totals: Mapping[str, int]) -> str:
         for name in ("unchanged", "kept", "rejected")
         if totals[name]
     ]
-    parts = [", ".join(to_do) or "nothing to send", ", ".join(rest)]
+    parts = [", ".join(to_do) or "nothing to send", ", ".join(rest), refused]
     return f"Plan: {'; '.join(filter(None, parts))}"

@@ -15,6 +15,7 @@ from target_customerio.errors import (
 from target_customerio.pipeline import CLOSE_TIMEOUT_SECONDS, Pipeline
 from target_customerio.plan import Plan, StreamPlan
 from target_customerio.plan.counts import removal_plan
+from target_customerio.plan.text import refusals
 from target_customerio.progress import shown_progress
 from target_customerio.records import Place, SourceStream
 from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
@@ -169,12 +170,18 @@ class RemovalStep:
                 for each in removals
             ),
         )
-        removed, kept = plan.totals["removed"], plan.totals["kept"]
+        totals = plan.totals
+        removed, kept = totals["removed"], totals["kept"]
+        counts = f"{removed:,} to remove, {kept:,} kept"
         self._logger.info(
-            "Plan: %s to remove, %s kept; nothing was removed",
-            f"{removed:,}",
-            f"{kept:,}",
-            extra={"event_type": "removal_plan", "to_remove": removed, "kept": kept},
+            "Plan: %s",
+            "; ".join(filter(None, [counts, refusals(plan), "nothing was removed"])),
+            extra={
+                "event_type": "removal_plan",
+                "to_remove": removed,
+                "kept": kept,
+                "refused": totals["refused"],
+            },
         )
         return plan
 

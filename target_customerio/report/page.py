@@ -47,6 +47,7 @@ def render(content: Content) -> str:
         "duration": formats.duration,
         "json": formats.as_json,
         "words": words.in_words,
+        "state": words.state_in_words,
         "counted": formats.counted,
         "instant": formats.instant,
         "time_of": formats.time_of,

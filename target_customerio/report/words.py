@@ -69,6 +69,22 @@ def in_words(operation: str, count: int = 0) -> str:
     return one if count == 1 else many
 
 
+PLANNED_STATES: Final = {
+    "created": "to create",
+    "changed": "to change",
+    "removed": "to remove",
+    "gone": "to remove",
+}
+"""States of people and of what they have, on the page of a plan."""
+
+
+def state_in_words(state: str, is_plan: bool) -> str:  # noqa: FBT001 - a filter's argument
+    """Return what happened to a person or to what they have, or would happen."""
+    if is_plan:
+        return PLANNED_STATES.get(state, state)
+    return "removed" if state == "gone" else state
+
+
 REJECTED: Final = 3
 """Exit code of a run that has delivered everything but what it rejected."""
 
@@ -93,7 +109,7 @@ def verdict_of(content: Content) -> Verdict:
     if content.outcome.exit_code not in {0, REJECTED}:
         return _failure(content)
     if content.plan is not None:
-        return _verdict_of_plan(content.plan)
+        return _verdict_of_plan(content.plan, content.what)
     outcome, rejected = content.outcome, content.totals["rejected"]
     if content.what == "removal":
         text = "What streams held before and not in their last run was removed."
@@ -170,7 +186,7 @@ def _failure(content: Content) -> Verdict:
     )
 
 
-def _verdict_of_plan(plan: Plan) -> Verdict:
+def _verdict_of_plan(plan: Plan, what: str) -> Verdict:
     totals = plan.totals
     parts = [
         f"{verb} {_things(_planned(plan, name))}"
@@ -183,13 +199,18 @@ def _verdict_of_plan(plan: Plan) -> Verdict:
         if totals[name]
     ]
     text = "This is a plan: nothing was sent, and nothing was changed."
-    refused = any(each.removal and each.removal.refusal for each in plan.streams)
+    refused = plan.refused_streams
     if refused:
         text += " The removal would be refused for some streams, as listed below."
     level = "warn" if refused or totals["removed"] or totals["rejected"] else "good"
+    if refused and not parts:
+        title = "The removal would be refused"
+        if what != "removal":
+            title = "The run would change nothing, and the removal would be refused"
+        return Verdict(level, title, text)
     *first, last = parts or ["change nothing"]
-    what = f"{', '.join(first)} and {last}" if first else last
-    return Verdict(level, f"The run would {what}", text)
+    does = f"{', '.join(first)} and {last}" if first else last
+    return Verdict(level, f"The run would {does}", text)
 
 
 def _planned(plan: Plan, name: str) -> Counter[tuple[str, str]]:

@@ -1006,13 +1006,35 @@ def test_a_plan_of_the_step_removes_nothing(loads: Loads) -> None:
         "Stream 'leads': nothing would be removed: 9 of 10 people"
     )
     assert outcome.lines("INFO")[-1] == (
-        "Plan: 1 to remove, 1 kept; nothing was removed"
+        "Plan: 1 to remove, 1 kept; removal refused for leads; nothing was removed"
     )
     codes = ("--plan", "--remove-missing", "--detailed-exitcode")
     assert loads.type(*codes).code == 4
     assert remove(loads).code == 1
     assert loads.new() == deleted(3)
+    assert loads.type(*codes).code == 4  # leads is still refused
+    load(loads, leads=people(*range(5, 15)))
     assert loads.type(*codes).code == 0
+
+
+@pytest.mark.parametrize("flags", [["--remove-missing"], []], ids=["step", "load"])
+def test_a_plan_that_would_only_be_refused_is_not_nothing_to_do(
+    loads: Loads, flags: list[str]
+) -> None:
+    rows = people(*range(10, 20))
+    load(loads, leads=rows)
+    load(loads, leads=rows[:5])
+    messages = "\n".join(map(json.dumps, loads.messages({"leads": rows[:5]})))
+    config = loads.terminal.write({"sandbox": "workspace.db", **loads.settings})
+    command = ["--config", config, "--plan", *flags]
+
+    outcome = loads.terminal.type(
+        *command, "--detailed-exitcode", feed=messages.encode()
+    )
+
+    assert outcome.code == 4, outcome.stderr
+    assert "removal refused for leads" in outcome.lines("INFO")[-1]
+    assert loads.terminal.type(*command, feed=messages.encode()).code == 0
 
 
 def test_a_plan_of_a_load_shows_what_the_step_would_remove_after_it(

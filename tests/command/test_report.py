@@ -323,9 +323,9 @@ class TestThePageOfAPlan:
         assert "1 removed" not in outcome.stderr
         assert terminal.type(*command).code == 0
         done = page_of(outcome)
-        badge = '<span class="badge removed">removed</span>'
-        for page in (planned, done):
-            assert f"<bdi>{PRIVATE}-a</bdi></span> {badge}" in page
+        for page, badge in ((planned, "to remove"), (done, "removed")):
+            shown = f'<span class="badge removed">{badge}</span>'
+            assert f"<bdi>{PRIVATE}-a</bdi></span> {shown}" in page
             assert f"{PRIVATE}-b" not in page
         assert "The run would remove 1 person" in planned
         assert "1 removal delivered" in done
@@ -377,6 +377,9 @@ class TestThePageOfAPlan:
             assert "1 held by crm" in removals
             assert "3 of 4 people would be removed" in removals
             assert "3 of 8 memberships would be removed" in removals
+            assert "<b>3</b> people" in removals
+            assert "<b>3</b> segment memberships" in removals
+            assert "<b>6</b> missing, refused to remove" in page
             assert "The run would remove 2 people" in page
             assert "The removal would be refused for some streams" in page
         assert "The removal was refused for some streams" in done

@@ -371,6 +371,48 @@ def test_a_plan_that_would_change_nothing_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("what", "title"),
+    [
+        ("removal", "The removal would be refused"),
+        ("run", "The run would change nothing, and the removal would be refused"),
+    ],
+)
+def test_a_plan_of_which_all_is_refused_says_so(what: str, title: str) -> None:
+    removal = RemovalPlan(refusal="it is not a full table", refused={"people": 7})
+    refused = Plan("sandbox x", "s.db", (StreamPlan("users", removal=removal),))
+    more: Any = {"what": what, "is_plan": True, "outcome": Outcome()}
+    page = render(content(plan=refused, **more))
+    assert f"{title}</h1>" in page
+    assert "<b>7</b> missing, refused to remove" in page
+    assert "<b>7</b> people</li>" in page
+    assert "it is not a full table" in page
+
+
+@pytest.mark.parametrize("is_plan", [True, False], ids=["planned", "done"])
+def test_what_is_only_planned_is_not_in_the_past_tense(*, is_plan: bool) -> None:
+    states = ("created", "changed", "removed", "unchanged")
+    devices = [Belonging("x", {}, "gone"), Belonging("y", {}, "new")]
+    sample = [Person(state, state, [], devices=devices) for state in states]
+    page = render(
+        content(people=People(dict.fromkeys(states, 1), sample), is_plan=is_plan)
+    )
+    badges = re.findall(r'class="badge (\w+)">([\w ]+)<', page)
+    done = [("gone", "removed"), *((state, state) for state in states)]
+    planned = [(state, f"to {state.removesuffix('d')}") for state in states[:3]]
+    expected = [("gone", "to remove"), *planned] if is_plan else done
+    assert {*badges} == {*expected, ("new", "new"), ("unchanged", "unchanged")}
+
+
+def test_rejected_removals_are_in_no_file() -> None:
+    page = render(content(what="removal", people=None))
+    rejected = page.partition('id="rejected"')[2].partition("</section>")[0]
+    assert "the next <code>--remove-missing</code> tries them again" in rejected
+    assert "file." not in rejected.replace("in no file:", "")
+    assert "First lines" not in rejected
+    assert "line 7" not in rejected
+
+
+@pytest.mark.parametrize(
     ("error", "is_complete", "expected"),
     [
         (None, True, "What streams held before and not in their last run was removed"),

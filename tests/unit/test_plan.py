@@ -59,7 +59,7 @@ users                         3,001
   invalid_email                                                            1
   not removed: its last run did not end well
 7 events are younger than 72 hours and can trigger campaigns
-Plan: 13 to create, 33 to change, 424 to send, 3 to remove; 2,987 unchanged, 1 kept, 1 rejected
+Plan: 13 to create, 33 to change, 424 to send, 3 to remove; 2,987 unchanged, 1 kept, 1 rejected; removal refused for users
 """  # noqa: E501 - as it is logged
 
 
@@ -89,6 +89,7 @@ def test_every_figure_is_a_field_of_a_structured_log() -> None:
         "to_send": 424,
         "to_remove": 3,
         "kept": 1,
+        "refused": 0,
         "rejected": 1,
         "recent_events": 7,
     }
@@ -125,6 +126,17 @@ def test_only_some_of_many_attributes_are_shown() -> None:
 def test_what_would_only_be_removed_is_not_nothing() -> None:
     gone = StreamPlan("users", removal=RemovalPlan({"people": 1}))
     assert not Plan("x", "y", (gone,)).is_empty
+
+
+def test_what_is_refused_is_not_nothing() -> None:
+    """The step would end with exit code 1, so somebody has to look at the plan."""
+    names = ["crm", "leads", "members", "users", "visitors"]
+    refused = RemovalPlan(refusal="its last run did not end well")
+    plan = Plan("x", "y", tuple(StreamPlan(each, removal=refused) for each in names))
+    assert not plan.is_empty
+    assert text(plan).splitlines()[-1] == (
+        "Plan: nothing to send; removal refused for crm, leads, members and 2 more"
+    )
 
 
 @pytest.mark.parametrize(
