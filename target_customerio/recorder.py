@@ -110,7 +110,7 @@ class RunRecorder:
         record: Line,
         error: RejectedRecord,
         shown: RejectedRecord | None = None,
-        place: Place | None = None,  # noqa: ARG002 - for plans, which write no file
+        place: Place | None = None,
     ) -> None:
         """Write a record to the file of rejected records, count and log it.
 
@@ -126,13 +126,13 @@ class RunRecorder:
             RejectedFileError: The file cannot be written.
         """
         with self._rejecting:
-            line = self._rejected_records.add(stream, record, error)
+            line, where = self._store_rejected(stream, record, error, place)
             number = self._count_rejected(stream, shown or error)
-        where = f"line {line} of {self._rejected_records.path}"
         if number <= LOGGED + 1:
             shown = shown or without_names(stream, error)
-            first = self.summary.streams[stream.title].first_rejected[shown.reason]
-            first.append(RejectedLine(line, shown.field))
+            if line:
+                first = self.summary.streams[stream.title].first_rejected[shown.reason]
+                first.append(RejectedLine(line, shown.field))
             self._log_rejection(stream, where, shown, number)
         if self._on_rejected == "abort":
             kind = (
@@ -144,6 +144,17 @@ class RunRecorder:
                 f"Stream {stream.title!r}: stopped at the first rejected record, since "
                 f"on_rejected is abort; correct it in {where}"
             )
+
+    def _store_rejected(
+        self,
+        stream: SourceStream,
+        record: Line,
+        error: RejectedRecord,
+        place: Place | None,  # noqa: ARG002 - for plans, which write no file
+    ) -> tuple[int, str]:
+        """Write a rejected record; return its line, 0 without one, and where it is."""
+        line = self._rejected_records.add(stream, record, error)
+        return line, f"line {line} of {self._rejected_records.path}"
 
     def _count_rejected(self, stream: SourceStream, error: RejectedRecord) -> int:
         """Count a rejection, and return how many the stream has for this reason."""

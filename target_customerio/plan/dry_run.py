@@ -7,11 +7,11 @@ sandbox's copy answers as the sandbox would.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_customerio.counters import RejectedLine
 from target_customerio.delivery.sender import Result
-from target_customerio.recorder import LOGGED, RunRecorder, without_names
+from target_customerio.recorder import RunRecorder
 
 if TYPE_CHECKING:
     import logging
@@ -53,7 +53,8 @@ class PlanRecorder(RunRecorder):
         self, settings: Settings, logger: logging.Logger, counts: PlanCounts
     ) -> None:
         """Count in the summary of a run and in the counters of a plan."""
-        super().__init__(settings, logger)
+        # What would be rejected does not end a plan: the plan says so.
+        super().__init__(replace(settings, on_rejected="continue"), logger)
         self._counts = counts
         self._verb, self._kept = "would be rejected", ""
 
@@ -74,35 +75,17 @@ class PlanRecorder(RunRecorder):
         self._counts.refuse(operation)
         super().rejected(operation, error)
 
-    def reject(
+    def _store_rejected(
         self,
-        stream: SourceStream,
-        record: Line,  # noqa: ARG002 - it is not written
-        error: RejectedRecord,
-        shown: RejectedRecord | None = None,
-        place: Place | None = None,
-    ) -> None:
-        """Count and log a record that would be rejected, whatever ``on_rejected`` says.
-
-        Args:
-            stream: The stream of the record.
-            record: The record as it arrived.
-            error: What is wrong with it.
-            shown: What to log instead, if the error may quote the record.
-            place: Where in the input it is.
-        """
-        with self._rejecting:
-            number = self._count_rejected(stream, shown or error)
-        if number <= LOGGED + 1:
-            where = "the input" if place is None else f"{place} of the input"
-            shown = shown or without_names(stream, error)
-            if place is not None and place.line:
-                first = self.summary.streams[stream.title].first_rejected[shown.reason]
-                first.append(RejectedLine(place.line, shown.field))
-            self._log_rejection(stream, where, shown, number)
-
-    def fail_if_rejected(self) -> None:
-        """Accept what would be rejected: the plan says so."""
+        stream: SourceStream,  # noqa: ARG002 - it is not written
+        record: Line,  # noqa: ARG002
+        error: RejectedRecord,  # noqa: ARG002
+        place: Place | None,
+    ) -> tuple[int, str]:
+        """Write nothing; return where in the input a record is."""
+        if place is None:
+            return 0, "the input"
+        return place.line, f"{place} of the input"
 
     def write_state(self, state: bytes) -> None:
         """Write no STATE: the next run has to read the same records."""
