@@ -14,11 +14,11 @@ from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
 from target_customerio.snapshot.effects import Ticket
-from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.missing import KINDS_OF_CALLS, Candidate
 from target_customerio.snapshot.model import is_unicode
 from target_customerio.snapshot.removal import RemovalFinder
 from target_customerio.snapshot.snapshot import Snapshot
+from target_customerio.snapshot.tables import KINDS
 from target_customerio.track_api.operations import (
     IDENTIFYING_ATTRIBUTES,
     ObjectAddRelationships,

@@ -9,9 +9,10 @@ from tabulate import tabulate
 
 from target_customerio.advice import closest_name
 from target_customerio.errors import SnapshotError
-from target_customerio.snapshot.file import KINDS, located, reading
+from target_customerio.snapshot.file import located, reading
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.streams import STATUSES, Streams
+from target_customerio.snapshot.tables import KINDS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -20,8 +20,8 @@ from target_customerio.plan.model import (
 )
 from target_customerio.records import SourceStream
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
-from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet
+from target_customerio.snapshot.tables import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from target_customerio.plan.counts import why_kept
-from target_customerio.snapshot.file import KINDS
+from target_customerio.snapshot.tables import KINDS
 from target_customerio.summary import Entry
 
 if TYPE_CHECKING:

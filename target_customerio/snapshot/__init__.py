@@ -3,7 +3,7 @@
 From the outside in:
 
 - :mod:`.snapshot`: the interface, and which thread calls what
-- :mod:`.file`: the SQLite file
+- :mod:`.file`, :mod:`.tables`: the SQLite file, and what is in it
 - :mod:`.entry`: what it has of a person or object
 - :mod:`.entries`: finds entries, also those that unanswered operations concern
 - :mod:`.model`: what of an operation has to be sent

@@ -18,8 +18,8 @@ from target_customerio.snapshot.entry import (
     Hasher,
     encoded_values,
 )
-from target_customerio.snapshot.file import OBJECT, PERSON
 from target_customerio.snapshot.identities import People, Person
+from target_customerio.snapshot.tables import OBJECT, PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.snapshot.effects import Epochs
 from target_customerio.snapshot.entry import ALIASES, SUPPRESSED, UNLINKED, Entry
-from target_customerio.snapshot.file import PERSON
+from target_customerio.snapshot.tables import PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The snapshot's file: its tables, how it is opened, locked and bound to a workspace.
+"""The snapshot's file: how it is opened, locked and bound to a workspace.
 
 One SQLite file in WAL mode. A run has two connections: the reading thread looks
 entries up, the sending threads write, one at a time. SQLite shows a reader only what is
@@ -8,92 +8,23 @@ committed.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
+from target_customerio.snapshot.tables import create_tables, version_of
 from target_customerio.sqlite_files import committing, read_only, temporary_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-APPLICATION_ID: Final = 0x43494F53
-"""``CIOS`` in SQLite's file header marks a snapshot file."""
-
-SCHEMA_VERSION: Final = 1
-
-_KEY_BYTES: Final = 16
 _MIN_FILE_BYTES: Final = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
 
 _CACHE_KIB: Final = 8_192
 """Memory for pages of the file, per connection."""
-
-PERSON: Final = 0
-OBJECT: Final = 1
-RELATIONSHIP: Final = 2
-MEMBERSHIP: Final = 3
-KINDS: Final = ("people", "objects", "relationships", "memberships")
-"""The kinds of entries, by their numbers above."""
-
-TABLES: Final = """
-CREATE TABLE meta (
-  name TEXT PRIMARY KEY,
-  value
-) WITHOUT ROWID;
-
-CREATE TABLE names (              -- of attributes
-  number INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  stale INTEGER NOT NULL DEFAULT 0  -- entries of an older epoch do not know it
-);
-
-CREATE TABLE entries (
-  number INTEGER PRIMARY KEY,
-  kind INTEGER NOT NULL,          -- 0 person, 1 object, 2 relationship, 3 membership
-  a,                              -- id; type:id; object:person; segment:person
-  b,                              -- e-mail in lower case; the person's number
-  data BLOB NOT NULL              -- hashes of attribute values, packed
-);
-CREATE INDEX entries_by_a ON entries (kind, a) WHERE a IS NOT NULL;
-CREATE INDEX entries_by_b ON entries (kind, b) WHERE b IS NOT NULL;
-
-CREATE TABLE aliases (            -- hashes of identifiers that people may share
-  alias INTEGER NOT NULL,
-  number INTEGER NOT NULL,
-  PRIMARY KEY (alias, number)
-) WITHOUT ROWID;
-CREATE INDEX aliases_by_number ON aliases (number);
-
-CREATE TABLE intents (            -- requests without an answer
-  number INTEGER PRIMARY KEY,
-  effects BLOB NOT NULL
-);
-
-CREATE TABLE streams (
-  number INTEGER PRIMARY KEY,
-  name TEXT NOT NULL,             -- after stream maps
-  source TEXT NOT NULL,           -- as the tap names it
-  status TEXT NOT NULL DEFAULT 'running',
-  call TEXT NOT NULL,             -- of the records that name what it holds
-  update_only INTEGER NOT NULL DEFAULT 0,
-  held_before TEXT NOT NULL DEFAULT '[0,0,0,0]',  -- by kind, as JSON
-  ended_at TEXT,
-  UNIQUE (name, source)
-);
-
-CREATE TABLE holds (              -- bit maps of entries' numbers
-  stream INTEGER NOT NULL,
-  kind INTEGER NOT NULL,
-  chunk INTEGER NOT NULL,
-  held BLOB NOT NULL,
-  missing BLOB NOT NULL,          -- held before the last run, and not in it
-  PRIMARY KEY (stream, kind, chunk)
-) WITHOUT ROWID
-"""
 
 
 class SnapshotFile:
@@ -205,7 +136,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise _unusable(path, "does not exist")
     try:
         with read_only(file) as database:
-            _version(database, path)
+            version_of(database, path)
             database.execute("BEGIN")  # all of it as at one moment
             yield database
     except sqlite3.Error as error:
@@ -227,7 +158,7 @@ def check(path: str | Path, workspace: str) -> str:
         return f"Snapshot {path} does not exist yet; the first run creates it"
     try:
         with read_only(file) as database:
-            version = _version(database, file)
+            version = version_of(database, file)
             row = version and database.execute(_WORKSPACE).fetchone()
     except sqlite3.Error as error:
         raise _not_opened(file, error) from error
@@ -329,41 +260,12 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
     try:
-        version = _version(database, path)
+        version = version_of(database, path)
         database.execute("PRAGMA journal_mode = WAL")
         if version == 0:
-            with committing(database):
-                for statement in TABLES.split(";\n"):
-                    database.execute(statement)
-                database.execute(
-                    "INSERT INTO meta VALUES ('key', ?)",
-                    (secrets.token_bytes(_KEY_BYTES),),
-                )
-                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            create_tables(database)
     except sqlite3.Error as error:
         raise _not_opened(path, error) from error
-
-
-def _version(database: sqlite3.Connection, path: Path) -> int:
-    """Return the schema version of a snapshot, 0 for an empty file."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    version: int
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == APPLICATION_ID:
-        if version != SCHEMA_VERSION:
-            raise _unusable(
-                path,
-                f"is a snapshot of version {version}, and this program supports "
-                f"version {SCHEMA_VERSION}; update the program, or choose another file",
-            )
-        return version
-    if application or version or contents:
-        raise _unusable(
-            path, "is an SQLite file of another program; choose another file"
-        )
-    return 0
 
 
 def _not_opened(path: Path, error: sqlite3.Error) -> SnapshotError:

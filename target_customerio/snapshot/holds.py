@@ -12,7 +12,7 @@ from operator import or_
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.snapshot.file import KINDS
+from target_customerio.snapshot.tables import KINDS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from target_customerio.snapshot.entry import SUPPRESSED, UNLINKED, Entry
-from target_customerio.snapshot.file import PERSON
+from target_customerio.snapshot.tables import PERSON
 from target_customerio.track_api.operations import PHONE_SEPARATORS
 
 if TYPE_CHECKING:

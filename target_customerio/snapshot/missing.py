@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.snapshot.file import (
+from target_customerio.snapshot.streams import STATUSES
+from target_customerio.snapshot.tables import (
     KINDS,
     MEMBERSHIP,
     OBJECT,
     PERSON,
     RELATIONSHIP,
 )
-from target_customerio.snapshot.streams import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,10 +16,10 @@ from target_customerio.snapshot.comparison import (
     Comparison,
     Decision,
 )
-from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.snapshot.objects import Objects, object_key
 from target_customerio.snapshot.people import PeopleChanges
 from target_customerio.snapshot.rows import Rows
+from target_customerio.snapshot.tables import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.track_api.operations import (
     ObjectAddRelationships,
     ObjectDelete,

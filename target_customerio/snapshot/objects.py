@@ -10,7 +10,7 @@ from msgspec import UNSET
 from target_customerio.snapshot.comparison import Decision, identities_of, unchanged
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, Entry
-from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
+from target_customerio.snapshot.tables import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.track_api.operations import ObjectAddRelationships
 
 if TYPE_CHECKING:

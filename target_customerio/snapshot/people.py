@@ -22,7 +22,7 @@ from target_customerio.snapshot.entry import (
     SUPPRESSED,
     UNLINKED,
 )
-from target_customerio.snapshot.file import PERSON
+from target_customerio.snapshot.tables import PERSON
 from target_customerio.track_api.operations import PersonIdentify
 
 if TYPE_CHECKING:

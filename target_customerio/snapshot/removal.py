@@ -11,7 +11,6 @@ from target_customerio.snapshot.entry import (
     Entry,
     Hasher,
 )
-from target_customerio.snapshot.file import MEMBERSHIP, OBJECT, PERSON
 from target_customerio.snapshot.missing import (
     KINDS_OF_CALLS,
     REMOVAL_ORDER,
@@ -21,6 +20,7 @@ from target_customerio.snapshot.missing import (
     why_too_many,
     why_unusable,
 )
+from target_customerio.snapshot.tables import MEMBERSHIP, OBJECT, PERSON
 from target_customerio.track_api.operations import (
     ObjectDelete,
     ObjectDeleteRelationships,

@@ -25,8 +25,8 @@ from target_customerio.snapshot.entry import (
     is_certain,
     pack,
 )
-from target_customerio.snapshot.file import PERSON
 from target_customerio.snapshot.people import UPDATE
+from target_customerio.snapshot.tables import PERSON
 from target_customerio.track_api.operations import PersonIdentify
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from target_customerio.snapshot.file import KINDS
 from target_customerio.snapshot.holds import BitSet, StreamHolds
+from target_customerio.snapshot.tables import KINDS
 
 if TYPE_CHECKING:
     import sqlite3
