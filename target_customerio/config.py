@@ -16,9 +16,9 @@ from singer_sdk.mapper import (
 )
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from target_customerio.advice import closest_name
 from target_customerio.errors import SettingsError
 from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
+from target_customerio.similar_names import closest_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

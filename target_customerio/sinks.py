@@ -15,7 +15,8 @@ from ulid import ULID
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.call import Skipped
-from target_customerio.mapping.converter import TURNED_OFF, Notices, converter_of
+from target_customerio.mapping.converter import TURNED_OFF, converter_of
+from target_customerio.mapping.notices import Notices
 from target_customerio.pipeline import Pipeline
 from target_customerio.recorder import MISSING_KEY
 from target_customerio.records import OpenStream, Place

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from target_customerio.advice import closest_name
 from target_customerio.errors import SnapshotError
+from target_customerio.similar_names import closest_name
 from target_customerio.snapshot.file import located, reading
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.streams import STATUSES, Streams

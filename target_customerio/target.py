@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import warnings
@@ -15,7 +14,6 @@ from singer_sdk.helpers.capabilities import (
     TargetCapabilities,
 )
 
-from target_customerio.advice import closest_name
 from target_customerio.command_line import (
     END_OF_LIFE,
     HELP,
@@ -28,11 +26,8 @@ from target_customerio.command_line import (
     with_check_maximums,
 )
 from target_customerio.errors import (
-    MAX_STREAM_CHARACTERS,
     SettingsError,
     UnmappedStreamError,
-    shown_name,
-    shown_stream,
     telling_what_follows,
 )
 from target_customerio.log_privacy import silence_libraries
@@ -41,7 +36,8 @@ from target_customerio.progress import shown_progress
 from target_customerio.report import recording
 from target_customerio.run import Run
 from target_customerio.settings import Settings
-from target_customerio.settings_schema import CALLS_OF_STREAMS, SCHEMA
+from target_customerio.settings_schema import SCHEMA
+from target_customerio.similar_names import unmapped_stream
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 
@@ -107,8 +103,8 @@ class TargetCustomerIO(SingerTarget):
         if self.settings.ignore_unmapped:
             self.logger.info("Ignoring stream '%s': not mapped to a call", stream_name)
             return IgnoredSink
-        meant = closest_name(stream_name, self.settings.streams.names)
-        raise UnmappedStreamError(_unmapped(stream_name, meant))
+        names = self.settings.streams.names
+        raise UnmappedStreamError(unmapped_stream(stream_name, names))
 
     def process_endofpipe(self) -> None:
         """Deliver what is still queued, log the summary, and fail the run if due.
@@ -357,15 +353,3 @@ class TargetCustomerIO(SingerTarget):
             self.run,
         ):
             self.listen(file_input)
-
-
-def _unmapped(stream: str, meant: str | None) -> str:
-    hint = "" if meant is None else f" (stream_calls has a similar name, {meant!r})"
-    name = shown_name(stream, MAX_STREAM_CHARACTERS)
-    example = json.dumps({"stream_calls": {name: "identify"}}, ensure_ascii=False)
-    *calls, last = CALLS_OF_STREAMS
-    return (
-        f"Stream {shown_stream(stream)} is not mapped to a call{hint}. Set it in "
-        f"stream_calls to {', '.join(calls)} or {last}, for example {example}. To drop "
-        "the stream, set unmapped_streams to ignore"
-    )

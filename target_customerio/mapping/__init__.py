@@ -9,5 +9,6 @@ From what depends on nothing to the entry point:
 - :mod:`.identity`: the identifiers of people
 - :mod:`.people`, :mod:`.groups`, :mod:`.events`: one function for each call
 - :mod:`.actions`: track events that are actions, such as deletions
-- :mod:`.converter`: the entry point, and warnings about a stream's columns
+- :mod:`.notices`: warnings about columns that are not sent
+- :mod:`.converter`: the entry point
 """

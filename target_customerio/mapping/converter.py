@@ -1,13 +1,10 @@
-"""Entry point of the mapping: converts the records of a stream to operations.
-
-It also warns of columns that are not sent, once per stream.
-"""
+"""Entry point of the mapping: converts the records of a stream to operations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.errors import RejectedRecord, nested_too_deeply, shown_name
+from target_customerio.errors import RejectedRecord, nested_too_deeply
 from target_customerio.mapping import events, naming, people
 from target_customerio.mapping.call import (
     ConversionSettings,
@@ -20,20 +17,14 @@ from target_customerio.mapping.events import EventIds
 from target_customerio.mapping.fields import BY_TYPE, CALL_KINDS, SPEC_CALLS
 from target_customerio.mapping.groups import group
 from target_customerio.mapping.identity import USER_ID_TYPES
+from target_customerio.mapping.notices import Notices
 from target_customerio.mapping.record import RecordReader
 from target_customerio.mapping.values import Cleaner, JSONCleaner
-from target_customerio.track_api.operations import (
-    ObjectIdentify,
-    ObjectIdentifyAnonymous,
-    PersonActivity,
-    PersonIdentify,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from target_customerio.mapping.call import Call, Convert
-    from target_customerio.mapping.columns import Shape
+    from target_customerio.mapping.call import Convert
     from target_customerio.mapping.fields import CallName, StreamCall
     from target_customerio.mapping.schema_types import DateTree
     from target_customerio.track_api.operations import JSON, Operation
@@ -49,108 +40,6 @@ CALLS: Final[dict[CallName, Convert]] = {
     "segment": people.segment,
 }
 """The function that converts each call."""
-
-BAD_CONTEXT: Final = "context is not an object and is ignored"
-OVERRIDES_LEFT_OUT: Final = (
-    "the columns {} are left out of event properties, where they would redirect a "
-    "campaign's messages; put them into an object named properties to send them"
-)
-ID_LEFT_OUT: Final = (
-    "the column id is left out: people are identified by userId or user_id, or else by "
-    'their email; if id identifies them, set stream_maps to {"userId": "id"}'
-)
-CONTAINER_LEFT_OUT: Final = (
-    "the columns {} are left out: a row of this call has its attributes in columns of "
-    "its own or in {}; rename them in stream_maps to send them"
-)
-OUTSIDE_BODY_LEFT_OUT: Final = (
-    "the columns {} are left out of records that have {}; in stream_maps, put them "
-    "into {} to send them, or set them to __NULL__"
-)
-
-WITH_ATTRIBUTES: Final = (
-    PersonActivity,
-    PersonIdentify,
-    ObjectIdentify,
-    ObjectIdentifyAnonymous,
-)
-WITHOUT_ATTRIBUTES: Final = frozenset({"alias", "segment"})
-
-
-class Notices:
-    """Issues each warning about a stream once."""
-
-    def __init__(self, notify: Callable[[str], None]) -> None:
-        """Start without any warning issued; `notify` receives each one."""
-        self._notify = notify
-        self._issued: set[str] = set()
-
-    @classmethod
-    def of(cls, notify: Notices | Callable[[str], None]) -> Notices:
-        """Return notices that are shared with other converters, or new ones."""
-        return notify if isinstance(notify, Notices) else cls(notify)
-
-    def warn_once(self, kind: str, notice: str) -> None:
-        """Issue a warning, unless one of its kind has been issued."""
-        if kind not in self._issued:
-            self._issued.add(kind)
-            self._notify(notice)
-
-    def bad_context(self) -> None:
-        """Warn that a ``context`` is not an object."""
-        self.warn_once("context", BAD_CONTEXT)
-
-    def check_row(
-        self, name: CallName, row: Call, operation: Operation | Skipped
-    ) -> None:
-        """Warn of the columns of a record that are not sent."""
-        for kind, notice in _left_out(name, row, operation):
-            self.warn_once(kind, notice)
-        row.shape.is_checked = self._issued.issuperset(_possible_kinds(name, row.shape))
-
-
-def _left_out(
-    name: CallName, row: Call, operation: Operation | Skipped
-) -> Iterator[tuple[str, str]]:
-    if isinstance(operation, PersonActivity) and row.overrides:
-        yield "overrides", OVERRIDES_LEFT_OUT.format(_listed(row.overrides))
-    if isinstance(operation, PersonIdentify) and _ignores_id(row):
-        yield "id", ID_LEFT_OUT
-    body = CALL_KINDS[name].body
-    if isinstance(operation, WITH_ATTRIBUTES) and row.left_out:
-        yield "containers", CONTAINER_LEFT_OUT.format(_listed(row.left_out), body)
-    if isinstance(operation, WITH_ATTRIBUTES) and row.outside_body:
-        yield (
-            "outside body",
-            OUTSIDE_BODY_LEFT_OUT.format(_listed(row.outside_body), body, body),
-        )
-
-
-def _possible_kinds(name: CallName, shape: Shape) -> Iterator[str]:
-    """Yield the kinds of warnings that rows of this shape may cause."""
-    if shape.overrides:
-        yield "overrides"
-    if name == "identify" and _has_only_id(shape):
-        yield "id"
-    if name not in WITHOUT_ATTRIBUTES:
-        if shape.left_out:
-            yield "containers"
-        if shape.outside_body:
-            yield "outside body"
-
-
-def _ignores_id(row: Call) -> bool:
-    return row.flat and "id" in row.fields and _has_only_id(row.shape)
-
-
-def _has_only_id(shape: Shape) -> bool:
-    """Tell whether a table of people has an ``id`` but no user ID column."""
-    return shape.has("id") and not shape.has("userId", "anonymousId")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(shown_name, sorted(names)))
-
 
 TURNED_OFF: Final = Skipped("integrations")
 """The record turns Customer.io off in its ``integrations``."""
@@ -306,15 +195,12 @@ class ConverterByType:
         arrived: Mapping[str, JSON] | None = None,
     ) -> Operation | Skipped:
         """Convert a record as its ``type``; see :meth:`Converter.convert`."""
-        name = lookup(record, "type")
-        call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
-        if call is not None:
-            return self._converter(call).convert(
-                record, from_json=from_json, arrived=arrived
-            )
+        converter = self._converter_of(record)
+        if converter is not None:
+            return converter.convert(record, from_json=from_json, arrived=arrived)
         if self.turns_off(record):
             return TURNED_OFF
-        if name is None:
+        if lookup(record, "type") is None:
             raise RejectedRecord("required", "type", "missing type")
         raise RejectedRecord(
             "wrong_call",
@@ -324,13 +210,18 @@ class ConverterByType:
 
     def named(self, record: Mapping[str, JSON]) -> Operation | None:
         """Return an operation on what a record names; see :meth:`Converter.named`."""
-        name = lookup(record, "type")
-        call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
-        return None if call is None else self._converter(call).named(record)
+        converter = self._converter_of(record)
+        return None if converter is None else converter.named(record)
 
     def turns_off(self, record: Mapping[str, JSON]) -> bool:
         """Tell whether a record turns Customer.io off in its ``integrations``."""
         return self._converter("identify").turns_off(record)
+
+    def _converter_of(self, record: Mapping[str, JSON]) -> Converter | None:
+        """Return the converter of the call that a record's ``type`` names, if any."""
+        name = lookup(record, "type")
+        call = SPEC_CALLS.get(name.lower()) if isinstance(name, str) else None
+        return None if call is None else self._converter(call)
 
     def _converter(self, call: CallName) -> Converter:
         converter = self._converters.get(call)

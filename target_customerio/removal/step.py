@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_customerio.advice import unmatched_calls
 from target_customerio.errors import (
     RemovalRefusedError,
     SettingsError,
@@ -21,6 +20,7 @@ from target_customerio.records import Place, SourceStream
 from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
 from target_customerio.removal.table import entries
 from target_customerio.report import recording
+from target_customerio.similar_names import unmatched_calls
 from target_customerio.snapshot.file import located
 from target_customerio.snapshot.removal import RemovalFinder
 
