@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from target_customerio.address_book import CONFLICTS, AddressBook
-from target_customerio.counters import OLD_IDENTIFIES, OLD_SECONDS
+from target_customerio.counters import OLD_IDENTIFIES, OLD_SECONDS, counted_kinds
 from target_customerio.errors import shown_name
 from target_customerio.json_codec import decode_line
 from target_customerio.records import Place
@@ -181,7 +181,7 @@ def nothing_left(stream: str, missing: Mapping[str, int], held: int) -> Iterator
         missing: How many are missing, by the kinds that the removal step removes.
         held: How many of these it holds.
     """
-    gone = ", ".join(f"{count:,} {kind}" for kind, count in missing.items() if count)
+    gone = counted_kinds({kind: count for kind, count in missing.items() if count})
     if gone and not held:
         yield (
             f"Stream '{stream}': it was empty, so all that it held before is missing "

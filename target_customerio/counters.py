@@ -15,6 +15,33 @@ RECENT_SECONDS: Final = 72 * 3600
 """Maximum age of events that trigger campaigns (API: ``POST /api/v1/events``)."""
 
 
+ONE_OF_KINDS: Final = {
+    "people": "person",
+    "objects": "object",
+    "relationships": "relationship",
+    "memberships": "membership",
+}
+"""The kinds of what a snapshot has, and what one of each is."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with what it counts.
+
+    Args:
+        count: The number.
+        one: What it counts, in the singular.
+        many: The same in the plural; by default with an ``s``.
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def counted_kinds(counts: Mapping[str, int]) -> str:
+    """Return how many there are of each kind, as text."""
+    return ", ".join(
+        counted(count, ONE_OF_KINDS[kind], kind) for kind, count in counts.items()
+    )
+
+
 UNCHANGED: Final = "unchanged"
 """Why a record is skipped of which the snapshot has everything already."""
 

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import FirstRecords
-from target_customerio.counters import RECENT_EVENTS, RejectedLine
+from target_customerio.counters import RECENT_EVENTS, RejectedLine, counted
 from target_customerio.errors import (
     MissingKeyPropertyError,
     RecordsRejectedError,
@@ -220,7 +220,7 @@ class RunRecorder:
         """
         rejected = self.summary.rejected
         if rejected and self._on_rejected == "fail":
-            what = "1 record was" if rejected == 1 else f"{rejected:,} records were"
+            what = counted(rejected, "record was", "records were")
             raise RecordsRejectedError(
                 f"{what} rejected and written to {self._rejected_records.path}; all "
                 "others were delivered. Move the file away, correct its records and "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from target_customerio.counters import counted, counted_kinds
 from target_customerio.errors import SnapshotError
 from target_customerio.similar_names import closest_name
 from target_customerio.snapshot.file import located, reading
@@ -49,10 +50,13 @@ def _file(database: sqlite3.Connection, path: Path) -> Iterator[str]:
     counts = dict(
         database.execute("SELECT kind, count(*) FROM entries GROUP BY kind").fetchall()
     )
-    yield ", ".join(f"{counts.get(at, 0):,} {kind}" for at, kind in enumerate(KINDS))
+    yield counted_kinds({kind: counts.get(at, 0) for at, kind in enumerate(KINDS)})
     (names,) = database.execute("SELECT count(*) FROM names").fetchone()
     (unanswered,) = database.execute("SELECT count(*) FROM intents").fetchone()
-    yield f"{names:,} names of attributes, {unanswered:,} requests without an answer"
+    yield (
+        f"{counted(names, 'name of an attribute', 'names of attributes')}, "
+        f"{counted(unanswered, 'request')} without an answer"
+    )
 
 
 def _streams(database: sqlite3.Connection) -> Iterator[str]:
@@ -62,7 +66,7 @@ def _streams(database: sqlite3.Connection) -> Iterator[str]:
         return
     yield tabulate(
         [row for each in streams for row in _rows(each)],
-        headers=["stream", "call", "last run", "", "held", "", "to be removed"],
+        headers=["stream", "call", "last run", "", "held", "", "missing"],
         tablefmt="simple",
         disable_numparse=True,
         colalign=["left", "left", "left", "left", "right", "left", "right"],
@@ -120,7 +124,7 @@ def forget(path: Path, name: str) -> str:
 
 
 def _texts(held: Iterable[tuple[str, int, int]]) -> str:
-    return ", ".join(f"{count + missing:,} {kind}" for kind, count, missing in held)
+    return counted_kinds({kind: count + missing for kind, count, missing in held})
 
 
 def _unknown(name: str, streams: list[str]) -> str:

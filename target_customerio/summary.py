@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tabulate import tabulate
 
-from target_customerio.counters import FIGURES, StreamCounts, figure_lines
+from target_customerio.counters import FIGURES, StreamCounts, counted, figure_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,10 +93,10 @@ class Summary:
         if self._is_plan:
             totals["to_send"] = totals.pop("delivered")
         return Entry(
-            f"{totals['read']:,} records read, {self.delivered:,} operations "
-            f"{delivered}, {totals['rejected']:,} {rejected}, {rate:,.0f} records/s, "
-            f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
-            f"{statistics.seconds_throttled:.0f} s throttled",
+            f"{counted(totals['read'], 'record')} read, "
+            f"{counted(self.delivered, 'operation')} {delivered}, "
+            f"{totals['rejected']:,} {rejected}, {rate:,.0f} records/s, "
+            f"{_requests(statistics)}, {statistics.seconds_throttled:.0f} s throttled",
             {
                 "event_type": "progress",
                 **totals,
@@ -112,7 +112,8 @@ class Summary:
         totals = self.totals
         delivered, rejected = self._outcomes
         return (
-            f"{totals['read']:,} records, {totals['delivered']:,} {delivered}, "
+            f"{counted(totals['read'], 'record')}, "
+            f"{totals['delivered']:,} {delivered}, "
             f"{totals['rejected']:,} {rejected}, {records_per_second:,.0f} records/s, "
             f"{statistics.in_flight} in flight, "
             f"{statistics.seconds_throttled:.0f} s throttled"
@@ -148,8 +149,8 @@ class Summary:
     def cost(self, statistics: RequestStatistics) -> str:
         """Return the totals of requests as text."""
         return (
-            f"{statistics.requests:,} requests, {statistics.retries:,} retries, "
-            f"{statistics.bytes_sent:,} bytes, {self.seconds:.1f} seconds, of which "
+            f"{_requests(statistics)}, {counted(statistics.bytes_sent, 'byte')}, "
+            f"{self.seconds:.1f} seconds, of which "
             f"{statistics.seconds_throttled:.1f} throttled"
         )
 
@@ -162,6 +163,13 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "seconds_throttled": round(statistics.seconds_throttled, 3),
         }
+
+
+def _requests(statistics: RequestStatistics) -> str:
+    return (
+        f"{counted(statistics.requests, 'request')}, "
+        f"{counted(statistics.retries, 'retry', 'retries')}"
+    )
 
 
 class Column(IntEnum):

@@ -103,8 +103,8 @@ class _Failure:
 
     def __str__(self) -> str:
         return (
-            f"after {self.attempts} attempts in {self.seconds:.0f} s (the last request"
-            f" {self.outcome.reason})"
+            f"after {self.attempts} attempt{'' if self.attempts == 1 else 's'} in "
+            f"{self.seconds:.0f} s (the last request {self.outcome.reason})"
         )
 
     def rejection(self) -> RejectedRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from target_customerio.counters import counted
 from target_customerio.errors import RecordsRejectedError, RejectedRecord
 from target_customerio.recorder import LOGGED, RunRecorder
 from target_customerio.summary import Entry, Summary
@@ -109,7 +110,7 @@ class RemovalRecorder(RunRecorder):
         """
         rejected = self.summary.rejected
         if rejected and self._on_rejected == "fail":
-            what = "1 removal was" if rejected == 1 else f"{rejected:,} removals were"
+            what = counted(rejected, "removal was", "removals were")
             raise RecordsRejectedError(
                 f"{what} rejected; {NEXT_STEP} tries again. All others were applied"
             )

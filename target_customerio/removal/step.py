@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from target_customerio.counters import counted
 from target_customerio.errors import (
     RemovalRefusedError,
     SettingsError,
@@ -214,7 +215,7 @@ def fail_if_refused(removals: Sequence[Removal]) -> None:
         if each.refusal
     ]
     if refused:
-        whose = "1 stream" if len(refused) == 1 else f"{len(refused)} streams"
+        whose = counted(len(refused), "stream")
         raise RemovalRefusedError(
             f"Nothing was removed for {whose}; {'; '.join(refused)}"
         )

@@ -86,11 +86,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
-def counted(count: int, one: str) -> str:
-    """Return a number with what it counts."""
-    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
-
-
 def instant(value: int | str) -> str:
     """Return Unix seconds or an ISO text as people write a time."""
     if isinstance(value, str):

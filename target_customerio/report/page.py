@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from target_customerio.counters import counted
 from target_customerio.report import figures, formats, words
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def render(content: Content) -> str:
         "json": formats.as_json,
         "words": words.in_words,
         "state": words.state_in_words,
-        "counted": formats.counted,
+        "counted": counted,
         "instant": formats.instant,
         "time_of": formats.time_of,
         "kind": formats.kind,

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.report.formats import counted
+from target_customerio.counters import counted
 
 if TYPE_CHECKING:
     from target_customerio.plan import Plan
@@ -141,10 +141,10 @@ def _verdict_of_run(content: Content) -> Verdict:
     where = " to the sandbox" if content.is_sandbox else ""
     notes = ["Nothing was sent to Customer.io."] if content.is_sandbox else []
     if ignored:
-        changes = "1 change" if ignored == 1 else f"{ignored:,} changes"
+        changes = counted(ignored, "change")
         notes.append(f"Customer.io would accept and ignore {changes}, listed below.")
     if rejected := totals["rejected"]:
-        records = "1 record was" if rejected == 1 else f"{rejected:,} records were"
+        records = counted(rejected, "record was", "records were")
         title = f"{records} rejected, everything else was delivered{where}"
         notes.append("Rejected records are in a file, where they can be corrected.")
         return Verdict("warn", title, " ".join(notes))
@@ -234,7 +234,7 @@ def _things(found: Counter[tuple[str, str]]) -> str:
         return f"{count:,} things"
     kinds = sorted(found, key=OTHER_THING.__eq__)
     if kinds == [OTHER_THING]:
-        return f"{count:,} operation{'' if count == 1 else 's'}"
+        return counted(count, "operation")
     return f"{count:,} {' and '.join(kind[count != 1] for kind in kinds)}"
 
 

@@ -268,7 +268,7 @@ def test_the_line_is_as_wide_as_the_terminal(start: Callable[..., Run]) -> None:
         assert screen.lines  # all that was drawn
         screen.resize(columns)
         run.process.send_signal(signal.SIGCONT)
-        shown = "1 records, 1 delivered, 0 rejected, 0 records/s"[: columns - 1]
+        shown = "1 record, 1 delivered, 0 rejected, 0 records/s"[: columns - 1]
         wait_until(partial(screen.ends_with, shown[:20], columns), what=shown)
         time.sleep(0.5)
         assert sum(line.startswith(shown[:9]) for line in screen.lines) == 1
@@ -286,7 +286,7 @@ def test_a_terminal_of_unknown_or_little_height_shows_the_line(
     screen.resize(columns, rows)
     run = start()
     run.send(USERS, user(1))
-    shown = "1 records, 1 delivered, 0 rejected, 0 records/s, 0 in flight"
+    shown = "1 record, 1 delivered, 0 rejected, 0 records/s, 0 in flight"
     wait_until(partial(screen.ends_with, shown, columns or 80), what=shown)
     assert run.end() == 0
 

@@ -250,8 +250,8 @@ def test_the_warning_counts_only_what_the_step_would_remove(loads: Loads) -> Non
     )
     outcome = load(loads, users=people(1, 2), companies=[], members=[])
     assert outcome.lines("WARNING") == [
-        EMPTY.format("1 objects, 1 relationships").replace("users", "companies"),
-        EMPTY.format("1 memberships").replace("users", "members"),
+        EMPTY.format("1 object, 1 relationship").replace("users", "companies"),
+        EMPTY.format("1 membership").replace("users", "members"),
     ]
 
 
@@ -727,8 +727,11 @@ def test_the_snapshot_is_described(loads: Loads) -> None:
     assert outcome.code == 0, outcome.stderr
     lines = outcome.stdout.splitlines()
     assert lines[0].startswith("Snapshot snapshot.db, 0.")
-    assert lines[2] == "3 people, 0 objects, 0 relationships, 1 memberships"
+    assert lines[2] == "3 people, 0 objects, 0 relationships, 1 membership"
+    assert lines[3] == "1 name of an attribute, 0 requests without an answer"
     (users,) = [line for line in lines if line.startswith("users ")]
+    (head,) = [line for line in lines if line.startswith("stream ")]
+    assert head.split() == ["stream", "call", "last", "run", "held", "missing"]
     assert users.split()[-4:] == ["complete", "2", "people", "1"]
     assert "identify" in users
     assert "segment" in outcome.stdout

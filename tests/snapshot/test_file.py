@@ -154,7 +154,7 @@ def test_a_link_is_read_with_what_is_not_in_the_file_yet(tmp_path: Path) -> None
         people = database.execute("SELECT a FROM entries").fetchall()
     database.close()
     assert people == [("1",)]
-    assert "1 people" in described(link)
+    assert "1 person, 0 objects" in described(link)
     snapshot.close()
 
 

@@ -47,6 +47,17 @@ def test_progress_is_one_line(summary: Summary) -> None:
     assert re.search(r"[\d,]+ records/s, 0 requests, 0 retries, 0 s throttled", line)
 
 
+def test_one_of_anything_is_not_in_the_plural() -> None:
+    summary = Summary()
+    summary.streams["orders"].read = 1
+    summary.streams["orders"].delivered["person event"] = 1
+    one = RequestStatistics(1, 1, 1, 0.0)
+    assert summary.progress(one).text.startswith("1 record read, 1 operation delivered")
+    assert "1 request, 1 retry, " in summary.progress(one).text
+    assert summary.cost(one).startswith("1 request, 1 retry, 1 byte, ")
+    assert summary.live_text(one, 1).startswith("1 record, 1 delivered")
+
+
 def test_the_progress_of_a_plan_does_not_say_that_anything_is_delivered() -> None:
     summary = Summary(is_plan=True)
     summary.streams["orders"].read = 5
