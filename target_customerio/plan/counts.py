@@ -262,7 +262,7 @@ def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
     """Return what the removal of a stream, from its sources, would do."""
     removed: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    held = unremovable = 0
+    held = unremovable = update_only = 0
     held_by: set[str] = set()
     for removal in removals:
         for kind, missing in removal.kinds.items():
@@ -273,24 +273,30 @@ def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
                 held += missing.held
                 held_by |= missing.held_by.keys()
                 unremovable += missing.unremovable
+                update_only += missing.update_only
     refusals = [each.refusal for each in removals if each.refusal]
     return RemovalPlan(
         dict(removed),
-        held + unremovable,
+        held + unremovable + update_only,
         "; ".join(refusals),
-        tuple(why_kept(held, held_by, unremovable)),
+        tuple(why_kept(held, held_by, unremovable, update_only)),
         dict(refused),
     )
 
 
-def why_kept(held: int, held_by: Collection[str], unremovable: int) -> Iterator[str]:
+def why_kept(
+    held: int, held_by: Collection[str], unremovable: int, update_only: int
+) -> Iterator[str]:
     """Yield how many of what is missing stay, for each reason.
 
     Args:
         held: How many stay since other streams hold them.
         held_by: The names of these streams.
         unremovable: How many stay since they cannot be named, or were merged.
+        update_only: How many stay since their own stream is ``update_only``.
     """
+    if update_only:
+        yield f"{update_only:,} of an update_only stream"
     if held:
         names = sorted(held_by)
         more = len(names) - MAX_HOLDERS

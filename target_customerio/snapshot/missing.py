@@ -79,6 +79,7 @@ class Missing(Struct):
         to_remove: The numbers of the entries that are removed.
         held_by: How many are kept since another stream holds them, by its name.
         held: How many are kept since other streams hold them.
+        update_only: How many are kept since the stream is ``update_only``.
     """
 
     held_before: int
@@ -87,11 +88,12 @@ class Missing(Struct):
     to_remove: list[int] = []
     held_by: dict[str, int] = {}
     held: int = 0
+    update_only: int = 0
 
     @property
     def unremovable(self) -> int:
         """How many are kept since they cannot be named, or were merged."""
-        return self.missing - len(self.to_remove) - self.held
+        return self.missing - len(self.to_remove) - self.held - self.update_only
 
 
 class Removal(Struct):

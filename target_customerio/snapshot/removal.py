@@ -119,6 +119,9 @@ class RemovalFinder:
             if entry is None or number in taken:
                 continue
             found.missing += 1
+            if candidate.update_only:
+                found.update_only += 1
+                continue
             by = self._holding(entry, holders)
             for name in by:
                 found.held_by[name] = found.held_by.get(name, 0) + 1

@@ -409,6 +409,25 @@ def test_what_a_stream_held_before_it_became_update_only_stays(loads: Loads) -> 
     assert loads.new() == deleted(4)
 
 
+def test_what_stays_of_an_update_only_stream_is_not_held_by_itself(
+    loads: Loads,
+) -> None:
+    """Not even if another stream holds it too: that would not change anything."""
+    loads.settings["update_only"] = True
+    load(loads, users=people(*range(20)), crm=people(18))
+    load(loads, users=people(*range(15)), crm=people(18))
+    loads.new()
+
+    step = loads.type("--plan", "--remove-missing")
+    plan = loads.run(settings={"plan": True}, users=people(*range(15)))
+
+    (row,) = [line for line in step.lines("INFO") if line.startswith("users ")]
+    assert row.split(maxsplit=5)[2:] == ["20", "5", "0", "5 of an update_only stream"]
+    assert "    5 of an update_only stream" in plan.lines("INFO")
+    assert "held by" not in step.stderr + plan.stderr
+    assert removed(loads) == []
+
+
 OF_LOADS: tuple[Row, ...] = (
     {"user_id_type": "id", "anonymous_identify": "use_as_id", "hard_delete": True},
     {"user_id_type": "email", "null_attributes": "omit", "identify_timestamp": "omit"},
