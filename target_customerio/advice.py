@@ -184,7 +184,7 @@ def nothing_left(stream: str, missing: Mapping[str, int], held: int) -> Iterator
     gone = counted_kinds({kind: count for kind, count in missing.items() if count})
     if gone and not held:
         yield (
-            f"Stream '{stream}': it was empty, so all that it held before is missing "
-            f"now ({gone}). If the table is not empty, run the pipeline again before "
-            "--remove-missing"
+            f"Stream '{stream}': its table was empty, or stream_maps filtered out all "
+            f"of its rows, so all that it held before is missing now ({gone}). If that "
+            "is wrong, correct it and run the pipeline again before --remove-missing"
         )

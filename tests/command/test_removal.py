@@ -221,8 +221,9 @@ def test_a_table_that_is_empty_removes_nothing(loads: Loads) -> None:
 
 
 EMPTY = (
-    "Stream 'users': it was empty, so all that it held before is missing now ({}). If "
-    "the table is not empty, run the pipeline again before --remove-missing"
+    "Stream 'users': its table was empty, or stream_maps filtered out all of its rows, "
+    "so all that it held before is missing now ({}). If that is wrong, correct it and "
+    "run the pipeline again before --remove-missing"
 )
 
 

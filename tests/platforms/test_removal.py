@@ -155,7 +155,7 @@ def test_a_csv_file_is_mirrored_by_a_tap(csv_pipe: Shell) -> None:
 
     (csv_pipe.folder / "people.csv").unlink()
     done = csv_pipe.run(command, code=1)
-    assert "Stream 'people': it was empty" in done.stderr
+    assert "Stream 'people': its table was empty" in done.stderr
     assert "19 of 19 people would be removed" in done.stderr
     assert people(csv_pipe) == ids(range(2, 21))
 
