@@ -11,7 +11,10 @@ import re
 import zlib
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from target_customerio.errors import InputError, shown_name
 from target_customerio.json_codec import decode_line
@@ -91,13 +94,10 @@ def rows_of(
             f"Batch file {shown}: not a local file, and a sandbox run uses no network; "
             "let the tap write its batches to a local folder"
         )
-    # Slow to import, and needed for batch files only.
-    from upath import UPath  # noqa: PLC0415
-
     fail = partial(_broken, shown)
     try:
-        with UPath(path).open("rb") as file:
-            yield from read(cast("IO[bytes]", file), encoding.get("compression"), fail)
+        with _located(path).open("rb") as file:
+            yield from read(file, encoding.get("compression"), fail)
     except InputError:
         raise
     except ImportError as error:
@@ -108,6 +108,17 @@ def rows_of(
         raise fail("a text is not valid UTF-8") from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
+
+
+def _located(path: str) -> Path:
+    # Slow to import, and needed for batch files only.
+    from upath import UPath  # noqa: PLC0415
+
+    found = UPath(path)
+    if path.startswith("file:") and "%" in path and not found.exists():
+        # Taps of the SDK quote a path that their settings give without a scheme.
+        return Path(url2pathname(urlsplit(path).path))
+    return cast("Path", found)
 
 
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/|data:")

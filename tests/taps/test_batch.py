@@ -18,6 +18,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from singer_sdk.helpers._batch import StorageTarget
 
 from target_customerio.batch_files import EXTRAS, rows_of
 from target_customerio.errors import InputError
@@ -768,6 +769,42 @@ def test_a_sandbox_run_reads_local_files_however_they_are_named(
         stream_calls={"rows": "identify"},
     )
     assert outcome.code == 0
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+@pytest.mark.parametrize("name", ["my rows #1?.jsonl", "100% é.jsonl", "a%20b.jsonl"])
+def test_files_are_found_whether_or_not_their_urls_are_quoted(
+    name: str, terminal: Any, singer: Any
+) -> None:
+    folder = terminal.folder / "a folder"
+    folder.mkdir()
+    path = Path(write(folder / name, [{"userId": "ada"}]))
+    # The SDK quotes a path without a scheme, and leaves a URL as it is.
+    urls = [
+        StorageTarget(root=root).get_url(name)
+        for root in (str(folder), f"file://{folder}")
+    ]
+    assert urls == [path.as_uri(), f"file://{path}"]
+    for url in urls:
+        outcome = terminal.run(
+            singer.schema("rows"),
+            batch("jsonl", [url]),
+            singer.state(url=url),
+            stream_calls={"rows": "identify"},
+        )
+        assert (outcome.code, outcome.states) == (0, [{"url": url}])
+
+
+def test_a_quoted_url_names_no_other_file_that_exists(
+    terminal: Any, singer: Any
+) -> None:
+    for name, user_id in (("a%20b.jsonl", "ada"), ("a b.jsonl", "ben")):
+        write(terminal.folder / name, [{"userId": user_id}])
+    outcome = terminal.run(
+        singer.schema("rows"),
+        batch("jsonl", [f"file://{terminal.folder}/a%20b.jsonl"]),
+        stream_calls={"rows": "identify"},
+    )
     assert list(outcome.workspace["people"]) == ["id:ada"]
 
 
