@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from msgspec import Struct
 
@@ -20,9 +21,19 @@ Row: TypeAlias = "tuple[dict[str, Any], bytes, Decoding]"
 """A row of a batch file, its JSON text, and how that was decoded."""
 
 
+UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of control characters, halves of surrogate pairs and line breaks.
+
+``str.isprintable`` also refuses special spaces, joined emoji, and characters that are
+newer than the version of Python; sheets and tables have such names.
+"""
+
+
 def is_stream_name(name: object) -> TypeGuard[str]:
     """Tell whether a stream can have a name: text that breaks no line of the log."""
-    return isinstance(name, str) and name.isprintable()
+    if not isinstance(name, str):
+        return False
+    return name.isprintable() or UNPRINTABLE.isdisjoint(map(unicodedata.category, name))
 
 
 class Place(Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk.mapper import MAPPER_SOURCE_OPTION, NULL_STRING
 
-from target_customerio.errors import MAX_STREAM_CHARACTERS, shown_name, shown_stream
+from target_customerio.errors import MAX_STREAM_CHARACTERS, shown_stream
 from target_customerio.settings_schema import CALLS_OF_STREAMS
 
 if TYPE_CHECKING:
@@ -47,8 +47,12 @@ def unmapped_stream(stream: str, names: Iterable[str]) -> str:
     """
     meant = closest_name(stream, names)
     hint = "" if meant is None else f" (stream_calls has a similar name, {meant!r})"
-    name = shown_name(stream, MAX_STREAM_CHARACTERS)
-    example = json.dumps({"stream_calls": {name: "identify"}}, ensure_ascii=False)
+    is_long = len(stream) > MAX_STREAM_CHARACTERS
+    name = f"{stream[:MAX_STREAM_CHARACTERS]}..." if is_long else stream
+    # Users copy it, so characters that cannot be seen are escaped as JSON has them.
+    example = json.dumps(
+        {"stream_calls": {name: "identify"}}, ensure_ascii=not name.isprintable()
+    )
     *calls, last = CALLS_OF_STREAMS
     return (
         f"Stream {shown_stream(stream)} is not mapped to a call{hint}. Set it in "

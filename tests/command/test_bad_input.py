@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -330,6 +332,35 @@ def test_a_stream_map_error_quotes_the_expression(
     assert "'people" in outcome.error
     assert clue in outcome.error
     assert not outcome.error.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "顧客\u3000一覧",  # the space of Japanese
+        "My\u00a0Sheet",
+        "Users \N{WOMAN}\u200d\N{PERSONAL COMPUTER}",
+        "new \U000e0fff",  # as a character that a version of Python does not know yet
+        "Kunden äöü",
+    ],
+)
+def test_a_sheet_with_an_unusual_name_is_a_stream(
+    name: str, terminal: Terminal, singer: Singer
+) -> None:
+    lines = [singer.schema(name, ["userId"]), singer.record(name, userId="ada")]
+    error = terminal.run(*lines).error
+    settings = json.loads(re.findall(r"for example (\{.*\})\.", error)[0])
+    assert settings == {"stream_calls": {name: "identify"}}
+    outcome = terminal.run(*lines, **settings)
+    assert (outcome.code, outcome.reasons) == (0, [])
+    assert list(outcome.workspace["people"]) == ["id:ada"]
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "two\u2028lines", "a\x1b[2J", "\ud800"])
+def test_a_stream_whose_name_would_garble_the_log_is_refused(
+    name: str, terminal: Terminal, singer: Singer
+) -> None:
+    assert "`stream` must be" in terminal.run(singer.schema(name, ["userId"])).error
 
 
 def test_an_unexpected_error_names_the_variable_that_shows_the_traceback(
