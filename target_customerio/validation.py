@@ -256,12 +256,17 @@ class CompilableSchema:
                 return isinstance(target_of(value, self._root), (dict, bool))
             except UnresolvableError:
                 return False
-        if keyword in BY_NAME:
+        if keyword == "dependencies" and isinstance(value, dict):
+            # The names that others depend on are no schemas.
+            value = {
+                name: each for name, each in value.items() if isinstance(each, list)
+            }
+        elif keyword in BY_NAME:
             return isinstance(value, dict)
-        if keyword in SINGLE or (keyword in LISTS and isinstance(value, dict)):
+        elif keyword in SINGLE or (keyword == "items" and isinstance(value, dict)):
             return True
-        if keyword in LISTS and isinstance(value, list):
-            return bool(value) or keyword == "items"
+        elif keyword in LISTS and isinstance(value, list):
+            return bool(value)
         return self._compiles({keyword: value})
 
     def _without_patterns(
