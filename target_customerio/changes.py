@@ -304,7 +304,8 @@ class RememberingSender:
             operations: Operations of one endpoint, in order.
 
         Yields:
-            The result of some of the operations, once it is in the snapshot.
+            The result of some of the operations, once it is in the snapshot, or
+            cannot be written to it.
 
         Raises:
             SnapshotError: The snapshot cannot be written.
@@ -322,7 +323,11 @@ class RememberingSender:
                 for operation, error in result.rejected
                 if error.reason != UNDELIVERABLE
             ]
-            snapshot.answer(intent, _tickets(result.delivered), _tickets(refused))
+            try:
+                snapshot.answer(intent, _tickets(result.delivered), _tickets(refused))
+            except SnapshotError:
+                yield result  # it counts: what it changed is unknown, and sent again
+                raise
             yield result
 
     def stop(self) -> None:

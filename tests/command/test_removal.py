@@ -911,11 +911,19 @@ def slowly(server: Customerio) -> Callable[[Request], Reply]:
     return answer
 
 
-def start(loads: Loads) -> RunningTarget:
+def start(
+    loads: Loads, command: tuple[str, ...] = (COMMAND,), **more: Any
+) -> RunningTarget:
     class Removing(RunningTarget):
-        command = (COMMAND, "--remove-missing")
+        pass
 
-    settings = {**loads.settings, "batch_size_rows": 2, "max_concurrent_requests": 1}
+    Removing.command = (*command, "--remove-missing")
+    settings = {
+        **loads.settings,
+        "batch_size_rows": 2,
+        "max_concurrent_requests": 1,
+        **more,
+    }
     settings.pop("sandbox", None)
     return Removing(loads.terminal.folder, settings)
 
@@ -934,6 +942,27 @@ def test_a_removal_that_is_killed_goes_on_next_time(
     assert server.taken == deleted(*range(14, 20))
     assert loads.type("--remove-missing").code == 0
     assert server.taken == deleted(*range(14, 20))
+
+
+def test_what_was_removed_counts_if_the_snapshot_cannot_be_written_after_it(
+    loads: Loads, server: Customerio
+) -> None:
+    loads.settings["stream_calls"]["users"]["max_deletions"] = 1_000
+    load(loads, users=people(*range(1_000)))
+    load(loads, users=people(0))
+    server.taken.clear()
+    full_disk = ("sh", "-c", 'ulimit -f 100; exec "$@"', "sh", COMMAND)
+
+    target = start(loads, full_disk, batch_size_rows=500)
+
+    assert target.wait() == 1
+    assert "cannot be written" in target.only_error()
+    count = len(server.taken)
+    assert 0 < count < 999
+    assert f"{count} removed, 0 rejected, {999 - count} left; " in target.text()
+    assert loads.type("--remove-missing").code == 0
+    received = {each["identifiers"]["id"] for each in server.taken}
+    assert received == {str(number) for number in range(1, 1_000)}
 
 
 def test_a_second_signal_ends_the_step_and_the_next_one_goes_on(

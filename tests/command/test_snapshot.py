@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -597,6 +598,8 @@ def test_a_full_disk_ends_the_run_and_nothing_is_remembered_wrongly(
     assert "cannot be written" in target.only_error()
     assert "check that the disk has space" in target.only_error()
     assert 0 < len(server.taken) < 5_000
+    (delivered,) = re.findall(r"person identify +([\d,]+)", target.text())
+    assert int(delivered.replace(",", "")) == len(server.taken)
 
     target = running(loads, server)
     try:
