@@ -184,6 +184,36 @@ def refuse_unread_safeguards(
         raise SettingsError(*errors)
 
 
+STEPS: Final = ("check", "snapshot_info", "forget", "remove_missing")
+"""The options that make the command do something else than load records."""
+
+
+def refuse_contradictions(
+    given: Mapping[str, Any], settings: Mapping[str, Any], *, has_input: bool
+) -> None:
+    """Refuse options that contradict each other or the settings.
+
+    Args:
+        given: The options by the names of their parameters.
+        settings: The settings that were given.
+        has_input: Whether an input was named.
+
+    Raises:
+        SettingsError: They do.
+    """
+    is_plan = settings.get("plan")
+    steps = [each for each in STEPS if given.get(each) not in (None, False)]
+    if len(steps) > 1:
+        names = " and ".join(f"--{each.replace('_', '-')}" for each in steps)
+        raise SettingsError(f"{names}: only one of them can be given")
+    if "forget" in steps and is_plan:
+        raise SettingsError("--forget cannot be planned; leave out plan")
+    if "remove_missing" in steps and has_input:
+        raise SettingsError("--remove-missing reads no input; leave out --input")
+    if given.get("detailed_exitcode") and not is_plan:
+        raise SettingsError("--detailed-exitcode: for plans only; add --plan")
+
+
 def settings_given(
     config: _ConfigInput | None, schema: dict[str, Any], logger: logging.Logger
 ) -> dict[str, Any]:

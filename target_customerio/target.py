@@ -21,6 +21,7 @@ from target_customerio.command_line import (
     SETTINGS,
     errors_in_one_line,
     options,
+    refuse_contradictions,
     refuse_unread_safeguards,
     settings_given,
     with_check_maximums,
@@ -188,9 +189,12 @@ class TargetCustomerIO(SingerTarget):
             settings = settings_given(config, cls.config_jsonschema, cls.logger)
             settings |= {name: True for name in SETTINGS if given.pop(name, None)}
             refuse_unread_safeguards(config, settings)
+            refuse_contradictions(given, settings, has_input=file_input is not None)
             detailed = given.pop("detailed_exitcode", False)
-            if detailed and not settings.get("plan"):
-                raise SettingsError("--detailed-exitcode: for plans only; add --plan")
+            forget = given.pop("forget", None)
+            if given.pop("snapshot_info", False) or forget is not None:
+                cls.look_after_snapshot(settings.get("snapshot"), forget)
+                return
             is_check = given.get("check")
             target = cls(config=with_check_maximums(settings) if is_check else settings)
             target.do(file_input, **given)
@@ -204,8 +208,6 @@ class TargetCustomerIO(SingerTarget):
         *,
         check: bool = False,
         remove_missing: bool = False,
-        snapshot_info: bool = False,
-        forget: str | None = None,
     ) -> None:
         """Load records, or do something else.
 
@@ -213,36 +215,15 @@ class TargetCustomerIO(SingerTarget):
             file_input: The input; default is standard input.
             check: Only check settings, credentials and region.
             remove_missing: Remove what is missing from the last runs of streams.
-            snapshot_info: Only show what the snapshot knows.
-            forget: A stream whose holdings are dropped from the snapshot.
 
         Raises:
-            SettingsError: The options contradict each other.
             TargetError: It has failed.
         """
-        steps = {
-            "--check": check,
-            "--snapshot-info": snapshot_info,
-            "--forget": forget is not None,
-            "--remove-missing": remove_missing,
-        }
-        given = [option for option, is_given in steps.items() if is_given]
-        if len(given) > 1:
-            raise SettingsError(f"{' and '.join(given)}: only one of them can be given")
-        if forget is not None and self.settings.plan:
-            raise SettingsError("--forget cannot be planned; leave out plan")
         if check:
             self.check()
             return
-        if snapshot_info or forget is not None:
-            self.look_after_snapshot(forget)
-            return
         self.print_version(print_fn=self.logger.info)
         if remove_missing:
-            if file_input is not None:
-                raise SettingsError(
-                    "--remove-missing reads no input; leave out --input"
-                )
             self.remove_missing()
         else:
             self.process(file_input)
@@ -276,10 +257,12 @@ class TargetCustomerIO(SingerTarget):
                 connection.sandbox,
             )
 
-    def look_after_snapshot(self, forget: str | None) -> None:
+    @classmethod
+    def look_after_snapshot(cls, snapshot: object, forget: str | None) -> None:
         """Show what the snapshot knows, or drop what a stream held.
 
         Args:
+            snapshot: The setting; other settings are not needed.
             forget: The stream; None to show.
 
         Raises:
@@ -288,14 +271,15 @@ class TargetCustomerIO(SingerTarget):
         # Only this needs it.
         from target_customerio import snapshot_info  # noqa: PLC0415
 
-        self.pipeline.close()
-        if self.settings.snapshot is None:
+        if not snapshot:
             raise SettingsError("snapshot: not set; set it to the path of the snapshot")
-        path = Path(self.settings.snapshot).expanduser()
+        if not isinstance(snapshot, str):
+            raise SettingsError("snapshot: expected the path of the snapshot, as text")
+        path = Path(snapshot).expanduser()
         if forget is None:
             click.echo(snapshot_info.described(path))
         else:
-            self.logger.info("%s", snapshot_info.forget(path, forget))
+            cls.logger.info("%s", snapshot_info.forget(path, forget))
 
     def remove_missing(self) -> None:
         """Remove what is missing from the last runs of streams.

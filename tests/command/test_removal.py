@@ -757,6 +757,38 @@ def test_the_snapshot_is_described(loads: Loads) -> None:
     assert "segment" in outcome.stdout
 
 
+def test_looking_after_a_snapshot_needs_no_other_setting(loads: Loads) -> None:
+    """Not where rejected records go, nor credentials, nor a sandbox that exists."""
+    load(loads, users=people(1, 2, 3))
+    broken: Row = {
+        "sandbox": None,
+        "rejected_records_path": "no such folder/rejected.jsonl",
+        "report_path": "no such folder/page.html",
+    }
+    outcome = loads.type("--snapshot-info", **broken)
+    assert outcome.code == 0, outcome.stderr
+    assert "3 people" in outcome.stdout
+    outcome = loads.type("--forget", "users", **broken)
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.lines("INFO") == [
+        "Forgotten: users held 3 people. Nothing was changed in Customer.io"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "error"),
+    [
+        (None, "snapshot: not set; set it to the path of the snapshot"),
+        (7, "snapshot: expected the path of the snapshot, as text"),
+    ],
+)
+@pytest.mark.parametrize("option", [["--snapshot-info"], ["--forget", "users"]])
+def test_looking_after_no_snapshot_is_an_error(
+    loads: Loads, snapshot: Any, error: str, option: list[str]
+) -> None:
+    assert loads.type(*option, snapshot=snapshot).error == error
+
+
 def test_a_stream_that_cannot_be_forgotten_is_an_error(loads: Loads) -> None:
     assert "does not exist" in loads.type("--forget", "users").error
     load(loads, users=people(1), crm=people(1))
