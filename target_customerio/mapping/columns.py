@@ -25,6 +25,7 @@ from target_customerio.mapping.fields import (
     spellings,
     spellings_of_column,
     squashed,
+    trimmed,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Role(Enum):
 
 
 BODY_ROLES: Final = frozenset({Role.BODY, Role.FIELD_AND_BODY})
+FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
+READ_ROLES: Final = FIELD_ROLES | {Role.CONTAINER, Role.FLATTENED, Role.INTEGRATIONS}
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,17 @@ class Columns:
             is_deletion = name.lower() == DELETED_AT
             return Column(Role.FIELD, DELETED_AT, rank=2) if is_deletion else _IGNORED
         return self._flattened(name) or _BODY
+
+    def misnames(self, name: str) -> bool:
+        """Tell whether a name is that of a field but for white space around it.
+
+        Some files have a byte order mark before the first name, or a space after each
+        comma.
+        """
+        plain = trimmed(name)
+        return plain != name and (
+            self.of(plain).role in READ_ROLES or plain.upper() in RESERVED_ATTRIBUTES
+        )
 
     def _flattened(self, name: str) -> Column | None:
         """Recognize a column that is a field of a flattened object."""
@@ -166,8 +180,6 @@ def _columns_by_name(call: CallKind) -> dict[str, Column]:
     return columns
 
 
-FIELD_ROLES: Final = frozenset({Role.FIELD, Role.FIELD_AND_BODY})
-
 NamedColumn = tuple[str, "Column"]
 
 
@@ -187,6 +199,8 @@ class Shape(Struct):
         integrations: The columns that may turn Customer.io off, with their paths below
             ``integrations``.
         left_out: Columns of a flat row that belong to a container the call ignores.
+        misnamed: Columns whose names would be those of fields or reserved attributes,
+            were there no white space or invisible characters around them.
         outside_body: Columns that are ignored in a record with a body; empty if there
             is a ``type``, because the record may be a call.
         may_be_call: Whether there is a ``type`` and a container, so that a record may
@@ -207,6 +221,7 @@ class Shape(Struct):
     flattened: dict[str, list[tuple[str, tuple[str, ...]]]]
     integrations: list[tuple[str, tuple[str, ...]]]
     left_out: list[str]
+    misnamed: list[str]
     outside_body: list[str]
     may_be_call: bool
     has_body: bool
@@ -259,6 +274,7 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
             if column.role is Role.INTEGRATIONS
         ],
         left_out=_left_out(known, body),
+        misnamed=[name for name in names if columns.misnames(name)],
         outside_body=_outside_body(known) if has_body and not has_type else [],
         may_be_call=bool(containers) and has_type,
         has_body=has_body,

@@ -93,7 +93,7 @@ class Converter:
             separators=dict.fromkeys(
                 (DEFAULT_SEPARATOR, settings.flattening_separator)
             ),
-            on_bad_context=self._notices.bad_context,
+            notices=self._notices,
         )
         event_ids = EventIds(
             stream,

@@ -1,11 +1,11 @@
-"""Warnings about a stream, each once: of its columns that are not sent, and others."""
+"""Warnings about a stream's columns, each once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.errors import shown_name
-from target_customerio.mapping.fields import CALL_KINDS
+from target_customerio.mapping.fields import CALL_KINDS, trimmed
 from target_customerio.track_api.operations import (
     ObjectIdentify,
     ObjectIdentifyAnonymous,
@@ -14,7 +14,7 @@ from target_customerio.track_api.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_customerio.mapping.call import Call, Skipped
     from target_customerio.mapping.columns import Shape
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 
 BAD_CONTEXT: Final = "context is not an object and is ignored"
+MISNAMED: Final = (
+    "the columns {} have white space or invisible characters around their names, so "
+    "that nothing is read from them as from {}; rename them in the tap or by "
+    "stream_maps"
+)
 OVERRIDES_LEFT_OUT: Final = (
     "the columns {} are left out of event properties, where they would redirect a "
     "campaign's messages; put them into an object named properties to send them"
@@ -71,6 +76,12 @@ class Notices:
     def bad_context(self) -> None:
         """Warn that a ``context`` is not an object."""
         self.warn_once("context", BAD_CONTEXT)
+
+    def misnamed(self, columns: Sequence[str]) -> None:
+        """Warn of columns that are not found because of what is around their names."""
+        given = ", ".join(f"'{shown_name(name)}'" for name in sorted(columns))
+        meant = ", ".join(shown_name(trimmed(name)) for name in sorted(columns))
+        self.warn_once("misnamed", MISNAMED.format(given, meant))
 
     def check_row(
         self, name: CallName, row: Call, operation: Operation | Skipped

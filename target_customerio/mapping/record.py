@@ -36,6 +36,7 @@ from target_customerio.mapping.fields import (
     letters,
     spellings,
 )
+from target_customerio.mapping.notices import Notices
 from target_customerio.mapping.schema_types import (
     NO_DATES,
     DateTree,
@@ -57,7 +58,7 @@ _COLUMN_BYTES: Final = 50
 """Approximate memory of a column in a shape, in addition to its name."""
 
 
-def _ignore() -> None:
+def _ignore(_notice: str) -> None:
     pass
 
 
@@ -100,7 +101,7 @@ class RecordReader:
         *,
         map_dates: Callable[[DateTree], DateTree] | None = None,
         separators: Iterable[str] = (DEFAULT_SEPARATOR,),
-        on_bad_context: Callable[[], None] = _ignore,
+        notices: Notices | None = None,
         memory: ShapeMemory = _MEMORY,
     ) -> None:
         """Read the stream's schema.
@@ -110,13 +111,13 @@ class RecordReader:
             schema: The stream's JSON schema as sent by the tap.
             map_dates: Returns the typed fields after stream maps.
             separators: The separators of flattened column names.
-            on_bad_context: Called for a ``context`` that is not an object.
+            notices: Issues warnings about the stream.
             memory: Limits the shapes that are cached.
         """
         self._memory = memory
         self._call = call
         self._body = call.body
-        self._on_bad_context = on_bad_context
+        self._notices = notices or Notices(_ignore)
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._columns = Columns(call, separators)
         dates: DateTree = dates_of_schema(schema)
@@ -194,7 +195,7 @@ class RecordReader:
         except RejectedRecord:
             if container != "context":
                 raise
-        self._on_bad_context()
+        self._notices.bad_context()
         return with_flattened(None, record, shape.flattened.get(container, ()))
 
     def _check_type(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> None:
@@ -252,6 +253,8 @@ class RecordReader:
         shape = self._shapes.get(names)
         if shape is None:
             shape = shape_of(names, self._columns, self._body)
+            if shape.misnamed:
+                self._notices.misnamed(shape.misnamed)
             if self._memory.reserve(self, names):
                 self._shapes[names] = shape
         return shape

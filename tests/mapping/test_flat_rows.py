@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,6 +274,44 @@ def test_columns_next_to_properties_cause_no_warning(
     row = row_of(call, recipient="eve@example.com", properties={"plan": "pro"})
     operation = convert(call, row, notify=notices.append)
     assert operation["attributes"] == {"plan": "pro"}
+    assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "shown", "meant"),
+    [
+        ("identify", "\ufeffuser_id", r"'\ufeffuser_id'", "user_id"),
+        ("identify", " email", "' email'", "email"),
+        ("identify", "USER_ID\t", r"'USER_ID\t'", "USER_ID"),
+        ("identify", "phone ", "'phone '", "phone"),
+        ("identify", "\u200bcreated_at", r"'\u200bcreated_at'", "created_at"),
+        ("identify", " context_device_token", "' context_device_token'", "context_"),
+        ("track", "\xa0event", r"'\xa0event'", "event"),
+        ("group", "\ufeffgroup_id", r"'\ufeffgroup_id'", "group_id"),
+        ("segment", "segment_id ", "'segment_id '", "segment_id"),
+    ],
+)
+def test_a_field_is_warned_of_whose_name_has_something_around_it(
+    call: str, name: str, shown: str, meant: str, converter: Callable[..., Any]
+) -> None:
+    notices: list[str] = []
+    conversion = converter(call, notify=notices.append)
+    for more in ({}, {"plan": "pro"}):
+        # Some of the rows are rejected.
+        with contextlib.suppress(RejectedRecord):
+            conversion.convert({name: "x", " plan": "x", **more})
+    (notice,) = notices
+    assert f"the columns {shown} have" in notice
+    assert f"as from {meant}" in notice
+
+
+def test_other_columns_may_have_something_around_their_names(
+    convert: Convert,
+) -> None:
+    notices: list[str] = []
+    columns = {" plan": "pro", "\ufeffno": 1, "first name ": "Ann", " _sdc_x": 1}
+    operation = convert("identify", {"userId": "1", **columns}, notify=notices.append)
+    assert operation["attributes"] == columns
     assert notices == []
 
 
