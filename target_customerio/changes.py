@@ -13,20 +13,13 @@ from target_customerio.delivery.sender import UNDELIVERABLE
 from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.mapping.fields import BY_TYPE
 from target_customerio.snapshot.bookmarks import Bookmarks
+from target_customerio.snapshot.decisions import is_unicode, names_alone
 from target_customerio.snapshot.effects import Ticket
 from target_customerio.snapshot.missing import KINDS_OF_CALLS, Candidate
-from target_customerio.snapshot.model import is_unicode
 from target_customerio.snapshot.removal import RemovalFinder
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.tables import KINDS
-from target_customerio.track_api.operations import (
-    IDENTIFYING_ATTRIBUTES,
-    ObjectAddRelationships,
-    ObjectDeleteRelationships,
-    ObjectIdentify,
-    PersonIdentify,
-    Relationship,
-)
+from target_customerio.track_api.operations import ObjectDeleteRelationships
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -200,7 +193,7 @@ class Changes:
         if ticket is not None:
             self.snapshot.answer(self.snapshot.intend([ticket]), rejected=[ticket])
         if self._holder(operation, source) is not None:
-            self.hold(source, _naming(operation))
+            self.hold(source, names_alone(operation))
 
     def hold(self, source: SourceStream, operation: Operation | None) -> None:
         """Hold what a record names that is not sent.
@@ -333,39 +326,6 @@ class RememberingSender:
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
         self._sender.stop()
-
-
-def _naming(operation: Operation) -> Operation:
-    """Return an operation on what another one names, without its other content."""
-    related = getattr(operation, "cio_relationships", None) or ()
-    relationships = [Relationship(identifiers=each.identifiers) for each in related]
-    if isinstance(operation, PersonIdentify):
-        named = {
-            name: value
-            for name, value in operation.attributes.items()
-            if name in IDENTIFYING_ATTRIBUTES
-        }
-        return PersonIdentify(
-            identifiers=operation.identifiers,
-            # An address or a phone number that is not text identifies no person.
-            attributes=named if _is_text(named.values()) else {},
-            cio_relationships=relationships,
-        )
-    if isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
-        return ObjectIdentify(
-            identifiers=operation.identifiers,
-            attributes={},
-            cio_relationships=relationships,
-        )
-    return operation
-
-
-def _is_text(values: Iterable[object]) -> bool:
-    try:
-        "".join(map(str, values)).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _tickets(operations: Iterable[QueuedOperation]) -> list[Ticket]:

@@ -6,9 +6,9 @@ From the outside in:
 - :mod:`.file`, :mod:`.tables`: the SQLite file, and what is in it
 - :mod:`.entry`: what it has of a person or object
 - :mod:`.entries`: finds entries, also those that unanswered operations concern
-- :mod:`.model`: what of an operation has to be sent
+- :mod:`.decisions`: decides what of an operation has to be sent
 - :mod:`.rows`: the same for the usual case, in few steps
-- :mod:`.people`, :mod:`.objects`: the same by kind
+- :mod:`.people`, :mod:`.objects`: the same by kind of operation
 - :mod:`.identities`: whom an operation concerns
 - :mod:`.comparison`: which attributes differ
 - :mod:`.effects`: what the answer to an operation teaches

@@ -18,7 +18,7 @@ from target_customerio.snapshot.entry import (
     Hasher,
     encoded_values,
 )
-from target_customerio.snapshot.identities import People, Person
+from target_customerio.snapshot.identities import PersonFinder, PersonMatch
 from target_customerio.snapshot.tables import OBJECT, PERSON
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Comparison:
         self.entries = Entries(file)
         self.names = Names(file.reader)
         self.hasher = Hasher(file.key)
-        self.people = People(self.entries, self.hasher)
+        self.people = PersonFinder(self.entries, self.hasher)
         self.refreshed: dict[int, bytes] = {}
 
     def diff(
@@ -225,10 +225,9 @@ def _picked(
     return Diff(sent, tuple(keys[at] for at in numbered), stored)
 
 
-def identities_of(person: Person) -> tuple[str, ...]:
+def identities_of(person: PersonMatch) -> tuple[str, ...]:
     """Return the keys of the people that order an operation on a person."""
-    everyone = person.others
-    return keys_of(everyone if person.entry is None else (person.entry, *everyone))
+    return keys_of(person.everyone)
 
 
 def keys_of(entries: Iterable[Entry]) -> tuple[str, ...]:
@@ -236,6 +235,6 @@ def keys_of(entries: Iterable[Entry]) -> tuple[str, ...]:
     keys: list[str] = []
     for each in entries:
         if each.kind == PERSON:
-            keys += [f"id:{each.a}"] if each.a is not None else []
-            keys += [f"email:{each.b}"] if each.b is not None else []
+            keys += [f"id:{each.key}"] if each.key is not None else []
+            keys += [f"email:{each.other_key}"] if each.other_key is not None else []
     return tuple(keys)

@@ -34,8 +34,8 @@ class Effect(Struct, eq=False, gc=False):
         gained: Flags to set once it is delivered.
         lost: Flags to clear once it is delivered.
         drops: Whether the entry goes once it is delivered.
-        a: See :class:`Entry`; as it is once the operation is delivered.
-        b: See :class:`Entry`; likewise.
+        key: See :class:`Entry`; as it is once the operation is delivered.
+        other_key: See :class:`Entry`; likewise.
         aliases: Further identifiers of the person, as hashes.
         is_new: Whether the file has no such entry.
         moves: Whether ``a`` or ``b`` is new.
@@ -52,8 +52,8 @@ class Effect(Struct, eq=False, gc=False):
     gained: int = 0
     lost: int = 0
     drops: bool = False
-    a: str | None = None
-    b: str | int | None = None
+    key: str | None = None
+    other_key: str | int | None = None
     aliases: tuple[int, ...] = ()
     is_new: bool = False
     moves: bool = False

@@ -14,13 +14,14 @@ from target_customerio.snapshot.entry import ALIASES, SUPPRESSED, UNLINKED, Entr
 from target_customerio.snapshot.tables import PERSON
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from target_customerio.snapshot.effects import Effect
     from target_customerio.snapshot.file import SnapshotFile
 
     StoredRow = tuple[int, str | None, str | int | None, bytes]
-    """Number, a, b and data."""
+    """Number, key, e-mail address or person, and data."""
 
 FETCHED_AT_ONCE: Final = 32
 _EMAIL_ALIAS: Final = ALIASES.index("email")
@@ -36,8 +37,8 @@ class Entries:
         self.epoch = self.epochs.current
         """The epoch in which the present operations are compared."""
         self._unanswered: dict[int, Entry] = {}
-        self._by_a: dict[tuple[int, str], Entry] = {}
-        self._by_b: dict[str, set[Entry]] = {}
+        self._by_key: dict[tuple[int, str], Entry] = {}
+        self._by_first_email: dict[str, set[Entry]] = {}
         self._by_alias: dict[int, set[Entry]] = {}
         self._decoded: dict[int, Entry] = {}
         self._rows: dict[tuple[int, str], StoredRow | None] = {}
@@ -57,7 +58,7 @@ class Entries:
         """Look up entries for the next operations in a few statements.
 
         Args:
-            named: Those to be looked up by ``a``, by kind.
+            named: The keys of those to be looked up, by kind.
             emails: Those to be looked up by their first e-mail address.
         """
         self.epoch = self.epochs.current
@@ -68,7 +69,7 @@ class Entries:
         for kind, names in named.items():
             rows.update(dict.fromkeys(zip(repeat(kind), names)))
             for row in self._select("a", kind, names):
-                rows[kind, row[1]] = row  # type: ignore[index]  # a is not null
+                rows[kind, row[1]] = row  # type: ignore[index]  # it has a key
         self.look_up_emails(emails)
 
     def look_up_others(self, addresses: Iterable[tuple[str, str]]) -> None:
@@ -89,24 +90,24 @@ class Entries:
         names = [each for each in emails if each not in self._emails]
         self._emails.update((name, []) for name in names)
         for row in self._select("b", PERSON, names):
-            self._emails[row[2]].append(row)  # type: ignore[index]  # b is text
+            self._emails[row[2]].append(row)  # type: ignore[index]  # it has an address
 
     def row(self, id_: str) -> StoredRow | None:
         """Return the row of a person whom no unanswered operation concerns."""
         key = (PERSON, id_)
-        row = None if key in self._by_a else self._rows.get(key)
+        row = None if key in self._by_key else self._rows.get(key)
         return None if row is None or row[0] in self._unanswered else row
 
     def is_new(self, id_: str) -> bool:
         """Tell whether an ``id`` that was looked up is free."""
         key = (PERSON, id_)
-        return key not in self._by_a and key in self._rows and self._rows[key] is None
+        return key not in self._by_key and key in self._rows and self._rows[key] is None
 
     def is_new_email(self, email: str) -> bool:
         """Tell whether a looked-up address was never used or claimed."""
         return (
             self._emails.get(email) == []
-            and email not in self._by_b
+            and email not in self._by_first_email
             and not self._by_alias
             and _EMAIL_ALIAS not in self._kinds_of_aliases
         )
@@ -114,7 +115,7 @@ class Entries:
     def row_of_email(self, email: str) -> StoredRow | None:
         """Return the row of the only person with an address, likewise."""
         email = email.lower()
-        rows = () if email in self._by_b else self._emails.get(email, ())
+        rows = () if email in self._by_first_email else self._emails.get(email, ())
         return (
             rows[0] if len(rows) == 1 and rows[0][0] not in self._unanswered else None
         )
@@ -131,25 +132,27 @@ class Entries:
 
     # One entry
 
-    def by_a(self, kind: int, a: str) -> Entry | None:
-        """Return an entry by ``a``."""
-        found = self._by_a.get((kind, a))
+    def by_key(self, kind: int, key: str) -> Entry | None:
+        """Return an entry by its key."""
+        found = self._by_key.get((kind, key))
         if found is not None:
             return found
-        key = (kind, a)
-        if key not in self._rows:
-            self._rows[key] = next(iter(self._select("a", kind, [a])), None)
-        row = self._rows[key]
+        looked_up = kind, key
+        if looked_up not in self._rows:
+            self._rows[looked_up] = next(iter(self._select("a", kind, [key])), None)
+        row = self._rows[looked_up]
         if row is None:
             return None
         entry = self._entry(kind, row)
-        return entry if entry.a == a else None
+        return entry if entry.key == key else None
 
     def by_email(self, email: str, alias: int) -> list[Entry]:
         """Return the people who have, had or claimed an address."""
         self.look_up_emails([email])
         found = {row[0]: self._entry(PERSON, row) for row in self._emails[email]}
-        found.update((each.number, each) for each in self._by_b.get(email, ()))
+        found.update(
+            (each.number, each) for each in self._by_first_email.get(email, ())
+        )
         found.update((each.number, each) for each in self.by_alias(alias))
         return list(found.values())
 
@@ -174,7 +177,10 @@ class Entries:
     def of_person(self, kind: int, person: int) -> list[Entry]:
         """Return a person's relationships or memberships."""
         return self._related(
-            "kind = ? AND b = ?", (kind, person), lambda each: each.b == person, kind
+            "kind = ? AND b = ?",
+            (kind, person),
+            lambda each: each.other_key == person,
+            kind,
         )
 
     def of_object(self, kind: int, owner: int) -> list[Entry]:
@@ -183,7 +189,7 @@ class Entries:
         return self._related(
             "kind = ? AND a >= ? AND a < ?",
             (kind, prefix, f"{owner};"),  # ";" follows ":"
-            lambda each: str(each.a).startswith(prefix),
+            lambda each: str(each.key).startswith(prefix),
             kind,
         )
 
@@ -203,17 +209,21 @@ class Entries:
                 found[each.number] = each
         return list(found.values())
 
-    def new(self, kind: int, a: str | None = None, b: str | int | None = None) -> Entry:
+    def new(
+        self, kind: int, key: str | None = None, other_key: str | int | None = None
+    ) -> Entry:
         """Create an entry, which is in the file once an operation has named it."""
-        entry = Entry(self.next_number, kind, a, b, is_new=True)
+        entry = Entry(self.next_number, kind, key, other_key, is_new=True)
         self.next_number += 1
         return entry
 
     def _entry(self, kind: int, row: StoredRow) -> Entry:
-        number, a, b, data = row
+        number, key, other_key, data = row
         entry = self._unanswered.get(number) or self._decoded.get(number)
         if entry is None:
-            entry = self.epochs.refresh(Entry(number, kind, a, b).unpack(data))
+            entry = self.epochs.refresh(
+                Entry(number, kind, key, other_key).unpack(data)
+            )
             self._decoded[number] = entry
         return entry
 
@@ -222,17 +232,21 @@ class Entries:
     def take(self, effect: Effect) -> None:
         """Note that an operation that is about to be sent concerns an entry."""
         entry = effect.entry
-        effect.is_new, effect.a, effect.b = entry.is_new, entry.a, entry.b
+        effect.is_new, effect.key, effect.other_key = (
+            entry.is_new,
+            entry.key,
+            entry.other_key,
+        )
         effect.epoch = self.epoch
         entry.tickets += 1
         entry.linking += effect.moves
         entry.unlinking += effect.unlinks
         entry.is_new = False
         self._unanswered[entry.number] = entry
-        if entry.a is not None:
-            self._by_a[entry.kind, entry.a] = entry
-        if entry.kind == PERSON and isinstance(entry.b, str):
-            self._by_b.setdefault(entry.b, set()).add(entry)
+        if entry.key is not None:
+            self._by_key[entry.kind, entry.key] = entry
+        if entry.kind == PERSON and isinstance(entry.other_key, str):
+            self._by_first_email.setdefault(entry.other_key, set()).add(entry)
         if effect.aliases:
             entry.aliases += effect.aliases
         for alias in effect.aliases:
@@ -283,12 +297,23 @@ class Entries:
 
     def _release(self, entry: Entry) -> None:
         del self._unanswered[entry.number]
-        if entry.a is not None and self._by_a.get((entry.kind, entry.a)) is entry:
-            del self._by_a[entry.kind, entry.a]
-        if isinstance(entry.b, str):
-            _discard(self._by_b, entry.b, entry)
+        if entry.key is not None and self._by_key.get((entry.kind, entry.key)) is entry:
+            del self._by_key[entry.kind, entry.key]
+        if isinstance(entry.other_key, str):
+            _discard(self._by_first_email, entry.other_key, entry)
         for alias in entry.aliases:
             _discard(self._by_alias, alias, entry)
+
+
+def stored_entry(database: sqlite3.Connection, number: int) -> Entry | None:
+    """Return an entry as the file has it."""
+    row = database.execute(
+        "SELECT kind, a, b, data FROM entries WHERE number = ?", (number,)
+    ).fetchone()
+    if row is None:
+        return None
+    kind, key, other_key, data = row
+    return Entry(number, kind, key, other_key).unpack(data)
 
 
 def _discard(index: dict[Any, set[Entry]], key: object, entry: Entry) -> None:

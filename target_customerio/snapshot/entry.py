@@ -75,8 +75,11 @@ class Entry(Struct, eq=False, gc=False):
     Attributes:
         number: Its number, which is never used again.
         kind: The kind of thing, as in :mod:`.file`.
-        a: The ``id``; of an object its type and id; and so on, as in the table.
-        b: The e-mail address in lower case; the number of the person.
+        key: Of a person the ``id``, of an object its type and id, of a relationship
+            the numbers of its object and its person, of a membership the segment and
+            the number of its person. Column ``a``.
+        other_key: Of a person the e-mail address in lower case, of a
+            relationship or membership the number of its person. Column ``b``.
         flags: What is known besides attributes.
         epoch: When it was written last, in epochs of the file.
         known_hashes: The hash of each known attribute, by the number of its name; None
@@ -95,8 +98,8 @@ class Entry(Struct, eq=False, gc=False):
 
     number: int
     kind: int
-    a: str | None = None
-    b: str | int | None = None
+    key: str | None = None
+    other_key: str | int | None = None
     flags: int = 0
     epoch: int = 0
     known_hashes: dict[int, int] | None = {}
@@ -129,9 +132,14 @@ class Entry(Struct, eq=False, gc=False):
         return bool(self.flags & (EXISTS | EXISTED))
 
     @property
+    def is_nameless(self) -> bool:
+        """Whether a person is known neither by an ``id`` nor by an address."""
+        return self.key is None and self.other_key is None
+
+    @property
     def is_linked(self) -> bool:
         """Whether its address is known to be that of its ``id``."""
-        return self.a is None or not (self.flags & UNLINKED or self.unlinking)
+        return self.key is None or not (self.flags & UNLINKED or self.unlinking)
 
     def known(self) -> dict[int, int]:
         """Return the hashes of attributes that no unanswered operation names."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import JSON, PersonIdentifiers
 
 
-class Person(Struct, gc=False):
+class PersonMatch(Struct, gc=False):
     """The people that an operation may concern.
 
     Attributes:
@@ -52,14 +52,19 @@ class Person(Struct, gc=False):
     names_others: bool = False
 
     @property
+    def everyone(self) -> tuple[Entry, ...]:
+        """All people whom it may concern."""
+        return self.others if self.entry is None else (self.entry, *self.others)
+
+    @property
     def held(self) -> tuple[Entry, ...]:
         """The people whom the stream of the operation holds.
 
         Of an address that moves from one id to another, the row names the new id alone.
         """
-        if self.entry is None:
-            return self.others
-        return (self.entry, *self.others) if self.names_others else (self.entry,)
+        if self.entry is None or self.names_others:
+            return self.everyone
+        return (self.entry,)
 
 
 _NO_ATTRIBUTES: Final[Mapping[str, JSON]] = {}
@@ -69,7 +74,7 @@ _SHARED: Final = ("phone", "anonymous_id")
 """Attributes that identify a person and that others may have as well."""
 
 
-class People:
+class PersonFinder:
     """Finds people by the identifiers of operations."""
 
     def __init__(self, entries: Entries, hasher: Hasher) -> None:
@@ -82,7 +87,7 @@ class People:
         identifiers: PersonIdentifiers,
         attributes: Mapping[str, JSON] = _NO_ATTRIBUTES,
         names: Mapping[str, int] = _NO_NAMES,
-    ) -> Person:
+    ) -> PersonMatch:
         """Return the people that an operation may concern; a new one if none is known.
 
         Args:
@@ -103,7 +108,7 @@ class People:
         ]
         emails = [*dict.fromkeys(emails)]
         if kind == "cio_id":
-            person = Person(None, is_certain=False, others=self._all(ids, emails))
+            person = PersonMatch(None, is_certain=False, others=self._all(ids, emails))
         elif len(ids) > 1 or len(emails) > 1:
             person = self._of_several(ids, emails)
         elif kind in _SHARED:
@@ -118,9 +123,7 @@ class People:
             )
         if attributes:
             self._check_attributes(person, identifiers, attributes)
-        if any(
-            each.flags & SUPPRESSED or each.suppressing for each in _everyone(person)
-        ):
+        if any(each.flags & SUPPRESSED or each.suppressing for each in person.everyone):
             person.is_certain = False
         return person
 
@@ -151,29 +154,29 @@ class People:
 
     def _known(
         self, id_: str, attributes: Mapping[str, JSON], names: Mapping[str, int]
-    ) -> Person | None:
+    ) -> PersonMatch | None:
         """Return a person whose address is known to be theirs; None if that is not so.
 
         The address of an entry is unknown as soon as another one claims it.
         """
-        entry = self._entries.by_a(PERSON, id_)
+        entry = self._entries.by_key(PERSON, id_)
         email = attributes.get("email")
         if (
             entry is None
             or not isinstance(email, str)
-            or entry.b != email.lower()
+            or entry.other_key != email.lower()
             or names.get("email") not in entry.known()
             or entry.flags & SUPPRESSED
         ):
             return None
-        person = Person(entry)
+        person = PersonMatch(entry)
         if not attributes.keys().isdisjoint(_SHARED):
             self._check_attributes(person, {"id": id_}, attributes)
         return person
 
     def _all(self, ids: list[str], emails: list[str]) -> tuple[Entry, ...]:
         """Return everyone who has one of these identifiers."""
-        found = [self._entries.by_a(PERSON, each) for each in ids]
+        found = [self._entries.by_key(PERSON, each) for each in ids]
         people = {each.number: each for each in found if each is not None}
         for email in emails:
             for each in self._with_email(email):
@@ -183,19 +186,22 @@ class People:
     def _with_email(self, email: str) -> list[Entry]:
         return self._entries.by_email(email, self._alias("email", email))
 
-    def _of_several(self, ids: list[str], emails: list[str]) -> Person:
+    def _of_several(self, ids: list[str], emails: list[str]) -> PersonMatch:
         """Return the people of an operation that contradicts itself.
 
         Their identifiers may be those of another one of them now. An entry that has
         nothing but the addresses claims them.
         """
         everyone = self._all(ids, emails)
-        claims = (each for each in everyone if each.a is each.b is None)
+        claims = (each for each in everyone if each.is_nameless)
         person = next(claims, None) or self._entries.new(PERSON)
         others = tuple(each for each in everyone if each is not person)
-        addresses = {*emails, *(each.b for each in others if isinstance(each.b, str))}
+        addresses = {
+            *emails,
+            *(each.other_key for each in others if isinstance(each.other_key, str)),
+        }
         aliases = tuple(self._alias("email", each) for each in sorted(addresses))
-        return Person(
+        return PersonMatch(
             person,
             is_certain=False,
             is_contested=True,
@@ -204,16 +210,18 @@ class People:
             names_others=True,
         )
 
-    def _by_alias(self, aliases: tuple[int, ...], named: tuple[Entry, ...]) -> Person:
+    def _by_alias(
+        self, aliases: tuple[int, ...], named: tuple[Entry, ...]
+    ) -> PersonMatch:
         """Return a person without an id or address, unless others share the alias."""
         found = {each.number: each for each in self._entries.by_alias(aliases[0])}
         found.update((each.number, each) for each in named)
         everyone = tuple(found.values())
         if not everyone:
-            return Person(self._entries.new(PERSON), aliases=aliases)
+            return PersonMatch(self._entries.new(PERSON), aliases=aliases)
         person, others = everyone[0], everyone[1:]
-        is_own = not others and not named and person.a is None and person.b is None
-        return Person(
+        is_own = not others and not named and person.is_nameless
+        return PersonMatch(
             person,
             is_certain=is_own,
             is_contested=not is_own,
@@ -222,61 +230,64 @@ class People:
             names_others=bool(named),
         )
 
-    def _by_id_or_email(self, id_: str | None, email: str | None) -> Person:
-        person = None if id_ is None else self._entries.by_a(PERSON, id_)
+    def _by_id_or_email(self, id_: str | None, email: str | None) -> PersonMatch:
+        person = None if id_ is None else self._entries.by_key(PERSON, id_)
         if email is None:
-            return Person(person or self._entries.new(PERSON, id_))
+            return PersonMatch(person or self._entries.new(PERSON, id_))
         holders = [each for each in self._with_email(email) if each is not person]
         if person is not None and not holders:
             return self._with_first_email(person, email)
         if not holders:
             person = self._entries.new(PERSON, id_, email)
             person.flags |= UNLINKED
-            return Person(person, links=True)
-        if person is None and len(holders) == 1 and holders[0].b == email:
+            return PersonMatch(person, links=True)
+        if person is None and len(holders) == 1 and holders[0].other_key == email:
             return self._by_email(holders[0], id_)
         return self._contested(person, holders, id_, email)
 
-    def _with_first_email(self, person: Entry, email: str) -> Person:
+    def _with_first_email(self, person: Entry, email: str) -> PersonMatch:
         alias = self._alias("email", email)
-        if person.b is None and not self._entries.has_other_alias(person, alias):
-            person.b = email
+        is_first = person.other_key is None
+        if is_first and not self._entries.has_other_alias(person, alias):
+            person.other_key = email
             person.flags |= UNLINKED
-            return Person(person, links=True)
-        if person.b == email:
-            return Person(person)
+            return PersonMatch(person, links=True)
+        if person.other_key == email:
+            return PersonMatch(person)
         # It keeps the first address, unless the workspace allows a change.
         person.flags |= UNLINKED
         known = self._entries.by_alias(alias)
-        return Person(
+        return PersonMatch(
             person,
             uncertain=frozenset({"email"}),
             aliases=() if person in known else (alias,),
         )
 
-    def _by_email(self, person: Entry, id_: str | None) -> Person:
+    def _by_email(self, person: Entry, id_: str | None) -> PersonMatch:
         """Return the only person with an address, who may get an id."""
         may_be_linked = person.linking and not person.unlinking
         if id_ is None and (person.is_linked or may_be_linked):
-            return Person(person, needs_link=not person.is_linked)
-        if id_ is not None and person.a is None:
-            person.a = id_
+            return PersonMatch(person, needs_link=not person.is_linked)
+        if id_ is not None and person.key is None:
+            person.key = id_
             person.flags |= UNLINKED
-            return Person(person, links=True)
-        return self._contested(None, [person], id_, str(person.b))
+            return PersonMatch(person, links=True)
+        return self._contested(None, [person], id_, str(person.other_key))
 
     def _contested(
         self, person: Entry | None, holders: list[Entry], id_: str | None, email: str
-    ) -> Person:
+    ) -> PersonMatch:
         """Return the people of an address that belongs to several, or moves."""
         if person is None and id_ is None:
             # The one who has no id, or who had the address first.
-            known = [each for each in holders if each.b == email and each.is_linked]
-            known.sort(key=lambda each: each.a is not None)
+            known = [
+                each for each in holders if each.other_key == email and each.is_linked
+            ]
+            known.sort(key=lambda each: each.key is not None)
             person = known[0] if known else None
         if person is None:
             person = self._entries.new(PERSON, id_, None if id_ else email)
-        return Person(
+        return PersonMatch(
             person,
             is_certain=False,
             is_contested=True,
@@ -286,7 +297,7 @@ class People:
 
     def _check_attributes(
         self,
-        person: Person,
+        person: PersonMatch,
         identifiers: PersonIdentifiers,
         attributes: Mapping[str, JSON],
     ) -> None:
@@ -294,7 +305,7 @@ class People:
         uncertain = {*person.uncertain}
         email = attributes.get("email")
         if "email" in attributes and not (isinstance(email, str) and "@" in email):
-            has_email = person.entry is None or person.entry.b is not None
+            has_email = person.entry is None or person.entry.other_key is not None
             if has_email or email not in _EMPTY:
                 uncertain.add("email")
         if "id" in attributes and str(attributes["id"]) != identifiers.get("id"):
@@ -307,7 +318,7 @@ class People:
     def _check_shared(
         self,
         kind: str,
-        person: Person,
+        person: PersonMatch,
         identifiers: PersonIdentifiers,
         attributes: Mapping[str, JSON],
         uncertain: set[str],
@@ -316,7 +327,7 @@ class People:
         if kind in identifiers and value != identifiers[kind]:
             uncertain.add(kind)
         if value in _EMPTY or not isinstance(value, (str, int)):
-            if person.entry is None or (person.entry.a is person.entry.b is None):
+            if person.entry is None or person.entry.is_nameless:
                 uncertain.add(kind)
             return
         alias = self._alias(kind, normalized(kind, str(value)))
@@ -341,7 +352,3 @@ def _texts(*values: JSON) -> list[str]:
             if isinstance(value, (str, int)) and value and value is not True
         )
     ]
-
-
-def _everyone(person: Person) -> tuple[Entry, ...]:
-    return person.others if person.entry is None else (person.entry, *person.others)

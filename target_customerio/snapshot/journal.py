@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from target_customerio.snapshot.entries import stored_entry
 from target_customerio.snapshot.entry import UNLINKED, Entry
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ class Journal:
             (
                 effect.entry.number,
                 effect.entry.kind,
-                effect.a,
-                effect.b,
+                effect.key,
+                effect.other_key,
                 # Whose the identifiers are is not known until the answer.
                 None if effect.moves else effect.named,
                 effect.aliases,
@@ -181,19 +182,19 @@ class Journal:
                     database,
                     [None if each is None else tuple(each) for each in everywhere],
                 )
-                for number, kind, a, b, named, aliases in effects:
-                    self._recover(database, Entry(number, kind, a, b), named)
+                for number, kind, key, other_key, named, aliases in effects:
+                    self._recover(database, Entry(number, kind, key, other_key), named)
                     _add_aliases(database, number, aliases)
             database.execute("DELETE FROM intents")
 
     def _recover(
         self, database: sqlite3.Connection, entry: Entry, named: list[int] | None
     ) -> None:
-        stored = self._stored(database, entry.number)
+        stored = stored_entry(database, entry.number)
         if stored is None:
             stored = entry
             stored.flags = UNLINKED
-        stored.a, stored.b = entry.a, entry.b
+        stored.key, stored.other_key = entry.key, entry.other_key
         stored.forget(named)
         _write(database, stored)
 
@@ -228,7 +229,9 @@ class Journal:
                     self._merge(database, effect, delivered=True)
                 else:
                     number, kind = effect.entry.number, effect.entry.kind
-                    entries.append((number, kind, effect.a, effect.b, effect.data))
+                    entries.append(
+                        (number, kind, effect.key, effect.other_key, effect.data)
+                    )
                     if effect.aliases:
                         _add_aliases(database, number, effect.aliases)
         _flush(database, entries)
@@ -242,27 +245,18 @@ class Journal:
             database.execute("DELETE FROM entries WHERE number = ?", (number,))
             database.execute("DELETE FROM aliases WHERE number = ?", (number,))
             return
-        stored = self._stored(database, number)
+        stored = stored_entry(database, number)
         if stored is None:
             if not delivered:
                 return
             stored = Entry(number, effect.entry.kind, flags=UNLINKED)
         self._epochs.refresh(stored)
         if delivered:
-            stored.a, stored.b = effect.a, effect.b
+            stored.key, stored.other_key = effect.key, effect.other_key
         effect.apply(stored, delivered=delivered)
         stored.epoch = effect.epoch
         _add_aliases(database, number, effect.aliases)
         _write(database, stored)
-
-    def _stored(self, database: sqlite3.Connection, number: int) -> Entry | None:
-        row = database.execute(
-            "SELECT kind, a, b, data FROM entries WHERE number = ?", (number,)
-        ).fetchone()
-        if row is None:
-            return None
-        kind, a, b, data = row
-        return Entry(number, kind, a, b).unpack(data)
 
 
 def _flush(database: sqlite3.Connection, entries: list[tuple[Any, ...]]) -> None:
@@ -283,7 +277,7 @@ def _flush(database: sqlite3.Connection, entries: list[tuple[Any, ...]]) -> None
 def _write(database: sqlite3.Connection, entry: Entry) -> None:
     database.execute(
         "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
-        (entry.number, entry.kind, entry.a, entry.b, entry.packed()),
+        (entry.number, entry.kind, entry.key, entry.other_key, entry.packed()),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from target_customerio.snapshot.comparison import Change, Comparison
     from target_customerio.snapshot.holds import StreamHolds
-    from target_customerio.snapshot.identities import Person
+    from target_customerio.snapshot.identities import PersonMatch
     from target_customerio.track_api.operations import (
         Attributes,
         ObjectDelete,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 
-class Objects:
+class ObjectDecider:
     """Decides on operations on objects and segments, and on relationships."""
 
     def __init__(self, compare: Comparison) -> None:
@@ -45,7 +45,7 @@ class Objects:
         self,
         ticket: Ticket,
         operation: PersonIdentify,
-        person: Person,
+        person: PersonMatch,
         stream: StreamHolds | None,
         *,
         applies: bool,
@@ -73,7 +73,7 @@ class Objects:
         self, identifiers: ObjectIdentifiers, stream: StreamHolds | None
     ) -> Entry:
         key = object_key(identifiers)
-        entry = self._compare.entries.by_a(OBJECT, key) or self._compare.entries.new(
+        entry = self._compare.entries.by_key(OBJECT, key) or self._compare.entries.new(
             OBJECT, key
         )
         if stream is not None:
@@ -99,7 +99,7 @@ class Objects:
         if person is None:
             return relationship
         key = f"{owner.number}:{person.number}"
-        entry = self._compare.entries.by_a(RELATIONSHIP, key)
+        entry = self._compare.entries.by_key(RELATIONSHIP, key)
         entry = entry or self._compare.entries.new(RELATIONSHIP, key, person.number)
         if stream is not None:
             stream.hold(RELATIONSHIP, entry.number)
@@ -163,7 +163,7 @@ class Objects:
         owner: Entry,
         operation: ObjectIdentify | ObjectIdentifyAnonymous | ObjectAddRelationships,
         stream: StreamHolds | None,
-    ) -> tuple[list[Relationship], list[Person]]:
+    ) -> tuple[list[Relationship], list[PersonMatch]]:
         """Return the relationships that have to be sent, and the people."""
         sent: list[Relationship] = []
         people = []
@@ -192,25 +192,25 @@ class Objects:
         return sent, people
 
     def _forget_relationship(
-        self, ticket: Ticket, owner: Entry, person: Person
+        self, ticket: Ticket, owner: Entry, person: PersonMatch
     ) -> None:
         """Make the relationship unknown for everyone whom the operation may concern."""
         found = self._may_relate(owner, person)
         ticket.effects += [Effect(each, None) for each in found]
 
-    def _may_relate(self, owner: Entry, person: Person) -> list[Entry]:
+    def _may_relate(self, owner: Entry, person: PersonMatch) -> list[Entry]:
         """Return the relationships of an object that an operation may concern."""
         if person.entry is None:
             return self._compare.entries.of_object(RELATIONSHIP, owner.number)
         return self._known(RELATIONSHIP, str(owner.number), person)
 
-    def _known(self, kind: int, of: str, person: Person) -> list[Entry]:
+    def _known(self, kind: int, of: str, person: PersonMatch) -> list[Entry]:
         """Return the relationships or memberships that are known of people."""
         people = [*person.others]
         if person.entry is not None:
             people.append(person.entry)
         keys = (f"{of}:{each.number}" for each in people)
-        found = (self._compare.entries.by_a(kind, key) for key in keys)
+        found = (self._compare.entries.by_key(kind, key) for key in keys)
         return [each for each in found if each is not None]
 
     def forget_related(self, ticket: Ticket, entry: Entry, *, drops: bool) -> None:
@@ -259,7 +259,7 @@ class Objects:
 
     def _person(
         self, identifiers: PersonIdentifiers, stream: StreamHolds | None
-    ) -> Person:
+    ) -> PersonMatch:
         person = self._compare.people.find(identifiers)
         if person.needs_link:
             person.is_certain = False
@@ -282,7 +282,7 @@ class Objects:
         if entry.is_new or not is_certain:
             ticket.effects.append(Effect(entry, (), aliases=person.aliases))
         key = f"{operation.segment_id}:{entry.number}"
-        member = self._compare.entries.by_a(MEMBERSHIP, key)
+        member = self._compare.entries.by_key(MEMBERSHIP, key)
         member = member or self._compare.entries.new(MEMBERSHIP, key, entry.number)
         if stream is not None:
             stream.hold(MEMBERSHIP, member.number)

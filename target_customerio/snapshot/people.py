@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from target_customerio.snapshot.comparison import Change, Comparison, Diff
     from target_customerio.snapshot.entry import Entry
     from target_customerio.snapshot.holds import StreamHolds
-    from target_customerio.snapshot.identities import Person
-    from target_customerio.snapshot.objects import Objects
+    from target_customerio.snapshot.identities import PersonMatch
+    from target_customerio.snapshot.objects import ObjectDecider
     from target_customerio.track_api.operations import (
         Operation,
         PersonDelete,
@@ -46,10 +46,10 @@ _LINKING: Final = frozenset({"id", "email"})
 """Identifiers that are sent whenever they make two people known as one."""
 
 
-class PeopleChanges:
+class PersonDecider:
     """Decides on operations on people."""
 
-    def __init__(self, compare: Comparison, objects: Objects) -> None:
+    def __init__(self, compare: Comparison, objects: ObjectDecider) -> None:
         """Compare with a snapshot."""
         self._compare = compare
         self._objects = objects
@@ -107,7 +107,13 @@ class PeopleChanges:
         )
 
     def _person_effects(
-        self, ticket: Ticket, person: Person, diff: Diff, *, applies: bool, row: bytes
+        self,
+        ticket: Ticket,
+        person: PersonMatch,
+        diff: Diff,
+        *,
+        applies: bool,
+        row: bytes,
     ) -> None:
         """Add what an identify does to the people whom it may concern."""
         entry = person.entry
@@ -130,7 +136,9 @@ class PeopleChanges:
             )
             if "email" in person.uncertain:
                 effect.gained |= UNLINKED
-            elif applied and ("email" in diff.sent or None in {entry.a, entry.b}):
+            elif applied and (
+                "email" in diff.sent or None in {entry.key, entry.other_key}
+            ):
                 effect.lost = UNLINKED
             all_known = len(diff.stored) == len(diff.sent)
             self._compare.complete(effect, row if all_known else b"")
@@ -179,7 +187,7 @@ class PeopleChanges:
     def _forgetting(
         self,
         operation: Operation,
-        people: list[Person],
+        people: list[PersonMatch],
         *,
         drops: bool = False,
         gained: int = 0,
@@ -215,7 +223,7 @@ class PeopleChanges:
 
     def _share_address(self, entry: Entry, touched: dict[int, Entry]) -> None:
         """Add those who share the address of a person that is deleted."""
-        if isinstance(entry.b, str):
-            alias = self._compare.hasher.alias("email", entry.b)
-            for each in self._compare.entries.by_email(entry.b, alias):
+        if isinstance(entry.other_key, str):
+            alias = self._compare.hasher.alias("email", entry.other_key)
+            for each in self._compare.entries.by_email(entry.other_key, alias):
                 touched[each.number] = each

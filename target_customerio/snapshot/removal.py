@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.snapshot.entry import (
-    ALIASES,
-    MERGED,
-    SUPPRESSED,
-    Entry,
-    Hasher,
-)
+from target_customerio.snapshot.entries import stored_entry
+from target_customerio.snapshot.entry import ALIASES, MERGED, SUPPRESSED, Hasher
 from target_customerio.snapshot.missing import (
     KINDS_OF_CALLS,
     REMOVAL_ORDER,
@@ -32,6 +27,7 @@ from target_customerio.track_api.operations import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from target_customerio.snapshot.entry import Entry
     from target_customerio.snapshot.holds import BitSet
     from target_customerio.snapshot.missing import Candidate
     from target_customerio.snapshot.snapshot import Snapshot
@@ -169,12 +165,12 @@ class RemovalFinder:
         """
         if entry.kind == PERSON:
             same = self._with_address(entry)
-            if entry.a is not None:
-                same += self._numbers("a", PERSON, entry.a)
+            if entry.key is not None:
+                same += self._numbers("a", PERSON, entry.key)
             return same
         if entry.kind == OBJECT:
             return ()
-        owner, _, number = str(entry.a).partition(":")
+        owner, _, number = str(entry.key).partition(":")
         person = self._entry(int(number))
         keys = (
             f"{owner}:{other}"
@@ -190,12 +186,12 @@ class RemovalFinder:
             for (alias,) in read(_CLAIMED, (ALIASES.index("email"), person.number))
         }
         same: list[int] = []
-        if isinstance(person.b, str):
-            claimed.add(self._alias("email", person.b))
-            same += self._numbers("b", PERSON, person.b)
+        if isinstance(person.other_key, str):
+            claimed.add(self._alias("email", person.other_key))
+            same += self._numbers("b", PERSON, person.other_key)
         for alias in claimed:
             same += [number for (number,) in read(_CLAIMING, (alias,))]
-        if person.a is None:
+        if person.key is None:
             return same
         return [each for each in same if _has_no_id(self._entry(each))]
 
@@ -207,22 +203,16 @@ class RemovalFinder:
         return [number for (number,) in rows]
 
     def _entry(self, number: int) -> Entry | None:
-        row = self._database.execute(
-            "SELECT kind, a, b, data FROM entries WHERE number = ?", (number,)
-        ).fetchone()
-        if row is None:
-            return None
-        kind, a, b, data = row
-        return Entry(number, kind, a, b).unpack(data)
+        return stored_entry(self._database, number)
 
     def _operation(self, entry: Entry) -> Operation | None:
         """Return what removes an entry; None if its person cannot be named."""
         if entry.kind == OBJECT:
-            return ObjectDelete(identifiers=_object(str(entry.a)))
+            return ObjectDelete(identifiers=_object(str(entry.key)))
         if entry.kind == PERSON:
             named = _person(entry)
             return None if named is None else PersonDelete(identifiers=named)
-        owner, _, number = str(entry.a).partition(":")
+        owner, _, number = str(entry.key).partition(":")
         person = self._entry(int(number))
         named = None if person is None else _person(person)
         if named is None:
@@ -233,7 +223,7 @@ class RemovalFinder:
         if related is None:
             return None
         return ObjectDeleteRelationships(
-            identifiers=_object(str(related.a)),
+            identifiers=_object(str(related.key)),
             cio_relationships=[Relationship(identifiers=named)],
         )
 
@@ -243,16 +233,16 @@ _CLAIMING: Final = "SELECT number FROM aliases WHERE alias = ?"
 
 
 def _has_no_id(entry: Entry | None) -> bool:
-    return entry is not None and entry.a is None
+    return entry is not None and entry.key is None
 
 
 def _person(entry: Entry) -> PersonIdentifiers | None:
     """Return the identifier by which a person is removed; None without one."""
     if entry.flags & (MERGED | SUPPRESSED):
         return None
-    if entry.a is not None:
-        return {"id": entry.a}
-    return None if entry.b is None else {"email": str(entry.b)}
+    if entry.key is not None:
+        return {"id": entry.key}
+    return None if entry.other_key is None else {"email": str(entry.other_key)}
 
 
 def _object(key: str) -> ObjectIdentifiers:

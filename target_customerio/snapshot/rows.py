@@ -56,7 +56,7 @@ class Row(Struct, gc=False):
     hash: bytes
 
 
-class Rows:
+class RowDecider:
     """Decides on rows; used by the reading thread alone."""
 
     def __init__(self, compare: Comparison) -> None:
@@ -136,7 +136,7 @@ class Rows:
 
     def _changed(self, row: Row, found: StoredRow) -> Decision | None:
         """Decide on a row of a person of whom other values are known."""
-        number, a, b, data = found
+        number, key, other_key, data = found
         layout = row.layout
         before = hashes_of(data, layout)
         if before is None:
@@ -146,7 +146,9 @@ class Rows:
         if True not in changed or any(compress(changed, layout.special)):
             return None
         sent = dict(compress(row.attributes.items(), changed))
-        entry = Entry(number, PERSON, a, b, EXISTS, epoch_of(data), None, data)
+        entry = Entry(
+            number, PERSON, key, other_key, EXISTS, epoch_of(data), None, data
+        )
         named = tuple(compress(layout.numbers, changed))
         effect = Effect(entry, named, None, gained=EXISTS)
         return self._decision(row, "changed", sent, effect, after)
@@ -166,7 +168,8 @@ class Rows:
         keys = keys_of((entry,))
         email = row.attributes.get("email")
         is_all = layout.has_email_alone and (
-            email is None or (isinstance(email, str) and email.lower() == entry.b)
+            email is None
+            or (isinstance(email, str) and email.lower() == entry.other_key)
         )
         return Decision(
             PersonIdentify(identifiers=row.identifiers, attributes=sent),

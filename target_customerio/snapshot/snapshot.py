@@ -7,10 +7,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.snapshot.comparison import Comparison
+from target_customerio.snapshot.decisions import Decider
 from target_customerio.snapshot.effects import Epochs, Names
 from target_customerio.snapshot.file import SnapshotFile
 from target_customerio.snapshot.journal import Journal
-from target_customerio.snapshot.model import Model
 from target_customerio.snapshot.streams import Stream, Streams
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Snapshot:
         Journal(file, lock, Epochs(file.reader), Names(file.reader), ()).recover()
         self.streams = Streams(file.reader)
         self._comparison = compare = Comparison(file)
-        self._model = Model(compare)
+        self._decider = Decider(compare)
         entries = compare.entries
         self._journal = Journal(
             file, lock, entries.epochs, compare.names, self.streams.holds
@@ -135,7 +135,7 @@ class Snapshot:
             its operation is rejected before it is sent.
         """
         self._settle()
-        decisions = self._model.decide(
+        decisions = self._decider.decide(
             [
                 (operation, None if stream is None else stream.holds)
                 for operation, stream in operations
@@ -157,7 +157,7 @@ class Snapshot:
             stream: The stream of the record.
         """
         self._settle()
-        self._model.hold(operation, stream.holds)
+        self._decider.hold(operation, stream.holds)
 
     def checkpoint(self) -> None:
         """Write what streams hold by now, and rows that were compared, if any.

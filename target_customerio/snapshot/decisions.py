@@ -1,6 +1,6 @@
 """Which part of an operation has to be sent, and what its answer makes known.
 
-Before an operation is queued, :meth:`Model.decide` compares it with the snapshot and
+Before an operation is queued, :meth:`Decider.decide` compares it with the snapshot and
 returns what to send with a ticket. The ticket says what the operation makes unknown
 before it is sent, and what is known once it is delivered (:mod:`.journal`).
 """
@@ -16,11 +16,12 @@ from target_customerio.snapshot.comparison import (
     Comparison,
     Decision,
 )
-from target_customerio.snapshot.objects import Objects, object_key
-from target_customerio.snapshot.people import PeopleChanges
-from target_customerio.snapshot.rows import Rows
+from target_customerio.snapshot.objects import ObjectDecider, object_key
+from target_customerio.snapshot.people import PersonDecider
+from target_customerio.snapshot.rows import RowDecider
 from target_customerio.snapshot.tables import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.track_api.operations import (
+    IDENTIFYING_ATTRIBUTES,
     ObjectAddRelationships,
     ObjectDelete,
     ObjectDeleteRelationships,
@@ -31,6 +32,7 @@ from target_customerio.track_api.operations import (
     PersonMerge,
     PersonSuppress,
     PersonUnsuppress,
+    Relationship,
     SegmentAdd,
     SegmentRemove,
 )
@@ -48,15 +50,15 @@ if TYPE_CHECKING:
     )
 
 
-class Model:
+class Decider:
     """Compares operations with a snapshot; used by the reading thread alone."""
 
     def __init__(self, compare: Comparison) -> None:
         """Compare with a snapshot."""
         self._compare = compare
-        self._rows = Rows(compare)
-        objects = Objects(compare)
-        people = PeopleChanges(compare, objects)
+        self._rows = RowDecider(compare)
+        objects = ObjectDecider(compare)
+        people = PersonDecider(compare, objects)
         self._decide: dict[type, Callable[..., Decision]] = {
             PersonIdentify: people.identify,
             PersonDelete: people.delete,
@@ -144,7 +146,7 @@ class Model:
                 )
 
     def _known_object(self, identifiers: ObjectIdentifiers) -> Entry | None:
-        return self._compare.entries.by_a(OBJECT, object_key(identifiers))
+        return self._compare.entries.by_key(OBJECT, object_key(identifiers))
 
     def _hold_related(
         self,
@@ -163,7 +165,7 @@ class Model:
                     self._hold_key(RELATIONSHIP, key, stream)
 
     def _hold_key(self, kind: int, key: str, stream: StreamHolds) -> None:
-        entry = self._compare.entries.by_a(kind, key)
+        entry = self._compare.entries.by_key(kind, key)
         if entry is not None:
             stream.hold(kind, entry.number)
 
@@ -190,10 +192,39 @@ class Model:
         entries.look_up_others(addresses)
 
 
+def names_alone(operation: Operation) -> Operation:
+    """Return an operation on what another one names, without its other content."""
+    related = getattr(operation, "cio_relationships", None) or ()
+    relationships = [Relationship(identifiers=each.identifiers) for each in related]
+    if isinstance(operation, PersonIdentify):
+        named = {
+            name: value
+            for name, value in operation.attributes.items()
+            if name in IDENTIFYING_ATTRIBUTES
+        }
+        return PersonIdentify(
+            identifiers=operation.identifiers,
+            # An address or a phone number that is not text identifies no person.
+            attributes=named if _can_be_encoded(map(str, named.values())) else {},
+            cio_relationships=relationships,
+        )
+    if isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
+        return ObjectIdentify(
+            identifiers=operation.identifiers,
+            attributes={},
+            cio_relationships=relationships,
+        )
+    return operation
+
+
 def is_unicode(operation: Operation) -> bool:
     """Tell whether a snapshot can store what an operation names."""
+    return _can_be_encoded(_texts(operation))
+
+
+def _can_be_encoded(texts: Iterable[str]) -> bool:
     try:
-        "".join(_texts(operation)).encode()
+        "".join(texts).encode()
     except UnicodeEncodeError:
         return False
     return True
