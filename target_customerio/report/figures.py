@@ -107,19 +107,14 @@ def _planned(plan: Plan) -> Chart | None:
         for stream in plan.streams
     }
     shown = sorted(sums, key=lambda name: -sum(sums[name].values()))[:MAX_BARS]
-    return _drawn(
-        Chart(
-            "People, companies and operations by stream",
-            "Stream",
-            shown,
-            [
-                Series(title.lower(), colour, [sums[stream][name] for stream in shown])
-                for name, (title, colour) in PLANNED.items()
-            ],
-            _count,
-            least=1,
-            is_horizontal=True,
-        )
+    return _bars(
+        "People, companies and operations by stream",
+        "Stream",
+        shown,
+        [
+            Series(title.lower(), colour, [sums[stream][name] for stream in shown])
+            for name, (title, colour) in PLANNED.items()
+        ],
     )
 
 
@@ -129,16 +124,11 @@ def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart, int]]:
         for each in stream.operations:
             names = [*each.attributes][:MAX_ATTRIBUTES]
             counts = [each.attributes[name] for name in names]
-            drawn = _drawn(
-                Chart(
-                    "Changed, by attribute" if plan.snapshot else "Sent, by attribute",
-                    "Attribute",
-                    names,
-                    [Series("times", "warn", counts)],
-                    _count,
-                    least=1,
-                    is_horizontal=True,
-                )
+            drawn = _bars(
+                "Changed, by attribute" if plan.snapshot else "Sent, by attribute",
+                "Attribute",
+                names,
+                [Series("times", "warn", counts)],
             )
             if drawn is not None:
                 more = len(each.attributes) - len(names)
@@ -147,6 +137,15 @@ def _attributes(plan: Plan) -> Iterator[tuple[str, str, Chart, int]]:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def _bars(
+    title: str, axis: str, names: Sequence[str], series: Sequence[Series]
+) -> Chart | None:
+    """Return a chart of counts by name."""
+    return _drawn(
+        Chart(title, axis, names, series, _count, least=1, is_horizontal=True)
+    )
 
 
 def _drawn(chart: Chart) -> Chart | None:
@@ -161,24 +160,19 @@ def _streams(content: Content) -> Chart | None:
     streams = sorted(content.streams.items(), key=lambda item: -item[1].read)
     shown = streams[:MAX_BARS]
     totals = [counts.totals for _, counts in shown]
-    return _drawn(
-        Chart(
-            "Records by stream",
-            "Stream",
-            [name for name, _ in shown],
-            [
-                Series(name, colour, [each[name] for each in totals])
-                for name, colour in (
-                    ("delivered", "good"),
-                    ("skipped", "neutral"),
-                    ("rejected", "bad"),
-                    ("undelivered", "warn"),
-                )
-            ],
-            _count,
-            least=1,
-            is_horizontal=True,
-        )
+    return _bars(
+        "Records by stream",
+        "Stream",
+        [name for name, _ in shown],
+        [
+            Series(name, colour, [each[name] for each in totals])
+            for name, colour in (
+                ("delivered", "good"),
+                ("skipped", "neutral"),
+                ("rejected", "bad"),
+                ("undelivered", "warn"),
+            )
+        ],
     )
 
 
@@ -186,16 +180,11 @@ def _rejections(content: Content) -> Chart | None:
     shown = content.rejections[:MAX_BARS]
     if len({each.count for each in shown}) == 1:
         return None  # bars of the same length say nothing that the table does not
-    return _drawn(
-        Chart(
-            "Rejected records by reason",
-            "Reason",
-            [each.reason for each in shown],
-            [Series("rejected", "bad", [each.count for each in shown])],
-            _count,
-            least=1,
-            is_horizontal=True,
-        )
+    return _bars(
+        "Rejected records by reason",
+        "Reason",
+        [each.reason for each in shown],
+        [Series("rejected", "bad", [each.count for each in shown])],
     )
 
 
@@ -247,77 +236,65 @@ def _operations(columns: Sequence[_Column]) -> Chart | None:
     names = sorted(totals, key=lambda name: (-totals[name], name))
     own, rest = names[:KINDS], names[KINDS:]
 
-    def rates(counted: Sequence[str]) -> list[float]:
-        return [
-            each.rate(lambda at: sum(at.delivered.get(name, 0) for name in counted))
-            for each in columns
-        ]
-
-    return _drawn(
-        Chart(
-            "Operations delivered per second",
-            "Time",
-            [each.label for each in columns],
-            [
-                *(
-                    Series(in_words(name), f"kind-{index}", rates([name]))
-                    for index, name in enumerate(own)
-                ),
-                Series(OTHERS, f"kind-{KINDS}", rates(rest)),
-                Series(
-                    "rejected",
-                    "bad",
-                    [each.rate(lambda at: at.rejected) for each in columns],
-                ),
-            ],
-            _count,
-            least=1,
+    def delivered(title: str, number: int, names: Sequence[str]) -> Series:
+        return _rates(
+            title,
+            f"kind-{number}",
+            columns,
+            lambda at: sum(at.delivered.get(name, 0) for name in names),
         )
-    )
+
+    series = [
+        *(delivered(in_words(name), at, [name]) for at, name in enumerate(own)),
+        delivered(OTHERS, KINDS, rest),
+        _rates("rejected", "bad", columns, lambda at: at.rejected),
+    ]
+    return _timed("Operations delivered per second", columns, series, _count, least=1)
 
 
 def _requests(columns: Sequence[_Column]) -> Chart | None:
-    return _drawn(
-        Chart(
-            "Requests per second",
-            "Time",
-            [each.label for each in columns],
-            [
-                Series(
-                    "first attempts",
-                    "good",
-                    [
-                        each.rate(lambda at: at.requests - at.retries)
-                        for each in columns
-                    ],
-                ),
-                Series(
-                    "retries",
-                    "warn",
-                    [each.rate(lambda at: at.retries) for each in columns],
-                ),
-            ],
-            lambda value: f"{value:,.1f}".removesuffix(".0"),
-        )
+    return _timed(
+        "Requests per second",
+        columns,
+        [
+            _rates(
+                "first attempts", "good", columns, lambda at: at.requests - at.retries
+            ),
+            _rates("retries", "warn", columns, lambda at: at.retries),
+        ],
+        lambda value: f"{value:,.1f}".removesuffix(".0"),
     )
 
 
 def _throttled(columns: Sequence[_Column]) -> Chart | None:
-    return _drawn(
-        Chart(
-            "Share of the time spent waiting for the rate limit",
-            "Time",
-            [each.label for each in columns],
-            [
-                Series(
-                    "waiting",
-                    "warn",
-                    [
-                        min(each.rate(lambda at: at.seconds_throttled), 1.0)
-                        for each in columns
-                    ],
-                )
-            ],
-            lambda value: f"{value:.0%}",
-        )
+    waiting = _rates("waiting", "warn", columns, lambda at: at.seconds_throttled)
+    shares = [min(each, 1.0) for each in waiting.values]
+    return _timed(
+        "Share of the time spent waiting for the rate limit",
+        columns,
+        [replace(waiting, values=shares)],
+        lambda value: f"{value:.0%}",
     )
+
+
+def _rates(
+    name: str,
+    colour: str,
+    columns: Sequence[_Column],
+    read: Callable[[Totals], float],
+) -> Series:
+    """Return how much a counter rose per second, over time."""
+    return Series(name, colour, [each.rate(read) for each in columns])
+
+
+def _timed(
+    title: str,
+    columns: Sequence[_Column],
+    series: Sequence[Series],
+    shown: Callable[[float], str],
+    *,
+    least: float = 0.0,
+) -> Chart | None:
+    """Return a chart over time."""
+    labels = [each.label for each in columns]
+    return _drawn(Chart(title, "Time", labels, series, shown, least=least))
