@@ -76,28 +76,17 @@ def rows_of(
     Raises:
         InputError: The file is missing or corrupt, or its format is not supported.
     """
-    name = encoding.get("format")
-    read = _READERS.get(name) if isinstance(name, str) else None
+    name, compression = encoding.get("format"), encoding.get("compression")
     shown = _without_secrets(path)
-    if read is None:
-        raise InputError(
-            f"Batch file {shown}: unsupported format; change batch_config in the tap's "
-            f"settings to one of {', '.join(_READERS)}"
-        )
-    if name == "jsonl" and encoding.get("compression") not in COMPRESSIONS:
-        raise InputError(
-            f"Batch file {shown}: unsupported compression; change batch_config in the "
-            "tap's settings to gzip or none"
-        )
-    if local_only and not _is_local(path):
-        raise InputError(
-            f"Batch file {shown}: not a local file, and a sandbox run uses no network; "
-            "let the tap write its batches to a local folder"
-        )
+    problem = _why_unsupported(name, compression) or (
+        _NOT_LOCAL if local_only and not _is_local(path) else ""
+    )
+    if problem:
+        raise InputError(f"Batch file {shown}: {problem}")
     fail = partial(_broken, shown)
     try:
         with _located(path).open("rb") as file:
-            yield from read(file, encoding.get("compression"), fail)
+            yield from _READERS[str(name)](file, compression, fail)
     except InputError:
         raise
     except ImportError as error:
@@ -108,6 +97,27 @@ def rows_of(
         raise fail("a text is not valid UTF-8") from error
     except _UNREADABLE as error:
         raise fail(type(error).__name__) from error
+
+
+def _why_unsupported(name: object, compression: object) -> str:
+    """Return why files of an encoding cannot be read; empty if they can."""
+    if not isinstance(name, str) or name not in _READERS:
+        return (
+            "unsupported format; change batch_config in the tap's settings to one of "
+            f"{', '.join(_READERS)}"
+        )
+    if name == "jsonl" and compression not in COMPRESSIONS:
+        return (
+            "unsupported compression; change batch_config in the tap's settings to "
+            "gzip or none"
+        )
+    return ""
+
+
+_NOT_LOCAL: Final = (
+    "not a local file, and a sandbox run uses no network; let the tap write its "
+    "batches to a local folder"
+)
 
 
 def _located(path: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from target_customerio.errors import shown_name
-from target_customerio.json_codec import encode, encode_anything
+from target_customerio.json_codec import encode_anything
 from target_customerio.reader import MAX_LINE_BYTES, TOO_LONG
 
 MAX_ROW_LEVELS: Final = 100
@@ -115,10 +115,7 @@ class RowEncoder:
         if fields is None:
             raise UnsupportedValueError(f"expected a mapping, got {type(row).__name__}")
         values = self._object(fields, ())
-        try:
-            line = encode(values)
-        except UnicodeEncodeError:
-            line = encode_anything(values)
+        line = encode_anything(values)
         if len(line) > MAX_LINE_BYTES:
             raise UnsupportedValueError(TOO_LONG)
         return line
