@@ -62,7 +62,7 @@ ADVICE: Final = {
 }
 """Advice by the reason of the rejections."""
 
-OTHERWISE: Final = (
+OTHER_ADVICE: Final = (
     'Looked for: a usable {field}. To map them, set stream_maps: {{"{stream}": '
     '{{"{column}": "AN_EXPRESSION"}}}}, or stream_calls'
 )
@@ -110,7 +110,7 @@ class FirstRecords:
         self.done = True
         error = self._error
         assert error is not None  # noqa: S101 - a record has been rejected
-        advice = ADVICE.get(error.reason, OTHERWISE).format(
+        advice = ADVICE.get(error.reason, OTHER_ADVICE).format(
             stream=stream,
             field=error.field,
             column=error.field.rpartition(".")[2] or "userId",

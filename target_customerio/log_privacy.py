@@ -12,6 +12,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from target_customerio.errors import TargetError, shown_name
 from target_customerio.json_codec import decode_line
+from target_customerio.mapping.fields import CONTAINERS
 from target_customerio.mapping.schema_types import alternatives_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ def traceback_of(error: BaseException) -> str:
 
 QUOTING: Final = frozenset({"invalid_date", "invalid_type", "not_finite", "schema"})
 """Reasons whose field may be named by the record instead of the code or the schema."""
-
-CONTAINERS: Final = ("traits", "properties", "context")
 
 
 def shown_field(field: str, reason: str, schema_message: Line) -> str:

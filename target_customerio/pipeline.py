@@ -14,7 +14,7 @@ from target_customerio.delivery import Delivery
 from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.metrics import RecordMetrics
 from target_customerio.pipeline_parts import parts_of
-from target_customerio.plan.text import entries as plan_entries
+from target_customerio.plan.text import plan_lines
 from target_customerio.track_api.endpoints import Limits
 from target_customerio.track_api.operations import (
     PersonActivity,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from target_customerio.sandbox.observation import Observation
     from target_customerio.settings import Settings
     from target_customerio.stream_calls import StreamRule
-    from target_customerio.summary import Entry
+    from target_customerio.summary import LogLine
     from target_customerio.track_api.operations import Operation
 
 LONG_LINE: Final = Limits.operation_bytes
@@ -309,14 +309,14 @@ class Pipeline:
         self.close(timeout_seconds)
         self.recorder.end_streams()
         if self.plan is not None:
-            report = plan_entries(self.plan)
+            report = plan_lines(self.plan)
         elif self.settings.plan:
             report = iter(())
         else:
             self._metrics.log(self.recorder.summary.streams, is_final=True)
-            report = self.recorder.summary.entries(self.statistics)
-        for entry in report:
-            self._log(entry)
+            report = self.recorder.summary.lines(self.statistics)
+        for line in report:
+            self._log(line)
 
     def close(self, timeout_seconds: float = 0.0) -> None:
         """Close all connections and files; nothing more is sent.
@@ -351,5 +351,5 @@ class Pipeline:
         if not self.settings.plan:
             self._metrics.log(self.recorder.summary.streams, is_final=False)
 
-    def _log(self, entry: Entry) -> None:
-        self._logger.info("%s", entry.text, extra=entry.fields)
+    def _log(self, line: LogLine) -> None:
+        self._logger.info("%s", line.text, extra=line.fields)

@@ -14,7 +14,7 @@ from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
 from target_customerio.settings_paths import path_errors, report_path
 from target_customerio.stream_calls import (
-    OF_REMOVAL,
+    REMOVAL_SETTINGS,
     REMOVE_MISSING,
     RemovalSettings,
     StreamCalls,
@@ -130,7 +130,7 @@ class Settings:
             streams=StreamCalls(
                 config["stream_calls"],
                 conversion,
-                RemovalSettings(*(config[name] for name in OF_REMOVAL)),
+                RemovalSettings(*(config[name] for name in REMOVAL_SETTINGS)),
             ),
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],

@@ -306,7 +306,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
 ).to_dict()
 
-REMOVED: Final = {
+REMOVED_SETTINGS: Final = {
     "shard": "divide the source into partitions, and run the target once per partition "
     "with its share of requests_per_second (docs/scaling.md)",
 }

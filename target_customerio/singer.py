@@ -4,8 +4,8 @@ The SDK (0.54) buffers each stream's records separately, drains the buffers in p
 writes STATE only when another record arrives, ends the run at the first record that
 does not match its schema, and lets a signal start a drain within a drain. This target
 guarantees order across streams, timely STATE and rejected records instead. All replaced
-names that the SDK does not mean to be overridden are listed in :data:`REPLACED`, other
-private names in :data:`USED`; tests check that the SDK still has them.
+names that the SDK does not mean to be overridden are listed in :data:`OVERRIDDEN`,
+other private names in :data:`USED_PRIVATE`; tests check that the SDK still has them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from target_customerio.errors import (
 from target_customerio.json_codec import STRICT
 from target_customerio.reader import Message, MessageReader
 from target_customerio.records import Place, is_stream_name
-from target_customerio.settings_schema import REMOVED
+from target_customerio.settings_schema import REMOVED_SETTINGS
 from target_customerio.terminal import TERMINAL
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from target_customerio.records import Row
     from target_customerio.run import Run
 
-REPLACED: Final = (
+OVERRIDDEN: Final = (
     "_handle_termination",
     "_process_activate_version_message",
     "_process_batch_message",
@@ -55,7 +55,7 @@ REPLACED: Final = (
 )
 """Private and final names of the SDK that are overridden here."""
 
-USED: Final = ("_config",)
+USED_PRIVATE: Final = ("_config",)
 """Private names of the SDK that are used here."""
 
 
@@ -138,8 +138,10 @@ class SingerTarget(Target):
         self.append_builtin_config(schema)
         errors = []
         for name, meant in unknown_settings(self._config, schema).items():
-            if name.lower() in REMOVED:
-                errors.append(f"{name}: no longer a setting; {REMOVED[name.lower()]}")
+            if name.lower() in REMOVED_SETTINGS:
+                errors.append(
+                    f"{name}: no longer a setting; {REMOVED_SETTINGS[name.lower()]}"
+                )
             elif meant is None:
                 self.logger.warning("Ignoring unknown setting %r", name)
             else:

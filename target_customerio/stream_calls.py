@@ -58,7 +58,7 @@ class StreamRule:
         return self.removal.remove_missing and self.call in REMOVABLE
 
 
-OF_REMOVAL: Final = tuple(each.name for each in fields(RemovalSettings))
+REMOVAL_SETTINGS: Final = tuple(each.name for each in fields(RemovalSettings))
 REMOVE_MISSING: Final = "remove_missing"
 REMOVABLE: Final = ("identify", "group", "segment")
 """The calls of streams that hold what ``--remove-missing`` can remove."""
@@ -116,7 +116,7 @@ class StreamCalls:
 
     def _rule(self, value: Mapping[str, Any]) -> StreamRule:
         own = {name: each for name, each in value.items() if name != CALL}
-        removal = {name: own.pop(name) for name in OF_REMOVAL if name in own}
+        removal = {name: own.pop(name) for name in REMOVAL_SETTINGS if name in own}
         return StreamRule(
             value[CALL],
             replace(self._conversion, **own),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from target_customerio.delivery.sender import RequestStatistics
 
 
-class Entry(NamedTuple):
+class LogLine(NamedTuple):
     """A log line, and its figures by name for a structured log."""
 
     text: str
@@ -84,7 +84,7 @@ class Summary:
                 for detail, records in sorted(details.items()):
                     yield stream, outcome, detail, records
 
-    def progress(self, statistics: RequestStatistics) -> Entry:
+    def progress(self, statistics: RequestStatistics) -> LogLine:
         """Return the progress line."""
         totals = self.totals
         del totals["undelivered"]  # still in the queue
@@ -92,7 +92,7 @@ class Summary:
         delivered, rejected = self._outcomes
         if self._is_plan:
             totals["to_send"] = totals.pop("delivered")
-        return Entry(
+        return LogLine(
             f"{counted(totals['read'], 'record')} read, "
             f"{counted(self.delivered, 'operation')} {delivered}, "
             f"{totals['rejected']:,} {rejected}, {rate:,.0f} records/s, "
@@ -124,13 +124,13 @@ class Summary:
         """What happens to operations and to records in a line about progress."""
         return ("to send", "to reject") if self._is_plan else ("delivered", "rejected")
 
-    def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
+    def lines(self, statistics: RequestStatistics) -> Iterator[LogLine]:
         """Yield the lines of the summary: a table by stream, then the whole run."""
         if self.streams:
             yield from self._counts()
         else:
-            yield Entry("No streams were loaded", {})
-        yield Entry(
+            yield LogLine("No streams were loaded", {})
+        yield LogLine(
             self.cost(statistics),
             {
                 "event_type": "run_summary",
@@ -140,11 +140,11 @@ class Summary:
             },
         )
 
-    def _counts(self) -> Iterator[Entry]:
+    def _counts(self) -> Iterator[LogLine]:
         for line, stream in table(self.streams):
-            yield Entry(line, self.streams[stream].fields(stream) if stream else {})
+            yield LogLine(line, self.streams[stream].fields(stream) if stream else {})
         for count, text in figure_lines(self.figures):
-            yield Entry(f"{count:,} {text}", {})
+            yield LogLine(f"{count:,} {text}", {})
 
     def cost(self, statistics: RequestStatistics) -> str:
         """Return the totals of requests as text."""

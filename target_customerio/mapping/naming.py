@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping import groups, people
+from target_customerio.mapping.fields import CONTAINERS
 from target_customerio.track_api.operations import (
     ObjectIdentify,
     PersonIdentify,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 
 _NOT_IDENTIFIERS: Final = ("integrations", "type")
-_CONTAINERS: Final = frozenset({"traits", "properties", "context"})
 
 
 def identify(call: Call, stream: StreamContext) -> PersonIdentify:
@@ -102,5 +102,5 @@ def _readable(record: Mapping[str, JSON]) -> Iterator[dict[str, JSON]]:
     }
     yield rest
     yield {
-        name: value for name, value in rest.items() if name.lower() not in _CONTAINERS
+        name: value for name, value in rest.items() if name.lower() not in CONTAINERS
     }

@@ -27,6 +27,8 @@ from target_customerio.mapping.groups import (
 from target_customerio.mapping.identity import PersonFinder, identifier
 from target_customerio.mapping.schema_types import NO_DATES
 from target_customerio.track_api.operations import (
+    PREFERENCES,
+    UPDATE_ONLY,
     PersonDelete,
     PersonIdentify,
     PersonMerge,
@@ -56,10 +58,6 @@ ANONYMOUS: Final = Skipped("anonymous identify")
 CREATED_AT: Final = ("created_at", "createdAt")
 NOT_ATTRIBUTES: Final = RELATION_KEYS | set(CREATED_AT)
 
-UPDATE_ONLY: Final[Attributes] = {"_update": True}
-"""Prevents the creation of a person (schema ``identify_person``)."""
-
-PREFERENCES: Final = "cio_subscription_preferences"
 TOPICS: Final = "topics"
 
 _ABSENT: Final = (None, "")
@@ -86,7 +84,7 @@ def identify(
     if anonymous_id is not None:
         attributes["anonymous_id"] = anonymous_id
     if settings.update_only:
-        attributes |= UPDATE_ONLY
+        attributes[UPDATE_ONLY] = True
     return PersonIdentify(
         identifiers=person,
         attributes=attributes,
@@ -237,7 +235,7 @@ def _identify_with_anonymous_id(
 ) -> PersonIdentify:
     attributes: Attributes = {"anonymous_id": anonymous_id}
     if stream.settings.update_only:
-        attributes |= UPDATE_ONLY
+        attributes[UPDATE_ONLY] = True
     return PersonIdentify(identifiers=person, attributes=attributes)
 
 

@@ -22,6 +22,7 @@ from target_customerio.records import SourceStream
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.holds import BitSet
 from target_customerio.snapshot.tables import KINDS
+from target_customerio.track_api.operations import UPDATE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from target_customerio.snapshot.missing import Removal
     from target_customerio.summary import Summary
     from target_customerio.track_api.operations import Operation
-
-UPDATE_ONLY: Final = "_update"
-"""An attribute of identifies that is an instruction."""
 
 WITH_ATTRIBUTES: Final = frozenset(
     {"person identify", "object identify", "object identify_anonymous"}

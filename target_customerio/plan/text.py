@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_customerio.counters import figure_lines
-from target_customerio.summary import Entry
+from target_customerio.summary import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ MAX_STREAMS: Final = 3
 """Maximum streams whose removal would be refused that the last line names."""
 
 
-def entries(plan: Plan) -> Iterator[Entry]:
+def plan_lines(plan: Plan) -> Iterator[LogLine]:
     """Yield the lines of a plan, with the figures of each for a structured log.
 
     Args:
@@ -30,17 +30,17 @@ def entries(plan: Plan) -> Iterator[Entry]:
         What it is, a table by stream, and the totals.
     """
     compared = f", compared with {plan.snapshot}" if plan.snapshot else ""
-    yield Entry(f"Plan for {plan.destination}{compared}; nothing was sent", {})
+    yield LogLine(f"Plan for {plan.destination}{compared}; nothing was sent", {})
     if plan.streams:
         yield from _table(plan)
     else:
-        yield Entry("No streams were loaded", {})
+        yield LogLine("No streams were loaded", {})
     for count, text in figure_lines(plan.figures):
-        yield Entry(f"{count:,} {text}", {})
+        yield LogLine(f"{count:,} {text}", {})
     totals = plan.totals
     # A log record has a field of its own that is named `created`.
     fields = {FIELDS.get(name, name): count for name, count in totals.items()}
-    yield Entry(
+    yield LogLine(
         _total_line(totals, refusals(plan)),
         {"event_type": "plan", **fields, **dict(plan.figures)},
     )
@@ -78,7 +78,7 @@ COLUMNS: Final = {
 """The columns of the table and their heads; those without numbers are left out."""
 
 
-def _table(plan: Plan) -> Iterator[Entry]:
+def _table(plan: Plan) -> Iterator[LogLine]:
     rows = [row for stream in plan.streams for row in _rows(stream)]
     used = {name for row in rows for name, number in row.numbers.items() if number}
     columns = [name for name in COLUMNS if name in used | {"read"}]
@@ -97,10 +97,10 @@ def _table(plan: Plan) -> Iterator[Entry]:
         padded = [each.rjust(w) for each, w in zip(numbers, widths, strict=True)]
         return "  ".join([text.ljust(first), *padded]).rstrip()
 
-    yield Entry(line("stream", heads), {})
-    yield Entry("  ".join("-" * width for width in (first, *widths)), {})
+    yield LogLine(line("stream", heads), {})
+    yield LogLine("  ".join("-" * width for width in (first, *widths)), {})
     for row, text, numbers in zip(rows, texts, cells, strict=True):
-        yield Entry(line(text, numbers), dict(row.fields))
+        yield LogLine(line(text, numbers), dict(row.fields))
 
 
 def _rows(stream: StreamPlan) -> Iterator[_Row]:

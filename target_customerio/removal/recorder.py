@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from target_customerio.counters import counted
 from target_customerio.errors import RecordsRejectedError, RejectedRecord
 from target_customerio.recorder import LOGGED, RunRecorder
-from target_customerio.summary import Entry, Summary
+from target_customerio.summary import LogLine, Summary
 
 if TYPE_CHECKING:
     import logging
@@ -30,9 +30,9 @@ class RemovalSummary(Summary):
 
     total: int | None = None
 
-    def progress(self, statistics: RequestStatistics) -> Entry:
+    def progress(self, statistics: RequestStatistics) -> LogLine:
         """Return the progress line."""
-        return self._entry("progress", statistics)
+        return self._line("progress", statistics)
 
     def live_text(
         self,
@@ -40,19 +40,19 @@ class RemovalSummary(Summary):
         records_per_second: float,  # noqa: ARG002 - no records are read
     ) -> str:
         """Return the progress line on a terminal."""
-        return self._entry("progress", statistics).text
+        return self._line("progress", statistics).text
 
-    def entries(self, statistics: RequestStatistics) -> Iterator[Entry]:
+    def lines(self, statistics: RequestStatistics) -> Iterator[LogLine]:
         """Yield the line at the end."""
-        yield self._entry("removal_summary", statistics)
+        yield self._line("removal_summary", statistics)
 
-    def _entry(self, event: str, statistics: RequestStatistics) -> Entry:
+    def _line(self, event: str, statistics: RequestStatistics) -> LogLine:
         totals = self.totals
         counts = {"removed": totals["delivered"], "rejected": totals["rejected"]}
         if self.total is not None:
             counts["left"] = self.total - sum(counts.values())
         text = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        return Entry(
+        return LogLine(
             f"{text}; {self.cost(statistics)}",
             {"event_type": event, **counts, **self.cost_fields(statistics)},
         )

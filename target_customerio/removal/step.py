@@ -19,7 +19,7 @@ from target_customerio.plan.text import refusals
 from target_customerio.progress import shown_progress
 from target_customerio.records import Place, SourceStream
 from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
-from target_customerio.removal.table import entries
+from target_customerio.removal.table import removal_lines
 from target_customerio.report import recording
 from target_customerio.similar_names import unmatched_calls
 from target_customerio.snapshot.file import located
@@ -118,8 +118,8 @@ class RemovalStep:
         self._pipeline.bind(self._changes)
         snapshot = self._changes.snapshot
         calls = self._pipeline.settings.streams
-        for line in unknown_names(calls, snapshot.streams):
-            self._logger.warning("%s", line)
+        for warning in unknown_names(calls, snapshot.streams):
+            self._logger.warning("%s", warning)
         removals = self._changes.removals(calls)
         if not removals:
             raise SettingsError(
@@ -127,8 +127,8 @@ class RemovalStep:
                 "stream_calls, for example "
                 '{"users": {"call": "identify", "remove_missing": true}}'
             )
-        for entry in entries(removals):
-            self._logger.info("%s", entry.text, extra=entry.fields)
+        for line in removal_lines(removals):
+            self._logger.info("%s", line.text, extra=line.fields)
         if self._pipeline.settings.plan:
             self._rehearse(removals, is_stopped)
             return self._plan(removals)

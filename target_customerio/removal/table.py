@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from target_customerio.plan.counts import why_kept
 from target_customerio.snapshot.tables import KINDS
-from target_customerio.summary import Entry
+from target_customerio.summary import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_customerio.snapshot.missing import Missing, Removal
 
 
-def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
+def removal_lines(removals: Sequence[Removal]) -> Iterator[LogLine]:
     """Yield the table of what is missing, with its figures for a structured log."""
     rows: list[tuple[str, ...]] = []
     fields = []
@@ -35,7 +35,7 @@ def entries(removals: Sequence[Removal]) -> Iterator[Entry]:
         colalign=["left", "left", "right", "right", "right", "left"],
     ).splitlines()
     for line, figures in zip(lines, [{}, {}, *fields], strict=True):
-        yield Entry(line.rstrip(), figures)
+        yield LogLine(line.rstrip(), figures)
 
 
 def _shown(removal: Removal) -> Sequence[tuple[int, Missing]]:

@@ -13,13 +13,13 @@ from target_customerio.snapshot.effects import Effect, Names, Ticket
 from target_customerio.snapshot.entries import Entries
 from target_customerio.snapshot.entry import (
     MAX_ROWS,
-    PREFERENCES,
     Entry,
     Hasher,
     encoded_values,
 )
-from target_customerio.snapshot.identities import PersonFinder, PersonMatch
+from target_customerio.snapshot.identities import PersonMatch, PersonMatcher
 from target_customerio.snapshot.tables import OBJECT, PERSON
+from target_customerio.track_api.operations import PREFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class Comparison:
         self.entries = Entries(file)
         self.names = Names(file.reader)
         self.hasher = Hasher(file.key)
-        self.people = PersonFinder(self.entries, self.hasher)
+        self.people = PersonMatcher(self.entries, self.hasher)
         self.refreshed: dict[int, bytes] = {}
 
     def diff(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from target_customerio.json_codec import encode, encode_lines
-from target_customerio.track_api.operations import IDENTIFYING_ATTRIBUTES
+from target_customerio.track_api.operations import IDENTIFYING_ATTRIBUTES, PREFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,9 +61,6 @@ _REMEMBERED_BYTES: Final = 64
 _REMEMBERED_ROWS: Final = 65_536
 """Values recur in many rows (true, "free", "DE"): hashes of the first ones are kept, if
 they are no longer on average, and after so many rows those of the next ones."""
-
-PREFERENCES: Final = "cio_subscription_preferences"
-
 
 ALIASES: Final = ("email", "phone", "anonymous_id")
 """Kinds of identifiers that are kept as hashes; the last bits of a hash tell which."""

@@ -74,7 +74,7 @@ _SHARED: Final = ("phone", "anonymous_id")
 """Attributes that identify a person and that others may have as well."""
 
 
-class PersonFinder:
+class PersonMatcher:
     """Finds people by the identifiers of operations."""
 
     def __init__(self, entries: Entries, hasher: Hasher) -> None:

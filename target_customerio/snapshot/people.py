@@ -23,7 +23,7 @@ from target_customerio.snapshot.entry import (
     UNLINKED,
 )
 from target_customerio.snapshot.tables import PERSON
-from target_customerio.track_api.operations import PersonIdentify
+from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
 
 if TYPE_CHECKING:
     from target_customerio.snapshot.comparison import Change, Comparison, Diff
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
         PersonUnsuppress,
     )
 
-
-UPDATE: Final = "_update"
 
 _LINKING: Final = frozenset({"id", "email"})
 """Identifiers that are sent whenever they make two people known as one."""
@@ -59,7 +57,7 @@ class PersonDecider:
     ) -> Decision:
         """Decide on a person's attributes and relationships."""
         attributes = {**operation.attributes}
-        update_only = attributes.pop(UPDATE, None)
+        update_only = attributes.pop(UPDATE_ONLY, None)
         attributes = by_topic(attributes)
         person = self._compare.people.find(
             operation.identifiers, attributes, self._compare.names.numbers
@@ -91,7 +89,7 @@ class PersonDecider:
             return unchanged(entry.number)
         change: Change = "changed" if entry is None or entry.may_exist else "created"
         if update_only is not None:
-            diff.sent[UPDATE] = update_only
+            diff.sent[UPDATE_ONLY] = update_only
         self._person_effects(ticket, person, diff, applies=applies, row=row)
         return Decision(
             PersonIdentify(
@@ -123,7 +121,7 @@ class PersonDecider:
         else:
             named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
             # One with a time creates a person; whether it changes one is uncertain.
-            creates = UPDATE not in diff.sent and person.is_certain
+            creates = UPDATE_ONLY not in diff.sent and person.is_certain
             applied = applies and person.is_certain
             effect = Effect(
                 entry,

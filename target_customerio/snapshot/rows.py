@@ -25,9 +25,8 @@ from target_customerio.snapshot.entry import (
     is_certain,
     pack,
 )
-from target_customerio.snapshot.people import UPDATE
 from target_customerio.snapshot.tables import PERSON
-from target_customerio.track_api.operations import PersonIdentify
+from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +68,7 @@ class RowDecider:
         if (
             operation.timestamp is not UNSET
             or operation.cio_relationships is not UNSET
-            or UPDATE in attributes
+            or UPDATE_ONLY in attributes
         ):
             return None
         ((_, identifier),) = operation.identifiers.items()

@@ -27,6 +27,13 @@ IDENTIFYING_ATTRIBUTES: Final = ("id", "email", "phone", "anonymous_id")
 UNIQUE_IDENTIFIERS: Final = ("id", "email", "anonymous_id")
 """Those of :data:`IDENTIFYING_ATTRIBUTES` that only one person can have."""
 
+UPDATE_ONLY: Final = "_update"
+"""An attribute of an identify that is an instruction: create no person (schema
+``identify_person``)."""
+
+PREFERENCES: Final = "cio_subscription_preferences"
+"""An attribute of a person: the topics subscribed to (the schema of this name)."""
+
 PHONE_SEPARATORS: Final = dict.fromkeys(
     map(ord, " .-()\u00a0\u2007\u2009\u2010\u2011\u202f")
 )

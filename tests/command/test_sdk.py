@@ -19,7 +19,7 @@ from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
 from support.workspace import snapshot
 
-from target_customerio.singer import REPLACED, USED
+from target_customerio.singer import OVERRIDDEN, USED_PRIVATE
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.target import TargetCustomerIO
 
@@ -171,7 +171,7 @@ def theirs_and_ours(kind: type) -> tuple[list[type], list[type]]:
 
 
 def test_the_sdk_still_calls_the_overridden_names() -> None:
-    assert set(REPLACED) <= names_of_its_own(*Target.__mro__[:-1])
+    assert set(OVERRIDDEN) <= names_of_its_own(*Target.__mro__[:-1])
 
 
 def test_the_private_names_used_still_exist_in_the_sdk_and_are_listed() -> None:
@@ -181,10 +181,10 @@ def test_the_private_names_used_still_exist_in_the_sdk_and_are_listed() -> None:
         theirs, ours = theirs_and_ours(kind)
         shared |= names_of_its_own(*theirs) & names_of_its_own(*ours)
     private = {name for name in shared if name.startswith("_")}
-    assert private - set(REPLACED) == set(USED)
+    assert private - set(OVERRIDDEN) == set(USED_PRIVATE)
 
 
-@pytest.mark.parametrize("name", REPLACED)
+@pytest.mark.parametrize("name", OVERRIDDEN)
 def test_an_overridden_name_is_still_defined_by_the_sdk(name: str) -> None:
     theirs = getattr(Target, name)
     ours = getattr(TargetCustomerIO, name)
@@ -222,7 +222,7 @@ def test_every_overridden_private_or_final_name_is_listed() -> None:
         )
         or each in final
     }
-    assert replaced - {"_abc_impl"} == set(REPLACED)
+    assert replaced - {"_abc_impl"} == set(OVERRIDDEN)
 
 
 @pytest.fixture(scope="module")

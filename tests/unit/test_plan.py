@@ -8,7 +8,7 @@ import pytest
 
 from target_customerio.plan import OperationPlan, Plan, RemovalPlan, StreamPlan
 from target_customerio.plan.model import may_be_shown
-from target_customerio.plan.text import entries
+from target_customerio.plan.text import plan_lines
 
 PLAN = Plan(
     "sandbox workspace.db",
@@ -64,7 +64,7 @@ Plan: 13 to create, 33 to change, 424 to send, 3 to remove; 2,987 unchanged, 1 k
 
 
 def text(plan: Plan) -> str:
-    return "".join(f"\n{each.text}" for each in entries(plan)) + "\n"
+    return "".join(f"\n{each.text}" for each in plan_lines(plan)) + "\n"
 
 
 def test_a_plan_is_a_table_by_stream_and_operation() -> None:
@@ -72,7 +72,7 @@ def test_a_plan_is_a_table_by_stream_and_operation() -> None:
 
 
 def test_every_figure_is_a_field_of_a_structured_log() -> None:
-    fields = [each.fields for each in entries(PLAN) if each.fields]
+    fields = [each.fields for each in plan_lines(PLAN) if each.fields]
     for each in fields:
         logging.getLogger("test").info("", extra=each)  # a reserved name is an error
     assert [each["event_type"] for each in fields] == ["stream_plan"] * 3 + ["plan"]

@@ -11,7 +11,7 @@ from target_customerio.summary import Summary
 
 
 def texts(summary: Summary) -> list[str]:
-    return [entry.text for entry in summary.entries(RequestStatistics())]
+    return [entry.text for entry in summary.lines(RequestStatistics())]
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_undelivered_records_have_a_column(summary: Summary) -> None:
 
 def test_the_first_line_of_a_stream_has_its_counts(summary: Summary) -> None:
     summary.streams["users"].read += 1
-    fields = [entry.fields for entry in summary.entries(RequestStatistics())]
+    fields = [entry.fields for entry in summary.lines(RequestStatistics())]
     assert [each.get("stream_name") for each in fields[:5]] == [
         *(None, None, "orders", "users", None)
     ]
@@ -160,7 +160,7 @@ def test_the_first_line_of_a_stream_has_its_counts(summary: Summary) -> None:
 def test_the_last_line_has_the_counts_of_the_run(summary: Summary) -> None:
     summary.figures[RECENT_EVENTS] = 5
     statistics = RequestStatistics(3, 1, 1_000, 0.25)
-    *_, last = summary.entries(statistics)
+    *_, last = summary.lines(statistics)
     seconds = last.fields.pop("seconds")
     assert 0 <= seconds < 60
     assert last.fields == {
@@ -181,6 +181,6 @@ def test_no_field_has_the_name_of_a_log_record_attribute(summary: Summary) -> No
     record = logging.makeLogRecord({})
     taken = {*vars(record), "message", "asctime", "event", "timestamp", "level"}
     statistics = RequestStatistics()
-    entries = [*summary.entries(statistics), summary.progress(statistics)]
+    entries = [*summary.lines(statistics), summary.progress(statistics)]
     for entry in entries:
         assert not taken & entry.fields.keys()
