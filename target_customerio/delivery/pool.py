@@ -25,13 +25,10 @@ _sequence: Final = attrgetter("sequence")
 class Group(Struct, eq=False, gc=False):
     """Unfinished operations that are connected by common keys.
 
-    Those that wait are a linked list; operations with a common key are in it in order.
     While some are in flight, the others wait for all of them.
 
     Attributes:
-        first: The first operation that waits.
-        last: The last operation that waits.
-        count: Number of operations that wait.
+        waiting: The operations that wait; those with a common key are in order.
         size: Bytes of the operations that wait, each with a comma.
         in_flight: Number of operations in flight.
         pool: Where the group waits to be sent; None while it has operations in flight.
@@ -39,9 +36,7 @@ class Group(Struct, eq=False, gc=False):
         joined: The group that this one has become part of.
     """
 
-    first: QueuedOperation | None = None
-    last: QueuedOperation | None = None
-    count: int = 0
+    waiting: list[QueuedOperation]
     size: int = 0
     in_flight: int = 0
     pool: Pool | None = None
@@ -52,10 +47,10 @@ class Group(Struct, eq=False, gc=False):
     def of(cls, operation: QueuedOperation, pool: Pool | None) -> Group:
         """Create the group of an operation, which waits in a pool or is in flight."""
         if pool is None:
-            group = cls(in_flight=1)
+            group = cls([], in_flight=1)
         else:  # it keeps its place
             size = len(operation.body) + 1
-            group = cls(operation, operation, 1, size, 0, pool, operation.since)
+            group = cls([operation], size, 0, pool, operation.since)
         operation.group = group
         return group
 
@@ -70,30 +65,34 @@ class Group(Struct, eq=False, gc=False):
         return group
 
     @property
+    def count(self) -> int:
+        """Number of operations that wait."""
+        return len(self.waiting)
+
+    @property
+    def first_sequence(self) -> int:
+        """Sequence number of the first operation that waits; -1 without one."""
+        return self.waiting[0].sequence if self.waiting else -1
+
+    @property
     def age(self) -> tuple[float, int]:
         """What the groups of a pool are compared by."""
-        return self.since, -1 if self.first is None else self.first.sequence
+        return self.since, self.first_sequence
 
-    def append(self, operation: QueuedOperation) -> Pool | None:
-        """Add an operation at the end; returns the group's pool, if it is in one.
+    def append(self, operation: QueuedOperation) -> None:
+        """Add an operation at the end.
 
         It adjusts the pool too, to save calls for people with many operations.
         """
         group = self if self.joined is None else self.whole
         operation.group = group
-        if group.last is None:
-            group.first = operation
-        else:
-            group.last.next = operation
-        group.last = operation
         size = len(operation.body) + 1
-        group.count += 1
+        group.waiting.append(operation)
         group.size += size
         pool = group.pool
         if pool is not None:
             pool.count += 1
             pool.size += size
-        return pool
 
     def join(self, other: Group) -> None:
         """Add the operations of another group.
@@ -101,15 +100,10 @@ class Group(Struct, eq=False, gc=False):
         They may follow those of this one, whatever their sequence numbers: until now
         they had no key in common.
         """
-        if self.last is None:
-            self.first = other.first
-        else:
-            self.last.next = other.first
-        self.last = other.last or self.last
-        self.count += other.count
+        self.waiting += other.waiting
         self.size += other.size
         self.in_flight += other.in_flight
-        other.first = other.last = None
+        other.waiting = []
         other.joined = self
 
 
@@ -169,8 +163,7 @@ class Pool:
     def first_sequence(self) -> int:
         """Sequence number of the operation that is sent next."""
         entry = self.next
-        first = entry.first if type(entry) is Group else entry
-        return -1 if first is None else first.sequence
+        return entry.first_sequence if type(entry) is Group else entry.sequence
 
     def add(self, group: Group, now: float) -> None:
         """Add a group that has waiting operations and none in flight.
@@ -236,17 +229,20 @@ class Pool:
         operations come here one at a time.
         """
         group: Group = entry if type(entry) is Group else entry.group.whole
-        operation = group.first
-        if group.pool is not self or operation is None:
+        waiting = group.waiting
+        if group.pool is not self or not waiting:
             self.entries.popleft()
             return room
-        if taken and len(operation.body) >= room:
+        if taken and len(waiting[0].body) >= room:
             return -1
         self.entries.popleft()
         self.remove(group)
         most, endpoint = self.max_operations, self.endpoint
+        count_before, room_before = len(taken), room
         is_full = False
-        while operation is not None and operation.endpoint == endpoint:
+        for operation in waiting:
+            if operation.endpoint != endpoint:
+                break
             size = len(operation.body) + 1
             is_full = len(taken) == most or (size > room and bool(taken))
             if is_full:
@@ -254,12 +250,8 @@ class Pool:
             room -= size
             operation.is_sent = True
             taken.append(operation)
-            group.in_flight += 1
-            group.count -= 1
-            group.size -= size
-            following, operation.next = operation.next, None
-            operation = following
-        group.first = operation
-        if operation is None:
-            group.last = None
+        count = len(taken) - count_before
+        del waiting[:count]
+        group.in_flight += count
+        group.size -= room_before - room
         return -1 if is_full else max(room, 0)

@@ -10,13 +10,14 @@ from target_customerio.delivery.identity_links import IdentityLinks
 from target_customerio.delivery.pool import Group, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_customerio.delivery.queued_operation import QueuedOperation
     from target_customerio.track_api.endpoints import Endpoint, Limits
 
 
 _memory: Final = attrgetter("memory")
+_body: Final = attrgetter("body")
 _count: Final = attrgetter("count")
 _first_sequence: Final = attrgetter("first_sequence")
 
@@ -120,35 +121,42 @@ class OperationQueue:
             and self._held_memory + operation.memory <= self._max_memory
         )
 
-    def put(self, operation: QueuedOperation, now: float) -> None:
-        """Add the next operation of the run."""
+    def put(self, operations: Sequence[QueuedOperation], now: float) -> None:
+        """Add the next operations of the run, in order.
+
+        Args:
+            operations: The operations.
+            now: The current time, in monotonic seconds.
+        """
         self._now = now
-        operation.sequence = sequence = self._next_sequence
-        self._next_sequence = sequence + 1
-        self._unfinished[sequence] = None
-        size = len(operation.body)
-        self._held_bytes += size
-        self._held_memory += operation.memory
-        keys = operation.identities
-        if len(keys) > 1 or keys[0] in self._linked:
-            keys = self._links.keys(operation)
-        operation.keys = keys
-        operation.since = now
-        if len(keys) > 1 or operation.shared or self._sharing:
-            group = self._group_of(operation)
-        else:
+        unfinished, linked = self._unfinished, self._linked
+        last_by_key, pools = self._last_by_key, self._pools
+        sequence = self._next_sequence
+        for operation in operations:
+            operation.sequence = sequence
+            operation.since = now
+            unfinished[sequence] = None
+            sequence += 1
+            operation.keys = keys = operation.identities
             key = keys[0]
-            before = self._last_by_key.get(key)
-            self._last_by_key[key] = operation
-            group = None if before is None else before.group or self._group(before)
-        pool = None if group is None else group.append(operation)
-        if group is None:
-            endpoint = operation.endpoint
-            pool = self._pools.get(endpoint) or self._new_pool(endpoint)
-            pool.entries.append(operation)
-            pool.count += 1
-            pool.size += size + 1
-        if self._idle and pool is not None and pool.is_full:
+            if len(keys) > 1 or key in linked or operation.shared or self._sharing:
+                group = self._group_of(operation)
+            else:
+                before = last_by_key.get(key)
+                last_by_key[key] = operation
+                group = None if before is None else before.group or self._group(before)
+            if group is None:
+                endpoint = operation.endpoint
+                pool = pools.get(endpoint) or self._new_pool(endpoint)
+                pool.entries.append(operation)
+                pool.count += 1
+                pool.size += len(operation.body) + 1
+            else:
+                group.append(operation)
+        self._next_sequence = sequence
+        self._held_bytes += sum(map(len, map(_body, operations)))
+        self._held_memory += sum(map(_memory, operations))
+        if self._idle and any(pool.is_full for pool in pools.values()):
             self._wake_one()
 
     def _group(self, operation: QueuedOperation) -> Group:
@@ -223,8 +231,7 @@ class OperationQueue:
 
     def _add_to_pool(self, group: Group) -> Pool:
         """Let a group be sent that has waiting operations and none in flight."""
-        assert group.first is not None  # noqa: S101 - for the type checker
-        endpoint = group.first.endpoint
+        endpoint = group.waiting[0].endpoint
         pool = self._pools.get(endpoint) or self._new_pool(endpoint)
         pool.add(group, self._now)
         return pool
@@ -266,6 +273,8 @@ class OperationQueue:
 
     def _group_of(self, operation: QueuedOperation) -> Group | None:
         """Return the group that an operation joins, which may join several."""
+        if len(operation.keys) > 1 or operation.keys[0] in self._linked:
+            operation.keys = self._links.keys(operation)
         found: Group | None = None
         for before in self._before(operation):
             group = self._group(before).whole
@@ -317,30 +326,21 @@ class OperationQueue:
 
     def _release(self, operations: Sequence[QueuedOperation]) -> None:
         last_by_key = self._last_by_key
-        ready: list[Group] = []
+        self._held_bytes -= sum(map(len, map(_body, operations)))
         self._held_memory -= sum(map(_memory, operations))
         for operation in operations:
             del self._unfinished[operation.sequence]
-            if operation.group is not None:
-                self._leave_group(operation, ready)
-            self._held_bytes -= len(operation.body)
             for key in operation.keys:
                 # Everything before the last operation of a key was finished earlier.
                 if last_by_key[key] is operation:
                     del last_by_key[key]
             for key in operation.shared:
                 self._release_shared(key, operation.sequence)
+        ready = _leave_groups(each for each in operations if each.group is not None)
         # Those with many go to the front. The largest comes first in the next request:
         # what does not fit in waits for its end.
         for group in sorted(ready, key=_count):
             self._add_to_pool(group)
-
-    def _leave_group(self, operation: QueuedOperation, ready: list[Group]) -> None:
-        group: Group = operation.group.whole
-        operation.group = None
-        group.in_flight -= 1
-        if not group.in_flight and group.first is not None:
-            ready.append(group)
 
     def _release_shared(self, key: str, sequence: int) -> None:
         sharing = self._sharing.get(key)
@@ -348,3 +348,17 @@ class OperationQueue:
             sharing.pop(sequence, None)
             if not sharing:
                 del self._sharing[key]
+
+
+def _leave_groups(operations: Iterable[QueuedOperation]) -> list[Group]:
+    """Take finished operations out of their groups; return those that may be sent."""
+    ready: list[Group] = []
+    for operation in operations:
+        group: Group = operation.group
+        if group.joined is not None:
+            group = group.whole
+        operation.group = None
+        group.in_flight -= 1
+        if not group.in_flight and group.waiting:
+            ready.append(group)
+    return ready

@@ -48,7 +48,6 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
         keys: What the operation is ordered by; set by the queue.
         group: The operations that it is connected with by keys, if any; set by the
             queue.
-        next: The one after it in its group; set by the queue.
         since: When it was queued, in monotonic seconds; set by the queue.
         is_sent: Whether it is in flight; set by the queue.
         memory: Approximate memory, in bytes; the caller adds that of the record.
@@ -67,7 +66,6 @@ class QueuedOperation(msgspec.Struct, eq=False, gc=False):
     keys: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     group: Any = None
-    next: Any = None
     since: float = 0.0
     is_sent: bool = False
     memory: int = OPERATION_MEMORY

@@ -124,12 +124,12 @@ class Delivery:
         queue = self._queue
         with self._lock:
             self._raise_failure()
-            now = monotonic()
-            all_have_room = len(operations) <= queue.room
-            for operation in operations:
-                if not (all_have_room or queue.has_room(operation)):
-                    now = self._wait_for_room(operation)
-                queue.put(operation, now)
+            if len(operations) <= queue.room:
+                queue.put(operations, monotonic())
+            else:
+                for operation in operations:
+                    self._wait_for_room(operation)
+                    queue.put([operation], monotonic())
         if not self._threads:
             self._start()
 
@@ -184,13 +184,12 @@ class Delivery:
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
-    def _wait_for_room(self, operation: QueuedOperation) -> float:
-        """Block until an operation has room; returns the current time."""
+    def _wait_for_room(self, operation: QueuedOperation) -> None:
+        """Block until an operation has room."""
         while not self._queue.has_room(operation):
             self._queue.send_partial_requests()
             self._progress.wait(_POLL_SECONDS)
             self._raise_failure()
-        return monotonic()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

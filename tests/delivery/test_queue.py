@@ -112,7 +112,7 @@ class Model:
     def add(self, operation: QueuedOperation) -> None:
         if not self.queue.has_room(operation):
             self.make_room()
-        self.queue.put(operation, self.now)
+        self.queue.put([operation], self.now)
         assert operation.sequence == len(self.put)
         self.put.append(operation)
 
@@ -243,7 +243,7 @@ def test_operations_on_different_people_fill_one_request_after_the_other() -> No
     limits = Limits(concurrency=4, batch_bytes=10_000, batch_operations=50)
     queue = OperationQueue(limits, ignore)
     for number in range(180):
-        queue.put(queued(f"id:{number}", size=100), 0)
+        queue.put([queued(f"id:{number}", size=100)], 0)
     requests = [taken(queue, lane) for lane in range(4)]
     assert [len(each or []) for each in requests] == [50, 50, 50, 0]
     assert len(taken(queue, 3, now=2) or []) == 30
@@ -254,7 +254,7 @@ def test_requests_are_filled_to_the_byte_limit() -> None:
     queue = OperationQueue(limits, ignore)
     sizes = []
     for number in range(3000):
-        queue.put(queued(f"id:{number}", size=500 + number % 1000), 0)
+        queue.put([queued(f"id:{number}", size=500 + number % 1000)], 0)
         for lane in range(4):
             operations = queue.take(lane, 0)
             if operations:
@@ -268,8 +268,8 @@ def test_requests_are_filled_to_the_byte_limit() -> None:
 def test_operations_of_another_endpoint_in_between_leave_requests_full() -> None:
     queue = new_queue(concurrency=1, batch_operations=10)
     for number in range(20):
-        queue.put(queued(f"id:{number}"), 0)
-        queue.put(queued(f"delivery:{number}", endpoint=METRICS), 0)
+        queue.put([queued(f"id:{number}")], 0)
+        queue.put([queued(f"delivery:{number}", endpoint=METRICS)], 0)
     queue.flush()
     requests = []
     while operations := taken(queue, 0):
@@ -280,11 +280,11 @@ def test_operations_of_another_endpoint_in_between_leave_requests_full() -> None
 
 def test_a_merge_waits_for_both_people() -> None:
     queue = new_queue(concurrency=2, batch_operations=1)
-    queue.put(queued("id:a"), 0)
-    queue.put(queued("id:b"), 0)
+    queue.put([queued("id:a")], 0)
+    queue.put([queued("id:b")], 0)
     assert taken(queue, 0) == [0]
     assert taken(queue, 1) == [1]
-    queue.put(queued("id:a", "id:b", linked=("id:a", "id:b")), 0)
+    queue.put([queued("id:a", "id:b", linked=("id:a", "id:b"))], 0)
     queue.finish(1)
     assert taken(queue, 1) is None, "the merge waits for the other person"
     queue.finish(0)
@@ -294,10 +294,10 @@ def test_a_merge_waits_for_both_people() -> None:
 def test_a_person_in_flight_is_waited_for_by_no_other() -> None:
     queue = new_queue(concurrency=3, batch_operations=2)
     for person in "ab":
-        queue.put(queued(f"id:{person}"), 0)
+        queue.put([queued(f"id:{person}")], 0)
     assert taken(queue, 0) == [0, 1]
     for person in "acbdef":
-        queue.put(queued(f"id:{person}"), 0)
+        queue.put([queued(f"id:{person}")], 0)
     assert taken(queue, 1) == [3, 5]
     assert taken(queue, 2) == [6, 7]
     queue.finish(0)
@@ -306,12 +306,12 @@ def test_a_person_in_flight_is_waited_for_by_no_other() -> None:
 
 def test_a_person_with_many_operations_goes_first() -> None:
     queue = new_queue(concurrency=1, batch_operations=40)
-    queue.put(queued("id:hot"), 0)
+    queue.put([queued("id:hot")], 0)
     queue.flush()
     assert taken(queue, 0) == [0]
     queue.flushing = False
     for number in range(80):
-        queue.put(queued("id:hot" if number % 2 else f"id:{number}"), 0)
+        queue.put([queued("id:hot" if number % 2 else f"id:{number}")], 0)
     queue.finish(0)
     assert taken(queue, 0) == list(range(2, 81, 2))
 
@@ -321,12 +321,12 @@ def test_the_person_with_most_operations_goes_first(first: str) -> None:
     """Else a part of them would have to wait for the end of another request."""
     queue = new_queue(concurrency=1, batch_operations=40)
     for person in (first, "warm" if first == "hot" else "hot"):
-        queue.put(queued(f"id:{person}"), 0)
+        queue.put([queued(f"id:{person}")], 0)
     queue.flush()
     assert taken(queue, 0) == [0, 1]
     queue.flushing = False
     for number in range(60):
-        queue.put(queued("id:warm" if number % 3 == 0 else "id:hot"), 0)
+        queue.put([queued("id:warm" if number % 3 == 0 else "id:hot")], 0)
     queue.finish(0)
     assert taken(queue, 0) == [2 + number for number in range(60) if number % 3]
 
@@ -334,12 +334,12 @@ def test_the_person_with_most_operations_goes_first(first: str) -> None:
 def test_an_idle_connection_is_woken_for_each_full_request() -> None:
     woken: list[int] = []
     queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
-    queue.put(queued("id:a"), 0)
+    queue.put([queued("id:a")], 0)
     assert len(woken) == 1, "to wait until the request is due"
     assert taken(queue, woken[0]) is None
     woken.clear()
     for person in "bcd":
-        queue.put(queued(f"id:{person}"), 0)
+        queue.put([queued(f"id:{person}")], 0)
     assert len(woken) == 1
     assert taken(queue, woken[0]) == [0, 1]
     assert set(woken) == {0, 1}
@@ -349,11 +349,11 @@ def test_an_idle_connection_is_woken_for_each_full_request() -> None:
 def test_another_connection_waits_until_what_is_left_is_due() -> None:
     woken: list[int] = []
     queue = new_queue(concurrency=2, batch_operations=2, wake=woken.append)
-    queue.put(queued("id:a"), 1)
+    queue.put([queued("id:a")], 1)
     assert [taken(queue, lane, now=1) for lane in range(2)] == [None, None]
     woken.clear()
-    queue.put(queued("id:b"), 1)
-    queue.put(queued("id:c"), 1)
+    queue.put([queued("id:b")], 1)
+    queue.put([queued("id:c")], 1)
     (one,) = woken
     assert taken(queue, one, now=1) == [0, 1]
     assert woken == [one, 1 - one]
@@ -363,9 +363,9 @@ def test_another_connection_waits_until_what_is_left_is_due() -> None:
 
 def test_operations_of_another_endpoint_do_not_hold_up_full_requests() -> None:
     queue = new_queue(concurrency=1, batch_operations=2)
-    queue.put(queued("id:a", endpoint=SEGMENT), 0)
+    queue.put([queued("id:a", endpoint=SEGMENT)], 0)
     for person in "bcd":
-        queue.put(queued(f"id:{person}"), 0)
+        queue.put([queued(f"id:{person}")], 0)
     assert not queue.has_room(queued("id:e"))
     assert taken(queue, 0) == [1, 2]
 
@@ -375,7 +375,7 @@ def test_partial_requests_are_sent_while_the_queue_is_full() -> None:
     queue = new_queue(concurrency=1, batch_operations=2, wake=woken.append)
     for segment in "abcd":
         endpoint = Endpoint(f"/segment/{segment}", b"[", b"]", 2)
-        queue.put(queued(f"id:{segment}", endpoint=endpoint), 0)
+        queue.put([queued(f"id:{segment}", endpoint=endpoint)], 0)
     assert not queue.has_room(queued("id:e"))
     assert taken(queue, 0) is None, "the requests wait to be filled"
     woken.clear()
@@ -389,10 +389,10 @@ def test_partial_requests_are_sent_while_the_queue_is_full() -> None:
 def test_a_full_queue_waits_for_a_full_request_while_others_are_in_flight() -> None:
     queue = new_queue(concurrency=2, batch_operations=4)
     for _ in range(4):
-        queue.put(queued("id:hot"), 0)
+        queue.put([queued("id:hot")], 0)
     assert taken(queue, 0) == [0, 1, 2, 3]
     for number in range(12):
-        queue.put(queued("id:hot" if number else "id:a"), 0)
+        queue.put([queued("id:hot" if number else "id:a")], 0)
     assert not queue.has_room(queued("id:b"))
     queue.send_partial_requests()
     assert taken(queue, 1) is None
@@ -403,10 +403,10 @@ def test_a_full_queue_waits_for_a_full_request_while_others_are_in_flight() -> N
 def test_changes_of_relationships_are_sent_at_the_same_time() -> None:
     queue = new_queue(concurrency=4, batch_operations=1)
     for person in "ab":
-        queue.put(queued(f"id:{person}", shared=("o",)), 0)
+        queue.put([queued(f"id:{person}", shared=("o",))], 0)
     assert [taken(queue, 0), taken(queue, 1)] == [[0], [1]]
-    queue.put(queued("o"), 0)
-    queue.put(queued("id:c", shared=("o",)), 0)
+    queue.put([queued("o")], 0)
+    queue.put([queued("id:c", shared=("o",))], 0)
     assert taken(queue, 2) is None, "the object waits for its relationships"
     queue.finish(0)
     assert taken(queue, 2) is None
@@ -419,7 +419,7 @@ def test_changes_of_relationships_are_sent_at_the_same_time() -> None:
 
 def test_an_operation_is_sent_alone_after_the_flush_interval() -> None:
     queue = new_queue(concurrency=1, flush_interval_seconds=2)
-    queue.put(queued("id:a"), 10)
+    queue.put([queued("id:a")], 10)
     assert taken(queue, 0, now=11.9) is None
     assert queue.next_check(0, 11.9) == 12
     assert taken(queue, 0, now=12) == [0]
@@ -430,7 +430,7 @@ def test_an_empty_queue_takes_any_operation() -> None:
     queue = new_queue(concurrency=1, batch_bytes=10, batch_operations=1)
     large = queued("id:a", size=1000)
     assert queue.has_room(large)
-    queue.put(large, 0)
+    queue.put([large], 0)
     assert not queue.has_room(queued("id:b"))
 
 
@@ -439,7 +439,7 @@ def test_many_segments_do_not_hold_a_full_queue_up() -> None:
     queue = new_queue()
     for number in range(6_000):
         segment = Endpoint(f"/segments/{number}", b'{"ids":[', b"]}", 1_000)
-        queue.put(queued(f"id:{number}", endpoint=segment), 0)
+        queue.put([queued(f"id:{number}", endpoint=segment)], 0)
     queue.send_partial_requests()
     started = process_time()
     assert [taken(queue, lane, now=0.1) for lane in range(3)] == [[0], [1], [2]]
@@ -593,7 +593,7 @@ def test_large_records_count_against_the_limit_of_the_queue() -> None:
     large = queued("a")
     large.memory = limits.held_memory
     assert queue.has_room(large)
-    queue.put(large, 0.0)
+    queue.put([large], 0.0)
     assert queue.room == 0
     assert not queue.has_room(queued("b"))
     queue.flush()
@@ -615,7 +615,7 @@ def test_small_operations_count_against_the_limit_of_memory(
     count = 0
     while queue.has_room(operation := queued(f"id:{count}")):
         operation.memory += record
-        queue.put(operation, 0.0)
+        queue.put([operation], 0.0)
         count += 1
         assert count < 2_000
     assert queue.held_memory <= limits.held_memory + record
@@ -639,7 +639,7 @@ def test_the_count_of_memory_is_close_to_what_is_allocated() -> None:
         )
         operation = encode_operation(event, "stream", line)
         operation.memory += len(line)
-        queue.put(operation, 0.0)
+        queue.put([operation], 0.0)
     allocated, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 0.5 * queue.held_memory < allocated < queue.held_memory
@@ -679,18 +679,18 @@ def test_partial_requests_are_sent_while_memory_is_full() -> None:
     limits = Limits(concurrency=8, held_memory=100_000, flush_interval_seconds=60)
     queue = OperationQueue(limits, ignore)
     for lane in range(8):  # one request on its way in every lane
-        queue.put(queued(f"id:{lane}"), 0.0)
+        queue.put([queued(f"id:{lane}")], 0.0)
         queue.flush()
         assert queue.take(lane, 0.0) is not None
         queue.flushing = False
     number = 0
     while queue.has_room(operation := queued(f"id:{number % 8}")):
-        queue.put(operation, 0.0)
+        queue.put([operation], 0.0)
         number += 1
     for lane in range(8):
         queue.finish(lane)
     while queue.has_room(operation := queued("id:0")):
-        queue.put(operation, 0.0)
+        queue.put([operation], 0.0)
     assert [queue.take(lane, 0.0) for lane in range(8)] == [None] * 8
     queue.send_partial_requests()
     assert any(queue.take(lane, 0.0) for lane in range(8))

@@ -62,7 +62,7 @@ class Connections:
                 self.send()
                 self.receive()
             self.now += SECONDS_PER_OPERATION
-            self.queue.put(each, self.now)
+            self.queue.put([each], self.now)
             if number % 100 == 0:
                 self.send()
                 while self.busy and self.busy[0][0] <= self.now:
@@ -125,7 +125,7 @@ def test_a_slow_feed_is_not_split() -> None:
     connections = Connections()
     for number in range(1_000):
         connections.now += 0.01
-        connections.queue.put(operation(number % 50), connections.now)
+        connections.queue.put([operation(number % 50)], connections.now)
         connections.send()
         while connections.busy and connections.busy[0][0] <= connections.now:
             connections.receive()
@@ -149,14 +149,14 @@ def test_what_many_operations_on_one_object_overtake_is_sent_in_time(
     free = [*range(connections)]
     now = 0.0
     for each in islice(hot, 100):
-        queue.put(each, now)
+        queue.put([each], now)
     overtaken = operation("overtaken")
-    queue.put(overtaken, now)
+    queue.put([overtaken], now)
     following = next(hot)
     while not overtaken.is_sent:
         assert now < 15
         while queue.has_room(following):
-            queue.put(following, now)
+            queue.put([following], now)
             following = next(hot)
         queue.send_partial_requests()
         for connection in tuple(free):
