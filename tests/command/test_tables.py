@@ -151,8 +151,29 @@ def test_a_csv_file_that_cannot_be_read_removes_nothing(
 
     path.write_bytes(before)
     assert any(problem in line for line in log)
+    assert not any("Traceback" in line for line in log)
     assert "did not end well" in log[-1] or "could not be read" in log[-1]
     assert len(loaded_tour.people) == 20
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ('"snapshto"', "Unknown setting 'snapshto' (did you mean"),
+        ("snapshot", "Expecting property name"),
+    ],
+    ids=["unknown", "no JSON"],
+)
+def test_wrong_settings_of_a_program_are_one_line(
+    loaded_tour: Tour, change: str, problem: str
+) -> None:
+    path = loaded_tour.folder / "csv.json"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace('"snapshot"', change), encoding="utf-8")
+    (line,) = loaded_tour.log("python load_csv.py", code=1)
+    path.write_text(before, encoding="utf-8")
+    assert line.startswith(problem)
 
 
 # What the command removes of the same tables
