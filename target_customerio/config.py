@@ -75,19 +75,33 @@ def _number(text: str, schema: Mapping[str, Any]) -> object:
     return text
 
 
-EXPECTATIONS: Final[dict[str, Callable[[Any, Any], str]]] = {
-    "enum": lambda rule, _: "one of " + ", ".join(str(value) for value in rule),
-    "type": lambda rule, _: "a value of type " + _types(rule),
-    "minimum": lambda rule, _: f"at least {rule}",
-    "maximum": lambda rule, _: f"at most {rule}",
-    "exclusiveMinimum": lambda rule, _: f"more than {rule}",
-    "minLength": lambda *_: "some text",
+def _types(rule: str | Sequence[str]) -> str:
+    """Return the types of a rule without null, which means no setting."""
+    types = [rule] if isinstance(rule, str) else rule
+    return " or ".join(TYPES.get(each, each) for each in types if each != "null")
+
+
+TYPES: Final = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "an object",
+    "string": "text",
+}
+"""What a value of each type of JSON is called."""
+
+
+EXPECTATIONS: Final[dict[str, Callable[[Any], str]]] = {
+    "enum": lambda rule: "one of " + ", ".join(str(value) for value in rule),
+    "type": _types,
+    "minimum": lambda rule: f"at least {rule}",
+    "maximum": lambda rule: f"at most {rule}",
+    "exclusiveMinimum": lambda rule: f"more than {rule}",
+    "minLength": lambda _: "some text",
     # The setting max_deletions is the only one with a pattern.
-    "pattern": lambda *_: "a number such as 100, or a share such as 10%",
-    "required": lambda rule, _: "an object with " + ", ".join(rule),
-    "additionalProperties": lambda _, schema: (
-        "only the entries " + ", ".join(schema["properties"])
-    ),
+    "pattern": lambda _: "a number such as 100, or a share such as 10%",
+    "required": lambda rule: "an object with " + ", ".join(rule),
 }
 """Text on the valid values of a setting, by the rule that fails."""
 
@@ -104,12 +118,13 @@ def explained(error: ValidationError, *inside: str) -> str:
     rule = str(error.validator)
     if stream := _stream_without_call(path, rule):
         return (
-            f"stream_calls.{stream}: expected an object with call; an object in the "
-            "environment replaces the one in a file, so give all of its entries"
+            f"stream_calls.{stream}: the entry call is missing. An object in an "
+            "environment variable replaces the one in a file, so repeat all entries"
         )
+    if rule == "additionalProperties":
+        return f"{setting}: {_unknown_entries(error)}"
     if rule in EXPECTATIONS:
-        expected = EXPECTATIONS[rule](error.validator_value, error.schema)
-        return f"{setting}: expected {expected}"
+        return f"{setting}: expected {EXPECTATIONS[rule](error.validator_value)}"
     return f"{setting}: does not match the setting's schema ({rule})"
 
 
@@ -121,10 +136,21 @@ def _stream_without_call(path: Sequence[str], rule: str) -> str | None:
     return stream if setting in SETTINGS_OF_STREAMS else None
 
 
-def _types(rule: str | Sequence[str]) -> str:
-    """Return the types of a rule without null, which means no setting."""
-    types = [rule] if isinstance(rule, str) else rule
-    return " or ".join(each for each in types if each != "null")
+def _unknown_entries(error: ValidationError) -> str:
+    """Return which entries of an object are unknown, and which there are.
+
+    An entry that resembles none is not shown: it may be anything, even a secret.
+    """
+    schema: Any = error.schema
+    entries: Any = error.instance
+    known = schema["properties"].keys()
+    similar = {name: closest_name(name, known) for name in entries.keys() - known}
+    hints = "".join(
+        f" {name!r} (did you mean {meant!r}?)"
+        for name, meant in sorted(similar.items())
+        if meant is not None
+    )
+    return f"unknown entry{hints}; expected only {', '.join(known)}"
 
 
 NOT_SETTINGS: Final = frozenset({"loglevel"})

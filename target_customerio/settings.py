@@ -190,8 +190,8 @@ def _credential_errors(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: not text in UTF-8; copy it again from your workspace"
         elif not _credential(config, name):
             yield (
-                f"{name}: missing; set it to your workspace's Track API credentials, "
-                "or set sandbox to the path of a file to use instead"
+                f"{name}: missing; copy it from the Track API credentials of your "
+                "workspace, or set sandbox to the path of a file to load into instead"
             )
 
 
@@ -221,12 +221,9 @@ def _snapshot_errors(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("snapshot"):
         return
     if config["refresh"]:
-        yield "refresh: there is no snapshot; set snapshot to its path"
+        yield "refresh: needs a snapshot; set snapshot to its path"
     if config[REMOVE_MISSING] or any(map(asks_for_removal, calls.values())):
-        yield (
-            "remove_missing: there is no snapshot of what streams held; set snapshot "
-            "to its path"
-        )
+        yield "remove_missing: needs a snapshot; set snapshot to its path"
 
 
 def _is_unicode(text: str) -> bool:

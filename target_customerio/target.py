@@ -151,12 +151,10 @@ class TargetCustomerIO(SingerTarget):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
-            missing = isinstance(error, FileNotFoundError)
             cls.logger.error(  # noqa: TRY400 - one line
-                "Cannot read the configuration from %s (%s): %s",
+                "Cannot read the configuration from %s: %s",
                 " and ".join(value),
-                type(error).__name__,
-                "there is no such file" if missing else "expected a JSON object",
+                _unreadable(error),
             )
             ctx.exit(1)
 
@@ -337,3 +335,15 @@ class TargetCustomerIO(SingerTarget):
             self.run,
         ):
             self.listen(file_input)
+
+
+def _unreadable(error: Exception) -> str:
+    """Return why a configuration file cannot be read, without anything in it."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    if line and column:  # of json or simplejson
+        return f"not valid JSON, at line {line}, column {column}"
+    return "expected a JSON object in UTF-8"

@@ -22,11 +22,11 @@ SECRET = "sesame-4711"
 
 TOGETHER: list[dict[str, tuple[Any, list[str]]]] = [
     {
-        "requests_per_second": (SECRET, ["number"]),
-        "convert_timestamps": (SECRET, ["boolean"]),
-        "api_key": (4711, ["string"]),
+        "requests_per_second": (SECRET, ["a number"]),
+        "convert_timestamps": (SECRET, ["true or false"]),
+        "api_key": (4711, ["text"]),
         "stream_calls": (SECRET, ["object"]),
-        "max_concurrent_requests": (1.5, ["integer"]),
+        "max_concurrent_requests": (1.5, ["an integer"]),
         "batch_size_rows": (0, ["at least 1"]),
         "region": (SECRET, ["us", "eu"]),
         "on_rejected": (SECRET, ["fail", "continue", "abort"]),
@@ -37,7 +37,7 @@ TOGETHER: list[dict[str, tuple[Any, list[str]]]] = [
         "requests_per_second": (0, ["more than 0"]),
         "max_concurrent_requests": (65, ["at most 64"]),
         "stream_calls": ({"orders": SECRET}, ["orders", "identify", "track"]),
-        "action_events": ({"delete_person": SECRET}, ["delete_person", "array"]),
+        "action_events": ({"delete_person": SECRET}, ["delete_person", "a list"]),
     },
 ]
 """Settings that do not match their schema, all reported together."""
@@ -538,7 +538,7 @@ class TestTheEnvironment:
         ('{"api_key": "sesame-4711"', "config.json"),
         ('["sesame-4711"]', "config"),
         ("", "config.json"),
-        (None, "config.json (FileNotFoundError): there is no such file"),
+        (None, "config.json: there is no such file"),
     ],
     ids=["not_JSON", "not_an_object", "empty", "missing"],
 )
@@ -576,8 +576,8 @@ def test_an_object_without_a_call_is_named(
         terminal.environment["TARGET_CUSTOMERIO_STREAM_CALLS"] = json.dumps(calls)
     outcome = terminal.type("--config", terminal.write(config), "--config=ENV")
     assert outcome.error == (
-        f"stream_calls.{stream}: expected an object with call; an object in the "
-        "environment replaces the one in a file, so give all of its entries"
+        f"stream_calls.{stream}: the entry call is missing. An object in an "
+        "environment variable replaces the one in a file, so repeat all entries"
     )
     assert outcome.code == 1
 

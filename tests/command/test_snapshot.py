@@ -189,7 +189,7 @@ def test_refresh_sends_everything_once(loads: Loads, how: str) -> None:
 
 def test_refresh_without_a_snapshot_is_an_error(loads: Loads) -> None:
     outcome = loads.run(users=people(1), settings={"refresh": True, "snapshot": None})
-    assert outcome.error.startswith("refresh: there is no snapshot")
+    assert outcome.error.startswith("refresh: needs a snapshot")
 
 
 def test_objects_relationships_and_memberships_are_compared(loads: Loads) -> None:

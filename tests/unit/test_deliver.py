@@ -404,12 +404,12 @@ def test_an_unsupported_value_ends_the_call_after_what_precedes_it(
         (
             {"call": {"call": "identify", "update_only": "yes"}},
             SettingsError,
-            "^call.update_only: expected a value of type boolean",
+            "^call.update_only: expected true or false",
         ),
         (
             {"call": MappingProxyType({"call": "identify", "updated": True})},
             SettingsError,
-            "^call: expected only the entries call, update_only",
+            "^call: unknown entry; expected only call, update_only",
         ),
         (
             {"call": {"call": "track", "remove_missing": True}},

@@ -73,11 +73,11 @@ def test_the_draft_named_by_a_tap_makes_no_difference(text: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "expected"),
     [
-        ({"type": "integer"}, "secret", "a: expected a value of type integer"),
+        ({"type": "integer"}, "secret", "a: expected an integer"),
         (
             {"type": ["integer", "null"]},
             "secret",
-            "a: expected a value of type integer",
+            "a: expected an integer",
         ),
         ({"enum": ["us", "eu"]}, "secret", "a: expected one of us, eu"),
         ({"minimum": 1}, 0, "a: expected at least 1"),
@@ -87,7 +87,12 @@ def test_the_draft_named_by_a_tap_makes_no_difference(text: str) -> None:
         (
             {"properties": {"x": {}, "y": {}}, "additionalProperties": False},
             {"secret": 1},
-            "a: expected only the entries x, y",
+            "a: unknown entry; expected only x, y",
+        ),
+        (
+            {"properties": {"update": {}}, "additionalProperties": False},
+            {"updat": 1, "secret": 1},
+            "a: unknown entry 'updat' (did you mean 'update'?); expected only update",
         ),
         (
             {"const": "x"},
