@@ -164,10 +164,7 @@ def _missing(path: str, error: ImportError) -> str:
 
 
 def _broken(path: str, why: str) -> InputError:
-    return InputError(
-        f"Batch file {path}: cannot be read ({why}); everything before it was "
-        "delivered. Run the tap again"
-    )
+    return InputError(f"Batch file {path}: cannot be read ({why}). Run the tap again")
 
 
 def _json_rows(

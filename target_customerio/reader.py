@@ -46,6 +46,11 @@ MAX_LINE_BYTES: Final = 16 << 20
 
 TOO_LONG: Final = f"longer than {MAX_LINE_BYTES >> 20} MiB"
 
+ONLY_THE_TAP: Final = (
+    "Make sure that only the tap writes to the pipe, or that --input names a file of "
+    "Singer messages"
+)
+
 
 _Item = TypeVar("_Item")
 
@@ -202,8 +207,8 @@ class MessageReader:
     def _too_long(self) -> InputError:
         """Return the error for the line after those that have been processed."""
         return InputError(
-            f"Line {self._lines_read + 1}: {TOO_LONG}; everything before it was "
-            "delivered. Make sure that the tap ends each message with a newline"
+            f"Line {self._lines_read + 1}: {TOO_LONG}. Make sure that the tap ends "
+            "each message with a newline"
         )
 
     def _interruptible(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - text or bytes
@@ -216,8 +221,7 @@ class MessageReader:
         except OSError as error:
             raise InputError(
                 f"Cannot read the input after line {self._lines_read} "
-                f"({error.strerror}); everything before it was delivered. "
-                "Run the tap again"
+                f"({error.strerror}). Run the tap again"
             ) from error
         finally:
             self._waiting = False
@@ -245,13 +249,11 @@ def _message(line: Line, number: int) -> Message | None:
         content, decoding = decode_line(line)
     except ValueError:
         raise InputError(
-            f"Line {number}: not JSON; everything before it was delivered. Make sure "
-            "that only the tap writes to the pipe"
+            f"Line {number}: not JSON, so not a Singer message. {ONLY_THE_TAP}"
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise InputError(
-            f"Line {number}: not a Singer message, `type` is missing; make sure that "
-            "only the tap writes to the pipe"
+            f"Line {number}: not a Singer message, `type` is missing. {ONLY_THE_TAP}"
         )
     kind = content["type"]
     if decoding is Decoding.TRUNCATED and kind != "RECORD":

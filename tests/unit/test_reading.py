@@ -317,7 +317,7 @@ def test_a_line_over_the_limit_ends_the_input(
     before = b'{"type":"RECORD","n":1}\n\n'
     seen: list[Any] = []
     with source_of(kind, before + filler * (LIMIT + 1) + end, tmp_path) as source:
-        expected = "Line 3: longer than 16 MiB; everything before it was delivered"
+        expected = "Line 3: longer than 16 MiB. Make sure that the tap ends"
         batches = MessageReader().messages(source)
         with pytest.raises(InputError, match=expected):
             seen.extend(chain.from_iterable(batches))
