@@ -271,7 +271,8 @@ def unmappable(error: Exception) -> RejectedRecord:
             "stream_map",
             name,
             f"in stream_maps, {where} has a name that the record does not have: "
-            f"{name!r}; put text into quotes, or let the tap send nulls too",
+            f"{name!r}. Text has to be in quotes; for a column that is not in every "
+            "record, write record.get('COLUMN')",
         )
     why = _why(cause, expression)
     return RejectedRecord("stream_map", key, f"in stream_maps, {where} fails: {why}")

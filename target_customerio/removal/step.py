@@ -55,7 +55,7 @@ def remove_missing(
     path = settings.snapshot
     if path is None:
         raise SettingsError(
-            "snapshot: not set; without it, it is not known what streams held before"
+            "snapshot: not set; set it to the path of the pipeline's snapshot"
         )
     if not located(path).exists():
         raise SnapshotError(

@@ -175,8 +175,8 @@ _WORKSPACE: Final = "SELECT value FROM meta WHERE name = 'workspace'"
 def _of_another_workspace(path: Path, bound: str, workspace: str) -> SnapshotError:
     return _unusable(
         path,
-        f"belongs to workspace {bound}, and the credentials are those of workspace "
-        f"{workspace}; use a snapshot for each workspace",
+        f"belongs to workspace {bound}, and this run loads into workspace {workspace}; "
+        "use a snapshot for each workspace",
     )
 
 

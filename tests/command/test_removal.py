@@ -689,7 +689,7 @@ def test_a_replay_of_rejected_records_removes_nothing(loads: Loads) -> None:
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"snapshot": None}, "remove_missing: there is no snapshot"),
+        ({"snapshot": None}, "remove_missing: needs a snapshot"),
         ({"snapshot": "other.db"}, "other.db does not exist; run the pipeline first"),
         (
             {"stream_calls": {"users": "identify"}},
