@@ -273,3 +273,11 @@ _TYPES: dict[tuple[str, str], OperationType] = {
         _none,
     ),
 }
+
+METRIC = object_with(
+    required("delivery_id", string()),
+    required("metric", one_of(events.METRICS)),
+    optional("timestamp", integer),
+    optional("metadata", object_with()),
+)
+"""The rule for the body of ``POST /api/v1/metrics``."""

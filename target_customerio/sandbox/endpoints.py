@@ -15,17 +15,8 @@ from urllib.parse import parse_qs
 
 from target_customerio.sandbox import events, objects
 from target_customerio.sandbox.activity import REPEATED
-from target_customerio.sandbox.catalogue import apply
-from target_customerio.sandbox.rules import (
-    FieldError,
-    field_error,
-    integer,
-    object_with,
-    one_of,
-    optional,
-    required,
-    string,
-)
+from target_customerio.sandbox.catalogue import METRIC, apply
+from target_customerio.sandbox.rules import FieldError, field_error
 from target_customerio.sandbox.workspace import NotJSONError, decode
 from target_customerio.track_api.endpoints import URLS
 
@@ -170,7 +161,7 @@ def _batch(call: _Call) -> Answer:
 def _metrics(call: _Call) -> Answer:
     """Answer ``POST /api/v1/metrics``, which "does not require authentication"."""
     metric = _decode(call.request.body)
-    if errors := list(_METRIC(metric, "")):
+    if errors := list(METRIC(metric, "")):
         return _bad_request(errors)
     events.record_metric(call.transaction, metric)
     return Answer(operations=1)
@@ -218,13 +209,6 @@ def _bad_request(errors: list[FieldError]) -> Answer:
 def _refuse(error: str, status: HTTPStatus) -> Answer:
     return Answer(status, {"meta": {"error": error}})
 
-
-_METRIC = object_with(
-    required("delivery_id", string()),
-    required("metric", one_of(events.METRICS)),
-    optional("timestamp", integer),
-    optional("metadata", object_with()),
-)
 
 _ROUTES = (
     _Route("GET", "/api/v1/accounts/region", _region),
