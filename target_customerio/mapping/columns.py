@@ -238,14 +238,7 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
     """Compute the shape of records with these columns; `body` names the container."""
     known = sorted(((name, columns.of(name)) for name in names), key=_rank)
     fields = [each for each in reversed(known) if each[1].role in FIELD_ROLES]
-    flattened: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
-    for name, column in sorted(known, key=lambda each: len(each[1].path)):
-        if column.role is Role.FLATTENED:
-            flattened.setdefault(column.name, []).append((name, column.path))
-    containers: dict[str, list[str]] = {}
-    for name, column in known:
-        if column.role is Role.CONTAINER:
-            containers.setdefault(column.name, []).append(name)
+    containers, flattened = _containers(known), _flattened(known)
     is_of_warehouse = is_warehouse_row(names)
     has_body = body in containers or body in flattened
     has_type = any(column.name == "type" for _, column in fields)
@@ -289,9 +282,27 @@ def _rank(named: NamedColumn) -> int:
     return 2 if is_upper else column.rank
 
 
-_UPPER_CONTAINERS: Final = tuple(
-    spellings(name)[-1] for name in ("traits", "properties", "context")
-)
+_UPPER_CONTAINERS: Final = tuple(spellings(name)[-1] for name in CONTAINERS)
+
+
+def _containers(known: Sequence[NamedColumn]) -> dict[str, list[str]]:
+    """Return the columns that hold containers, by container."""
+    found: dict[str, list[str]] = {}
+    for name, column in known:
+        if column.role is Role.CONTAINER:
+            found.setdefault(column.name, []).append(name)
+    return found
+
+
+def _flattened(
+    known: Sequence[NamedColumn],
+) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Return the flattened columns with their paths, shorter ones first."""
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for name, column in sorted(known, key=lambda each: len(each[1].path)):
+        if column.role is Role.FLATTENED:
+            found.setdefault(column.name, []).append((name, column.path))
+    return found
 
 
 def _columns_of_row(

@@ -110,22 +110,11 @@ def verdict_of(content: Content) -> Verdict:
         return _failure(content)
     if content.plan is not None:
         return _verdict_of_plan(content.plan, content.what)
-    outcome, rejected = content.outcome, content.totals["rejected"]
     if content.what == "removal":
-        text = "What streams held before and not in their last run was removed."
-        if not (outcome.is_complete or outcome.error):
-            text = "It was stopped by a signal. The next --remove-missing continues."
-        if content.ignored:
-            text += " Customer.io would accept and ignore some of it, listed below."
-        return Verdict(
-            "warn"
-            if content.ignored or rejected or not outcome.is_complete
-            else "good",
-            f"{counted(content.totals['delivered'], 'removal')} delivered",
-            text,
-        )
-    if not outcome.is_complete:
-        where = "at a rejected record" if outcome.error else "before the input ended"
+        return _verdict_of_removal(content)
+    if not content.outcome.is_complete:
+        is_error = content.outcome.error
+        where = "at a rejected record" if is_error else "before the input ended"
         return Verdict(
             "warn",
             f"The run was stopped {where}",
@@ -133,6 +122,21 @@ def verdict_of(content: Content) -> Verdict:
             "last STATE.",
         )
     return _verdict_of_run(content)
+
+
+def _verdict_of_removal(content: Content) -> Verdict:
+    outcome, totals = content.outcome, content.totals
+    text = "What streams held before and not in their last run was removed."
+    if not (outcome.is_complete or outcome.error):
+        text = "It was stopped by a signal. The next --remove-missing continues."
+    if content.ignored:
+        text += " Customer.io would accept and ignore some of it, listed below."
+    is_good = outcome.is_complete and not (content.ignored or totals["rejected"])
+    return Verdict(
+        "good" if is_good else "warn",
+        f"{counted(totals['delivered'], 'removal')} delivered",
+        text,
+    )
 
 
 def _verdict_of_run(content: Content) -> Verdict:
