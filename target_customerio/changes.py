@@ -211,11 +211,7 @@ class Changes:
             self.snapshot.hold(operation, stream)
 
     def checkpoint(self, state: Any) -> None:  # noqa: ANN401 - whatever a tap writes
-        """Write what streams hold, before a STATE message is written.
-
-        Args:
-            state: The state.
-        """
+        """Write what streams hold, before a STATE message is written."""
         self._bookmarks.add(state)
         self.snapshot.checkpoint()
 

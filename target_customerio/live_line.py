@@ -43,11 +43,7 @@ class LiveLine(tqdm):  # type: ignore[type-arg] # it iterates over nothing
     lock: Final = RLock()
 
     def __init__(self, stream: TextIO) -> None:
-        """Draw nothing yet.
-
-        Args:
-            stream: The terminal.
-        """
+        """Draw nothing yet on a terminal."""
         self.set_lock(self.lock)
         self._stream = stream
         self._text = ""

@@ -228,22 +228,14 @@ class RunRecorder:
             )
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
-        """Count operations that Customer.io accepted.
-
-        Args:
-            operations: The operations.
-        """
+        """Count operations that Customer.io accepted."""
         labels = Counter(map(_stream_and_label, operations))
         for (stream, label), count in labels.items():
             self.summary.streams[stream.title].delivered[label] += count
         self.summary.figures[RECENT_EVENTS] += sum(map(_is_recent, operations))
 
     def repeated(self, operations: Sequence[QueuedOperation]) -> None:
-        """Count events that a sandbox dropped, as Customer.io would.
-
-        Args:
-            operations: The events.
-        """
+        """Count events that a sandbox dropped, as Customer.io would."""
         for stream, count in Counter(map(_stream, operations)).items():
             self.summary.streams[stream.title].skipped[REPEATED] += count
 

@@ -29,9 +29,6 @@ ALIKE_STREAMS = 0.5
 def described(path: Path) -> str:
     """Return what a snapshot knows, as text. Another run may use it.
 
-    Args:
-        path: The snapshot.
-
     Raises:
         SnapshotError: It does not exist or cannot be read.
     """

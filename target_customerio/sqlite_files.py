@@ -58,9 +58,6 @@ def temporary_copy(file: Path) -> Iterator[Path]:
 def read_only(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a database that may be open elsewhere, and leave no trace of it.
 
-    Args:
-        file: The database.
-
     Yields:
         The connection.
 

@@ -23,9 +23,6 @@ MAX_STREAMS: Final = 3
 def plan_lines(plan: Plan) -> Iterator[LogLine]:
     """Yield the lines of a plan, with the figures of each for a structured log.
 
-    Args:
-        plan: The plan.
-
     Yields:
         What it is, a table by stream, and the totals.
     """

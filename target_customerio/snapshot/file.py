@@ -122,9 +122,6 @@ class SnapshotFile:
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Read a snapshot, which a run may be using.
 
-    Args:
-        path: The snapshot.
-
     Yields:
         A connection that cannot write.
 

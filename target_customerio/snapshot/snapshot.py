@@ -193,9 +193,6 @@ class Snapshot:
 
         What they name is added to what the stream holds, and its last run stays the one
         before.
-
-        Args:
-            stream: The stream.
         """
         with self._lock, self.file.writing(durable=True) as database:
             self.streams.keep_run(stream, database)
