@@ -46,6 +46,12 @@ FLATTENED_RELATIONSHIP: Final = dict.fromkeys(spellings(RELATIONSHIP), RELATIONS
 """Another such object, of people and objects only."""
 
 
+OF_PEOPLE: Final = {
+    squashed(name): name for name in ("anonymousId", "email", "phone", "userId")
+}
+"""Fields of people, by what is the same in all spellings."""
+
+
 class Role(Enum):
     """How a column is used."""
 
@@ -88,6 +94,7 @@ class Columns:
 
     def __init__(self, call: CallKind, separators: Iterable[str]) -> None:
         """Prepare the table of known names, and the separators of flattened ones."""
+        self._name = call.name
         self._separators = tuple(separators)
         relationship = FLATTENED_RELATIONSHIP if call.body == "traits" else {}
         self._containers = {**FLATTENED, **relationship}
@@ -103,16 +110,34 @@ class Columns:
             return Column(Role.FIELD, DELETED_AT, rank=2) if is_deletion else _IGNORED
         return self._flattened(name) or _BODY
 
-    def misnames(self, name: str) -> bool:
-        """Tell whether a name is that of a field but for white space around it.
+    def meant(self, name: str) -> str | None:
+        """Return the field that a column is probably meant for, if it is not that.
 
-        Some files have a byte order mark before the first name, or a space after each
-        comma.
+        Some files have a byte order mark before the first name or a space after each
+        comma, and some databases have names such as ``UserID``.
         """
         plain = trimmed(name)
-        return plain != name and (
-            self.of(plain).role in READ_ROLES or plain.upper() in RESERVED_ATTRIBUTES
-        )
+        if plain != name:
+            column = self.of(plain)
+            if column.role in READ_ROLES:
+                return column.name
+            return RESERVED_ATTRIBUTES.get(plain.upper())
+        field = OF_PEOPLE.get(squashed(name))
+        return field if field is not None and self.of(name) is _BODY else None
+
+    def misnamed(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Return columns that are not the field that they are meant for, and it."""
+        found = [(name, field) for name in names if (field := self.meant(name))]
+        if not found:
+            return []
+        columns = map(self.of, names)
+        known = {each.name for each in columns if each.role in READ_ROLES}
+        for column, attribute in RESERVED_ATTRIBUTES.items():
+            if column in names or attribute in names:
+                known.add(attribute)
+        if "userId" in known and self._name != "identify":
+            known |= {"email", "phone"}  # they would only identify the person
+        return [each for each in found if each[1] not in known]
 
     def _flattened(self, name: str) -> Column | None:
         """Recognize a column that is a field of a flattened object."""
@@ -199,8 +224,7 @@ class Shape(Struct):
         integrations: The columns that may turn Customer.io off, with their paths below
             ``integrations``.
         left_out: Columns of a flat row that belong to a container the call ignores.
-        misnamed: Columns whose names would be those of fields or reserved attributes,
-            were there no white space or invisible characters around them.
+        misnamed: Columns with names that are nearly those of fields, and the fields.
         outside_body: Columns that are ignored in a record with a body; empty if there
             is a ``type``, because the record may be a call.
         may_be_call: Whether there is a ``type`` and a container, so that a record may
@@ -221,7 +245,7 @@ class Shape(Struct):
     flattened: dict[str, list[tuple[str, tuple[str, ...]]]]
     integrations: list[tuple[str, tuple[str, ...]]]
     left_out: list[str]
-    misnamed: list[str]
+    misnamed: list[tuple[str, str]]
     outside_body: list[str]
     may_be_call: bool
     has_body: bool
@@ -267,7 +291,7 @@ def shape_of(names: Sequence[str], columns: Columns, body: str) -> Shape:
             if column.role is Role.INTEGRATIONS
         ],
         left_out=_left_out(known, body),
-        misnamed=[name for name in names if columns.misnames(name)],
+        misnamed=columns.misnamed(names),
         outside_body=_outside_body(known) if has_body and not has_type else [],
         may_be_call=bool(containers) and has_type,
         has_body=has_body,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.errors import shown_name
-from target_customerio.mapping.fields import CALL_KINDS, trimmed
+from target_customerio.mapping.fields import CALL_KINDS
 from target_customerio.track_api.operations import (
     ObjectIdentify,
     ObjectIdentifyAnonymous,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 BAD_CONTEXT: Final = "context is not an object and is ignored"
 MISNAMED: Final = (
-    "the columns {} have white space or invisible characters around their names, so "
-    "that nothing is read from them as from {}; rename them in the tap or by "
+    "the columns {} are not read as {}, since only that name is, in camelCase, "
+    "snake_case or upper case, with nothing around it; rename them in the tap or by "
     "stream_maps"
 )
 OVERRIDES_LEFT_OUT: Final = (
@@ -77,10 +77,10 @@ class Notices:
         """Warn that a ``context`` is not an object."""
         self.warn_once("context", BAD_CONTEXT)
 
-    def misnamed(self, columns: Sequence[str]) -> None:
-        """Warn of columns that are not found because of what is around their names."""
-        given = ", ".join(f"'{shown_name(name)}'" for name in sorted(columns))
-        meant = ", ".join(shown_name(trimmed(name)) for name in sorted(columns))
+    def misnamed(self, columns: Sequence[tuple[str, str]]) -> None:
+        """Warn of columns with names that are nearly those of fields."""
+        given = ", ".join(f"'{shown_name(name)}'" for name, _ in columns)
+        meant = ", ".join(field for _, field in columns)
         self.warn_once("misnamed", MISNAMED.format(given, meant))
 
     def check_row(
