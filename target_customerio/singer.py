@@ -5,7 +5,8 @@ writes STATE only when another record arrives, ends the run at the first record 
 does not match its schema, and lets a signal start a drain within a drain. This target
 guarantees order across streams, timely STATE and rejected records instead. All replaced
 names that the SDK does not mean to be overridden are listed in :data:`OVERRIDDEN`,
-other private names in :data:`USED_PRIVATE`; tests check that the SDK still has them.
+other private names in :data:`USED_PRIVATE` and :data:`IMPORTED_PRIVATE`; tests check
+that the SDK still has them.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ OVERRIDDEN: Final = (
 """Private and final names of the SDK that are overridden here."""
 
 USED_PRIVATE: Final = ("_config",)
-"""Private names of the SDK that are used here."""
+"""Private attributes of the SDK's classes that the package uses."""
+
+IMPORTED_PRIVATE: Final = ("_ConfigInput",)
+"""Private names that the package imports from the SDK: the type of the option
+``--config``, in :mod:`.target` and :mod:`.command_line`."""
 
 
 class SingerTarget(Target):

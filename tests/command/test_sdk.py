@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import io
 import json
@@ -10,22 +11,23 @@ import os
 import signal
 import textwrap
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.target_base import Target
 from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
 from support.workspace import snapshot
 
-from target_customerio.singer import OVERRIDDEN, USED_PRIVATE
+from target_customerio.singer import IMPORTED_PRIVATE, OVERRIDDEN, USED_PRIVATE
 from target_customerio.sinks import SINKS, IgnoredSink
 from target_customerio.target import TargetCustomerIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.command import Outcome, Terminal
     from support.singer import Singer
@@ -192,6 +194,30 @@ def test_an_overridden_name_is_still_defined_by_the_sdk(name: str) -> None:
     assert list(inspect.signature(ours).parameters) == list(
         inspect.signature(theirs).parameters
     )
+
+
+def test_every_private_name_that_is_imported_from_the_sdk_is_listed() -> None:
+    package = Path(inspect.getfile(TargetCustomerIO)).parent
+    imported = {
+        name.name
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").split(".")[0] == "singer_sdk"
+        for name in node.names
+        if name.name.startswith("_")
+    }
+    assert imported == set(IMPORTED_PRIVATE)
+
+
+def test_the_sdk_still_passes_the_configuration_in_the_same_form() -> None:
+    fields = {each.name for each in dataclasses.fields(_ConfigInput)}
+    assert fields == {"config", "parse_env"}
+    theirs, ours = (
+        inspect.signature(each.invoke).parameters["config"].annotation
+        for each in (Target, TargetCustomerIO)
+    )
+    assert theirs == ours == "_ConfigInput | None"
 
 
 def final_names() -> set[str]:
