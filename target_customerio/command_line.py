@@ -77,8 +77,8 @@ FLAGS: Final = {
     "--detailed-exitcode": "With --plan, exit with 4 if anything would be sent or "
     "removed, or a removal would be refused.",
     "--refresh": "Send everything again and rebuild the snapshot from it.",
-    "--remove-missing": "Read no input: remove what streams with remove_missing held "
-    "before and not in their last run.",
+    "--remove-missing": "Remove what streams with remove_missing held before but not "
+    "in their last run. Reads no input.",
     "--snapshot-info": "Show the streams of the snapshot, what they hold and their "
     "last runs, then exit.",
 }

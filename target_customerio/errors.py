@@ -165,7 +165,7 @@ REASONS: Final = {
     "invalid_date": "text in a field that the schema types as a date is not a date",
     "invalid_email": "text is not an e-mail address, and there is no `userId`",
     "invalid_json": "`traits` or `properties` is text, but not a JSON object",
-    "invalid_text": "text holds half a surrogate pair, which is not valid Unicode",
+    "invalid_text": "text has a lone surrogate, which is not valid Unicode",
     "invalid_timestamp": "the call's own time is not a time",
     "invalid_type": "a value has a type that its field does not allow",
     "missing_key": "a key property of the stream is missing",

@@ -243,7 +243,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=False,
         title="Refresh",
         description="Whether to send everything again and rebuild the snapshot from "
-        "it. It keeps which stream holds what.",
+        "it. Which stream holds what is kept.",
     ),
     th.Property(
         "plan",
@@ -251,7 +251,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=False,
         title="Plan",
         description="Whether to print what a run would send and change instead of "
-        "doing it. Nothing is sent, no STATE and no file is written but the report.",
+        "doing it. Nothing is sent, and nothing is written but the report.",
     ),
     th.Property(
         "remove_missing",
@@ -259,9 +259,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=False,
         title="Remove missing",
         description="Whether `target-customerio --remove-missing`, run after the "
-        "pipeline, removes what a stream held before and not in its last run: of an "
-        "identify stream people, of a group stream objects, with their "
-        "relationships, of a `segment` stream memberships. It needs `snapshot`.",
+        "pipeline, removes what a stream held before but not in its last run: the "
+        "people of an identify stream, the objects and relationships of a group "
+        "stream, the memberships of a `segment` stream. Needs `snapshot`.",
     ),
     th.Property(
         "max_deletions",
@@ -272,8 +272,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         title="Maximum deletions",
         description="How many people, objects, relationships or memberships of a "
         "stream `--remove-missing` may remove: a number, or a share of what the stream "
-        "held, which is at least one and never all. If more are missing, nothing of "
-        "the stream is removed.",
+        "held. A share allows at least one, but never all. If more are missing, "
+        "nothing is removed for the stream.",
     ),
     th.Property(
         "report_path",

@@ -99,7 +99,7 @@ def encode_operation(
     try:
         body = encode(operation.payload())
     except UnicodeEncodeError:
-        message = "text holds half a surrogate pair, which is not valid Unicode"
+        message = "text has a lone surrogate, which is not valid Unicode"
         raise RejectedRecord("invalid_text", "", message) from None
     except RecursionError:
         raise nested_too_deeply() from None

@@ -126,7 +126,7 @@ def verdict_of(content: Content) -> Verdict:
 
 def _verdict_of_removal(content: Content) -> Verdict:
     outcome, totals = content.outcome, content.totals
-    text = "What streams held before and not in their last run was removed."
+    text = "What was missing from the last runs of streams was removed."
     if not (outcome.is_complete or outcome.error):
         text = "It was stopped by a signal. The next --remove-missing continues."
     if content.ignored:

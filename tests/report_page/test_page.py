@@ -415,7 +415,7 @@ def test_rejected_removals_are_in_no_file() -> None:
 @pytest.mark.parametrize(
     ("error", "is_complete", "expected"),
     [
-        (None, True, "What streams held before and not in their last run was removed"),
+        (None, True, "What was missing from the last runs of streams was removed"),
         (
             None,
             False,
