@@ -119,13 +119,7 @@ class Settings:
         conversion = _conversion(config, action_events)
         return cls(
             connection=_connection(config),
-            limits=Limits(
-                batch_operations=config["batch_size_rows"],
-                concurrency=config["max_concurrent_requests"],
-                requests_per_second=config["requests_per_second"],
-                request_timeout_seconds=float(config["request_timeout_seconds"]),
-                max_retry_seconds=float(config["max_retry_seconds"]),
-            ),
+            limits=_limits(config),
             conversion=conversion,
             streams=StreamCalls(
                 config["stream_calls"],
@@ -162,6 +156,16 @@ def _conversion(
         hard_delete=config["hard_delete"],
         action_events=action_events,
         flattening_separator=config.get("flattening_separator") or "__",
+    )
+
+
+def _limits(config: Mapping[str, Any]) -> Limits:
+    return Limits(
+        batch_operations=config["batch_size_rows"],
+        concurrency=config["max_concurrent_requests"],
+        requests_per_second=config["requests_per_second"],
+        request_timeout_seconds=float(config["request_timeout_seconds"]),
+        max_retry_seconds=float(config["max_retry_seconds"]),
     )
 
 

@@ -59,7 +59,7 @@ class ObjectDecider:
             is_certain = applies and person.is_certain and not person.needs_link
             entry = person.entry if is_certain else None
             if not is_certain:
-                _hold(self._may_relate(owner, person), stream)
+                hold_all(self._may_relate(owner, person), stream)
             changed = self._relate(ticket, owner, entry, each, stream)
             if changed is None:
                 continue
@@ -172,7 +172,7 @@ class ObjectDecider:
             people.append(person)
             entry = person.entry if person.is_certain else None
             if not person.is_certain:
-                _hold(self._may_relate(owner, person), stream)
+                hold_all(self._may_relate(owner, person), stream)
             changed = self._relate(ticket, owner, entry, each, stream)
             if changed is None:
                 continue
@@ -278,7 +278,7 @@ class ObjectDecider:
             return Decision(operation)
         is_certain = person.is_certain and entry.exists
         if not person.is_certain:
-            _hold(self._known(MEMBERSHIP, operation.segment_id, person), stream)
+            hold_all(self._known(MEMBERSHIP, operation.segment_id, person), stream)
         if entry.is_new or not is_certain:
             ticket.effects.append(Effect(entry, (), aliases=person.aliases))
         key = f"{operation.segment_id}:{entry.number}"
@@ -306,8 +306,8 @@ class ObjectDecider:
         return Decision(operation, ticket, identities=identities_of(person))
 
 
-def _hold(entries: Iterable[Entry], stream: StreamHolds | None) -> None:
-    """Hold what a row may name that Customer.io may not apply."""
+def hold_all(entries: Iterable[Entry], stream: StreamHolds | None) -> None:
+    """Hold entries, if there is a stream that holds what its records name."""
     if stream is not None:
         for each in entries:
             stream.hold(each.kind, each.number)

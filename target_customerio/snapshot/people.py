@@ -22,7 +22,7 @@ from target_customerio.snapshot.entry import (
     SUPPRESSED,
     UNLINKED,
 )
-from target_customerio.snapshot.tables import PERSON
+from target_customerio.snapshot.objects import hold_all
 from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
 
 if TYPE_CHECKING:
@@ -63,13 +63,14 @@ class PersonDecider:
             operation.identifiers, attributes, self._compare.names.numbers
         )
         applies = operation.timestamp is UNSET and update_only is None
+        is_certain = applies and person.is_certain
         entry = person.entry
         try:
             diff = self._compare.diff(
                 entry,
                 attributes,
                 person.uncertain,
-                is_certain=applies and person.is_certain,
+                is_certain=is_certain,
                 forced=_LINKING if person.links else frozenset(),
             )
         except (UnicodeEncodeError, RecursionError):
@@ -78,10 +79,7 @@ class PersonDecider:
         relationships = self._objects.related_objects(
             ticket, operation, person, stream, applies=applies
         )
-        if stream is not None:
-            for each in person.held:
-                stream.hold(PERSON, each.number)
-        is_certain = applies and person.is_certain
+        hold_all(person.held, stream)
         has_changes = diff.sent or relationships or person.aliases
         if entry is not None and entry.exists and is_certain and not has_changes:
             if row and not operation.cio_relationships:
