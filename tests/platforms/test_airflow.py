@@ -13,11 +13,12 @@ import sysconfig
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from support.command import clean_environment
 from support.customerio import Customerio, Reply, Request, accept, always
+from support.forks import POSSIBLE, ForkServer
 from support.mail import MailServer, attachments, text_of
 from support.pages import Page
 from support.postgres import Database, running_server
@@ -26,7 +27,7 @@ from support.workspace import snapshot
 from .project import ROOT, Copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 pytestmark = pytest.mark.timeout(900)  # installs packages over the network
 
@@ -45,29 +46,61 @@ class Airflow:
     home: Path
     taps: Path
 
-    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        paths = [self.taps, sysconfig.get_path("scripts"), os.environ["PATH"]]
-        done = subprocess.run(
-            [str(self.commands / "airflow"), *arguments],
-            env=clean_environment(
-                **{
-                    "AIRFLOW_HOME": str(self.home),
-                    "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
-                    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-                    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-                    "AIRFLOW_CONN_CUSTOMERIO": json.dumps(ACCOUNT),
-                    "PATH": os.pathsep.join(map(str, paths)),
-                    **environment,
-                }
-            ),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
+    def __post_init__(self) -> None:
+        self.outputs = self.home / "outputs"
+        self.outputs.mkdir()
+        self.forks = ForkServer(
+            [str(self.commands / "python"), str(HERE / "airflow_forks.py")],
+            self.environment(PYTHONPATH=str(HERE.parent)),
+            self.outputs / "server.log",
         )
-        return done.returncode, done.stdout, done.stderr
+
+    def environment(self, **more: str) -> dict[str, str]:
+        paths = [self.taps, sysconfig.get_path("scripts"), os.environ["PATH"]]
+        return clean_environment(
+            **{
+                "AIRFLOW_HOME": str(self.home),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
+                "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW_CONN_CUSTOMERIO": json.dumps(ACCOUNT),
+                "PATH": os.pathsep.join(map(str, paths)),
+                **more,
+            }
+        )
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        stdout, stderr = self.outputs / "stdout", self.outputs / "stderr"
+        with stdout.open("wb") as out, stderr.open("wb") as err:
+            code = self._code_of(arguments, self.environment(**environment), out, err)
+        return code, stdout.read_text("utf-8"), stderr.read_text("utf-8")
+
+    def _code_of(
+        self,
+        arguments: Sequence[str],
+        environment: dict[str, str],
+        out: IO[bytes],
+        err: IO[bytes],
+    ) -> int:
+        if not POSSIBLE:
+            return subprocess.run(
+                [str(self.commands / "airflow"), *arguments],
+                env=environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                check=False,
+                timeout=600,
+            ).returncode
+        with Path(os.devnull).open("rb") as nothing:
+            descriptors = [each.fileno() for each in (nothing, out, err)]
+            fork = self.forks.start(arguments, self.home, environment, descriptors)
+        try:
+            return fork.wait(600)
+        except BaseException:
+            fork.kill()
+            raise
 
     def test(self, dag: str, *options: str, **environment: str) -> Outcome:
         """Run a DAG once, with the retries of its tasks."""
@@ -96,15 +129,18 @@ class Outcome:
 @pytest.fixture(scope="module")
 def airflow(
     install: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Airflow:
+) -> Iterator[Airflow]:
     commands = install("airflow", "apache-airflow>=3,<4")
     home = tmp_path_factory.mktemp("airflow")
     (home / "taps").mkdir()
     shutil.copytree(EXAMPLES, home / "dags")
     airflow = Airflow(commands, home, home / "taps")
-    code, _, stderr = airflow.run("db", "migrate")
-    assert code == 0, stderr
-    return airflow
+    try:
+        code, _, stderr = airflow.run("db", "migrate")
+        assert code == 0, stderr
+        yield airflow
+    finally:
+        airflow.forks.close()
 
 
 @pytest.fixture

@@ -35,8 +35,22 @@ MAX_BYTES = 1 << 20
 class ForkServer:
     """The server, started when it is first needed."""
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
+    def __init__(
+        self,
+        program: Sequence[str] = (sys.executable, __file__),
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            program: The server; the number of its socket is its last argument.
+            environment: The server's, if not that of the tests.
+            log: A file for what the server prints, if not where the tests print.
+        """
+        self._program = program
+        self._environment = environment
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._lock = threading.Lock()
@@ -72,16 +86,21 @@ class ForkServer:
     def _connected(self) -> socket.socket:
         if self._channel is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            kept = {
+            kept = self._environment or {
                 name: value
                 for name, value in os.environ.items()
                 if not name.startswith(("PYTHON", "TARGET_CUSTOMERIO"))
             }
-            with theirs:
+            with theirs, contextlib.ExitStack() as stack:
+                log = None
+                if self._log is not None:
+                    log = stack.enter_context(self._log.open("wb"))
                 self._process = subprocess.Popen(
-                    [sys.executable, __file__, str(theirs.fileno())],
+                    [*self._program, str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
                     env=kept,
+                    stdout=log,
+                    stderr=log,
                 )
             self._channel = ours
         return self._channel
@@ -109,7 +128,7 @@ class Fork:
         """Wait for the end, and return the exit code."""
         self._waiting.join(timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired("target-customerio", timeout)
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -188,22 +207,32 @@ def run_to_the_end(command: Callable[[], object]) -> None:
         raise SystemExit(code)
     threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - as at every end
     atexit._run_exitfuncs()  # noqa: SLF001 - as at every end
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # The last two are those of the server, where its modules may have kept them.
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
     os._exit(code or 0)
 
 
 def main() -> None:
-    """Be the server, and in each fork the command."""
+    """Import the command, and be its server."""
     sys.path[0] = str(Path(sys.executable).parent)
     from target_customerio import sandbox, target  # noqa: F401, PLC0415
     from target_customerio.__main__ import main as command  # noqa: PLC0415
 
-    assert threading.active_count() == 1, "a thread would not survive the fork"
     sys.argv = [str(Path(sys.executable).parent / "target-customerio"), *sys.argv[1:]]
+    run_forks(command)
+
+
+def run_forks(command: Callable[[], object]) -> None:
+    """Be the server on the socket of the last argument, and in each fork the command.
+
+    Everything that the command imports is to be imported, and no thread started.
+    """
+    assert threading.active_count() == 1, "a thread would not survive the fork"
     gc.collect()
     gc.freeze()  # so that the forks, which share this memory, do not copy it
-    request = serve(socket.socket(fileno=int(sys.argv[1])))
+    request = serve(socket.socket(fileno=int(sys.argv[-1])))
     if request is not None:
         become(request)
         run_to_the_end(command)
