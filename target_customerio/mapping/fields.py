@@ -132,6 +132,19 @@ LOOKED_UP: Final = (
 )
 """Fields that a call reads and that are also attributes of a flat row."""
 
+IDENTIFIERS: Final = frozenset(
+    {
+        "anonymousId",
+        "groupId",
+        "objectId",
+        "objectTypeId",
+        "previousId",
+        "segmentId",
+        "userId",
+    }
+)
+"""Fields that identify people, objects and segments."""
+
 MESSAGE_OVERRIDES: Final = ("from_address", "recipient", "reply_to")
 """Properties that override the addresses of a campaign (schema ``person_event``)."""
 

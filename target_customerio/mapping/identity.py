@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from target_customerio.errors import RejectedRecord
 from target_customerio.mapping.call import lookup, lookup_in_context
 from target_customerio.mapping.fields import ZERO_WIDTH, is_blank, trimmed
+from target_customerio.mapping.schema_types import DECIMAL
 from target_customerio.track_api.operations import PHONE_SEPARATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from target_customerio.mapping.call import Call, ResolveUserId, StreamContext
@@ -47,9 +48,26 @@ def identifier(value: JSON, field: str) -> str | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise RejectedRecord(
+    raise _no_identifier(field)
+
+
+def _no_identifier(field: str) -> RejectedRecord:
+    return RejectedRecord(
         "invalid_type", field, "the identifier must be text or an integer"
     )
+
+
+def check_decimals(record: Mapping[str, JSON], identifiers: Mapping[str, str]) -> None:
+    """Reject a record with an identifier like 42.00, which is a decimal by its schema.
+
+    As text it would name someone else than 42.
+    """
+    for name, field in identifiers.items():
+        value = record.get(name)
+        if not isinstance(value, str) or value.lstrip("+-").isdecimal():
+            continue
+        if DECIMAL.fullmatch(value):
+            raise _no_identifier(field)
 
 
 def is_address(text: str) -> bool:

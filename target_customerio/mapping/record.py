@@ -31,11 +31,13 @@ from target_customerio.mapping.columns import (
 from target_customerio.mapping.fields import (
     CUSTOMERIO,
     EVERYTHING,
+    IDENTIFIERS,
     RESERVED_ATTRIBUTES,
     SPEC_CALLS,
     letters,
     spellings,
 )
+from target_customerio.mapping.identity import check_decimals
 from target_customerio.mapping.notices import Notices
 from target_customerio.mapping.schema_types import (
     NO_DATES,
@@ -123,6 +125,12 @@ class RecordReader:
         dates: DateTree = dates_of_schema(schema)
         self._dates = _with_reserved(dates if map_dates is None else map_dates(dates))
         self._body_dates = self._dates_of(self._body)
+        self._decimals = {
+            name: column.name
+            for name, typed in self._dates.items()
+            if typed is Typed.DECIMAL
+            and (column := self._columns.of(name)).name in IDENTIFIERS
+        }
         traits = next(
             filter(None, map(self._dates_of("context").get, spellings("traits"))), None
         )
@@ -149,14 +157,15 @@ class RecordReader:
             value = record[name]
             if value or (value is not None and value != ""):
                 fields[field] = value
-        if shape.may_be_call and fields.get("type") != self._call.name:
-            self._check_type(record, shape, fields.get("type"))
+        kind = fields.get("type")
+        if self._decimals or (shape.may_be_call and kind != self._call.name):
+            self._check(record, shape, kind)
         body: Any = record.get(self._body)
         if shape.has_body and (type(body) is not dict or not shape.is_simple):
             body = container_of(record, shape, self._body)
         containers = self._containers(record, shape) if shape.others else {}
         flat = body is None and not (
-            shape.may_be_call and self._is_call(record, shape, fields.get("type"))
+            shape.may_be_call and self._is_call(record, shape, kind)
         )
         if body is None:
             body = self._row(record, shape) if flat else {}
@@ -198,8 +207,9 @@ class RecordReader:
         self._notices.bad_context()
         return with_flattened(None, record, shape.flattened.get(container, ()))
 
-    def _check_type(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> None:
-        """Reject a record whose ``type`` is another call than its stream's."""
+    def _check(self, record: Mapping[str, JSON], shape: Shape, kind: JSON) -> None:
+        """Reject a record with a wrong identifier, or the ``type`` of another call."""
+        check_decimals(record, self._decimals)
         name = _call_name(kind)
         if name in SPEC_CALLS and name != self._call.name and _is_nested(record, shape):
             raise RejectedRecord(

@@ -54,6 +54,11 @@ FORMATS: Final = {
     "singer.decimal": "decimal",
     "x-singer.decimal": "decimal",
 }
+DECIMAL: Final = re.compile(
+    r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII
+)
+"""The text of a number in a field of that type."""
+
 _FREE: Final = frozenset({"text"})
 _NONE: Final[frozenset[str]] = frozenset()
 

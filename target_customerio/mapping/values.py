@@ -17,6 +17,7 @@ import msgspec
 from target_customerio.errors import RejectedRecord
 from target_customerio.json_codec import encode
 from target_customerio.mapping.schema_types import (
+    DECIMAL,
     ITEMS,
     NO_DATES,
     OTHERS,
@@ -41,9 +42,6 @@ BELOW_DATE_TIME: Final = len("2023-05-18T22:5")
 
 UNCHANGED: Final = frozenset({int, bool, type(None)})
 
-_DECIMAL: Final = re.compile(
-    r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII
-)
 _NOT_FINITE: Final = re.compile(
     r"\s*[+-]?(?:s?nan\d*|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
 )
@@ -207,7 +205,7 @@ def _exact_number(value: JSON, field: str) -> JSON:
     """Return the number in a text; other text is not changed."""
     if not isinstance(value, str):
         return value
-    if _DECIMAL.fullmatch(value):
+    if DECIMAL.fullmatch(value):
         try:
             return Decimal(value)
         except InvalidOperation:  # the exponent is out of range

@@ -322,3 +322,47 @@ def test_a_user_id_with_visible_characters_is_sent_as_it_is(
     convert: Convert, user_id: str
 ) -> None:
     assert convert("identify", {"userId": user_id})["identifiers"] == {"id": user_id}
+
+
+DECIMAL_TEXT = {"type": ["null", "string"], "format": "singer.decimal"}
+
+
+@pytest.mark.parametrize("value", ["42.00", "42.5", "4E+1", ".5", "42."])
+@pytest.mark.parametrize(
+    ("call", "column"),
+    [
+        ("identify", "user_id"),
+        ("identify", "userId"),
+        ("track", "USER_ID"),
+        ("group", "group_id"),
+        ("group", "object_id"),
+        ("segment", "segment_id"),
+    ],
+)
+def test_a_decimal_that_is_no_integer_identifies_nobody(
+    call: str, column: str, value: str, converter: Callable[..., Any]
+) -> None:
+    """Otherwise 42.00 would be somebody else than 42."""
+    schema = {"properties": {column: DECIMAL_TEXT}}
+    row = {"email": "ann@example.com", "event": "x", column: value}
+    with pytest.raises(RejectedRecord) as caught:
+        converter(call, schema=schema).convert(row)
+    assert caught.value.reason == "invalid_type"
+
+
+@pytest.mark.parametrize(
+    "value", ["42", "-7", "0042", "a-42.0", "12345678901234567890"]
+)
+def test_a_decimal_that_is_an_integer_or_other_text_is_an_identifier(
+    value: str, convert: Callable[..., Any]
+) -> None:
+    schema = {"properties": {"user_id": DECIMAL_TEXT, "id": DECIMAL_TEXT}}
+    operation = convert(
+        "track", {"user_id": value, "id": "7.50", "event": "x"}, schema=schema
+    )
+    assert operation["identifiers"] == {"id": value}
+
+
+def test_text_with_a_point_is_an_identifier(convert: Callable[..., Any]) -> None:
+    operation = convert("identify", {"user_id": "42.00"})
+    assert operation["identifiers"] == {"id": "42.00"}
