@@ -39,7 +39,7 @@ if not POSSIBLE:
     pytest.skip("there are no pseudo-terminals", allow_module_level=True)
 
 LINE = re.compile(
-    r"(?P<read>[\d,]+) records, (?P<delivered>[\d,]+) delivered, "
+    r"(?P<read>[\d,]+) records?, (?P<delivered>[\d,]+) delivered, "
     r"(?P<rejected>[\d,]+) rejected, [\d,]+ records/s, (?P<flying>\d+) in flight, "
     r"(?P<throttled>\d+) s throttled"
 )
