@@ -1,19 +1,29 @@
-"""Metrics of the records of each stream, in the style of the SDK's."""
+"""Metrics of the records of each stream, in the style of the SDK's.
+
+They have the figures of the summary. Where a configuration of the log asks for the
+SDK's formats, as Meltano's does, they are logged like the SDK's own; elsewhere at level
+DEBUG, so that they do not hide the summary of a short run.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from enum import Enum
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from singer_sdk.metrics import Point, Tag, get_metrics_logger, log
+from singer_sdk.metrics import Point, Tag, get_metrics_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_customerio.counters import StreamCounts
+
+
+LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"
+"""The SDK's environment variable with the path of a configuration of the log."""
 
 
 class RecordMetric(str, Enum):
@@ -29,6 +39,7 @@ class RecordMetrics:
 
     def __init__(self) -> None:
         """Start at zero."""
+        self._level = logging.INFO if os.environ.get(LOG_CONFIG) else logging.DEBUG
         self._logged: Counter[tuple[str, RecordMetric]] = Counter()
         self._lock = Lock()
 
@@ -42,11 +53,12 @@ class RecordMetrics:
                     new = total - self._logged[stream, metric]
                     self._logged[stream, metric] = total
                     if new or is_final:
-                        _log(stream, metric, new)
+                        _log(self._level, stream, metric, new)
 
 
-def _log(stream: str, metric: RecordMetric, value: int) -> None:
+def _log(level: int, stream: str, metric: RecordMetric, value: int) -> None:
     tags = {Tag.STREAM: stream, Tag.PID: os.getpid()}
     # The SDK's enumeration of metrics cannot be extended; it only uses `value`.
     point = Point("counter", metric, value, tags)  # type: ignore[arg-type]
-    log(get_metrics_logger(), point)
+    # Like the SDK's function `log`, whose level is fixed; its formatters know the text.
+    get_metrics_logger().log(level, "METRIC: %s", point)

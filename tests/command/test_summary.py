@@ -130,6 +130,12 @@ def test_an_input_without_streams_is_summarized_in_a_line(
     assert shown[-1].startswith("0 requests, ")
 
 
+def test_a_plain_log_repeats_no_figures_before_the_summary(outcome: Outcome) -> None:
+    names = re.findall(r'METRIC: {"type":"counter","metric":"(\w+)"', outcome.stderr)
+    assert {*names} == {"record_count"}
+    assert len(names) == len(outcome.table)
+
+
 def test_a_stream_without_records_has_a_row(terminal: Terminal, singer: Singer) -> None:
     outcome = terminal.run(singer.schema("identifies"))
     assert outcome.table["identifies"]["read"] == 0
