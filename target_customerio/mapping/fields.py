@@ -171,7 +171,6 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-@lru_cache(maxsize=1024)
 def squashed(name: str) -> str:
     """Return a name's letters and digits in lower case, the same for all spellings."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
