@@ -88,6 +88,7 @@ def _figures(
         "seconds": [round(each, 4) for each in seconds],
         "server_seconds": [round(each.cpu_seconds, 4) for each in results],
         "peak_mb": max(each.peak_mb for each in results),
+        "peaks_mb": [round(each.peak_mb, 1) for each in results],
         "requests": last.requests,
         "bytes": last.bytes,
         "operations": last.operations,
