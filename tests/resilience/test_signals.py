@@ -315,6 +315,8 @@ def test_a_signal_while_the_program_starts_ends_it_without_a_traceback(
 ) -> None:
     script = (
         "import os, signal, sys\n"
+        # It may be ignored, as in a background job.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from target_customerio import __main__\n"
         "class Importing:\n"
         "    def find_spec(self, name, *_):\n"
