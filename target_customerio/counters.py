@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from target_customerio.address_book import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 RECENT_SECONDS: Final = 72 * 3600
 """Maximum age of events that trigger campaigns (API: ``POST /api/v1/events``)."""
@@ -40,6 +40,12 @@ def counted_kinds(counts: Mapping[str, int]) -> str:
     return ", ".join(
         counted(count, ONE_OF_KINDS[kind], kind) for kind, count in counts.items()
     )
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are, as text."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 UNCHANGED: Final = "unchanged"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.counters import FIGURES, UNCHANGED, StreamCounts
+from target_customerio.counters import FIGURES, UNCHANGED, StreamCounts, listed
 from target_customerio.delivery import encode_operation
 from target_customerio.plan.model import (
     OTHER_ATTRIBUTES,
@@ -43,9 +43,6 @@ WITH_ATTRIBUTES: Final = frozenset(
 
 MAX_NAMES: Final = 1_000
 """Maximum attributes of an operation that are counted by name."""
-
-MAX_HOLDERS: Final = 3
-"""Maximum streams that are named as holders of what is missing from another."""
 
 
 class _Counts:
@@ -296,10 +293,7 @@ def why_kept(
     if update_only:
         yield f"{update_only:,} of an update_only stream"
     if held:
-        names = sorted(held_by)
-        more = len(names) - MAX_HOLDERS
-        by = ", ".join(names[:MAX_HOLDERS]) + (f" and {more} more" if more > 0 else "")
-        yield f"{held:,} held by {by}"
+        yield f"{held:,} held by {listed(sorted(held_by))}"
     if unremovable:
         yield f"{unremovable:,} without id or e-mail address, merged or suppressed"
 

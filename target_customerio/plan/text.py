@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_customerio.counters import figure_lines
+from target_customerio.counters import figure_lines, listed
 from target_customerio.summary import LogLine
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 SHOWN_ATTRIBUTES: Final = 12
 """Maximum attributes of an operation that the text shows; the value has all of them."""
-
-MAX_STREAMS: Final = 3
-"""Maximum streams whose removal would be refused that the last line names."""
 
 
 def plan_lines(plan: Plan) -> Iterator[LogLine]:
@@ -146,9 +143,7 @@ def _fields(stream: StreamPlan) -> dict[str, Any]:
 def refusals(plan: Plan) -> str:
     """Return for which streams a removal would be refused, as text."""
     names = plan.refused_streams
-    more = len(names) - MAX_STREAMS
-    shown = ", ".join(names[:MAX_STREAMS]) + (f" and {more} more" if more > 0 else "")
-    return f"removal refused for {shown}" if names else ""
+    return f"removal refused for {listed(names)}" if names else ""
 
 
 def _total_line(totals: Mapping[str, int], refused: str) -> str:
