@@ -12,7 +12,7 @@ import sys
 
 import airflow.api.client.local_client
 import airflow.cli.commands.dag_command
-import airflow.dag_processing.dagbag  # noqa: F401
+import airflow.dag_processing.dagbag  # noqa: F401 - imported once for all forks
 import httpx
 from airflow.__main__ import main
 from airflow.sdk.execution_time.supervisor import in_process_api_server
