@@ -7,14 +7,14 @@ before it is sent, and what is known once it is delivered (:mod:`.journal`).
 
 from __future__ import annotations
 
-from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from msgspec import UNSET
 
 from target_customerio.snapshot.comparison import (
     Comparison,
     Decision,
+    keys_of,
 )
 from target_customerio.snapshot.objects import ObjectDecider, object_key
 from target_customerio.snapshot.people import PersonDecider
@@ -30,6 +30,7 @@ from target_customerio.track_api.operations import (
     PersonDelete,
     PersonIdentify,
     PersonMerge,
+    PersonOperation,
     PersonSuppress,
     PersonUnsuppress,
     Relationship,
@@ -94,13 +95,17 @@ class Decider:
             row is not None or (type(each) in self._decide and is_unicode(each))
             for (each, _), row in zip(operations, rows, strict=True)
         ]
-        self._look_up(each for each, _ in compress(operations, compared))
+        self._look_up(
+            each
+            for (each, _), is_compared in zip(operations, compared, strict=True)
+            if is_compared or _is_by_email(each)
+        )
         decisions = []
         for (operation, stream), row, is_compared in zip(
             operations, rows, compared, strict=True
         ):
             if not is_compared:
-                decisions.append(Decision(operation))
+                decisions.append(self._uncompared(operation))
                 continue
             decision = None if row is None else self._rows.decide(row, stream)
             if decision is None:
@@ -110,6 +115,16 @@ class Decider:
                 self._compare.take(decision.ticket)
             decisions.append(decision)
         return decisions
+
+    def _uncompared(self, operation: Operation) -> Decision:
+        """Send an operation as it is, in order with those that name the person's id.
+
+        The identify that names the address and the id may be left out as unchanged.
+        """
+        if not _is_by_email(operation):
+            return Decision(operation)
+        people = self._compare.people.named(operation.identifiers)
+        return Decision(operation, identities=keys_of(people))
 
     def hold(self, operation: Operation, stream: StreamHolds) -> None:
         """Hold what an operation names, as far as it is known, although it is not sent.
@@ -187,6 +202,8 @@ class Decider:
                         addresses.append((value, email.lower()))
             elif isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
                 objects.append(object_key(operation.identifiers))
+            elif _is_by_email(operation):
+                emails.append(operation.identifiers["email"].lower())
         entries = self._compare.entries
         entries.start({PERSON: people, OBJECT: objects}, emails)
         entries.look_up_others(addresses)
@@ -220,6 +237,15 @@ def names_alone(operation: Operation) -> Operation:
 def is_unicode(operation: Operation) -> bool:
     """Tell whether a snapshot can store what an operation names."""
     return _can_be_encoded(_texts(operation))
+
+
+def _is_by_email(operation: Operation) -> TypeGuard[PersonOperation]:
+    """Tell whether an operation names a person by an address that can be looked up."""
+    return (
+        isinstance(operation, PersonOperation)
+        and "email" in operation.identifiers
+        and _can_be_encoded(operation.identifiers.values())
+    )
 
 
 def _can_be_encoded(texts: Iterable[str]) -> bool:

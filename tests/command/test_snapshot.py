@@ -6,12 +6,14 @@ import json
 import re
 import signal
 import sqlite3
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import COMMAND, RunningTarget
 from support.customerio import BATCH, accept
+from support.loads import CALLS
 
 from target_customerio.snapshot.snapshot import Snapshot
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from support.customerio import Customerio
+    from support.customerio import Customerio, Reply, Request
     from support.loads import Loads
 
 ANN, BEA = "ann@example.com", "bea@example.com"
@@ -450,6 +452,54 @@ def test_an_outage_does_not_end_well_and_nothing_is_taken_as_delivered(
     assert loads.run(users=people(2), settings=settings).code == 0
     *_, last = customerio.requests
     assert (last.path, len(last.operations)) == (BATCH, 2)
+
+
+@pytest.mark.parametrize("first", ["id", "email"])
+def test_an_unchanged_row_keeps_the_order_of_what_names_the_id_and_the_address(
+    first: str, loads: Loads, stand_in: Callable[..., Customerio]
+) -> None:
+    """It is not sent, but the operations before and after it are of one person."""
+    customerio = stand_in()
+    customerio.script = accept
+    settings = {
+        "sandbox": None,
+        "api_url": customerio.url,
+        "site_id": "a-site",
+        "api_key": "a-key",
+        "batch_size_rows": 1,
+        "stream_calls": {**CALLS, "opened": "track", "uninstalled": "track"},
+    }
+    assert loads.run(users=people(1), settings=settings).code == 0
+    deleted = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        """Wait for a while with the device for what must not overtake it."""
+        actions = [each["action"] for each in request.operations]
+        if actions == ["add_device"]:
+            deleted.wait(0.5)
+        elif actions == ["delete_device"]:
+            deleted.set()
+        return accept(request)
+
+    customerio.script = answer
+    customerio.taken.clear()
+    users = people(1)
+    names = ["0", users[0]["email"]]
+    one, other = names if first == "id" else reversed(names)
+    device = {"context_device_token": "x:APA91"}
+    outcome = loads.run(
+        opened=[{"user_id": one, "event": "Application Opened", **device}],
+        users=users,
+        uninstalled=[{"user_id": other, "event": "Device Deleted", **device}],
+        settings=settings,
+    )
+
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.table["users"]["skipped"] == {"unchanged": 1}
+    assert [each["action"] for each in customerio.taken] == [
+        "add_device",
+        "delete_device",
+    ]
 
 
 # The file
