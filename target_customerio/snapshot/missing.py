@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -135,7 +136,7 @@ def limit_of(max_deletions: int | str, held: int) -> int:
     share = _SHARE.fullmatch(max_deletions)
     if share is None:
         return int(max_deletions)
-    part = float(share[1]) / _PERCENT
+    part = Decimal(share[1]) / _PERCENT
     return max(0, min(max(1, int(held * part)), held - 1)) if part else 0
 
 

@@ -588,6 +588,7 @@ def test_too_many_are_refused_by_kind(runs: Runs) -> None:
     ("setting", "held", "limit"),
     [
         ("10%", 100, 10),
+        ("29%", 100, 29),
         ("10%", 19, 1),
         ("10%", 5, 1),
         ("100%", 5, 4),
