@@ -1,4 +1,4 @@
-"""Validates records against the schemas of taps, also of older drafts.
+"""Validates records against the schemas of taps, of any draft.
 
 Messages never contain a value of the record.
 """
@@ -40,7 +40,7 @@ class RecordValidator:
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        """Compile a stream's schema of draft 7 or an earlier draft."""
+        """Compile a stream's schema."""
         self.left_out: list[str] = []
         try:
             self._compiled = self._compilable(schema)
@@ -148,7 +148,7 @@ BY_NAME: Final = frozenset(
 )
 """Keywords with schemas by name."""
 
-LISTS: Final = frozenset({"allOf", "anyOf", "items", "oneOf"})
+LISTS: Final = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
 """Keywords with a list of schemas, or a single one."""
 
 SINGLE: Final = frozenset(
@@ -173,7 +173,7 @@ BOUNDS: Final = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
 
 
 def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
-    """Return a copy of a schema with older forms converted to draft 7."""
+    """Return a copy of a schema with other drafts' forms converted to draft 7."""
     if not isinstance(schema, dict):
         return schema
     found = {
@@ -191,10 +191,21 @@ def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
             found[exclusive] = found.pop(bound)
     if isinstance(found.get("required"), bool):
         del found["required"]
+    _convert_lists(found)
     required = _required_columns(schema)
     if required:
         found["required"] = [*found.get("required", ()), *required]
     return found
+
+
+def _convert_lists(schema: dict[str, Schema]) -> None:
+    """Convert the keywords of draft 2020-12 on the items of lists, in place."""
+    if isinstance(schema.get("prefixItems"), list):
+        if "items" in schema:
+            schema["additionalItems"] = schema["items"]
+        schema["items"] = schema.pop("prefixItems")
+    if schema.get("minContains") == 0:
+        schema.pop("contains", None)
 
 
 def _required_columns(schema: dict[str, Schema]) -> list[str]:

@@ -22,6 +22,9 @@ NUMERIC = {
 """How pipelinewise-tap-postgres types ``numeric``."""
 
 
+TEXT, NUMBER = {"type": "string"}, {"type": "number"}
+
+
 def validator(schema: Any = None, **properties: Any) -> RecordValidator:
     return RecordValidator(
         {"type": "object", "properties": properties, **(schema or {})}
@@ -104,6 +107,34 @@ def test_a_column_can_be_marked_as_required() -> None:
         for record in ({"b": {"city": 1}}, {"a": "x"}, {"a": "x", "b": {}})
     ]
     assert [each and each.field for each in missing] == ["a", "b", "b.city"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "passes"),
+    [
+        ({"prefixItems": [TEXT, NUMBER], "items": False}, ["a", 1], True),
+        ({"prefixItems": [TEXT, NUMBER], "items": False}, ["a"], True),
+        ({"prefixItems": [TEXT, NUMBER], "items": False}, ["a", 1, 2], False),
+        ({"prefixItems": [TEXT, NUMBER], "items": False}, [1, "a"], False),
+        ({"prefixItems": [TEXT], "items": NUMBER}, ["a", 1, 2], True),
+        ({"prefixItems": [TEXT], "items": NUMBER}, ["a", "b"], False),
+        ({"prefixItems": [TEXT]}, ["a", "b", 1], True),
+        ({"prefixItems": [{"prefixItems": [TEXT], "items": False}]}, [["a"]], True),
+        ({"prefixItems": [{"prefixItems": [TEXT], "items": False}]}, [["a", 1]], False),
+        ({"prefixItems": TEXT}, [1], True),
+        ({"contains": TEXT, "minContains": 0}, [1], True),
+        ({"contains": TEXT, "minContains": 1}, [1], False),
+        ({"contains": TEXT}, [1], False),
+    ],
+)
+def test_lists_of_draft_2020_12_are_understood(
+    column: dict[str, Any],
+    value: list[Any],
+    passes: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    checker = validator(a=column)
+    assert checker.left_out == []
+    assert fits(checker, a=value) is passes
 
 
 def test_a_column_can_be_marked_as_not_required() -> None:
