@@ -209,6 +209,12 @@ def _conversion(kind: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401 - pya
         convert = _iso_format
     elif isinstance(kind, pa.BaseExtensionType):
         convert = _uuid_text
+    elif (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    ):
+        convert = bytes.hex  # as in rows of programs
     elif pa.types.is_map(kind):
         convert = partial(_object, _conversion(kind.item_type) or _same)
     elif pa.types.is_list(kind):
