@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from dotenv import dotenv_values
-from singer_sdk.mapper import (
-    MAPPER_FILTER_OPTION,
-    MAPPER_KEY_PROPERTIES_OPTION,
-    NULL_STRING,
-)
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.errors import SettingsError
 from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
 from target_customerio.similar_names import closest_name
+from target_customerio.stream_map_settings import joined_maps, map_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,8 +35,13 @@ def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
         if isinstance(config.get(name), dict):
             config[name] = join(config[name])
-    errors = JSONSchemaValidator(schema).iter_errors(config)
-    return [*dict.fromkeys(explained(error) for error in errors)]
+    maps = config.get("stream_maps")
+    wrong_maps = [*map_errors(maps)] if isinstance(maps, dict) else []
+    # The SDK's schema of stream maps says of most errors only that it does not match.
+    others = {name: value for name, value in config.items() if name != "stream_maps"}
+    checked = others if wrong_maps else config
+    errors = JSONSchemaValidator(schema).iter_errors(checked)
+    return [*dict.fromkeys(explained(error) for error in errors), *wrong_maps]
 
 
 def call_errors(value: object, name: str) -> list[str]:
@@ -273,10 +274,6 @@ def _object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-_PATTERN_SIGNS: Final = frozenset("*?[")
-_NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
-
-
 def joined_calls(calls: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``stream_calls`` with dotted names: Meltano nests them as objects.
 
@@ -298,48 +295,3 @@ def _calls(calls: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings without nulls, which mean not set."""
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def joined_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``stream_maps`` with dotted names: Meltano nests them as objects.
-
-    An expression belongs to the stream named by the objects around it, and an object
-    beside expressions continues the name. ``__NULL__`` in an object drops the column of
-    that name, or else the stream: Meltano turns ``{"analytics.tracks": "__NULL__"}``
-    into ``{"analytics": {"tracks": "__NULL__"}}``.
-    """
-    joined: dict[str, Any] = {}
-    for name, value in maps.items():
-        if isinstance(value, dict):
-            joined |= _maps(value, name)
-        else:
-            joined[name] = value
-    return joined
-
-
-def _maps(stream_map: Mapping[str, Any], stream: str) -> dict[str, Any]:
-    own = {
-        name: value for name, value in stream_map.items() if not isinstance(value, dict)
-    }
-    joined: dict[str, Any] = {}
-    if own or not stream_map:
-        joined[stream] = _with_nulls(own)
-    for name, value in stream_map.items():
-        whole = f"{stream}.{name}"
-        if isinstance(value, dict):
-            joined |= _maps(value, whole)
-        elif value == NULL_STRING and _may_be_a_stream(whole, name):
-            joined[whole] = value
-    return joined
-
-
-def _with_nulls(stream_map: dict[str, Any]) -> dict[str, Any]:
-    """Convert ``__NULL__`` to null in the options where the SDK does not."""
-    nulls = {
-        name: None for name in _NULLABLE_OPTIONS if stream_map.get(name) == NULL_STRING
-    }
-    return {**stream_map, **nulls}
-
-
-def _may_be_a_stream(whole: str, name: str) -> bool:
-    return not name.startswith("__") and _PATTERN_SIGNS.isdisjoint(whole)

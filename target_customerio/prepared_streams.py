@@ -16,6 +16,7 @@ from target_customerio.stream_maps import (
     definitions_of,
     mapped_stream,
     outline,
+    replacing_pattern,
 )
 from target_customerio.validation import RecordValidator
 
@@ -90,6 +91,7 @@ class StreamPreparer:
         """Take the target, which has the configuration and creates the sinks."""
         self._target = target
         self._left_out: dict[str, set[int]] = {}
+        self._known: set[str] = set()
 
     def prepare(
         self, name: str, schema: dict[str, Any], keys: Sequence[str] | None, line: Line
@@ -102,6 +104,7 @@ class StreamPreparer:
         """
         mapper = self._target.mapper
         definitions = definitions_of(name, mapper.stream_maps_dict)
+        self._warn_of_replaced_entry(name, mapper.stream_maps_dict)
         options = mapper.flattening_options
         levels = max(0, options.max_level) if options.enabled else 0
         try:
@@ -181,6 +184,20 @@ class StreamPreparer:
             ", ".join(shown_name(path, 200) for path in new[:MAX_LOGGED_PATHS]),
             f" and {more} more" if more > 0 else "",
         )
+
+    def _warn_of_replaced_entry(self, stream: str, maps: Mapping[str, Any]) -> None:
+        """Warn once if a stream's own entry in ``stream_maps`` has no effect."""
+        if stream in self._known:
+            return
+        self._known.add(stream)
+        pattern = replacing_pattern(stream, maps)
+        if pattern is not None:
+            self._target.logger.warning(
+                "Stream '%s': its entry in stream_maps has no effect, since the later "
+                "entry '%s' applies to it too and replaces it; move it to the end",
+                stream,
+                pattern,
+            )
 
     def _sink_of(self, name: str) -> StreamSink:
         """Return the sink of a stream; it is kept when the schema changes."""

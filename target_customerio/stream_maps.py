@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import ast
 from fnmatch import fnmatch
+from itertools import dropwhile
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from singer_sdk.mapper import (
-    MAPPER_ALIAS_OPTION,
     MAPPER_ELSE_OPTION,
-    MAPPER_FILTER_OPTION,
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
     SameRecordTransform,
@@ -31,6 +30,7 @@ from target_customerio.mapping.schema_types import (
     resolve_patterns,
 )
 from target_customerio.records import MappedStream
+from target_customerio.stream_map_settings import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,15 +46,6 @@ if TYPE_CHECKING:
 Definition: TypeAlias = "Mapping[str, Any]"
 """One entry of the setting: an expression for each column, and options."""
 
-OPTIONS: Final = frozenset(
-    {
-        MAPPER_ALIAS_OPTION,
-        MAPPER_ELSE_OPTION,
-        MAPPER_FILTER_OPTION,
-        MAPPER_KEY_PROPERTIES_OPTION,
-        MAPPER_SOURCE_OPTION,
-    }
-)
 UNTYPED: Final[DateTree] = {ITEMS: NO_DATES}
 """The type of a column without a type, which no pattern of the schema applies to."""
 
@@ -113,6 +104,23 @@ def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definiti
         else:
             found[0] = definition
     return found
+
+
+def replacing_pattern(stream: str, stream_maps: Mapping[str, Any]) -> str | None:
+    """Return the pattern in `stream_maps` that replaces a stream's own entry, if any.
+
+    Of several entries that apply to a stream, the SDK uses the last one alone.
+    """
+    if stream not in stream_maps:
+        return None
+    _, *later = dropwhile(lambda name: name != stream, stream_maps)
+    replacing = [
+        name
+        for name in later
+        if fnmatch(stream, name)
+        and MAPPER_SOURCE_OPTION not in (stream_maps[name] or {})
+    ]
+    return replacing[-1] if replacing else None
 
 
 class DateMap:

@@ -326,3 +326,36 @@ def test_without_validate_records_nothing_is_validated(
     )
     assert outcome.code == 0
     assert "cannot be compiled" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [{"__filter__": "plan = 'pro'"}, {"__filters__": "plan == 'pro'"}, {"plan": ""}],
+)
+def test_a_mistake_in_a_stream_map_ends_the_run_at_its_start(
+    definition: dict[str, str], terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.record("users", userId="ada", plan="free"),  # not even read
+        stream_calls={"users": "identify"},
+        stream_maps={"users": definition},
+    )
+    assert outcome.error.startswith("stream_maps: stream 'users': ")
+
+
+def test_an_entry_that_a_later_pattern_replaces_causes_one_warning(
+    terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.schema("users", ["userId"]),
+        singer.schema("users", ["userId", "plan"]),
+        singer.record("users", userId="ada"),
+        stream_calls={"users": "identify"},
+        stream_maps={"users": {"__filter__": "False"}, "*": {"plan": "'pro'"}},
+    )
+    assert outcome.code == 0
+    (line,) = outcome.lines("WARNING")
+    assert line == (
+        "Stream 'users': its entry in stream_maps has no effect, since the later entry "
+        "'*' applies to it too and replaces it; move it to the end"
+    )
