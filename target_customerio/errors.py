@@ -166,7 +166,7 @@ REASONS: Final = {
     "invalid_email": "text is not an e-mail address, and there is no `userId`",
     "invalid_json": "`traits` or `properties` is text, but not a JSON object",
     "invalid_text": "text has a lone surrogate, which is not valid Unicode",
-    "invalid_timestamp": "the call's own time is not a time",
+    "invalid_timestamp": "the call's own time, or `_sdc_deleted_at`, is not a time",
     "invalid_type": "a value has a type that its field does not allow",
     "missing_key": "a key property of the stream is missing",
     "no_identifier": "no usable identifier of a person",

@@ -17,7 +17,7 @@ from target_customerio.errors import RejectedRecord
 from target_customerio.json_codec import decode
 from target_customerio.mapping.fields import DELETED_AT, spellings
 from target_customerio.mapping.schema_types import resolve_patterns
-from target_customerio.mapping.times import call_time
+from target_customerio.mapping.times import call_time, is_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -324,8 +324,12 @@ class StreamContext:
     event_id: EventId
 
     def deletes(self, call: Call) -> bool:
-        """Tell whether a row is marked as deleted and deletions are enabled."""
-        return self.settings.hard_delete and call.fields.get(DELETED_AT) is not None
+        """Tell whether a row is marked as deleted and deletions are enabled.
+
+        Raises ``RejectedRecord`` if the mark cannot be read.
+        """
+        deleted_at = call.fields.get(DELETED_AT) if self.settings.hard_delete else None
+        return deleted_at is not None and is_deletion(deleted_at, DELETED_AT)
 
 
 Convert: TypeAlias = "Callable[[Call, StreamContext], Operation | Skipped]"

@@ -11,6 +11,7 @@ import re
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -211,6 +212,27 @@ def _typed_digits(text: str) -> int | None:
     if seconds is None:
         raise OutOfRangeError
     return seconds
+
+
+def is_deletion(value: JSON, field: str) -> bool:
+    """Tell whether a column such as ``deleted_at`` says that its row is deleted.
+
+    It does with a time or with true. Tables whose column cannot be null have 0, false,
+    a zero date or blank text in rows that are not deleted. Other text is rejected: what
+    is deleted by mistake cannot be restored.
+    """
+    try:
+        moment = typed_time(value, field)
+    except RejectedRecord:
+        moment = ()
+    is_number = isinstance(moment, (int, float, Decimal)) and isfinite(moment)
+    if moment is None or is_number or isinstance(moment, str):
+        return bool(moment)
+    raise RejectedRecord(
+        "invalid_timestamp",
+        field,
+        "neither a time nor true or false, so whether the row is deleted is unknown",
+    )
 
 
 def call_time(value: JSON, field: str) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from target_customerio.errors import RejectedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +195,56 @@ def test_hard_delete_identifies_a_row_not_marked_deleted(convert: Convert) -> No
     operation = convert("identify", record, hard_delete=True)
     assert operation["action"] == "identify"
     assert operation["attributes"] == {"plan": "pro"}
+
+
+KEPT: list[Any] = [
+    *(False, 0, Decimal("0.0"), "0", "", " ", "\u00a0"),
+    *("0000-00-00", "0000-00-00 00:00:00", "0000-00-00T00:00:00Z", "00000000"),
+    "1970-01-01T00:00:00Z",
+]
+"""What tables whose ``deleted_at`` cannot be null have in rows that are not deleted."""
+
+GONE: list[Any] = [
+    *(True, 1, 1_714_521_600, Decimal("1714521600.5"), 1_714_521_600_000),
+    *("1", "1714521600", "2024-05-01", "20240501", "2024-05-01 00:00:00.123456"),
+    *("2024-05-01T00:00:00+02:00", "10000-01-01", "1714521600000000000"),
+]
+UNKNOWN: list[Any] = [
+    *("false", "true", "f", "null", "no", "2024-13-01", "01.05.2024"),
+    *([], {}, ["2024-05-01"], {"$date": 0}, float("nan"), float("inf")),
+]
+
+
+@pytest.mark.parametrize("deleted_at", KEPT)
+@pytest.mark.parametrize("call", ["identify", "group", "segment"])
+def test_a_row_with_an_empty_mark_is_not_deleted(
+    convert: Convert, call: str, deleted_at: object
+) -> None:
+    record = {"userId": "1", "groupId": "2", "segmentId": 3}
+    marked = {**record, "_sdc_deleted_at": deleted_at}
+    assert convert(call, marked, hard_delete=True) == convert(call, record)
+
+
+@pytest.mark.parametrize("deleted_at", GONE)
+def test_a_row_is_deleted_by_a_mark_of_any_form(
+    convert: Convert, deleted_at: object
+) -> None:
+    record = {"userId": "1", "_sdc_deleted_at": deleted_at}
+    assert convert("identify", record, hard_delete=True)["action"] == "delete"
+
+
+@pytest.mark.parametrize("deleted_at", UNKNOWN, ids=repr)
+@pytest.mark.parametrize("call", ["identify", "group", "segment"])
+def test_a_mark_that_cannot_be_read_rejects_the_row(
+    convert: Convert, call: str, deleted_at: object
+) -> None:
+    record = {"userId": "1", "groupId": "2", "segmentId": 3}
+    marked = {**record, "_sdc_deleted_at": deleted_at}
+    with pytest.raises(RejectedRecord) as rejected:
+        convert(call, marked, hard_delete=True)
+    assert rejected.value.reason == "invalid_timestamp"
+    assert rejected.value.field == "_sdc_deleted_at"
+    assert convert(call, marked, hard_delete=False) == convert(call, record)
 
 
 @pytest.mark.parametrize("call", ["track", "page", "screen"])
