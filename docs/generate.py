@@ -38,7 +38,7 @@ from target_customerio.mapping.fields import (
     WAREHOUSE_COLUMNS,
 )
 from target_customerio.sandbox.activity import ACTIVITY_REASONS
-from target_customerio.settings_schema import CALLS_OF_STREAMS, SETTINGS_OF_STREAMS
+from target_customerio.settings.schema import CALLS_OF_STREAMS, SETTINGS_OF_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from target_customerio.address_book import CONFLICTS, AddressBook
-from target_customerio.counters import OLD_IDENTIFIES, OLD_SECONDS, counted_kinds
 from target_customerio.errors import shown_name
 from target_customerio.json_codec import decode_line
 from target_customerio.records import Place
+from target_customerio.results.counters import (
+    OLD_IDENTIFIES,
+    OLD_SECONDS,
+    counted_kinds,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -139,7 +143,7 @@ class OperationWarnings:
         """Start before the first operation.
 
         Args:
-            figures: Counters of the whole run, see :data:`.counters.FIGURES`.
+            figures: Counters of the whole run, see :mod:`target_customerio.results`.
             logger: Logs messages for the user.
         """
         self._figures = figures

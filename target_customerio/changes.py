@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from target_customerio.delivery.worker import Sends
     from target_customerio.plan.counts import PlanCounts
     from target_customerio.records import Line, SourceStream
+    from target_customerio.settings.stream_calls import StreamCalls, StreamRule
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.missing import Removal
     from target_customerio.snapshot.streams import Stream
-    from target_customerio.stream_calls import StreamCalls, StreamRule
     from target_customerio.track_api.operations import Operation
 
 

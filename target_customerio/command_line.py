@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from singer_sdk.exceptions import ConfigValidationError
 
-from target_customerio.config import BOOLEANS, settings_in, variables_of_file
 from target_customerio.errors import SettingsError
 from target_customerio.log_privacy import exit_code_of, lines_of, traceback_of
+from target_customerio.settings.config import BOOLEANS, settings_in, variables_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from target_customerio.advice import OperationWarnings
-from target_customerio.counters import RECENT_SECONDS, UNCHANGED
 from target_customerio.delivery import Delivery
 from target_customerio.errors import PlanError, RejectedRecord, SandboxError
-from target_customerio.metrics import RecordMetrics
 from target_customerio.pipeline_parts import parts_of
 from target_customerio.plan.text import plan_lines
+from target_customerio.results.counters import RECENT_SECONDS, UNCHANGED
+from target_customerio.results.metrics import RecordMetrics
 from target_customerio.track_api.endpoints import Limits
 from target_customerio.track_api.operations import (
     PersonActivity,
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from target_customerio.delivery import QueuedOperation
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.plan import Plan
-    from target_customerio.recorder import RunRecorder
     from target_customerio.records import Line, Place, SourceStream
+    from target_customerio.results.recorder import RunRecorder
+    from target_customerio.results.summary import LogLine
     from target_customerio.sandbox.observation import Observation
     from target_customerio.settings import Settings
-    from target_customerio.stream_calls import StreamRule
-    from target_customerio.summary import LogLine
+    from target_customerio.settings.stream_calls import StreamRule
     from target_customerio.track_api.operations import Operation
 
 LONG_LINE: Final = Limits.operation_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_customerio.delivery import Sender, encode_operation
-from target_customerio.recorder import RunRecorder
+from target_customerio.results.recorder import RunRecorder
 from target_customerio.track_api.client import Client, build_session
 
 if TYPE_CHECKING:

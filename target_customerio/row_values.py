@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from target_customerio.errors import shown_name
+from target_customerio.input.reader import MAX_LINE_BYTES, TOO_LONG
 from target_customerio.json_codec import encode_anything
-from target_customerio.reader import MAX_LINE_BYTES, TOO_LONG
 
 MAX_ROW_LEVELS: Final = 100
 """Maximum levels of nesting of a row: its conversion needs more stack than decoding."""

@@ -15,15 +15,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.command_line import lower_note_on_environment
-from target_customerio.config import call_errors
-from target_customerio.counters import RECENT_EVENTS
 from target_customerio.errors import InputError, SettingsError
 from target_customerio.json_codec import Decoding, decode, decode_line, encode
 from target_customerio.progress import logged_progress
 from target_customerio.records import Place, is_stream_name
 from target_customerio.report import recording
+from target_customerio.results.counters import RECENT_EVENTS
 from target_customerio.row_values import RowEncoder, UnsupportedValueError, schema_of
-from target_customerio.stream_calls import removal_errors
+from target_customerio.settings.config import call_errors
+from target_customerio.settings.stream_calls import removal_errors
 from target_customerio.target import TargetCustomerIO
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
         Transform,
     )
     from target_customerio.records import Line, Place
+    from target_customerio.results.summary import Summary
     from target_customerio.sinks import StreamSink
-    from target_customerio.summary import Summary
 
 FILTERED: Final = "left out by stream_maps"
 """The reason for which these records are skipped."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk.mapper import MAPPER_SOURCE_OPTION, NULL_STRING
 
 from target_customerio.errors import MAX_STREAM_CHARACTERS, shown_stream
-from target_customerio.settings_schema import CALLS_OF_STREAMS
+from target_customerio.settings.schema import CALLS_OF_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

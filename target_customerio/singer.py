@@ -21,18 +21,18 @@ from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 from singer_sdk.exceptions import MappingError
 from singer_sdk.target_base import Target
 
-from target_customerio.batch_files import rows_of
-from target_customerio.config import complete, unknown_settings
 from target_customerio.errors import (
     InputError,
     RecordBeforeSchemaError,
     SettingsError,
     shown_stream,
 )
+from target_customerio.input.batch_files import rows_of
+from target_customerio.input.reader import Message, MessageReader
 from target_customerio.json_codec import STRICT
-from target_customerio.reader import Message, MessageReader
 from target_customerio.records import Place, is_stream_name
-from target_customerio.settings_schema import REMOVED_SETTINGS
+from target_customerio.settings.config import complete, unknown_settings
+from target_customerio.settings.schema import REMOVED_SETTINGS
 from target_customerio.terminal import TERMINAL
 
 if TYPE_CHECKING:

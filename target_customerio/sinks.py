@@ -18,8 +18,8 @@ from target_customerio.mapping.call import Skipped
 from target_customerio.mapping.converter import TURNED_OFF, converter_of
 from target_customerio.mapping.notices import Notices
 from target_customerio.pipeline import Pipeline
-from target_customerio.recorder import MISSING_KEY
 from target_customerio.records import OpenStream, Place
+from target_customerio.results.recorder import MISSING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from target_customerio.counters import counted, counted_kinds
 from target_customerio.errors import SnapshotError
+from target_customerio.results.counters import counted, counted_kinds
 from target_customerio.similar_names import closest_name
 from target_customerio.snapshot.file import located, reading
 from target_customerio.snapshot.snapshot import Snapshot

@@ -30,7 +30,7 @@ from target_customerio.mapping.schema_types import (
     resolve_patterns,
 )
 from target_customerio.records import MappedStream
-from target_customerio.stream_map_settings import OPTIONS
+from target_customerio.settings.stream_maps import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from target_customerio.counters import FIGURES, UNCHANGED, StreamCounts, listed
 from target_customerio.delivery import encode_operation
 from target_customerio.plan.model import (
     OTHER_ATTRIBUTES,
@@ -19,6 +18,7 @@ from target_customerio.plan.model import (
     may_be_shown,
 )
 from target_customerio.records import SourceStream
+from target_customerio.results.counters import FIGURES, UNCHANGED, StreamCounts, listed
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.holds import BitSet
 from target_customerio.snapshot.tables import KINDS
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from target_customerio.delivery import QueuedOperation
     from target_customerio.records import Line
+    from target_customerio.results.summary import Summary
     from target_customerio.settings import Settings
     from target_customerio.snapshot.comparison import Decision
     from target_customerio.snapshot.effects import Ticket
     from target_customerio.snapshot.missing import Removal
-    from target_customerio.summary import Summary
     from target_customerio.track_api.operations import Operation
 
 WITH_ATTRIBUTES: Final = frozenset(

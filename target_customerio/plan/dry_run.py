@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from target_customerio.delivery.sender import Result
-from target_customerio.recorder import RunRecorder
+from target_customerio.results.recorder import RunRecorder
 
 if TYPE_CHECKING:
     import logging

@@ -106,8 +106,8 @@ class Plan:
         destination: Where the records would go, as the log names it.
         snapshot: The snapshot that they are compared with; None without one.
         streams: The streams, by name.
-        figures: Counters of the whole run by the names in
-            :data:`target_customerio.counters.FIGURES`, such as ``recent_events``:
+        figures: Counters of the whole run by their names (see
+            :mod:`target_customerio.results.counters`), such as ``recent_events``:
             events that could trigger campaigns.
     """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_customerio.counters import figure_lines, listed
-from target_customerio.summary import LogLine
+from target_customerio.results.counters import figure_lines, listed
+from target_customerio.results.summary import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.counters import counted
 from target_customerio.errors import RecordsRejectedError, RejectedRecord
-from target_customerio.recorder import LOGGED, RunRecorder
-from target_customerio.summary import LogLine, Summary
+from target_customerio.results.counters import counted
+from target_customerio.results.recorder import LOGGED, RunRecorder
+from target_customerio.results.summary import LogLine, Summary
 
 if TYPE_CHECKING:
     import logging

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_customerio.counters import counted
 from target_customerio.errors import (
     RemovalRefusedError,
     SettingsError,
@@ -21,6 +20,7 @@ from target_customerio.records import Place, SourceStream
 from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
 from target_customerio.removal.table import removal_lines
 from target_customerio.report import recording
+from target_customerio.results.counters import counted
 from target_customerio.similar_names import unmatched_calls
 from target_customerio.snapshot.file import located
 from target_customerio.snapshot.removal import RemovalFinder
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from target_customerio.changes import Changes
     from target_customerio.settings import Settings
+    from target_customerio.settings.stream_calls import StreamCalls
     from target_customerio.snapshot.missing import Removal
     from target_customerio.snapshot.streams import Stream
-    from target_customerio.stream_calls import StreamCalls
 
 
 def remove_missing(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from target_customerio.plan.counts import why_kept
+from target_customerio.results.summary import LogLine
 from target_customerio.snapshot.tables import KINDS
-from target_customerio.summary import LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

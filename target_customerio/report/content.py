@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.counters import UNCHANGED, figure_lines
 from target_customerio.errors import REASONS, RemovalRefusedError
 from target_customerio.log_privacy import exit_code_of, lines_of
-from target_customerio.settings_schema import SCHEMA
+from target_customerio.results.counters import UNCHANGED, figure_lines
+from target_customerio.settings.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from target_customerio.counters import RejectedLine, StreamCounts
     from target_customerio.delivery.sender import RequestStatistics
     from target_customerio.pipeline import Pipeline
     from target_customerio.plan import Plan
     from target_customerio.report.timeline import Period, Sample
+    from target_customerio.results.counters import RejectedLine, StreamCounts
+    from target_customerio.results.summary import Summary
     from target_customerio.sandbox.sample import People
-    from target_customerio.summary import Summary
 
 SHOWN_IN_PART: Final = ("stream_maps",)
 """Settings of which the page names the first keys only: the rest is free text."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from target_customerio.counters import counted
 from target_customerio.report import figures, formats, words
+from target_customerio.results.counters import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from target_customerio.counters import counted
+from target_customerio.results.counters import counted
 
 if TYPE_CHECKING:
     from target_customerio.plan import Plan

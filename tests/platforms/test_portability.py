@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_customerio.rejected import RejectedRecords
+from target_customerio.results.rejected import RejectedRecords
 
 from .project import ROOT
 

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_customerio.counters import RejectedLine, StreamCounts
 from target_customerio.delivery.sender import RequestStatistics
 from target_customerio.errors import (
     DeliveryError,
@@ -30,6 +29,7 @@ from target_customerio.report.content import Content, Outcome, ShownSetting
 from target_customerio.report.formats import time_of
 from target_customerio.report.page import render, write
 from target_customerio.report.timeline import Sample, Totals
+from target_customerio.results.counters import RejectedLine, StreamCounts
 from target_customerio.sandbox.sample import (
     Belonging,
     Change,

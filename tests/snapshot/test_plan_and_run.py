@@ -20,8 +20,8 @@ from support.singer import line_of, record, schema
 from target_customerio.errors import RemovalRefusedError
 from target_customerio.json_codec import Decoding
 from target_customerio.plan import OperationPlan, RemovalPlan
-from target_customerio.recorder import RunRecorder
 from target_customerio.records import Place
+from target_customerio.results.recorder import RunRecorder
 from target_customerio.target import TargetCustomerIO
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from target_customerio.delivery import encode_operation
 from target_customerio.plan.counts import MAX_NAMES, PlanCounts
 from target_customerio.plan.model import OTHER_ATTRIBUTES, OperationPlan
 from target_customerio.records import SourceStream
+from target_customerio.results.summary import Summary
 from target_customerio.snapshot.comparison import Decision
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import EXISTS, Entry
 from target_customerio.snapshot.tables import PERSON
-from target_customerio.summary import Summary
 from target_customerio.target import TargetCustomerIO
 from target_customerio.track_api.operations import PersonDelete, PersonIdentify
 

@@ -20,8 +20,8 @@ import pytest
 from pyarrow import parquet
 from singer_sdk.helpers._batch import StorageTarget
 
-from target_customerio.batch_files import EXTRAS, rows_of
 from target_customerio.errors import InputError
+from target_customerio.input.batch_files import EXTRAS, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

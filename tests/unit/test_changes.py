@@ -13,7 +13,7 @@ from target_customerio.delivery import RequestStatistics
 from target_customerio.delivery.sender import Result
 from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.records import SourceStream
-from target_customerio.stream_calls import StreamCalls
+from target_customerio.settings.stream_calls import StreamCalls
 from target_customerio.track_api.operations import PersonEvent, PersonIdentify
 
 if TYPE_CHECKING:

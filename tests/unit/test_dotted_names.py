@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio.config import joined_calls
-from target_customerio.stream_map_settings import joined_maps
+from target_customerio.settings.config import joined_calls
+from target_customerio.settings.stream_maps import joined_maps
 
 PARTS = st.text("ab*-_", min_size=1, max_size=3)
 NAMES = st.lists(PARTS, min_size=1, max_size=4).map(".".join)

@@ -8,7 +8,7 @@ import pytest
 
 from target_customerio.delivery.sender import RequestStatistics
 from target_customerio.progress import LIVE_SECONDS, RATE_SECONDS, Drawing
-from target_customerio.summary import Summary
+from target_customerio.results.summary import Summary
 
 
 class FakeLine:

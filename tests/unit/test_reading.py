@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio import reader
 from target_customerio.errors import InputError
-from target_customerio.json_codec import Decoding, decode_line
-from target_customerio.reader import (
+from target_customerio.input import reader
+from target_customerio.input.reader import (
     LineSplitter,
     LineTooLongError,
     MessageReader,
     StopReading,
 )
+from target_customerio.json_codec import Decoding, decode_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
 from target_customerio.records import SourceStream
-from target_customerio.rejected import RejectedRecords, why_not_writable
+from target_customerio.results.rejected import RejectedRecords, why_not_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,9 @@ def test_a_file_of_another_user_that_others_can_read_is_refused(
 ) -> None:
     path.touch(mode=0o644)
     path.chmod(0o644)
-    monkeypatch.setattr("target_customerio.rejected._user", lambda: os.getuid() + 1)
+    monkeypatch.setattr(
+        "target_customerio.results.rejected._user", lambda: os.getuid() + 1
+    )
     assert "another user" in (why_not_writable(str(path)) or "")
     with pytest.raises(RejectedFileError, match="another user"):
         add(RejectedRecords(str(path)))

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from target_customerio.config import complete, settings_in
 from target_customerio.errors import SettingsError
 from target_customerio.settings import Settings
-from target_customerio.settings_schema import SCHEMA
+from target_customerio.settings.config import complete, settings_in
+from target_customerio.settings.schema import SCHEMA
 
 
 def settings(**changes: Any) -> Settings:

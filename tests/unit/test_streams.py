@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_customerio.stream_calls import StreamCalls
+from target_customerio.settings.stream_calls import StreamCalls
 
 CALLS = {
     "identify": ("identify", "identifies"),

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from target_customerio.counters import RECENT_EVENTS
 from target_customerio.delivery import RequestStatistics
-from target_customerio.summary import Summary
+from target_customerio.results.counters import RECENT_EVENTS
+from target_customerio.results.summary import Summary
 
 
 def texts(summary: Summary) -> list[str]:

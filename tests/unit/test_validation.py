@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft7Validator
 
-from target_customerio.config import explained
+from target_customerio.settings.config import explained
 from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:

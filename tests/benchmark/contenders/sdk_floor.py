@@ -11,7 +11,7 @@ from singer_sdk.io_base import GenericSingerReader
 from singer_sdk.sinks import BatchSink
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
-from target_customerio.reader import MessageReader, standard_input
+from target_customerio.input.reader import MessageReader, standard_input
 from target_customerio.validation import RecordValidator
 
 if TYPE_CHECKING:

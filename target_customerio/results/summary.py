@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tabulate import tabulate
 
-from target_customerio.counters import FIGURES, StreamCounts, counted, figure_lines
+from target_customerio.results.counters import (
+    FIGURES,
+    StreamCounts,
+    counted,
+    figure_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

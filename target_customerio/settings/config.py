@@ -12,9 +12,9 @@ from dotenv import dotenv_values
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.errors import SettingsError
-from target_customerio.settings_schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
+from target_customerio.settings.schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
+from target_customerio.settings.stream_maps import joined_maps, map_errors
 from target_customerio.similar_names import closest_name
-from target_customerio.stream_map_settings import joined_maps, map_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.mapping.call import ConversionSettings
 from target_customerio.mapping.fields import CALL_KINDS, CallName, StreamCall
-from target_customerio.settings_schema import CALL, DEFAULT_MAX_DELETIONS
+from target_customerio.settings.schema import CALL, DEFAULT_MAX_DELETIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.advice import FirstRecords
-from target_customerio.counters import RECENT_EVENTS, RejectedLine, counted
 from target_customerio.errors import (
     MissingKeyPropertyError,
     RecordsRejectedError,
@@ -22,8 +21,9 @@ from target_customerio.errors import (
 )
 from target_customerio.log_privacy import shown_field
 from target_customerio.records import SourceStream
-from target_customerio.rejected import RejectedRecords
-from target_customerio.summary import Summary
+from target_customerio.results.counters import RECENT_EVENTS, RejectedLine, counted
+from target_customerio.results.rejected import RejectedRecords
+from target_customerio.results.summary import Summary
 from target_customerio.terminal import TERMINAL
 
 if TYPE_CHECKING:

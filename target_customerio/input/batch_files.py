@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from target_customerio.errors import InputError, shown_name
-from target_customerio.json_codec import decode_line
-from target_customerio.parquet_files import parquet_rows
-from target_customerio.reader import (
+from target_customerio.input.parquet_files import parquet_rows
+from target_customerio.input.reader import (
     BLOCK_BYTES,
     TOO_LONG,
     LineSplitter,
     LineTooLongError,
 )
+from target_customerio.json_codec import decode_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

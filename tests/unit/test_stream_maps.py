@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio.stream_map_settings import OPTIONS, map_errors
+from target_customerio.settings.stream_maps import OPTIONS, map_errors
 from target_customerio.stream_maps import replacing_pattern
 
 WRONG: dict[str, tuple[Any, str]] = {

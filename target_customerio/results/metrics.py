@@ -19,7 +19,7 @@ from singer_sdk.metrics import Point, Tag, get_metrics_logger
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_customerio.counters import StreamCounts
+    from target_customerio.results.counters import StreamCounts
 
 
 LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"

@@ -12,8 +12,8 @@ import requests
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
-from target_customerio.settings_paths import path_errors, report_path
-from target_customerio.stream_calls import (
+from target_customerio.settings.paths import path_errors, report_path
+from target_customerio.settings.stream_calls import (
     REMOVAL_SETTINGS,
     REMOVE_MISSING,
     RemovalSettings,

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from target_customerio.errors import shown_name
+from target_customerio.input.reader import BLOCK_BYTES, MAX_LINE_BYTES, TOO_LONG
 from target_customerio.json_codec import Decoding, encode
-from target_customerio.reader import BLOCK_BYTES, MAX_LINE_BYTES, TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
