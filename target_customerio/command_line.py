@@ -230,7 +230,7 @@ def settings_given(
         _warn_of_unread_credentials(logger, settings)
         return settings
     logger.addFilter(_keep_unless_wrong)
-    variables = {**variables_of_file(DOTENV), **os.environ}
+    variables = {**variables_of_file(DOTENV, ENVIRONMENT_PREFIX), **os.environ}
     return settings | settings_in(variables, schema, ENVIRONMENT_PREFIX)
 
 

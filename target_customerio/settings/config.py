@@ -5,10 +5,11 @@ Messages never contain a value: a setting may be a secret.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.errors import SettingsError
@@ -169,24 +170,46 @@ BOOLEANS: Final = {
 }
 
 
-def variables_of_file(path: str) -> dict[str, str]:
+def variables_of_file(path: str, prefix: str) -> dict[str, str]:
     """Return the variables in a ``.env`` file; empty if there is no such file.
 
     The SDK searches parent folders too and lets the file override the environment,
-    either of which could send a sandbox run to production.
+    either of which could send a sandbox run to production. So could a line that is
+    skipped because it cannot be read.
+
+    Args:
+        path: The file.
+        prefix: How the names of this program's variables begin.
 
     Raises:
-        SettingsError: The file cannot be read.
+        SettingsError: The file, or a line that names a variable of this program, cannot
+            be read.
     """
+    if not Path(path).exists() or Path(path).is_dir():  # a virtual environment
+        return {}
     try:
-        # Values are JSON, in which a dollar sign is only text.
-        variables = dotenv_values(path, interpolate=False)
+        with Path(path).open(encoding="utf-8-sig") as file:
+            # Values are JSON, in which a dollar sign is only text.
+            bindings = list(parse_stream(file))
     except (OSError, UnicodeError) as error:
         raise SettingsError(
             f"Cannot read {path} ({type(error).__name__}): expected lines NAME=value "
             "in UTF-8"
         ) from error
-    return {name: value for name, value in variables.items() if value is not None}
+    for each in bindings:
+        text = each.original.string
+        is_read = not each.error and (each.key is None or each.value is not None)
+        if not is_read and prefix in text.upper():
+            blank_lines = text[: -len(text.lstrip())].count("\n")
+            raise SettingsError(
+                f"Cannot read line {each.original.line + blank_lines} of {path}: "
+                "expected NAME=value, with quotes that are closed or without quotes"
+            )
+    return {
+        each.key: each.value
+        for each in bindings
+        if each.key is not None and each.value is not None
+    }
 
 
 def settings_in(
@@ -200,7 +223,7 @@ def settings_in(
         SettingsError: Variables have invalid values; one line each, without the value.
     """
     settings: dict[str, Any] = {}
-    errors: list[str] = []
+    errors = [*_in_other_case(environment, schema, prefix)]
     for name, about in schema["properties"].items():
         text = environment.get(f"{prefix}{name.upper()}")
         if not text:
@@ -242,6 +265,17 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             return dict(flat)
         inside[last] = value
     return found
+
+
+def _in_other_case(
+    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
+) -> Iterator[str]:
+    """Yield a line for each variable that is only read in upper case."""
+    known = {f"{prefix}{name.upper()}" for name in schema["properties"]}
+    for name in environment:
+        right = name.upper()
+        if right != name and right in known and not environment.get(right):
+            yield f"{name} is not read: write {right}, in upper case"
 
 
 def _unknown(

@@ -748,6 +748,88 @@ class TestDotenv:
         (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBX=other.db\n")
         assert "sandbox" in terminal.type("--config=ENV").error
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "TARGET_CUSTOMERIO_SANDBOX: workspace.db",
+            "TARGET_CUSTOMERIO_SANDBOX workspace.db",
+            "set TARGET_CUSTOMERIO_SANDBOX=workspace.db",
+            "TARGET_CUSTOMERIO_SANDBOX='workspace.db",
+            "TARGET_CUSTOMERIO_SANDBOX",
+            "target_customerio_sandbox: workspace.db",
+            'PASSWORD="sesame\nTARGET_CUSTOMERIO_SANDBOX="workspace.db"',
+        ],
+    )
+    def test_a_line_that_cannot_be_read_is_an_error(
+        self, terminal: Terminal, line: str
+    ) -> None:
+        (terminal.folder / ".env").write_text(f"# settings\n\n{line}\n")
+        assert terminal.type("--config=ENV").error == (
+            "Cannot read line 3 of .env: expected NAME=value, with quotes that are "
+            "closed or without quotes"
+        )
+
+    def test_lines_of_other_programs_are_not_judged(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        (terminal.folder / ".env").write_text(
+            "OTHER: 'value\nDOCKER_PASSES_THIS_ON\n"
+            "# TARGET_CUSTOMERIO_PLAN true\n"
+            "TARGET_CUSTOMERIO_SANDBOX = workspace.db  # here\n"
+            'TARGET_CUSTOMERIO_STREAM_CALLS=\'{\n"users": "identify"}\'\n'
+        )
+        outcome = terminal.type("--config=ENV", feed=feed)
+        assert outcome.code == 0
+        assert list(outcome.workspace["people"]) == ["id:ada"]
+
+    def test_a_byte_order_mark_hides_no_variable(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        (terminal.folder / ".env").write_text(
+            "TARGET_CUSTOMERIO_SANDBOX=workspace.db\n"
+            "TARGET_CUSTOMERIO_UNMAPPED_STREAMS=ignore\n",
+            encoding="utf-8-sig",
+        )
+        outcome = terminal.type("--config=ENV", feed=feed)
+        assert outcome.code == 0
+        assert outcome.table["users"]["skipped"] == {"unmapped stream": 1}
+
+    def test_a_folder_of_that_name_is_no_file_of_variables(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        (terminal.folder / ".env").mkdir()
+        terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+        terminal.environment["TARGET_CUSTOMERIO_UNMAPPED_STREAMS"] = "ignore"
+        assert terminal.type("--config=ENV", feed=feed).code == 0
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "target_customerio_sandbox",
+            "TARGET_CUSTOMERIO_sandbox",
+            "Target_Customerio_Sandbox",
+        ],
+    )
+    @pytest.mark.parametrize("place", [".env", "environment"])
+    def test_a_variable_in_lower_case_ends_the_run(
+        self, terminal: Terminal, name: str, place: str
+    ) -> None:
+        if place == ".env":
+            (terminal.folder / ".env").write_text(f"{name}=workspace.db\n")
+        else:
+            terminal.environment[name] = "workspace.db"
+        assert terminal.type("--config=ENV").error == (
+            f"{name} is not read: write TARGET_CUSTOMERIO_SANDBOX, in upper case"
+        )
+
+    def test_a_variable_in_lower_case_beside_the_right_one_is_no_error(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        terminal.environment["target_customerio_sandbox"] = "other.db"
+        terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+        terminal.environment["TARGET_CUSTOMERIO_UNMAPPED_STREAMS"] = "ignore"
+        assert terminal.type("--config=ENV", feed=feed).code == 0
+
     def test_a_file_in_another_encoding_ends_the_run_in_one_line(
         self, terminal: Terminal
     ) -> None:
