@@ -5,6 +5,7 @@ Messages never contain a value: a setting may be a secret.
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,8 @@ def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     for name, value in config.items():
         if isinstance(value, str) and name in schema["properties"]:
             config[name] = _number(value, schema["properties"][name])
+        elif isinstance(value, float) and not isfinite(value):
+            config[name] = str(value)  # no number in JSON, so none here
     for name, join in (("stream_calls", joined_calls), ("stream_maps", joined_maps)):
         if isinstance(config.get(name), dict):
             config[name] = join(config[name])
@@ -71,9 +74,10 @@ def _number(text: str, schema: Mapping[str, Any]) -> object:
     for kind, read in (("integer", int), ("number", float)):
         if kind in types:
             try:
-                return read(text)
+                number = read(text)
             except ValueError:
                 return text
+            return number if isfinite(number) else text
     return text
 
 

@@ -24,6 +24,9 @@ DEFAULT_MAX_DELETIONS: Final = "10%"
 MAX_DELETIONS: Final = r"^([0-9]+|(100|[0-9]{1,2}(\.[0-9]+)?)\s*%)$"
 """A number as text, or a share of up to 100 %."""
 
+MAX_SECONDS: Final = 366 * 86_400
+"""A year: sockets and locks cannot wait for any number of seconds."""
+
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "site_id",
@@ -196,7 +199,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     th.Property(
         "request_timeout_seconds",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=MAX_SECONDS),
         default=30,
         title="Request timeout",
         description="Seconds to wait for the response to a request before it is "
@@ -204,7 +207,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     th.Property(
         "max_retry_seconds",
-        th.NumberType(minimum=0),
+        th.NumberType(minimum=0, maximum=MAX_SECONDS),
         default=600,
         title="Retry time",
         description="How long to retry while Customer.io accepts nothing, in seconds. "

@@ -36,6 +36,8 @@ TOGETHER: list[dict[str, tuple[Any, list[str]]]] = [
     {
         "requests_per_second": (0, ["more than 0"]),
         "max_concurrent_requests": (65, ["at most 64"]),
+        "request_timeout_seconds": (1e10, ["at most 31622400"]),
+        "max_retry_seconds": ("Infinity", ["a number"]),
         "stream_calls": ({"orders": SECRET}, ["orders", "identify", "track"]),
         "action_events": ({"delete_person": SECRET}, ["delete_person", "a list"]),
     },

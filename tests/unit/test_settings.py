@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -185,3 +186,23 @@ def test_dotted_names_in_a_variable_of_ones_own_are_names() -> None:
 )
 def test_names_that_contradict_each_other_stay(flat: dict[str, Any]) -> None:
     assert of_meltano("stream_calls", flat) == flat
+
+
+@pytest.mark.parametrize(
+    "name", ["requests_per_second", "request_timeout_seconds", "max_retry_seconds"]
+)
+@pytest.mark.parametrize(
+    "value", ["nan", "inf", "-Infinity", "1e400", float("nan"), float("inf")]
+)
+def test_a_number_has_to_be_finite(name: str, value: object) -> None:
+    """A program can give such numbers, and the environment any text."""
+    errors = complete({name: value}, deepcopy(SCHEMA))
+    assert errors == [f"{name}: expected a number"]
+
+
+@pytest.mark.parametrize("name", ["request_timeout_seconds", "max_retry_seconds"])
+def test_nothing_waits_longer_than_a_year(name: str) -> None:
+    assert complete({name: 366 * 86_400}, deepcopy(SCHEMA)) == []
+    for value in (366 * 86_400 + 1, 1e300, "1e10"):
+        errors = complete({name: value}, deepcopy(SCHEMA))
+        assert errors == [f"{name}: expected at most 31622400"]
