@@ -146,7 +146,7 @@ class Comparison:
         entry = effect.entry
         # Relationships of one object are answered in any order.
         only_exists = entry.kind == OBJECT and effect.named == ()
-        if entry.tickets or only_exists:
+        if entry.unanswered or only_exists:
             return
         after = Entry(entry.number, entry.kind)
         after.flags, after.known_hashes = entry.flags, entry.hashes.copy()
@@ -158,7 +158,7 @@ class Comparison:
 
     def note_row(self, entry: Entry | None, row: bytes) -> None:
         """Note that a row has no changes, so that it is not compared again."""
-        if entry is None or entry.tickets or row in entry.rows:
+        if entry is None or entry.unanswered or row in entry.rows:
             return
         entry.rows = (*entry.rows, row)[-MAX_ROWS:]
         entry.epoch = self.entries.epoch
@@ -172,8 +172,8 @@ class Comparison:
         ):
             for effect in effects:
                 effect.data = None  # each was made as if it were the only one
-        if ticket.everywhere != ():
-            self.entries.forget(ticket.everywhere)
+        if ticket.concerns_anyone:
+            self.entries.make_unknown(ticket.unknown_everywhere)
         for effect in effects:
             self.refreshed.pop(effect.entry.number, None)
             self.entries.take(effect)

@@ -1,4 +1,4 @@
-"""What operations do to a snapshot, and what its entries have in common."""
+"""What operations do to entries, and what all entries share: epochs and names."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ class Effect(Struct, eq=False, gc=False):
 
     Attributes:
         entry: The entry, as the reading thread sees it.
-        named: The attributes that the operation names; None: all of it.
-        stored: The hashes to store once it is delivered; None: those in ``data``.
-        gained: Flags to set once it is delivered.
-        lost: Flags to clear once it is delivered.
-        drops: Whether the entry goes once it is delivered.
-        key: See :class:`Entry`; as it is once the operation is delivered.
-        other_key: See :class:`Entry`; likewise.
+        named: The attributes that the operation names, unknown until its answer; None:
+            the whole entry.
+        stored: The hashes to store on delivery; None: those in ``data``.
+        gained: Flags to set on delivery.
+        lost: Flags to clear on delivery.
+        drops: Whether the entry is dropped on delivery.
+        key: The entry's key after delivery (see :class:`.Entry`).
+        other_key: The entry's other key after delivery.
         aliases: Further identifiers of the person, as hashes.
-        is_new: Whether the file has no such entry.
-        moves: Whether ``a`` or ``b`` is new.
-        needs_link: Whether it teaches nothing unless the address turns out to be that
-            of the ``id``.
-        epoch: The epoch of the operation.
+        is_new: Whether the entry is not in the file yet.
+        moves: Whether the operation gives the person an ``id`` or an address.
+        needs_link: Whether nothing is stored unless the address is known by then to
+            belong to the person with the ``id``.
+        epoch: The epoch in which the operation was compared.
         data: The whole entry once the operation is delivered; None if other operations
             on it were unanswered before.
     """
@@ -63,17 +64,17 @@ class Effect(Struct, eq=False, gc=False):
 
     @property
     def unlinks(self) -> bool:
-        """Whether it may take the address of an ``id`` away."""
+        """Whether the operation may take the person's address away."""
         return self.named is None or bool(self.gained & UNLINKED)
 
     def apply(self, entry: Entry, *, delivered: bool) -> None:
-        """Change an entry as the answer to the operation does."""
+        """Change an entry as the answer to the operation requires."""
         is_refused = self.moves and not delivered
         is_of_another = self.needs_link and not entry.is_linked
         if is_refused or is_of_another:
-            entry.forget(None)
+            entry.make_unknown(None)
             return
-        entry.forget(self.named)
+        entry.make_unknown(self.named)
         if delivered:
             entry.flags = (entry.flags & ~self.lost) | self.gained
             entry.hashes.update(self.hashes())
@@ -92,17 +93,34 @@ class Ticket(Struct, eq=False, gc=False):
     """What an operation does to the snapshot.
 
     Attributes:
-        effects: What it does to entries.
-        everywhere: Attributes that it makes unknown in every entry, since the snapshot
-            does not know which person it concerns; None: all attributes.
+        effects: What the operation does to single entries.
+        unknown_everywhere: Attributes that the operation makes unknown in every entry,
+            since the snapshot cannot tell which person it concerns; None: all.
     """
 
     effects: list[Effect]
-    everywhere: tuple[int, ...] | None = ()
+    unknown_everywhere: tuple[int, ...] | None = ()
+
+    @property
+    def concerns_anyone(self) -> bool:
+        """Whether the operation makes attributes unknown in every entry."""
+        return self.unknown_everywhere != ()
 
 
 class Epochs:
-    """When attributes became unknown in all entries; used by all threads."""
+    """When attributes became unknown in all entries; used by all threads.
+
+    An epoch is a number that rises whenever attributes become unknown in every entry.
+    Entries are not rewritten then: an entry of an older epoch does not know them.
+
+    Attributes:
+        current: The present epoch.
+        all_stale: The last epoch in which all attributes became unknown.
+        stale: The last epoch in which an attribute became unknown, by its number.
+        unlinked: The last epoch in which it became unknown which address belongs to
+            which ``id``.
+        last: The last epoch in which any attribute became unknown.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         """Read them from the file."""
@@ -120,10 +138,15 @@ class Epochs:
         self.last = max([self.all_stale, *self.stale.values()])
         self._lock = Lock()
 
-    def forget(self, names: Iterable[int] | None, *, with_links: bool = True) -> None:
-        """Make attributes unknown in every entry; None: all attributes.
+    def make_unknown(
+        self, names: Iterable[int] | None, *, with_links: bool = True
+    ) -> None:
+        """Make attributes unknown in every entry.
 
-        With links, it is not known either whose address is whose.
+        Args:
+            names: The numbers of the attributes; None: all attributes.
+            with_links: Whether it becomes unknown too which address belongs to which
+                ``id``.
         """
         with self._lock:
             self.current += 1
@@ -136,11 +159,11 @@ class Epochs:
                 self.stale.update(dict.fromkeys(names, self.current))
 
     def refresh(self, entry: Entry) -> Entry:
-        """Forget what has become unknown since an entry was written, and return it."""
+        """Make unknown what became so after an entry was written; return the entry."""
         if entry.epoch < self.last:
             if entry.epoch < self.all_stale:
                 is_linked = not entry.flags & UNLINKED
-                entry.forget(None)
+                entry.make_unknown(None)
                 if is_linked and entry.epoch >= self.unlinked:
                     entry.flags &= ~UNLINKED
             else:
@@ -148,20 +171,20 @@ class Epochs:
                 names = [
                     each for each in entry.hashes if stale.get(each, 0) > entry.epoch
                 ]
-                entry.forget(names)
+                entry.make_unknown(names)
         return entry
 
     def check(self, entry: Entry, effect: Effect) -> None:
-        """Forget what became unknown everywhere while an operation was unanswered."""
+        """Make unknown what became so in all entries before an operation's answer."""
         if effect.epoch < self.last:
             epoch, stale = effect.epoch, self.stale
             if epoch < self.all_stale:
-                entry.forget(None)
+                entry.make_unknown(None)
             stored = effect.hashes()
-            entry.forget([each for each in stored if stale.get(each, 0) > epoch])
+            entry.make_unknown([each for each in stored if stale.get(each, 0) > epoch])
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write them, within a transaction."""
+        """Write the epochs, within a transaction."""
         with self._lock:
             stale = list(self.stale.items())
             values = [
@@ -190,7 +213,7 @@ class Names:
         self._layouts: dict[tuple[str, ...], Layout] = {}
 
     def number(self, name: str) -> int | None:
-        """Return the number of a name; None if there are too many names."""
+        """Return the number of a name, a new one if need be; None if all are in use."""
         number = self.numbers.get(name)
         if number is None and len(self.numbers) < MAX_NAMES:
             number = self.numbers[name] = len(self.numbers)

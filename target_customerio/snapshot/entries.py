@@ -1,7 +1,7 @@
-"""Finds entries for the reading thread, in the file and among the unanswered ones.
+"""Finds entries for the reading thread, in the file and in memory.
 
 An entry that unanswered operations concern is kept in memory until all of them are
-answered, because the file does not show what these will change.
+answered: the file does not show yet what they change.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from target_customerio.snapshot.effects import Effect
     from target_customerio.snapshot.file import SnapshotFile
 
-    StoredRow = tuple[int, str | None, str | int | None, bytes]
-    """Number, key, e-mail address or person, and data."""
+    StoredEntry = tuple[int, str | None, str | int | None, bytes]
+    """The columns of an entry in the file: number, key, other key and data."""
 
 FETCHED_AT_ONCE: Final = 32
 _EMAIL_ALIAS: Final = ALIASES.index("email")
@@ -31,7 +31,7 @@ class Entries:
     """Finds and creates entries; used by the reading thread alone."""
 
     def __init__(self, file: SnapshotFile) -> None:
-        """Keep nothing in memory yet."""
+        """Look up nothing yet."""
         self._database = file.reader
         self.epochs = Epochs(file.reader)
         self.epoch = self.epochs.current
@@ -41,8 +41,8 @@ class Entries:
         self._by_first_email: dict[str, set[Entry]] = {}
         self._by_alias: dict[int, set[Entry]] = {}
         self._decoded: dict[int, Entry] = {}
-        self._rows: dict[tuple[int, str], StoredRow | None] = {}
-        self._emails: dict[str, list[StoredRow]] = {}
+        self._stored: dict[tuple[int, str], StoredEntry | None] = {}
+        self._stored_by_email: dict[str, list[StoredEntry]] = {}
         (largest,) = file.reader.execute("SELECT max(number) FROM entries").fetchone()
         following: Any = file.meta("next") or 0
         self.next_number = max((largest or 0) + 1, following)
@@ -55,17 +55,17 @@ class Entries:
     def start(
         self, named: Mapping[int, Sequence[str]], emails: Iterable[str] = ()
     ) -> None:
-        """Look up entries for the next operations in a few statements.
+        """Look up the entries of the next operations in a few statements.
 
         Args:
-            named: The keys of those to be looked up, by kind.
-            emails: Those to be looked up by their first e-mail address.
+            named: Keys of entries, by kind.
+            emails: First e-mail addresses of people, in lower case.
         """
         self.epoch = self.epochs.current
         self._decoded.clear()
-        self._rows.clear()
-        self._emails.clear()
-        rows = self._rows
+        self._stored.clear()
+        self._stored_by_email.clear()
+        rows = self._stored
         for kind, names in named.items():
             rows.update(dict.fromkeys(zip(repeat(kind), names)))
             for row in self._select("a", kind, names):
@@ -73,8 +73,8 @@ class Entries:
         self.look_up_emails(emails)
 
     def look_up_others(self, addresses: Iterable[tuple[str, str]]) -> None:
-        """Look up the people with an address, unless they have the ``id`` beside it."""
-        rows = self._rows
+        """Look up people by address, unless the one with the paired ``id`` has it."""
+        rows = self._stored
         self.look_up_emails(
             [
                 email
@@ -87,42 +87,50 @@ class Entries:
         """Look up people by their first e-mail address."""
         if not emails:
             return
-        names = [each for each in emails if each not in self._emails]
-        self._emails.update((name, []) for name in names)
+        names = [each for each in emails if each not in self._stored_by_email]
+        self._stored_by_email.update((name, []) for name in names)
         for row in self._select("b", PERSON, names):
-            self._emails[row[2]].append(row)  # type: ignore[index]  # it has an address
+            self._stored_by_email[row[2]].append(row)  # type: ignore[index]  # it has an address
 
-    def row(self, id_: str) -> StoredRow | None:
-        """Return the row of a person whom no unanswered operation concerns."""
+    def stored_by_id(self, id_: str) -> StoredEntry | None:
+        """Return the stored entry of a person whom no unanswered operation concerns."""
         key = (PERSON, id_)
-        row = None if key in self._by_key else self._rows.get(key)
+        row = None if key in self._by_key else self._stored.get(key)
         return None if row is None or row[0] in self._unanswered else row
 
-    def is_new(self, id_: str) -> bool:
-        """Tell whether an ``id`` that was looked up is free."""
+    def is_new_id(self, id_: str) -> bool:
+        """Tell whether no entry has an ``id`` that was looked up."""
         key = (PERSON, id_)
-        return key not in self._by_key and key in self._rows and self._rows[key] is None
+        return (
+            key not in self._by_key
+            and key in self._stored
+            and self._stored[key] is None
+        )
 
     def is_new_email(self, email: str) -> bool:
-        """Tell whether a looked-up address was never used or claimed."""
+        """Tell whether no entry has, had or claimed an address that was looked up."""
         return (
-            self._emails.get(email) == []
+            self._stored_by_email.get(email) == []
             and email not in self._by_first_email
             and not self._by_alias
             and _EMAIL_ALIAS not in self._kinds_of_aliases
         )
 
-    def row_of_email(self, email: str) -> StoredRow | None:
-        """Return the row of the only person with an address, likewise."""
+    def stored_by_email(self, email: str) -> StoredEntry | None:
+        """Return the stored entry of the only person with an address, as above."""
         email = email.lower()
-        rows = () if email in self._by_first_email else self._emails.get(email, ())
-        return (
-            rows[0] if len(rows) == 1 and rows[0][0] not in self._unanswered else None
+        rows = (
+            ()
+            if email in self._by_first_email
+            else self._stored_by_email.get(email, ())
         )
+        if len(rows) != 1 or rows[0][0] in self._unanswered:
+            return None
+        return rows[0]
 
     def _select(
         self, column: str, kind: int, values: Sequence[str]
-    ) -> Iterable[StoredRow]:
+    ) -> Iterable[StoredEntry]:
         for start in range(0, len(values), FETCHED_AT_ONCE):
             part = values[start : start + FETCHED_AT_ONCE]
             # As many parameters as in any other statement: prepared once.
@@ -138,9 +146,9 @@ class Entries:
         if found is not None:
             return found
         looked_up = kind, key
-        if looked_up not in self._rows:
-            self._rows[looked_up] = next(iter(self._select("a", kind, [key])), None)
-        row = self._rows[looked_up]
+        if looked_up not in self._stored:
+            self._stored[looked_up] = next(iter(self._select("a", kind, [key])), None)
+        row = self._stored[looked_up]
         if row is None:
             return None
         entry = self._entry(kind, row)
@@ -149,7 +157,9 @@ class Entries:
     def by_email(self, email: str, alias: int) -> list[Entry]:
         """Return the people who have, had or claimed an address."""
         self.look_up_emails([email])
-        found = {row[0]: self._entry(PERSON, row) for row in self._emails[email]}
+        found = {
+            row[0]: self._entry(PERSON, row) for row in self._stored_by_email[email]
+        }
         found.update(
             (each.number, each) for each in self._by_first_email.get(email, ())
         )
@@ -166,7 +176,7 @@ class Entries:
         return list(found.values())
 
     def has_other_alias(self, entry: Entry, alias: int) -> bool:
-        """Tell whether somebody has or had another identifier of the kind of one."""
+        """Tell whether a person has or had another identifier of the same kind."""
         kind = alias & 3
         known = {*entry.aliases}
         if kind in self._kinds_of_aliases:
@@ -200,9 +210,8 @@ class Entries:
         belongs: Callable[[Entry], bool],
         kind: int,
     ) -> list[Entry]:
-        rows = self._database.execute(
-            f"{_COLUMNS} WHERE {condition}", values
-        ).fetchall()
+        statement = f"{_COLUMNS} WHERE {condition}"
+        rows = self._database.execute(statement, values).fetchall()
         found = {row[0]: self._entry(kind, row) for row in rows}
         for each in self._unanswered.values():
             if each.kind == kind and belongs(each):
@@ -212,12 +221,12 @@ class Entries:
     def new(
         self, kind: int, key: str | None = None, other_key: str | int | None = None
     ) -> Entry:
-        """Create an entry, which is in the file once an operation has named it."""
+        """Create an entry, which is written with the first operation that names it."""
         entry = Entry(self.next_number, kind, key, other_key, is_new=True)
         self.next_number += 1
         return entry
 
-    def _entry(self, kind: int, row: StoredRow) -> Entry:
+    def _entry(self, kind: int, row: StoredEntry) -> Entry:
         number, key, other_key, data = row
         entry = self._unanswered.get(number) or self._decoded.get(number)
         if entry is None:
@@ -238,7 +247,7 @@ class Entries:
             entry.other_key,
         )
         effect.epoch = self.epoch
-        entry.tickets += 1
+        entry.unanswered += 1
         entry.linking += effect.moves
         entry.unlinking += effect.unlinks
         entry.is_new = False
@@ -255,21 +264,21 @@ class Entries:
             entry.pending_whole += 1
             entry.suppressing += bool(effect.gained & SUPPRESSED)
             entry.flags |= UNLINKED
-        elif entry.tickets == 1:
+        elif entry.unanswered == 1:
             entry.pending = dict.fromkeys(effect.named, 1)
         else:
             for name in effect.named:
                 entry.pending[name] = entry.pending.get(name, 0) + 1
 
     def settle(self, effect: Effect, *, delivered: bool) -> None:
-        """Note that an operation is answered; the file has its result."""
+        """Note that an operation is answered; the file has the result already."""
         entry = effect.entry
         if effect.aliases:
             self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
-        entry.tickets -= 1
+        entry.unanswered -= 1
         entry.linking -= effect.moves
         entry.unlinking -= effect.unlinks
-        if not entry.tickets:
+        if not entry.unanswered:
             self._release(entry)
             return
         if effect.named is None:
@@ -283,17 +292,19 @@ class Entries:
         effect.apply(entry, delivered=delivered)
         self.epochs.check(entry, effect)
 
-    def forget(self, names: tuple[int, ...] | None, *, with_links: bool = True) -> None:
+    def make_unknown(
+        self, names: tuple[int, ...] | None, *, with_links: bool = True
+    ) -> None:
         """Make attributes unknown in every entry, also those in memory."""
-        self.epochs.forget(names, with_links=with_links)
+        self.epochs.make_unknown(names, with_links=with_links)
         self.epoch = self.epochs.current
-        self.forget_here(names)
+        self.make_unknown_in_memory(names)
 
-    def forget_here(self, names: tuple[int, ...] | None) -> None:
-        """Make attributes unknown in the entries in memory."""
+    def make_unknown_in_memory(self, names: tuple[int, ...] | None) -> None:
+        """Make attributes unknown in the entries in memory, not in the file."""
         for entries in (self._unanswered, self._decoded):
             for each in entries.values():
-                each.forget(names)
+                each.make_unknown(names)
 
     def _release(self, entry: Entry) -> None:
         del self._unanswered[entry.number]

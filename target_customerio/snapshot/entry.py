@@ -1,8 +1,9 @@
 """What a snapshot knows of one person, object, relationship or membership.
 
-An attribute is known by a hash of the last value that Customer.io has answered. An
-attribute without a hash is unknown, which is the same as never sent. The hash of a
-whole row spares the comparison attribute by attribute if nothing changed.
+An attribute is known if there is a hash of the last value that Customer.io has
+accepted. An attribute without a hash is unknown, and is sent like one that was never
+sent. An entry also has hashes of whole rows (all attributes of a record): a record with
+the same hash is unchanged, without a comparison of each attribute.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 EXISTS: Final = 1
-"""Customer.io has answered an operation that creates it, if it did not exist."""
+"""Customer.io has accepted an operation that creates the entry's person or object."""
 
 SUPPRESSED: Final = 2
 """The person was suppressed; Customer.io ignores what names them."""
@@ -33,21 +34,22 @@ MERGED: Final = 4
 """The person was merged into another; they are never removed."""
 
 EXISTED: Final = 16
-"""It existed before all of it became unknown, and probably still does; for plans."""
+"""It existed when all of it became unknown; plans count it as changed, not created."""
 
-ALL_FLAGS: Final = EXISTS | SUPPRESSED | MERGED | EXISTED
+LOST_BY_DELETION: Final = EXISTS | SUPPRESSED | MERGED | EXISTED
+"""The flags that the deletion of what an entry stands for clears."""
 
 UNLINKED: Final = 8
-"""The ``id`` and the address may be those of two people. What names the address alone
-does not concern the ``id`` then."""
+"""The ``id`` and the address may belong to two people: an operation that names the
+address alone may not concern the person with the ``id``."""
 
 HASH_BYTES: Final = 8
-"""Bytes of a hash. Two values of an attribute have the same one with a probability of
-2**-64, so that a change is not sent: once in a thousand years of ten thousand million
-changes a day is still unlikely (3.65e15 changes, 2e-4)."""
+"""Bytes of a hash. A change is missed if both values have the same hash, with a
+probability of 2**-64: after a thousand years of ten billion changes a day (3.65e15
+changes), the probability that one was missed is 2e-4."""
 
 MAX_ROWS: Final = 4
-"""Maximum hashes of whole rows, one for each stream that sets attributes of it."""
+"""Maximum hashes of whole rows in an entry; each stream with other columns has one."""
 
 MAX_NAMES: Final = 1 << 16
 """Maximum names of attributes in a snapshot; others are always sent."""
@@ -59,8 +61,8 @@ _OTHER_IDENTIFIERS: Final = frozenset(IDENTIFYING_ATTRIBUTES) - {"email"}
 _REMEMBERED: Final = 16_384
 _REMEMBERED_BYTES: Final = 64
 _REMEMBERED_ROWS: Final = 65_536
-"""Values recur in many rows (true, "free", "DE"): hashes of the first ones are kept, if
-they are no longer on average, and after so many rows those of the next ones."""
+"""Limits of the memory for hashes of values that recur in many rows (true, "free",
+"DE"): values, their average bytes, and rows after which the memory starts afresh."""
 
 ALIASES: Final = ("email", "phone", "anonymous_id")
 """Kinds of identifiers that are kept as hashes; the last bits of a hash tell which."""
@@ -70,25 +72,25 @@ class Entry(Struct, eq=False, gc=False):
     """A decoded entry.
 
     Attributes:
-        number: Its number, which is never used again.
+        number: Its number in the file. Numbers are not reused.
         kind: The kind of thing, as in :mod:`.file`.
         key: Of a person the ``id``, of an object its type and id, of a relationship
             the numbers of its object and its person, of a membership the segment and
             the number of its person. Column ``a``.
         other_key: Of a person the e-mail address in lower case, of a
             relationship or membership the number of its person. Column ``b``.
-        flags: What is known besides attributes.
-        epoch: When it was written last, in epochs of the file.
+        flags: The flags above, such as :data:`EXISTS`.
+        epoch: The epoch (see :class:`.effects.Epochs`) in which it was written last.
         known_hashes: The hash of each known attribute, by the number of its name; None
             until it is decoded from ``data``.
-        data: What was stored, to be decoded.
+        data: The entry as stored.
         rows: Hashes of rows whose attributes are all known.
-        is_new: Whether the file does not have it yet.
-        tickets: Number of unanswered operations that concern it.
-        linking: Number of those that give it an ``id`` or an address.
-        unlinking: Number of those that may take its address away.
+        is_new: Whether the entry is not in the file yet.
+        unanswered: Number of unanswered operations that concern the entry.
+        linking: Number of those that give the person an ``id`` or an address.
+        unlinking: Number of those that may take the person's address away.
         pending: Number of unanswered operations by attribute.
-        pending_whole: Number of those that make all of it unknown.
+        pending_whole: Number of those that make the whole entry unknown.
         suppressing: Number of those that suppress the person.
         aliases: Hashes of identifiers in unanswered operations.
     """
@@ -103,7 +105,7 @@ class Entry(Struct, eq=False, gc=False):
     data: bytes = b""
     rows: tuple[bytes, ...] = ()
     is_new: bool = False
-    tickets: int = 0
+    unanswered: int = 0
     linking: int = 0
     unlinking: int = 0
     pending: dict[int, int] = {}
@@ -120,12 +122,12 @@ class Entry(Struct, eq=False, gc=False):
 
     @property
     def exists(self) -> bool:
-        """Whether it is known to exist in Customer.io."""
+        """Whether Customer.io is known to have the person, object, and so on."""
         return bool(self.flags & EXISTS) and not self.pending_whole
 
     @property
     def may_exist(self) -> bool:
-        """Whether it is known to exist, or to have existed before it became unknown."""
+        """Whether :attr:`exists` holds, or held before the entry became unknown."""
         return bool(self.flags & (EXISTS | EXISTED))
 
     @property
@@ -135,11 +137,11 @@ class Entry(Struct, eq=False, gc=False):
 
     @property
     def is_linked(self) -> bool:
-        """Whether its address is known to be that of its ``id``."""
+        """Whether the address is known to belong to the person with the ``id``."""
         return self.key is None or not (self.flags & UNLINKED or self.unlinking)
 
     def known(self) -> dict[int, int]:
-        """Return the hashes of attributes that no unanswered operation names."""
+        """Return the hashes of attributes that no unanswered operation changes."""
         if self.pending_whole:
             return {}
         pending = self.pending
@@ -149,8 +151,8 @@ class Entry(Struct, eq=False, gc=False):
             name: value for name, value in self.hashes.items() if name not in pending
         }
 
-    def forget(self, names: Iterable[int] | None) -> None:
-        """Make attributes unknown; None: all, and whether it exists."""
+    def make_unknown(self, names: Iterable[int] | None) -> None:
+        """Make attributes unknown; None: all of them, and whether the entry exists."""
         self.rows = ()
         if names is None:
             self.known_hashes = {}
@@ -161,7 +163,7 @@ class Entry(Struct, eq=False, gc=False):
             self.hashes.pop(name, None)
 
     def packed(self) -> bytes:
-        """Return what is known, as stored."""
+        """Return the flags and hashes in the form in which they are stored."""
         hashes = self.hashes
         return b"".join(
             (
@@ -172,7 +174,7 @@ class Entry(Struct, eq=False, gc=False):
         )
 
     def unpack(self, data: bytes) -> Entry:
-        """Fill the entry with what is stored, and return it."""
+        """Read flags and hashes from the stored form; return the entry."""
         self.flags, rows, _, self.epoch = _HEADER.unpack_from(data)
         start = _HEADER.size + HASH_BYTES * rows
         self.known_hashes = hashes_in(data)
@@ -190,14 +192,14 @@ def hashes_in(data: bytes) -> dict[int, int]:
 
 
 def is_certain(data: bytes, stale: int) -> bool:
-    """Tell whether a stored entry exists and what it knows has not become unknown.
+    """Tell whether a stored entry exists and its hashes are still valid.
 
     Args:
         data: The entry as stored.
-        stale: The last epoch at which any attribute became unknown everywhere.
+        stale: The last epoch in which any attribute became unknown in every entry.
 
     Returns:
-        Whether that is so; False if that takes a closer look.
+        True if both are certain; False if the entry has to be decoded to tell.
     """
     return data[0] == EXISTS and (not stale or epoch_of(data) >= stale)
 
@@ -209,7 +211,7 @@ def epoch_of(data: bytes) -> int:
 
 
 def has_row(data: bytes, row: bytes) -> bool:
-    """Tell whether a stored entry knows all attributes of a row, by its hash."""
+    """Tell whether a stored entry has the hash of a whole row."""
     rows = data[1]
     if rows == 1:
         return data[8:16] == row
@@ -220,7 +222,7 @@ def has_row(data: bytes, row: bytes) -> bool:
 
 
 def hashes_of(data: bytes, layout: Layout) -> tuple[int, ...] | None:
-    """Return the hashes of a stored entry if it has these attributes, in this order."""
+    """Return the hashes of a stored entry; None if it has other attributes or order."""
     names = layout.packed
     start, count = _HEADER.size + HASH_BYTES * data[1], len(layout.numbers)
     expected = start + (HASH_BYTES + _NAME_BYTES) * count
@@ -230,7 +232,7 @@ def hashes_of(data: bytes, layout: Layout) -> tuple[int, ...] | None:
 
 
 def pack(layout: Layout, hashes: Sequence[int], row: bytes, epoch: int) -> bytes:
-    """Return an entry that exists and knows exactly a row, as stored."""
+    """Return the stored form of an entry that exists and knows exactly a row."""
     count = len(hashes)
     return (
         _HEADER.pack(EXISTS, 1, count, epoch)
@@ -241,16 +243,17 @@ def pack(layout: Layout, hashes: Sequence[int], row: bytes, epoch: int) -> bytes
 
 
 class Layout(Struct, gc=False):
-    """The names of a row's attributes, in their order; the same for many rows.
+    """The names of a row's attributes, in their order; many rows share a layout.
 
     Attributes:
         names: The names.
-        numbers: Their numbers; -1 for a name that has none.
+        numbers: The number of each name; -1 for a name that has none.
         packed: The numbers as in a stored entry; empty if a name has none.
         text: The names as JSON.
-        special: Which are identifiers or subscription preferences.
-        has_preferences: Whether some are subscription preferences.
-        has_email_alone: Whether no identifier is among them, or only ``email``.
+        special: For each name, whether it is an identifier or a subscription
+            preference.
+        has_preferences: Whether any name is a subscription preference.
+        has_email_alone: Whether no name is an identifier other than ``email``.
     """
 
     names: tuple[str, ...]
@@ -283,9 +286,9 @@ def layout_of(names: tuple[str, ...], numbers: Sequence[int]) -> Layout:
 
 
 class Hasher:
-    """Hashes values with the key of a file, so that two files have nothing in common.
+    """Hashes values with the key of a file: equal values differ between two files.
 
-    The key is in the same file: whoever has it can try out likely values.
+    The key is stored in the file, so whoever has the file can test likely values.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -324,7 +327,7 @@ class Hasher:
 
 
 def encoded_values(attributes: Mapping[str, JSON]) -> tuple[bytes, list[bytes]]:
-    """Return attributes' values as JSON: in a line each, and one by one."""
+    """Return the values of attributes as JSON: as lines, and as a list."""
     values = [*attributes.values()]
     lines = encode_lines(values)
     each = lines.splitlines()

@@ -1,8 +1,9 @@
 """Writes what requests do to a snapshot, so that it is right whenever the run ends.
 
-Before a request is sent, its intent is written durably: what it makes unknown. After
-the answer, what is known is written and the intent removed, in one transaction. The
-intents that a run leaves behind are applied when the snapshot is opened again.
+Before a request is sent, its intent is written durably: what the request makes unknown.
+After the answer, the new hashes are written and the intent is deleted, in one
+transaction. Intents that a killed run leaves behind are applied when the snapshot is
+opened again: what they name becomes unknown.
 """
 
 from __future__ import annotations
@@ -64,7 +65,15 @@ class Journal:
         names: Names,
         streams: Sequence[StreamHolds],
     ) -> None:
-        """Write to a file."""
+        """Write to a file.
+
+        Args:
+            file: The open snapshot.
+            lock: The lock of the file's writing connection.
+            epochs: The epochs of the file.
+            names: The numbers of attribute names.
+            streams: What each stream holds; the list grows with the streams.
+        """
         self._file = file
         self._lock = lock
         self._epochs = epochs
@@ -80,7 +89,7 @@ class Journal:
             next_number: The number of the next new entry.
 
         Returns:
-            What has to be passed to :meth:`answer`.
+            The intent, for :meth:`answer`.
 
         Raises:
             SnapshotError: The file cannot be written.
@@ -100,14 +109,12 @@ class Journal:
             for ticket in tickets
             for effect in ticket.effects
         ]
-        everywhere = [
-            ticket.everywhere for ticket in tickets if ticket.everywhere != ()
-        ]
+        everywhere = _unknown_everywhere(tickets)
         with self._lock, self._file.writing(durable=True) as database:
             number = self._next_intent
             self._next_intent += 1
             self._write_shared(database, next_number)
-            self._forget_everywhere(database, everywhere)
+            self._make_unknown_everywhere(database, everywhere)
             database.execute(
                 "INSERT INTO intents VALUES (?, ?)",
                 (number, _encode((effects, everywhere))),
@@ -120,7 +127,7 @@ class Journal:
         """Write what the answers to some operations of a request make known.
 
         Args:
-            intent: The request.
+            intent: The intent of the request.
             delivered: The tickets of operations that Customer.io accepted, in order.
             rejected: The tickets of those that it refused.
 
@@ -130,13 +137,8 @@ class Journal:
         if not (delivered or rejected):
             return
         with self._lock, self._file.writing() as database:
-            self._forget_everywhere(
-                database,
-                [
-                    ticket.everywhere
-                    for ticket in (*delivered, *rejected)
-                    if ticket.everywhere != ()
-                ],
+            self._make_unknown_everywhere(
+                database, _unknown_everywhere((*delivered, *rejected))
             )
             self._store(database, delivered)
             for ticket in rejected:
@@ -169,7 +171,7 @@ class Journal:
             )
 
     def recover(self) -> None:
-        """Make unknown what the requests of an earlier run left without an answer.
+        """Make unknown what an earlier run's requests without an answer have named.
 
         Raises:
             SnapshotError: The file cannot be written.
@@ -178,7 +180,7 @@ class Journal:
             rows = database.execute("SELECT effects FROM intents").fetchall()
             for (data,) in rows:
                 effects, everywhere = _decode(data)
-                self._forget_everywhere(
+                self._make_unknown_everywhere(
                     database,
                     [None if each is None else tuple(each) for each in everywhere],
                 )
@@ -195,11 +197,11 @@ class Journal:
             stored = entry
             stored.flags = UNLINKED
         stored.key, stored.other_key = entry.key, entry.other_key
-        stored.forget(named)
+        stored.make_unknown(named)
         _write(database, stored)
 
     def _write_shared(self, database: sqlite3.Connection, next_number: int) -> None:
-        """Write what entries refer to: names, what streams hold, numbers in use."""
+        """Write what entries depend on: names, the next number, what streams hold."""
         self._names.write(database)
         for stream in self._streams:
             stream.write(database)
@@ -207,14 +209,14 @@ class Journal:
             "INSERT OR REPLACE INTO meta VALUES ('next', ?)", (next_number,)
         )
 
-    def _forget_everywhere(
+    def _make_unknown_everywhere(
         self,
         database: sqlite3.Connection,
-        everywhere: Iterable[tuple[int, ...] | None],
+        everywhere: Sequence[tuple[int, ...] | None],
     ) -> None:
-        everywhere = list(everywhere)
+        """Make attributes unknown in every entry; each None stands for all of them."""
         for names in everywhere:
-            self._epochs.forget(names)
+            self._epochs.make_unknown(names)
         if everywhere:
             self._epochs.write(database)
 
@@ -239,7 +241,7 @@ class Journal:
     def _merge(
         self, database: sqlite3.Connection, effect: Effect, *, delivered: bool
     ) -> None:
-        """Write an entry that other operations may have changed since."""
+        """Apply an effect to the stored entry, which may have changed meanwhile."""
         number = effect.entry.number
         if effect.drops and delivered:
             database.execute("DELETE FROM entries WHERE number = ?", (number,))
@@ -259,12 +261,17 @@ class Journal:
         _write(database, stored)
 
 
+def _unknown_everywhere(tickets: Iterable[Ticket]) -> list[tuple[int, ...] | None]:
+    """Return what tickets make unknown in every entry; most make nothing so."""
+    return [each.unknown_everywhere for each in tickets if each.concerns_anyone]
+
+
 def _flush(database: sqlite3.Connection, entries: list[tuple[Any, ...]]) -> None:
     """Write entries that are new, or of which only the data has changed.
 
-    Many in a statement: ``executemany`` takes the interpreter lock again for each row,
-    a thousand times for a request, from the thread that reads records. Saves 10 % of
-    the CPU time of a run in which each row has changed, 15 % of that of a first run.
+    A statement writes many entries: ``executemany`` takes the interpreter lock from the
+    reading thread again for each row. This saves 10 % of the CPU time of a run in which
+    each row has changed, 15 % of that of a first run.
     """
     whole = len(entries) - len(entries) % WRITTEN_AT_ONCE
     for start in range(0, whole, WRITTEN_AT_ONCE):

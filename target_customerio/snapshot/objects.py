@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from target_customerio.snapshot.comparison import Decision, identities_of, unchanged
 from target_customerio.snapshot.effects import Effect, Ticket
-from target_customerio.snapshot.entry import ALL_FLAGS, EXISTS, Entry
+from target_customerio.snapshot.entry import EXISTS, LOST_BY_DELETION, Entry
 from target_customerio.snapshot.tables import MEMBERSHIP, OBJECT, PERSON, RELATIONSHIP
 from target_customerio.track_api.operations import ObjectAddRelationships
 
@@ -224,7 +224,7 @@ class ObjectDecider:
             ]
         )
         for each in related:
-            effect = Effect(each, None, lost=ALL_FLAGS, drops=drops)
+            effect = Effect(each, None, lost=LOST_BY_DELETION, drops=drops)
             self._compare.complete(effect)
             ticket.effects.append(effect)
 
@@ -233,7 +233,7 @@ class ObjectDecider:
     ) -> Decision:
         """Decide on the deletion of an object, which is always sent."""
         owner = self._object(operation.identifiers, None)
-        ticket = Ticket([Effect(owner, None, lost=ALL_FLAGS, drops=True)])
+        ticket = Ticket([Effect(owner, None, lost=LOST_BY_DELETION, drops=True)])
         self.forget_related(ticket, owner, drops=True)
         return Decision(operation, ticket, entry=owner.number)
 
@@ -253,7 +253,7 @@ class ObjectDecider:
             self._forget_relationship(ticket, owner, person)
             if person.is_certain:
                 for effect in ticket.effects[start:]:
-                    effect.drops, effect.lost = True, ALL_FLAGS
+                    effect.drops, effect.lost = True, LOST_BY_DELETION
             identities += identities_of(person)
         return Decision(operation, ticket, identities=identities)
 
@@ -301,7 +301,7 @@ class ObjectDecider:
         person = self._person(operation.identifiers, stream)
         ticket = Ticket([])
         for member in self._known(MEMBERSHIP, operation.segment_id, person):
-            effect = Effect(member, None, lost=ALL_FLAGS, drops=True)
+            effect = Effect(member, None, lost=LOST_BY_DELETION, drops=True)
             ticket.effects.append(effect)
         return Decision(operation, ticket, identities=identities_of(person))
 

@@ -15,9 +15,9 @@ from target_customerio.snapshot.comparison import (
 )
 from target_customerio.snapshot.effects import Effect, Ticket
 from target_customerio.snapshot.entry import (
-    ALL_FLAGS,
     EXISTED,
     EXISTS,
+    LOST_BY_DELETION,
     MERGED,
     SUPPRESSED,
     UNLINKED,
@@ -115,7 +115,7 @@ class PersonDecider:
         entry = person.entry
         if entry is None:  # any person, who may get another id or address
             renames = not _LINKING.isdisjoint(diff.sent)
-            ticket.everywhere = None if renames else diff.named
+            ticket.unknown_everywhere = None if renames else diff.named
         else:
             named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
             # One with a time creates a person; whether it changes one is uncertain.
@@ -194,7 +194,7 @@ class PersonDecider:
         touched: dict[int, Entry] = {}
         for person in people:
             if person.entry is None:
-                ticket.everywhere = None
+                ticket.unknown_everywhere = None
             for each in (*person.others, *([person.entry] if person.entry else [])):
                 touched[each.number] = each
         named = {each.entry.number for each in people if each.entry is not None}
@@ -207,7 +207,7 @@ class PersonDecider:
                 entry,
                 None,
                 gained=gained if is_named else 0,
-                lost=ALL_FLAGS if drops and is_named else lost,
+                lost=LOST_BY_DELETION if drops and is_named else lost,
                 drops=drops and is_named,
             )
             if effect.gained:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_customerio.snapshot.comparison import Change, Comparison
-    from target_customerio.snapshot.entries import StoredRow
+    from target_customerio.snapshot.entries import StoredEntry
     from target_customerio.snapshot.holds import StreamHolds
     from target_customerio.track_api.operations import Attributes, PersonIdentifiers
 
@@ -94,9 +94,9 @@ class RowDecider:
         """
         ((kind, value),) = row.identifiers.items()
         entries = self._compare.entries
-        found = entries.row(value) if kind == "id" else None
+        found = entries.stored_by_id(value) if kind == "id" else None
         if kind == "email":
-            found = entries.row_of_email(value)
+            found = entries.stored_by_email(value)
         decision: Decision | None
         if found is None:
             decision = self._created(row) if kind == "id" else None
@@ -117,7 +117,7 @@ class RowDecider:
         if (
             not (layout.packed and layout.has_email_alone)
             or layout.has_preferences
-            or not compare.entries.is_new(id_)
+            or not compare.entries.is_new_id(id_)
         ):
             return None
         if "email" in row.attributes:
@@ -133,7 +133,7 @@ class RowDecider:
         hashes = compare.hasher.values(row.encoded)
         return self._decision(row, "created", row.attributes, effect, hashes)
 
-    def _changed(self, row: Row, found: StoredRow) -> Decision | None:
+    def _changed(self, row: Row, found: StoredEntry) -> Decision | None:
         """Decide on a row of a person of whom other values are known."""
         number, key, other_key, data = found
         layout = row.layout

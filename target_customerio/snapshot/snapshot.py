@@ -1,4 +1,4 @@
-"""A snapshot in a run: compares, writes, and keeps who holds what."""
+"""An open snapshot in a run: what the other modules are used through."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 REFRESHED_AT_ONCE: Final = 2_000
-"""Maximum entries that wait to be written although no operation is sent."""
+"""Maximum entries of unchanged records that wait to be written."""
 
 
 class Snapshot:
-    """What Customer.io was sent last.
+    """What Customer.io was sent last, and which stream holds what.
 
-    The reading thread calls :meth:`decide` and whatever concerns streams; the threads
-    that send requests call :meth:`intend` and :meth:`answer`. So the reading thread
-    learns of an answer later than the file does: until then it takes what the
-    operation named as unknown.
+    The reading thread calls :meth:`decide` and the methods on streams; the threads that
+    send requests call :meth:`intend` and :meth:`answer`. An answer is in the file
+    before the reading thread takes note of it, in its next call; until then, that
+    thread takes the attributes of the operation as unknown.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Snapshot:
 
         Args:
             path: The file.
-            refresh: Whether to take everything as unknown; who holds what is kept.
+            refresh: Whether to make everything unknown, see :meth:`refresh`.
             as_copy: Whether to open a temporary copy of the file instead, for a plan.
 
         Raises:
@@ -83,9 +83,9 @@ class Snapshot:
         self.file.bind(workspace)
 
     def refresh(self) -> None:
-        """Take everything as unknown; who holds what is kept."""
+        """Make all attributes unknown; what streams hold stays."""
         entries = self._comparison.entries
-        entries.forget(None, with_links=False)
+        entries.make_unknown(None, with_links=False)
         with self._lock, self.file.writing(durable=True) as database:
             entries.epochs.write(database)
 
@@ -150,20 +150,20 @@ class Snapshot:
         return decisions
 
     def hold(self, operation: Operation, stream: Stream) -> None:
-        """Hold what a record names, as far as it is known, although it is not sent.
+        """Let a stream hold the known entries that a record names, without sending it.
 
         Args:
-            operation: An operation that names it.
+            operation: An operation that names what the record names.
             stream: The stream of the record.
         """
         self._settle()
         self._decider.hold(operation, stream.holds)
 
     def checkpoint(self) -> None:
-        """Write what streams hold by now, and rows that were compared, if any.
+        """Write what streams hold by now, and the hashes of rows found unchanged.
 
-        What streams hold is written durably: STATE may say that a tap need not send it
-        again.
+        What streams hold is written durably: after a STATE message, the tap may not
+        send the records again.
 
         Raises:
             SnapshotError: The file cannot be written.
@@ -212,20 +212,20 @@ class Snapshot:
             self.file.close()
 
     def _settle(self) -> None:
-        """Take note of what has been answered."""
+        """Take note of the answers that the sending threads have written."""
         answered, entries = self._answered, self._comparison.entries
         while answered:
             ticket, delivered = answered.popleft()
             for effect in ticket.effects:
                 entry = effect.entry
                 entries.settle(effect, delivered=delivered)
-                # What a later operation names as well is held for that.
+                # While a later operation names the entry too, the stream holds it.
                 is_gone = effect.drops if delivered else effect.is_new
-                if is_gone and not entry.tickets:
+                if is_gone and not entry.unanswered:
                     for stream in self.streams.holds:
                         stream.release(entry.kind, entry.number)
-            if ticket.everywhere != ():
-                entries.forget_here(ticket.everywhere)
+            if ticket.concerns_anyone:
+                entries.make_unknown_in_memory(ticket.unknown_everywhere)
 
     # The threads that send requests
 
@@ -236,7 +236,7 @@ class Snapshot:
             tickets: The tickets of its operations.
 
         Returns:
-            The request, for :meth:`answer`.
+            The intent, for :meth:`answer`.
 
         Raises:
             SnapshotError: The file cannot be written; the request must not be sent.
@@ -252,7 +252,7 @@ class Snapshot:
         """Write what the answers to operations of a request make known.
 
         Args:
-            intent: The request.
+            intent: The intent of the request.
             delivered: The tickets of operations that Customer.io accepted, in order.
             rejected: The tickets of those that it refused.
 
