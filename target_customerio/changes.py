@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_customerio.delivery import QueuedOperation, RequestStatistics
+    from target_customerio.delivery.queued_operation import Ordering
     from target_customerio.delivery.sender import Result
     from target_customerio.delivery.worker import Sends
     from target_customerio.plan.counts import PlanCounts
@@ -168,11 +169,7 @@ class Changes:
                 decision.operation,
                 stream,
                 line,
-                ordering=(
-                    ordering_by(decision.keys)
-                    if decision.keys
-                    else ordering_of(operation, decision.identities)
-                ),
+                ordering=ordering_by_decision(operation, decision),
             )
         except RejectedRecord:
             self._rejected(operation, stream, ticket)
@@ -191,7 +188,7 @@ class Changes:
     ) -> None:
         """Hold what an operation names that cannot be encoded."""
         if ticket is not None:
-            self.snapshot.answer(self.snapshot.intend([ticket]), rejected=[ticket])
+            self.snapshot.reject(ticket)
         if self._holder(operation, source) is not None:
             self.hold(source, names_alone(operation))
 
@@ -322,6 +319,18 @@ class RememberingSender:
     def stop(self) -> None:
         """Send nothing more; requests in flight finish."""
         self._sender.stop()
+
+
+def ordering_by_decision(operation: Operation, decision: Decision) -> Ordering:
+    """Return what orders an operation of which something is sent.
+
+    Args:
+        operation: The operation, as a whole.
+        decision: What was decided on it.
+    """
+    if decision.keys:
+        return ordering_by(decision.keys)
+    return ordering_of(operation, decision.identities)
 
 
 def _tickets(operations: Iterable[QueuedOperation]) -> list[Ticket]:

@@ -7,7 +7,8 @@ before it is sent, and what is known once it is delivered (:mod:`.journal`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from itertools import compress
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import UNSET
 
@@ -16,6 +17,8 @@ from target_customerio.snapshot.comparison import (
     Decision,
     keys_of,
 )
+from target_customerio.snapshot.entry import ALIASES
+from target_customerio.snapshot.identities import normalized
 from target_customerio.snapshot.objects import ObjectDecider, object_key
 from target_customerio.snapshot.people import PersonDecider
 from target_customerio.snapshot.rows import RowDecider
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
         ObjectIdentifiers,
         Operation,
     )
+
+    _OtherIdentifier: TypeAlias = tuple[str, str, int]
+    """The kind of an identifier, its normalized value and the hash of that."""
 
 
 class Decider:
@@ -95,17 +101,18 @@ class Decider:
             row is not None or (type(each) in self._decide and is_unicode(each))
             for (each, _), row in zip(operations, rows, strict=True)
         ]
-        self._look_up(
-            each
+        self._look_up(each for each, _ in compress(operations, compared))
+        others = [
+            None if is_compared else self._other_identifier(each)
             for (each, _), is_compared in zip(operations, compared, strict=True)
-            if is_compared or _is_by_email(each)
-        )
+        ]
+        self._look_up_others([each for each in others if each is not None])
         decisions = []
-        for (operation, stream), row, is_compared in zip(
-            operations, rows, compared, strict=True
+        for (operation, stream), row, is_compared, other in zip(
+            operations, rows, compared, others, strict=True
         ):
             if not is_compared:
-                decisions.append(self._uncompared(operation))
+                decisions.append(self._uncompared(operation, other))
                 continue
             decision = None if row is None else self._rows.decide(row, stream)
             if decision is None:
@@ -116,14 +123,38 @@ class Decider:
             decisions.append(decision)
         return decisions
 
-    def _uncompared(self, operation: Operation) -> Decision:
+    def _other_identifier(self, operation: Operation) -> _OtherIdentifier | None:
+        """Return the identifier of a person if it is none that entries have as key."""
+        if not isinstance(operation, PersonOperation):
+            return None
+        ((kind, value),) = operation.identifiers.items()
+        if kind not in ALIASES or not _can_be_encoded((value,)):
+            return None
+        value = normalized(kind, value)
+        return kind, value, self._compare.hasher.alias(kind, value)
+
+    def _look_up_others(self, others: Sequence[_OtherIdentifier]) -> None:
+        """Look up people by their identifiers in a few statements."""
+        entries = self._compare.entries
+        entries.look_up_emails([value for kind, value, _ in others if kind == "email"])
+        entries.look_up_aliases([alias for _, _, alias in others])
+
+    def _uncompared(
+        self, operation: Operation, other: _OtherIdentifier | None
+    ) -> Decision:
         """Send an operation as it is, in order with those that name the person's id.
 
-        The identify that names the address and the id may be left out as unchanged.
+        The identify that names both may be left out as unchanged.
         """
-        if not _is_by_email(operation):
+        if other is None:
             return Decision(operation)
-        people = self._compare.people.named(operation.identifiers)
+        kind, value, alias = other
+        entries = self._compare.entries
+        people = (
+            entries.by_email(value, alias)
+            if kind == "email"
+            else entries.by_alias(alias)
+        )
         return Decision(operation, identities=keys_of(people))
 
     def hold(self, operation: Operation, stream: StreamHolds) -> None:
@@ -202,8 +233,6 @@ class Decider:
                         addresses.append((value, email.lower()))
             elif isinstance(operation, (ObjectIdentify, ObjectAddRelationships)):
                 objects.append(object_key(operation.identifiers))
-            elif _is_by_email(operation):
-                emails.append(operation.identifiers["email"].lower())
         entries = self._compare.entries
         entries.start({PERSON: people, OBJECT: objects}, emails)
         entries.look_up_others(addresses)
@@ -237,15 +266,6 @@ def names_alone(operation: Operation) -> Operation:
 def is_unicode(operation: Operation) -> bool:
     """Tell whether a snapshot can store what an operation names."""
     return _can_be_encoded(_texts(operation))
-
-
-def _is_by_email(operation: Operation) -> TypeGuard[PersonOperation]:
-    """Tell whether an operation names a person by an address that can be looked up."""
-    return (
-        isinstance(operation, PersonOperation)
-        and "email" in operation.identifiers
-        and _can_be_encoded(operation.identifiers.values())
-    )
 
 
 def _can_be_encoded(texts: Iterable[str]) -> bool:

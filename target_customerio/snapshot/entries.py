@@ -15,7 +15,7 @@ from target_customerio.snapshot.tables import PERSON
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from target_customerio.snapshot.effects import Effect
     from target_customerio.snapshot.file import SnapshotFile
@@ -43,6 +43,7 @@ class Entries:
         self._decoded: dict[int, Entry] = {}
         self._stored: dict[tuple[int, str], StoredEntry | None] = {}
         self._stored_by_email: dict[str, list[StoredEntry]] = {}
+        self._stored_by_alias: dict[int, list[StoredEntry]] = {}
         (largest,) = file.reader.execute("SELECT max(number) FROM entries").fetchone()
         following: Any = file.meta("next") or 0
         self.next_number = max((largest or 0) + 1, following)
@@ -65,6 +66,7 @@ class Entries:
         self._decoded.clear()
         self._stored.clear()
         self._stored_by_email.clear()
+        self._stored_by_alias.clear()
         rows = self._stored
         for kind, names in named.items():
             rows.update(dict.fromkeys(zip(repeat(kind), names)))
@@ -91,6 +93,16 @@ class Entries:
         self._stored_by_email.update((name, []) for name in names)
         for row in self._select("b", PERSON, names):
             self._stored_by_email[row[2]].append(row)  # type: ignore[index]  # it has an address
+
+    def look_up_aliases(self, aliases: Iterable[int]) -> None:
+        """Look up people by hashes of identifiers."""
+        known = self._kinds_of_aliases
+        wanted = [*{each for each in aliases if each & 3 in known}]
+        stored = self._stored_by_alias
+        stored.update((each, []) for each in wanted)
+        for part in _parts(wanted):
+            for alias, *row in self._database.execute(_BY_ALIASES, part).fetchall():
+                stored[alias].append(tuple(row))
 
     def stored_by_id(self, id_: str) -> StoredEntry | None:
         """Return the stored entry of a person whom no unanswered operation concerns."""
@@ -131,12 +143,11 @@ class Entries:
     def _select(
         self, column: str, kind: int, values: Sequence[str]
     ) -> Iterable[StoredEntry]:
-        for start in range(0, len(values), FETCHED_AT_ONCE):
-            part = values[start : start + FETCHED_AT_ONCE]
-            # As many parameters as in any other statement: prepared once.
-            filled = (kind, *part, *[None] * (FETCHED_AT_ONCE - len(part)))
+        for part in _parts(values):
             # Fetched at once: an open statement would go on seeing an old state.
-            yield from self._database.execute(_SELECTS[column], filled).fetchall()
+            yield from self._database.execute(
+                _SELECTS[column], (kind, *part)
+            ).fetchall()
 
     # One entry
 
@@ -170,7 +181,9 @@ class Entries:
         """Return the people who have an identifier that people may share."""
         found = {each.number: each for each in self._by_alias.get(alias, ())}
         if alias & 3 in self._kinds_of_aliases:
-            rows = self._database.execute(_BY_ALIAS, (alias,)).fetchall()
+            rows = self._stored_by_alias.get(alias)
+            if rows is None:
+                rows = self._database.execute(_BY_ALIAS, (alias,)).fetchall()
             for row in rows:
                 found.setdefault(row[0], self._entry(PERSON, row))
         return list(found.values())
@@ -327,6 +340,13 @@ def stored_entry(database: sqlite3.Connection, number: int) -> Entry | None:
     return Entry(number, kind, key, other_key).unpack(data)
 
 
+def _parts(values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield values as parameters, always as many: a statement is prepared once."""
+    for start in range(0, len(values), FETCHED_AT_ONCE):
+        part = values[start : start + FETCHED_AT_ONCE]
+        yield (*part, *[None] * (FETCHED_AT_ONCE - len(part)))
+
+
 def _discard(index: dict[Any, set[Entry]], key: object, entry: Entry) -> None:
     entries = index.get(key)
     if entries is not None:
@@ -343,6 +363,10 @@ _SELECTS: Final = {
 }
 _BY_ALIAS: Final = (
     "SELECT number, a, b, data FROM aliases JOIN entries USING (number) WHERE alias = ?"
+)
+_BY_ALIASES: Final = (
+    "SELECT alias, number, a, b, data FROM aliases JOIN entries USING (number)"  # noqa: S608 - constants
+    f" WHERE alias IN ({_MARKS})"
 )
 _ALIASES: Final = "SELECT alias FROM aliases WHERE number = ?"
 _KINDS_OF_ALIASES: Final = "SELECT DISTINCT alias & 3 FROM aliases"

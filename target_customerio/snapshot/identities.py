@@ -340,6 +340,8 @@ class PersonMatcher:
 
 def normalized(kind: str, value: str) -> str:
     """Return an identifier in the form for comparison."""
+    if kind == "email":
+        return value.lower()
     return value.translate(PHONE_SEPARATORS) if kind == "phone" else value
 
 

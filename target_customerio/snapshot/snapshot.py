@@ -149,6 +149,17 @@ class Snapshot:
             self.checkpoint()
         return decisions
 
+    def reject(self, ticket: Ticket) -> None:
+        """Note that an operation is rejected before it is sent.
+
+        Args:
+            ticket: Its ticket.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+        self.answer(self.intend([ticket]), rejected=[ticket])
+
     def hold(self, operation: Operation, stream: Stream) -> None:
         """Let a stream hold the known entries that a record names, without sending it.
 

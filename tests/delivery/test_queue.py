@@ -12,6 +12,7 @@ import pytest
 from hypothesis import event, given, settings, target
 from hypothesis import strategies as st
 from support.hypotheses import examples
+from support.ordering import need_order
 
 from target_customerio.delivery.identity_links import ENTRY_MEMORY, IdentityLinks
 from target_customerio.delivery.queue import OperationQueue
@@ -49,16 +50,6 @@ def again(operation: QueuedOperation) -> QueuedOperation:
         shared=operation.shared,
         size=len(operation.body),
         endpoint=operation.endpoint,
-    )
-
-
-def need_order(one: QueuedOperation, other: QueuedOperation) -> bool:
-    """Whether two operations have a common key that at least one has for itself."""
-    mine, others = {*one.keys}, {*other.keys}
-    return not (
-        mine.isdisjoint(others)
-        and mine.isdisjoint(other.shared)
-        and others.isdisjoint(one.shared)
     )
 
 

@@ -13,6 +13,7 @@ from support.hypotheses import examples
 
 from target_customerio.track_api.operations import (
     Device,
+    DeviceToken,
     ObjectAddRelationships,
     ObjectDelete,
     ObjectDeleteRelationships,
@@ -20,6 +21,7 @@ from target_customerio.track_api.operations import (
     ObjectIdentifyAnonymous,
     PersonAddDevice,
     PersonDelete,
+    PersonDeleteDevice,
     PersonEvent,
     PersonIdentify,
     PersonMerge,
@@ -33,6 +35,7 @@ from target_customerio.track_api.operations import (
 from .world import CIO, Loader
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
 
@@ -87,12 +90,11 @@ related_people = st.lists(
     min_size=1,
     max_size=1,
 )
+by_visitor = st.sampled_from(VISITORS).map(lambda value: {"anonymous_id": value})
 visitors = st.lists(
     st.builds(
         Relationship,
-        identifiers=st.sampled_from(VISITORS).map(
-            lambda value: {"anonymous_id": value}
-        ),
+        identifiers=by_visitor,
         relationship_attributes=plain,
     ),
     min_size=1,
@@ -152,13 +154,24 @@ operations = st.one_of(
     st.builds(ObjectDelete, identifiers=companies),
     st.builds(SegmentAdd, segment_id=segment, identifiers=mergeable),
     st.builds(SegmentRemove, segment_id=segment, identifiers=mergeable),
-    st.builds(PersonEvent, identifiers=people, name=st.just("e"), attributes=plain),
+    st.builds(
+        PersonEvent,
+        identifiers=st.one_of(everyone, by_visitor),
+        name=st.just("e"),
+        attributes=plain,
+    ),
     st.builds(
         PersonAddDevice,
         identifiers=everyone,
         device=st.just(Device(token="t", platform="ios")),
     ),
+    st.builds(
+        PersonDeleteDevice,
+        identifiers=everyone,
+        device=st.just(DeviceToken(token="t")),
+    ),
 )
+positions = st.frozensets(st.integers(0, 5), max_size=2)
 runs = st.lists(
     st.fixed_dictionaries(
         {
@@ -166,7 +179,10 @@ runs = st.lists(
             "window": st.integers(1, 4),
             "stream": st.sampled_from(("users", "leads")),
             "refresh": st.sampled_from((False, False, False, True)),
-            "refused": st.frozensets(st.integers(0, 5), max_size=2),
+            "refused": positions,
+            "given_up": positions,
+            "unsendable": positions,
+            "halved": st.booleans(),
             "kill_after": st.one_of(st.none(), st.integers(0, 12)),
             "again": st.booleans(),
         }
@@ -196,8 +212,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=examples(400))
-@given(program=runs, lag=st.integers(0, 2), email_updates=st.booleans())
+@given(
+    program=runs,
+    lag=st.integers(0, 2),
+    email_updates=st.booleans(),
+    draw=st.one_of(st.none(), st.randoms(use_true_random=False)),
+)
 def test_it_ends_as_without_a_snapshot(
-    folder: Path, program: list[dict[str, Any]], lag: int, *, email_updates: bool
+    folder: Path,
+    program: list[dict[str, Any]],
+    lag: int,
+    draw: random.Random | None,
+    *,
+    email_updates: bool,
 ) -> None:
-    load(folder, program, lag=lag, email_updates=email_updates)
+    load(folder, program, lag=lag, email_updates=email_updates, draw=draw)
