@@ -100,12 +100,15 @@ class Comparison:
         *,
         is_certain: bool = True,
         forced: frozenset[str] = frozenset(),
+        encoded: Sequence[bytes] | None = None,
     ) -> Diff:
         """Compare attributes with what is known.
 
         Uncertain ones are always sent and never stored; forced ones are always sent.
+        ``encoded`` are their values as JSON.
         """
-        _, encoded = encoded_values(attributes)
+        if encoded is None:
+            _, encoded = encoded_values(attributes)
         hashes = self.hasher.values(encoded)
         keys = self.names.layout(attributes).numbers
         if not is_certain or entry is None:

@@ -289,7 +289,7 @@ class Entries:
         if effect.aliases:
             self._kinds_of_aliases.update(alias & 3 for alias in effect.aliases)
         entry.unanswered -= 1
-        entry.linking -= effect.moves
+        entry.linking -= effect.moves and delivered
         entry.unlinking -= effect.unlinks
         if not entry.unanswered:
             self._release(entry)

@@ -87,7 +87,8 @@ class Entry(Struct, eq=False, gc=False):
         rows: Hashes of rows whose attributes are all known.
         is_new: Whether the entry is not in the file yet.
         unanswered: Number of unanswered operations that concern the entry.
-        linking: Number of those that give the person an ``id`` or an address.
+        linking: Number of those that give the person an ``id`` or an address, or that
+            were refused: the entry has these identifiers until all are answered.
         unlinking: Number of those that may take the person's address away.
         pending: Number of unanswered operations by attribute.
         pending_whole: Number of those that make the whole entry unknown.
@@ -123,7 +124,16 @@ class Entry(Struct, eq=False, gc=False):
     @property
     def exists(self) -> bool:
         """Whether Customer.io is known to have the person, object, and so on."""
-        return bool(self.flags & EXISTS) and not self.pending_whole
+        return bool(self.flags & EXISTS) and not self.is_in_doubt
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an unanswered operation may change all of it, or whose it is.
+
+        If the operation that gives a person an ``id`` or an address is refused, what
+        names the new identifier concerns somebody else.
+        """
+        return bool(self.pending_whole or self.linking)
 
     @property
     def may_exist(self) -> bool:
@@ -140,9 +150,19 @@ class Entry(Struct, eq=False, gc=False):
         """Whether the address is known to belong to the person with the ``id``."""
         return self.key is None or not (self.flags & UNLINKED or self.unlinking)
 
+    def has_alias(self, alias: int, holders: Iterable[Entry]) -> bool:
+        """Tell whether an alias is stored, and stays so whatever is answered.
+
+        Args:
+            alias: The hash of an identifier.
+            holders: Everyone who has it, also by an unanswered operation.
+        """
+        is_certain = not self.pending_whole and alias not in self.aliases
+        return is_certain and self in holders
+
     def known(self) -> dict[int, int]:
         """Return the hashes of attributes that no unanswered operation changes."""
-        if self.pending_whole:
+        if self.is_in_doubt:
             return {}
         pending = self.pending
         if not pending:

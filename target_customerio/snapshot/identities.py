@@ -256,11 +256,11 @@ class PersonMatcher:
             return PersonMatch(person)
         # It keeps the first address, unless the workspace allows a change.
         person.flags |= UNLINKED
-        known = self._entries.by_alias(alias)
+        is_stored = person.has_alias(alias, self._entries.by_alias(alias))
         return PersonMatch(
             person,
             uncertain=frozenset({"email"}),
-            aliases=() if person in known else (alias,),
+            aliases=() if is_stored else (alias,),
         )
 
     def _by_email(self, person: Entry, id_: str | None) -> PersonMatch:
@@ -334,7 +334,8 @@ class PersonMatcher:
         known = self._entries.by_alias(alias)
         if kind == "anonymous_id" and any(each is not person.entry for each in known):
             uncertain.add(kind)  # only the first person gets it
-        if person.entry not in known and alias not in person.aliases:
+        is_stored = person.entry is not None and person.entry.has_alias(alias, known)
+        if not is_stored and alias not in person.aliases:
             person.aliases += (alias,)
 
 

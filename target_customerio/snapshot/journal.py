@@ -196,8 +196,8 @@ class Journal:
         if stored is None:
             stored = entry
             stored.flags = UNLINKED
-        stored.key, stored.other_key = entry.key, entry.other_key
         stored.make_unknown(named)
+        _name(stored, entry.key, entry.other_key)
         _write(database, stored)
 
     def _write_shared(self, database: sqlite3.Connection, next_number: int) -> None:
@@ -254,7 +254,7 @@ class Journal:
             stored = Entry(number, effect.entry.kind, flags=UNLINKED)
         self._epochs.refresh(stored)
         if delivered:
-            stored.key, stored.other_key = effect.key, effect.other_key
+            _name(stored, effect.key, effect.other_key, moves=effect.moves)
         effect.apply(stored, delivered=delivered)
         stored.epoch = effect.epoch
         _add_aliases(database, number, effect.aliases)
@@ -264,6 +264,23 @@ class Journal:
 def _unknown_everywhere(tickets: Iterable[Ticket]) -> list[tuple[int, ...] | None]:
     """Return what tickets make unknown in every entry; most make nothing so."""
     return [each.unknown_everywhere for each in tickets if each.concerns_anyone]
+
+
+def _name(
+    stored: Entry, key: str | None, other_key: str | int | None, *, moves: bool = False
+) -> None:
+    """Give an entry the identifiers under which an operation found it.
+
+    It keeps those that it got from a later one. If the operation that gave it one of
+    them was not delivered, what names that concerns somebody else than what is known.
+    """
+    before = stored.key, stored.other_key
+    if key is not None:
+        stored.key = key
+    if other_key is not None:
+        stored.other_key = other_key
+    if not moves and (stored.key, stored.other_key) != before:
+        stored.make_unknown(None)
 
 
 def _flush(database: sqlite3.Connection, entries: list[tuple[Any, ...]]) -> None:

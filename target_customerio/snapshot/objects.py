@@ -108,7 +108,7 @@ class ObjectDecider:
         if (
             entry.exists
             and not diff.sent
-            and not (owner.pending_whole or person.pending_whole)
+            and not (owner.is_in_doubt or person.is_in_doubt)
         ):
             return None
         effect = Effect(entry, diff.named, diff.stored, gained=EXISTS)
@@ -215,18 +215,25 @@ class ObjectDecider:
 
     def forget_related(self, ticket: Ticket, entry: Entry, *, drops: bool) -> None:
         """Drop relationships and memberships; they go with the person or the object."""
-        related = (
-            self._compare.entries.of_object(RELATIONSHIP, entry.number)
-            if entry.kind == OBJECT
-            else [
-                *self._compare.entries.of_person(RELATIONSHIP, entry.number),
-                *self._compare.entries.of_person(MEMBERSHIP, entry.number),
-            ]
-        )
-        for each in related:
+        for each in self._related(entry):
             effect = Effect(each, None, lost=LOST_BY_DELETION, drops=drops)
             self._compare.complete(effect)
             ticket.effects.append(effect)
+
+    def doubt_related(self, ticket: Ticket, person: Entry) -> None:
+        """Forget relationships and memberships if a new identifier is refused."""
+        ticket.effects += [
+            Effect(each, (), moves=True) for each in self._related(person)
+        ]
+
+    def _related(self, entry: Entry) -> list[Entry]:
+        """Return the relationships and memberships of a person or an object."""
+        if entry.kind == OBJECT:
+            return self._compare.entries.of_object(RELATIONSHIP, entry.number)
+        return [
+            *self._compare.entries.of_person(RELATIONSHIP, entry.number),
+            *self._compare.entries.of_person(MEMBERSHIP, entry.number),
+        ]
 
     def delete(
         self, operation: ObjectDelete, _stream: StreamHolds | None, _row: bytes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
+from target_customerio.json_codec import encode
 from target_customerio.snapshot.comparison import (
     Decision,
     by_topic,
@@ -21,6 +22,7 @@ from target_customerio.snapshot.entry import (
     MERGED,
     SUPPRESSED,
     UNLINKED,
+    encoded_values,
 )
 from target_customerio.snapshot.objects import hold_all
 from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
@@ -59,22 +61,25 @@ class PersonDecider:
         attributes = {**operation.attributes}
         update_only = attributes.pop(UPDATE_ONLY, None)
         attributes = by_topic(attributes)
+        try:  # first of all: whoever is found may be given an identifier
+            _, encoded = encoded_values(attributes)
+            encode(operation.cio_relationships or ())
+        except (UnicodeEncodeError, RecursionError):
+            return Decision(operation)  # it is rejected when it is encoded
         person = self._compare.people.find(
             operation.identifiers, attributes, self._compare.names.numbers
         )
         applies = operation.timestamp is UNSET and update_only is None
         is_certain = applies and person.is_certain
         entry = person.entry
-        try:
-            diff = self._compare.diff(
-                entry,
-                attributes,
-                person.uncertain,
-                is_certain=is_certain,
-                forced=_LINKING if person.links else frozenset(),
-            )
-        except (UnicodeEncodeError, RecursionError):
-            return Decision(operation)  # it is rejected when it is encoded
+        diff = self._compare.diff(
+            entry,
+            attributes,
+            person.uncertain,
+            is_certain=is_certain,
+            forced=_LINKING if person.links else frozenset(),
+            encoded=encoded,
+        )
         ticket = Ticket([])
         relationships = self._objects.related_objects(
             ticket, operation, person, stream, applies=applies
@@ -138,6 +143,8 @@ class PersonDecider:
                 effect.lost = UNLINKED
             all_known = len(diff.stored) == len(diff.sent)
             self._compare.complete(effect, row if all_known else b"")
+            if person.links and not entry.is_new:
+                self._objects.doubt_related(ticket, entry)
             ticket.effects.append(effect)
         ticket.effects += [Effect(each, None) for each in person.others]
         if person.is_contested:  # one of them may have become another one
