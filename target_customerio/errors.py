@@ -173,6 +173,7 @@ REASONS: Final = {
     "not_finite": "a number is NaN or infinite",
     "refused": "Customer.io refused the operation without giving a reason",
     "required": "a required field is missing",
+    "same_name": "flattening would give two values of the record one name",
     "same_person": "a person would be merged with themselves",
     "schema": "the record does not match the stream's schema (`validate_records`)",
     "stream_map": "an expression of `stream_maps` fails",

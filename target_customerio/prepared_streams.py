@@ -9,13 +9,13 @@ from singer_sdk.exceptions import MappingError
 from singer_sdk.mapper import RemoveRecordTransform
 
 from target_customerio.errors import SettingsError, shown_name, shown_stream
+from target_customerio.flattening import flatten_without_loss, outline
 from target_customerio.records import SourceStream, is_stream_name
 from target_customerio.sinks import CallSink, StreamSink
 from target_customerio.stream_maps import (
     changes_nothing,
     definitions_of,
     mapped_stream,
-    outline,
     replacing_pattern,
 )
 from target_customerio.validation import RecordValidator
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_LOGGED_PATHS: Final = 10
 """Maximum paths of a schema that one warning names."""
+
+MAX_PROBLEM_CHARACTERS: Final = 200
+"""Maximum characters of the SDK's message, which has the name of a column."""
 
 MAX_REPORTED_PATHS: Final = 1_000
 """Paths in the schemas of a stream after which warnings stop."""
@@ -111,11 +114,17 @@ class StreamPreparer:
             mapper.register_raw_stream_schema(
                 name, outline(schema, keys or (), definitions, levels), keys
             )
-        except (MappingError, ValueError) as error:
+        except MappingError as error:
             problem = str(error).rstrip(".")  # names keys and expressions
             raise SettingsError(
                 f"stream_maps: cannot be applied to stream {shown_stream(name)}: "
                 f"{problem}"
+            ) from error
+        except ValueError as error:  # two columns would get one name
+            raise SettingsError(
+                f"flattening_enabled: stream {shown_stream(name)} cannot be flattened: "
+                f"{shown_name(str(error), MAX_PROBLEM_CHARACTERS)}; set another "
+                "flattening_separator, or raise flattening_max_key_length"
             ) from error
         mappings = self._mappings_of(name, schema, line, definitions)
         return PreparedStream(
@@ -133,6 +142,7 @@ class StreamPreparer:
         stream_maps = self._target.mapper.stream_maps[stream]
         for each in stream_maps:
             _check_alias(each.stream_alias, stream)
+            flatten_without_loss(each)
         kept = [
             (stream_map, definition, self._sink_of(stream_map.stream_alias))
             for stream_map, definition in zip(stream_maps, definitions, strict=True)

@@ -1,8 +1,7 @@
 """Derives the typed fields of a stream after stream maps and flattening.
 
 The SDK applies both to the records. Its schema handling is not used: it guesses the
-type of each expression and fails to flatten many schemas. Records are validated before
-stream maps.
+type of each expression. Records are validated before stream maps.
 """
 
 from __future__ import annotations
@@ -26,14 +25,13 @@ from target_customerio.mapping.schema_types import (
     NO_DATES,
     OTHERS,
     Typed,
-    alternatives_of,
     resolve_patterns,
 )
 from target_customerio.records import MappedStream
 from target_customerio.settings.stream_maps import OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from singer_sdk.mapper import StreamMap
@@ -51,44 +49,6 @@ UNTYPED: Final[DateTree] = {ITEMS: NO_DATES}
 
 WHOLE_RECORD: Final = frozenset({"record", "_"})
 """Names of the whole record in an expression."""
-
-
-def outline(
-    schema: Mapping[str, Any],
-    keys: Iterable[str],
-    definitions: Iterable[Definition],
-    levels: int = 0,
-) -> dict[str, Any]:
-    """Return a minimal schema for the SDK's stream maps and flattening.
-
-    It has the columns, and tells which of them are objects with columns, down to the
-    level to which records are flattened. Schemas may refer to themselves.
-    """
-    found = _outline(schema, schema, levels + 1)
-    found["type"] = "object"
-    columns = found.setdefault("properties", {})
-    if not columns:  # any column is allowed, also a key of stream maps
-        for definition in definitions:
-            keys = [*keys, *(definition.get(MAPPER_KEY_PROPERTIES_OPTION) or ())]
-    for key in keys:
-        columns.setdefault(key, {"type": "string"})
-    return found
-
-
-def _outline(
-    schema: Any,  # noqa: ANN401 - a schema is any JSON
-    root: Mapping[str, Any],
-    levels: int,
-) -> dict[str, Any]:
-    columns = {
-        name: _outline(column, root, levels - 1)
-        for branch in (alternatives_of([schema], root) if levels else ())
-        if isinstance(branch.get("properties"), dict)
-        for name, column in branch["properties"].items()
-    }
-    if columns:
-        return {"type": "object", "properties": columns}
-    return {"type": "string"}
 
 
 def definitions_of(stream: str, stream_maps: Mapping[str, Any]) -> list[Definition]:

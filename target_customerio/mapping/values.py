@@ -215,6 +215,19 @@ def _exact_number(value: JSON, field: str) -> JSON:
     return value
 
 
+def check_finite(value: JSON, field: str) -> None:
+    """Reject a value that contains a NaN or an infinity at any depth."""
+    if isinstance(value, (float, Decimal)):
+        if not isfinite(value):
+            raise _not_finite(field)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            check_finite(each, field)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            check_finite(each, field)
+
+
 def _not_finite(field: str) -> RejectedRecord:
     return RejectedRecord("not_finite", field, "NaN and infinity are not valid in JSON")
 

@@ -359,3 +359,77 @@ def test_an_entry_that_a_later_pattern_replaces_causes_one_warning(
         "Stream 'users': its entry in stream_maps has no effect, since the later entry "
         "'*' applies to it too and replaces it; move it to the end"
     )
+
+
+RECORD = '{"type":"RECORD","stream":"users","record":{"userId":"ada",%s}}'
+LOSSES: dict[str, tuple[str, dict[str, Any], tuple[str, str]]] = {
+    "a NaN in a list": ('"a":[1,NaN]', {}, ("not_finite", "a")),
+    "a NaN in an object": ('"o":{"b":NaN}', {}, ("not_finite", "o")),
+    "a NaN in traits": ('"traits":{"b":[NaN]}', {}, ("not_finite", "traits")),
+    "infinity below the depth": (
+        '"a":{"b":{"c":{"d":-Infinity}}}',
+        {},
+        ("not_finite", "a"),
+    ),
+    "an exponent that no decoder takes": (
+        '"a":[1e99999999999999999999]',
+        {},
+        ("not_finite", "a"),
+    ),
+    "a column and a field": ('"a":{"b":1},"a__b":2', {}, ("same_name", "a__b")),
+    "a field and a column": ('"a__b":2,"a":{"b":1}', {}, ("same_name", "a__b")),
+    "names that are shortened": (
+        '"shipping_address_one":1,"shipping_address_other":2',
+        {"flattening_max_key_length": 15},
+        ("same_name", "sao"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_record_of_which_flattening_would_lose_a_value_is_rejected(
+    name: str, terminal: Any, singer: Any
+) -> None:
+    columns, settings, reason = LOSSES[name]
+    outcome = terminal.run(
+        singer.schema("users", {"userId": {}, "o": {"type": "object"}}),
+        RECORD % columns,
+        **{**FLAT, **settings},
+        stream_maps={"users": {"more": "1"}},
+        on_rejected="continue",
+    )
+    assert outcome.reasons == [reason]
+    assert outcome.workspace["people"] == {}
+
+
+@pytest.mark.parametrize(
+    ("columns", "attributes"),
+    [
+        ('"a":{"b":1},"a__b":null', {"a__b": 1}),
+        ('"a__b":"","a":{"b":1}', {"a__b": 1}),
+        ('"a":{"b":"x"},"a__b":"x"', {"a__b": "x"}),
+        ('"a":{"b":null},"a__b":2', {"a__b": 2}),
+    ],
+)
+def test_values_of_which_nothing_is_lost_are_flattened(
+    columns: str, attributes: dict[str, Any], terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(singer.schema("users", ["userId"]), RECORD % columns, **FLAT)
+    assert outcome.code == 0
+    assert outcome.workspace["people"]["id:ada"]["attributes"] == attributes
+
+
+def test_columns_that_flattening_would_give_one_name_end_the_run(
+    terminal: Any, singer: Any
+) -> None:
+    outcome = terminal.run(
+        singer.schema(
+            "users", {"a": {"type": "object", "properties": {"b": {}}}, "a__b": {}}
+        ),
+        **FLAT,
+    )
+    assert outcome.error == (
+        "flattening_enabled: stream 'users' cannot be flattened: Duplicate column name "
+        "produced in schema: a__b; set another flattening_separator, or raise "
+        "flattening_max_key_length"
+    )
