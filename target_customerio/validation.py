@@ -183,12 +183,7 @@ def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
         for keyword, value in schema.items()
         if keyword not in NOT_CHECKED and (with_ids or keyword != "$id")
     }
-    for exclusive, bound in BOUNDS.items():
-        is_exclusive = found.get(exclusive)
-        if isinstance(is_exclusive, bool):
-            del found[exclusive]
-        if is_exclusive is True and bound in found:
-            found[exclusive] = found.pop(bound)
+    _convert_bounds(found)
     if isinstance(found.get("required"), bool):
         del found["required"]
     _convert_lists(found)
@@ -196,6 +191,28 @@ def to_draft_7(schema: Schema, *, with_ids: bool = True) -> Schema:
     if required:
         found["required"] = [*found.get("required", ()), *required]
     return found
+
+
+def _convert_bounds(found: dict[str, Schema]) -> None:
+    """Convert the limits of numbers, in place."""
+    for exclusive, bound in BOUNDS.items():
+        is_exclusive = found.get(exclusive)
+        if isinstance(is_exclusive, bool):
+            del found[exclusive]
+        if is_exclusive is True and bound in found:
+            found[exclusive] = found.pop(bound)
+        for limit in (exclusive, bound):
+            if isinstance(found.get(limit), Decimal):
+                found[limit] = _exact_limit(found[limit])
+
+
+def _exact_limit(limit: Decimal) -> Decimal | int:
+    """Return a limit such as 1.0E16 as an integer, with which decimals are compared.
+
+    With a decimal they are compared as floats: 9999999999999999.99 would not be less.
+    """
+    is_whole = limit.adjusted() < MAX_INTEGER_DIGITS and limit == int(limit)
+    return int(limit) if is_whole else limit
 
 
 def _convert_lists(schema: dict[str, Schema]) -> None:

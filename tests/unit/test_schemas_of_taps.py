@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_customerio.validation import RecordValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NUMERIC = {
     "type": ["null", "number"],
@@ -45,6 +48,45 @@ def test_values_within_the_bounds_of_draft_4_are_valid(value: Any) -> None:
 @pytest.mark.parametrize("value", ["1", 10**10, -(10**10), Decimal("0.001"), 10**11])
 def test_the_bounds_of_draft_4_are_exclusive(value: Any) -> None:
     assert not fits(validator(a=NUMERIC), a=value)
+
+
+WIDE = Decimal("9999999999999999.99")
+
+
+@pytest.mark.parametrize("limit", ["1.0E16", "1E+16", "10000000000000000.0"])
+@pytest.mark.parametrize("place", [lambda rule: rule, lambda rule: {"anyOf": [rule]}])
+@pytest.mark.parametrize(
+    ("rule", "valid", "invalid"),
+    [
+        ({"exclusiveMaximum": 1}, WIDE, 10**16),
+        ({"exclusiveMaximum": True, "maximum": 1}, WIDE, 10**16),
+        ({"maximum": 1}, 10**16, Decimal("10000000000000000.01")),
+        ({"exclusiveMinimum": -1}, -WIDE, -(10**16)),
+        ({"exclusiveMinimum": True, "minimum": -1}, -WIDE, -(10**16)),
+        ({"minimum": -1}, -(10**16), Decimal("-10000000000000000.01")),
+    ],
+)
+def test_a_limit_with_an_exponent_is_exact(
+    rule: dict[str, Any],
+    valid: Any,
+    invalid: Any,
+    limit: str,
+    place: Callable[[Any], Any],
+) -> None:
+    """As singer-io's tap-mssql types ``numeric(18, 2)``."""
+    scaled = {
+        name: value if isinstance(value, bool) else value * Decimal(limit)
+        for name, value in rule.items()
+    }
+    checker = validator(a=place(scaled))
+    assert checker.left_out == []
+    assert fits(checker, a=valid)
+    assert not fits(checker, a=invalid)
+
+
+@pytest.mark.parametrize("limit", [Decimal("1E+400000"), Decimal("0.5")])
+def test_any_limit_compiles(limit: Decimal) -> None:
+    assert fits(validator(a={"maximum": limit, "exclusiveMinimum": -limit}), a=0)
 
 
 @pytest.mark.parametrize(
