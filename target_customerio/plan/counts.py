@@ -21,6 +21,7 @@ from target_customerio.records import SourceStream
 from target_customerio.results.counters import FIGURES, UNCHANGED, StreamCounts, listed
 from target_customerio.snapshot.entry import EXISTS, MERGED, SUPPRESSED
 from target_customerio.snapshot.holds import BitSet
+from target_customerio.snapshot.missing import Kept
 from target_customerio.snapshot.tables import KINDS
 from target_customerio.track_api.operations import UPDATE_ONLY
 
@@ -257,45 +258,32 @@ def removal_plan(removals: Sequence[Removal]) -> RemovalPlan:
     """Return what the removal of a stream, from its sources, would do."""
     removed: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    held = unremovable = update_only = 0
-    held_by: set[str] = set()
+    kept = Kept()
     for removal in removals:
         for kind, missing in removal.kinds.items():
             if removal.refusal:
                 refused[KINDS[kind]] += len(missing.to_remove)
             else:
                 removed[KINDS[kind]] += len(missing.to_remove)
-                held += missing.held
-                held_by |= missing.held_by.keys()
-                unremovable += missing.unremovable
-                update_only += missing.update_only
+                kept.add(missing.kept)
     refusals = [each.refusal for each in removals if each.refusal]
     return RemovalPlan(
         dict(removed),
-        held + unremovable + update_only,
+        kept.total,
         "; ".join(refusals),
-        tuple(why_kept(held, held_by, unremovable, update_only)),
+        tuple(why_kept(kept)),
         dict(refused),
     )
 
 
-def why_kept(
-    held: int, held_by: Collection[str], unremovable: int, update_only: int
-) -> Iterator[str]:
-    """Yield how many of what is missing stay, for each reason.
-
-    Args:
-        held: How many stay since other streams hold them.
-        held_by: The names of these streams.
-        unremovable: How many stay since they cannot be named, or were merged.
-        update_only: How many stay since their own stream is ``update_only``.
-    """
-    if update_only:
-        yield f"{update_only:,} of an update_only stream"
-    if held:
-        yield f"{held:,} held by {listed(sorted(held_by))}"
-    if unremovable:
-        yield f"{unremovable:,} without id or e-mail address, merged or suppressed"
+def why_kept(kept: Kept) -> Iterator[str]:
+    """Yield a text for each reason why missing entries are kept."""
+    if kept.update_only:
+        yield f"{kept.update_only:,} of an update_only stream"
+    if kept.held:
+        yield f"{kept.held:,} held by {listed(sorted(kept.holders))}"
+    if kept.unremovable:
+        yield f"{kept.unremovable:,} without id or e-mail address, merged or suppressed"
 
 
 def _attributes(operation: Operation) -> Collection[str]:

@@ -51,11 +51,7 @@ def _row(removal: Removal, kind: int, missing: Missing) -> tuple[str, ...]:
         f"{missing.held_before:,}",
         f"{missing.missing:,}",
         "refused" if removal.refusal else f"{len(missing.to_remove):,}",
-        ", ".join(
-            why_kept(
-                missing.held, missing.held_by, missing.unremovable, missing.update_only
-            )
-        ),
+        ", ".join(why_kept(missing.kept)),
     )
 
 
@@ -73,6 +69,6 @@ def _fields(removal: Removal, kind: str, missing: Missing | None) -> dict[str, o
         "held": missing.held_before,
         "missing": missing.missing,
         "to_remove": 0 if removal.refusal else len(missing.to_remove),
-        "kept_for_other_streams": missing.held,
-        "kept_for_other_reasons": missing.unremovable + missing.update_only,
+        "kept_for_other_streams": missing.kept.held,
+        "kept_for_other_reasons": missing.kept.total - missing.kept.held,
     }

@@ -1,4 +1,4 @@
-"""What is missing from the last run of a stream, and what of it may be removed."""
+"""What is missing from the last run of a stream, and how much of it may be removed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from target_customerio.snapshot.streams import STATUSES
 from target_customerio.snapshot.tables import (
@@ -52,7 +52,7 @@ _PERCENT: Final = 100
 
 
 class Candidate(Struct):
-    """A stream of the snapshot that is mapped to a call, and its settings now.
+    """A stream of the snapshot that is mapped to a call, with its present settings.
 
     Attributes:
         stream: The stream.
@@ -70,31 +70,55 @@ class Candidate(Struct):
     max_deletions: int | str
 
 
+class Kept(Struct):
+    """How many missing entries are kept, by reason.
+
+    Attributes:
+        held: Those that other streams hold.
+        holders: The names of these streams.
+        update_only: Those of a stream that is ``update_only``.
+        unremovable: Those that no operation can remove: people without an id or
+            address, merged or suppressed, and what relates to them.
+    """
+
+    held: int = 0
+    holders: set[str] = set()
+    update_only: int = 0
+    unremovable: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many are kept, for any reason."""
+        return self.held + self.update_only + self.unremovable
+
+    def add(self, other: Kept) -> None:
+        """Add what is kept of another kind or stream."""
+        self.held += other.held
+        self.holders |= other.holders
+        self.update_only += other.update_only
+        self.unremovable += other.unremovable
+
+
 class Missing(Struct):
     """What is missing of one kind from the last run of a stream.
 
     Attributes:
-        held_before: How many the stream held before its last run, or awaited removal.
+        held_before: How many entries the stream held before its last run, with those
+            that awaited removal.
         limit: How many of them may be removed.
-        missing: How many of them were not in its last run and are not removed yet.
-        to_remove: The numbers of the entries that are removed.
-        held_by: How many are kept since another stream holds them, by its name.
-        held: How many are kept since other streams hold them.
-        update_only: How many are kept since the stream is ``update_only``.
+        to_remove: The numbers of the missing entries that would be removed.
+        kept: The missing entries that would not.
     """
 
     held_before: int
     limit: int
-    missing: int = 0
     to_remove: list[int] = []
-    held_by: dict[str, int] = {}
-    held: int = 0
-    update_only: int = 0
+    kept: Kept = field(default_factory=Kept)
 
     @property
-    def unremovable(self) -> int:
-        """How many are kept since they cannot be named, or were merged."""
-        return self.missing - len(self.to_remove) - self.held - self.update_only
+    def missing(self) -> int:
+        """How many entries are missing and not removed yet."""
+        return len(self.to_remove) + self.kept.total
 
 
 class Removal(Struct):
@@ -102,7 +126,7 @@ class Removal(Struct):
 
     Attributes:
         stream: The stream.
-        refusal: Why nothing is removed; empty if it is.
+        refusal: Why nothing is removed; empty if something may be.
         kinds: What is missing, by kind, in the order of removal.
     """
 
@@ -141,7 +165,7 @@ def limit_of(max_deletions: int | str, held: int) -> int:
 
 
 def why_unusable(candidate: Candidate) -> str:
-    """Return why the last run does not tell what is missing; empty if it does."""
+    """Return why a last run does not show what is missing; empty if it does."""
     stream = candidate.stream
     if stream.status != "complete":
         return f"{STATUSES[stream.status]}; {_WHAT_TO_DO[stream.status]}"

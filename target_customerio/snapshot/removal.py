@@ -1,4 +1,4 @@
-"""Finds what is removed because it is missing, and what removes it."""
+"""Finds the missing entries to remove, and the operations that remove them."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 
 class RemovalFinder:
-    """Finds what has to be removed."""
+    """Finds which missing entries of streams have to be removed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Look into a snapshot."""
+        """Find them in a snapshot, whose streams have ended."""
         self._database = snapshot.file.reader
         self._streams = snapshot.streams
         self._alias = Hasher(snapshot.file.key).alias
@@ -52,8 +52,8 @@ class RemovalFinder:
     def find(self, mapped: Sequence[Candidate]) -> list[Removal]:
         """Return what the removal of the streams that ask for it would do.
 
-        A refused stream holds what it held before its last run: that is not removed
-        for another stream either. What two streams miss is removed once.
+        A refused stream goes on holding what it held before its last run, so that no
+        other stream removes it. What two streams miss is removed once.
 
         Args:
             mapped: All streams of the snapshot that are mapped to a call.
@@ -82,7 +82,7 @@ class RemovalFinder:
                         yield removal.stream, operation
 
     def _drop_removed(self) -> None:
-        """Forget what was removed by a run that was killed before it noted that."""
+        """Release what was removed by a run that was killed before it wrote that."""
         for stream in self._streams:
             for kind, missing in enumerate(stream.holds.missing):
                 for number in [*missing]:
@@ -105,63 +105,61 @@ class RemovalFinder:
     def _missing(
         self, candidate: Candidate, kind: int, refused: frozenset[int], taken: set[int]
     ) -> Missing:
+        """Return what is missing of a kind, and add what is removed to ``taken``."""
         stream = candidate.stream
         held_before = stream.held_before[kind]
         found = Missing(held_before, limit_of(candidate.max_deletions, held_before))
-        found.to_remove, found.held_by = [], {}
-        holders = self._holders(stream, kind, refused)
+        kept = found.kept
+        protected = self._protected(stream, kind, refused)
         for number in stream.holds.missing[kind]:
             entry = self._entry(number)
             if entry is None or number in taken:
                 continue
-            found.missing += 1
             if candidate.update_only:
-                found.update_only += 1
-                continue
-            by = self._holding(entry, holders)
-            for name in by:
-                found.held_by[name] = found.held_by.get(name, 0) + 1
-            if by:
-                found.held += 1
-            elif self._operation(entry) is not None:
+                kept.update_only += 1
+            elif holders := self._holders(entry, protected):
+                kept.held += 1
+                kept.holders.update(holders)
+            elif self._operation(entry) is None:
+                kept.unremovable += 1
+            else:
                 found.to_remove.append(number)
         taken.update(found.to_remove)
         return found
 
-    def _holders(
+    def _protected(
         self, stream: Stream, kind: int, refused: frozenset[int]
     ) -> list[tuple[str, BitSet]]:
-        """Return what must not be removed, by the stream that holds it."""
-        holders = []
+        """Return the entries that streams protect from the removal of a stream."""
+        protected = []
         for each in self._streams:
             is_update_only = each.update_only or each.number in self._update_only
             if is_update_only or each.number in refused:
-                holding = each.holds.ever_held(kind)
+                entries = each.holds.ever_held(kind)
             elif each is stream:
-                holding = each.holds.held[kind]
+                entries = each.holds.held[kind]
             else:
-                holding = each.holding(kind)
-            if holding.chunks:
-                holders.append((each.title, holding))
-        return holders
+                entries = each.protected(kind)
+            if entries.chunks:
+                protected.append((each.title, entries))
+        return protected
 
-    def _holding(
-        self, entry: Entry, holders: Sequence[tuple[str, BitSet]]
+    def _holders(
+        self, entry: Entry, protected: Sequence[tuple[str, BitSet]]
     ) -> list[str]:
-        """Return the streams that hold an entry or what may be the same thing."""
+        """Return the streams that hold an entry, or one that may be the same thing."""
         numbers = (entry.number, *self._same(entry))
         return [
-            name
-            for name, holding in holders
-            if any(number in holding for number in numbers)
+            stream
+            for stream, entries in protected
+            if any(number in entries for number in numbers)
         ]
 
     def _same(self, entry: Entry) -> Iterable[int]:
         """Return other entries that may be the same thing in Customer.io.
 
-        Somebody known by an address alone may be whoever has or claims the address, and
-        whoever has or claims it may be them. The same holds for their relationships and
-        memberships.
+        A person known by an address alone, and a person with an id who has or claims
+        that address, may be one person. So may their relationships and memberships.
         """
         if entry.kind == PERSON:
             same = self._with_address(entry)
@@ -179,7 +177,10 @@ class RemovalFinder:
         return [each for key in keys for each in self._numbers("a", entry.kind, key)]
 
     def _with_address(self, person: Entry) -> list[int]:
-        """Return who shares an address with a person; one of them has no id."""
+        """Return the people who may be a person with whom they share an address.
+
+        Two people with different ids are different people, so one of them has no id.
+        """
         read = self._database.execute
         claimed = {
             alias

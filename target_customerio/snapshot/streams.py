@@ -77,8 +77,8 @@ class Stream(Struct, eq=False):
         )
         return held, missing
 
-    def holding(self, kind: int) -> BitSet:
-        """Return what must not be removed because of this stream.
+    def protected(self, kind: int) -> BitSet:
+        """Return the entries that no other stream may remove.
 
         A stream that is not a full table, or whose last run did not end well, holds
         all that it ever held.

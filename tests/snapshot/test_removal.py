@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_customerio.snapshot.missing import Candidate, limit_of
+from target_customerio.snapshot.missing import Candidate, Kept, limit_of
 from target_customerio.snapshot.removal import RemovalFinder
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.track_api.operations import (
@@ -259,7 +259,7 @@ def test_what_a_stream_was_refused_stays_for_other_streams(runs: Runs) -> None:
     snapshot.close()
     assert [bool(each.refusal) for each in plans] == [True, False]
     assert plans[1].total == 1
-    assert plans[1].kinds[0].held_by == {"users": 1}
+    assert plans[1].kinds[0].kept == Kept(held=1, holders={"users"})
 
 
 def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
