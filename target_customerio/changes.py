@@ -1,4 +1,4 @@
-"""Only what changed: the snapshot in a run, between its pipeline and its delivery."""
+"""The snapshot in a run, between its pipeline and its delivery."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from target_customerio.track_api.operations import Operation
 
 
-HOLDING: Final = frozenset({"identify", "group", "segment", BY_TYPE})
+HOLDING: Final = frozenset({*KINDS_OF_CALLS, BY_TYPE})
 """The calls of streams that hold what their records name; events hold nothing."""
 
 TICKET_MEMORY: Final = 1_000
@@ -55,12 +55,13 @@ class Changes:
     def __init__(
         self, path: str, *, refresh: bool, counts: PlanCounts | None = None
     ) -> None:
-        """Prepare; the file is opened by :meth:`open`.
+        """Do not open the file yet, see :meth:`open`.
 
         Args:
             path: The snapshot.
-            refresh: Whether to take everything as unknown.
-            counts: Counts for a plan, which works on a copy of the file.
+            refresh: Whether to make everything in the snapshot unknown.
+            counts: The counts of a plan, which works on a copy of the file; None
+                without a plan.
         """
         self._path = path
         self._refresh = refresh
@@ -98,7 +99,7 @@ class Changes:
         """Bind the snapshot to a workspace, or check that it is bound to this one.
 
         Args:
-            workspace: Tells the workspace from others.
+            workspace: Its ``environment_id``, or the id inside a sandbox file.
 
         Raises:
             SnapshotError: The snapshot belongs to another workspace.
@@ -186,14 +187,14 @@ class Changes:
     def _rejected(
         self, operation: Operation, source: SourceStream, ticket: Ticket | None
     ) -> None:
-        """Hold what an operation names that cannot be encoded."""
+        """Hold what an operation names although it cannot be encoded and sent."""
         if ticket is not None:
             self.snapshot.reject(ticket)
         if self._holder(operation, source) is not None:
             self.hold(source, names_alone(operation))
 
     def hold(self, source: SourceStream, operation: Operation | None) -> None:
-        """Hold what a record names that is not sent.
+        """Hold what a record names although it is not sent.
 
         Args:
             source: The stream of the record.
@@ -212,13 +213,14 @@ class Changes:
         self._bookmarks.add(state)
         self.snapshot.checkpoint()
 
-    def end(self, *, well: bool, adds: bool) -> list[str]:
+    def end(self, *, ended_well: bool, reads_rejected: bool) -> list[str]:
         """End the records of all streams, when all of them are answered.
 
         Args:
-            well: Whether the input was read to its end and nothing is undelivered.
-            adds: Whether the input has records that a run rejected, so that streams
-                keep what they hold.
+            ended_well: Whether the input was read to its end and nothing is
+                undelivered.
+            reads_rejected: Whether the input has records that a run rejected, which
+                add to what streams hold and replace nothing.
 
         Returns:
             A warning for each stream with ``remove_missing`` of which nothing is left.
@@ -226,11 +228,11 @@ class Changes:
         names = {source for _, source in self._streams}
         warnings: list[str] = []
         for key, stream in self._streams.items():
-            if adds:
-                self.snapshot.keep(stream)
+            if reads_rejected:
+                self.snapshot.end_addition(stream)
                 continue
             is_full = self._bookmarks.is_full_table(stream.source, names)
-            self.snapshot.end(stream, well=well, full_table=is_full)
+            self.snapshot.end(stream, ended_well=ended_well, full_table=is_full)
             if key in self._removing and stream.status == "complete":
                 held, missing = stream.counts
                 kinds = [KINDS[each] for each in sorted(KINDS_OF_CALLS[stream.call])]
@@ -243,7 +245,7 @@ class Changes:
         return warnings
 
     def removals(self, calls: StreamCalls) -> list[Removal]:
-        """Return what ``--remove-missing`` would do by now.
+        """Return what ``--remove-missing`` would do after this run.
 
         Args:
             calls: The settings of streams.
@@ -265,7 +267,7 @@ class Changes:
         """Close the file; streams that were not ended did not end well."""
         if self._snapshot is not None:
             with suppress(SnapshotError):
-                self.end(well=False, adds=False)
+                self.end(ended_well=False, reads_rejected=False)
             self._snapshot.close()
             self._snapshot = None
 
@@ -274,7 +276,12 @@ class RememberingSender:
     """Sends operations, and writes to a snapshot what is sent and answered."""
 
     def __init__(self, sender: Sends, changes: Changes) -> None:
-        """Send through another sender."""
+        """Send through another sender.
+
+        Args:
+            sender: The sender.
+            changes: The changes of the run, with the open snapshot.
+        """
         self._sender = sender
         self._changes = changes
 
@@ -303,7 +310,8 @@ class RememberingSender:
         snapshot = self._changes.snapshot
         intent = snapshot.intend(tickets)
         for result in self._sender.deliver(operations):
-            # Of what is given up it stays unknown whether Customer.io has applied it.
+            # Customer.io may have applied an operation that was given up: it stays
+            # unknown.
             refused = [
                 operation
                 for operation, error in result.rejected
@@ -312,7 +320,7 @@ class RememberingSender:
             try:
                 snapshot.answer(intent, _tickets(result.delivered), _tickets(refused))
             except SnapshotError:
-                yield result  # it counts: what it changed is unknown, and sent again
+                yield result  # counts; its attributes stay unknown and are sent again
                 raise
             yield result
 

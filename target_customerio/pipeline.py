@@ -282,9 +282,11 @@ class Pipeline:
         """
         self.is_complete = is_complete
         if self.changes is not None:
-            adds = self.recorder.reads_rejected
-            for line in self.changes.end(well=is_complete, adds=adds):
-                self._logger.warning("%s", line)
+            warnings = self.changes.end(
+                ended_well=is_complete, reads_rejected=self.recorder.reads_rejected
+            )
+            for warning in warnings:
+                self._logger.warning("%s", warning)
         if self._parts.counts is not None:
             if not is_complete:
                 raise PlanError(

@@ -1,9 +1,9 @@
 """Which stream holds which entries: bit maps of their numbers.
 
-For each stream and kind there are three sets: what it holds, what is missing (held
-before the last run, not in it, and not removed yet), and what the present run has
-seen. The first two are in the file. They are kept in memory too, at one bit each for an
-entry.
+For each stream and kind of entry there are three sets: held entries, missing ones (held
+before the last run, not in it, and not removed yet), and those that the present run has
+seen. The first two are in the file, all three in memory, where an entry takes one bit
+of each.
 """
 
 from __future__ import annotations
@@ -95,7 +95,13 @@ def _combined(
 class StreamHolds:
     """What one stream holds.
 
-    The reading thread changes it; sending threads take what has changed to the file.
+    The reading thread changes the sets; the sending threads write the changed chunks.
+
+    Attributes:
+        number: The number of the stream.
+        held: The entries that it holds, by kind.
+        missing: The entries that are missing from its last run, by kind.
+        seen: The entries that records of this run have named, by kind.
     """
 
     def __init__(self, number: int) -> None:
@@ -109,11 +115,11 @@ class StreamHolds:
 
     @property
     def is_changed(self) -> bool:
-        """Whether the file does not show what it holds by now."""
+        """Whether the file lacks changes of what the stream holds."""
         return bool(self._dirty)
 
     def load(self, rows: Iterable[tuple[int, int, bytes, bytes]]) -> None:
-        """Fill it from rows of the file: kind, chunk, held and missing."""
+        """Fill the sets from rows of the file: kind, chunk, held and missing."""
         for kind, chunk, held, missing in rows:
             if held:
                 self.held[kind].chunks[chunk] = bytearray(held)
@@ -130,7 +136,7 @@ class StreamHolds:
                 self._dirty.add((kind, number >> 12))
 
     def release(self, kind: int, number: int) -> None:
-        """Forget an entry: it is deleted, and nothing is left to remove."""
+        """Drop an entry from all sets: it is deleted, or was never created."""
         self.seen[kind].discard(number)
         with self._lock:
             for each in (self.held[kind], self.missing[kind]):
@@ -139,17 +145,17 @@ class StreamHolds:
                     self._dirty.add((kind, number >> 12))
 
     def ever_held(self, kind: int) -> BitSet:
-        """Return what it holds or held, as far as that is not removed."""
+        """Return the held and the missing entries together."""
         every = BitSet()
         every.update(self.held[kind])
         every.update(self.missing[kind])
         return every
 
     def replace(self, *, with_missing: bool = True) -> None:
-        """Make what this run has seen what the stream holds.
+        """Hold what this run has seen, in place of what the stream held before.
 
         Args:
-            with_missing: Whether the rest is missing; else it is forgotten.
+            with_missing: Whether the rest becomes missing; otherwise it is released.
         """
         with self._lock:
             for kind in range(len(KINDS)):

@@ -187,26 +187,28 @@ class Snapshot:
             self._journal.write(refreshed, number, durable=holds_more)
             refreshed.clear()
 
-    def end(self, stream: Stream, *, well: bool, full_table: bool) -> None:
+    def end(self, stream: Stream, *, ended_well: bool, full_table: bool) -> None:
         """End the records of a stream, when all of them are answered.
 
         Args:
             stream: The stream.
-            well: Whether its input was read to the end and nothing is undelivered.
+            ended_well: Whether its input was read to its end and all was delivered,
+                rejected or skipped.
             full_table: Whether it is a full table.
         """
         self.checkpoint()
         with self._lock, self.file.writing(durable=True) as database:
-            self.streams.end_run(stream, database, well=well, full_table=full_table)
+            self.streams.end_run(
+                stream, database, ended_well=ended_well, full_table=full_table
+            )
 
-    def keep(self, stream: Stream) -> None:
-        """End the records of a stream of a run that reads rejected records.
+    def end_addition(self, stream: Stream) -> None:
+        """End the records of a stream in a run that reads rejected records.
 
-        What they name is added to what the stream holds, and its last run stays the one
-        before.
+        The stream holds what they name in addition; the earlier run stays its last.
         """
         with self._lock, self.file.writing(durable=True) as database:
-            self.streams.keep_run(stream, database)
+            self.streams.end_addition(stream, database)
 
     def forget(self, stream: Stream) -> None:
         """Drop a stream and what it holds.

@@ -1,10 +1,10 @@
-"""The streams that a snapshot knows: how their last runs ended and what they hold."""
+"""The streams of a snapshot: how their last runs ended, and what they hold."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -27,27 +27,53 @@ STATUSES: Final[dict[Status, str]] = {
     "incremental": "it is not a full table: STATE holds a bookmark for it",
     "failed": "its last run did not end well",
 }
-"""How the last run of a stream ended, and what that means; only a complete one lets
-people be removed."""
+"""How the last run of a stream ended, in words. Only after a complete run may anything
+be removed."""
+
+
+class LastRun(NamedTuple):
+    """What a stream keeps of its last run.
+
+    Attributes:
+        status: How the run ended.
+        held_before: How many entries the stream held before the run, with those that
+            awaited removal, by kind.
+        ended_at: When the run ended, in ISO form; None if it did not.
+    """
+
+    status: Status
+    held_before: tuple[int, ...]
+    ended_at: str | None
+
+
+class CallOfRun(NamedTuple):
+    """How the records of a run name what the stream holds.
+
+    Attributes:
+        call: The call.
+        update_only: Whether these are identifies that create no people.
+    """
+
+    call: str
+    update_only: bool
 
 
 class Stream(Struct, eq=False):
-    """A stream of a run.
+    """A stream that holds what its records name.
 
     Attributes:
         number: Its number in the file.
         name: Its name after stream maps.
         source: Its name in the tap.
         holds: What it holds.
+        call: The call of its last complete run, whose records named what it holds.
         status: How its last run ended.
-        call: The call of the records that name what it holds.
-        update_only: Whether these are identifies that create no people.
-        held_before: How many entries it held before its last run, or that awaited
-            removal, by kind.
-        ended_at: When its last run ended, in ISO form; None if it did not.
+        update_only: Whether its last complete run was ``update_only``.
+        held_before: See :class:`LastRun`; so is the next.
+        ended_at: When its last run ended.
         unreadable: Records of this run whose identifiers could not be read.
-        before: How its earlier run ended: status, ``held_before`` and ``ended_at``.
-        runs_as: ``call`` and ``update_only`` of this run.
+        earlier_run: The run before this one.
+        call_of_run: The call of this run.
     """
 
     number: int
@@ -60,8 +86,8 @@ class Stream(Struct, eq=False):
     held_before: tuple[int, ...] = (0, 0, 0, 0)
     ended_at: str | None = None
     unreadable: int = 0
-    before: tuple[Status, tuple[int, ...], str | None] | None = None
-    runs_as: tuple[str, bool] | None = None
+    earlier_run: LastRun | None = None
+    call_of_run: CallOfRun | None = None
 
     @property
     def title(self) -> str:
@@ -92,7 +118,7 @@ class Streams:
     """All streams of a snapshot."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        """Read them from a file."""
+        """Read the streams from a file."""
         self._streams: dict[tuple[str, str], Stream] = {}
         self.holds: list[StreamHolds] = []
         for row in database.execute(_COLUMNS).fetchall():
@@ -141,22 +167,25 @@ class Streams:
             holds = StreamHolds(number)
             stream = Stream(number, name, source, holds, call, update_only=update_only)
             self._add(stream)
-        stream.runs_as = call, update_only
+        stream.call_of_run = CallOfRun(call, update_only)
         return stream
 
     def start_run(self, stream: Stream, database: sqlite3.Connection) -> None:
         """Write that a run of a stream has started, within a transaction."""
-        stream.before = stream.status, stream.held_before, stream.ended_at
+        stream.earlier_run = LastRun(stream.status, stream.held_before, stream.ended_at)
         stream.status, stream.ended_at, stream.unreadable = "running", None, 0
         stream.held_before = tuple(
             len(stream.holds.ever_held(kind)) for kind in range(len(KINDS))
         )
         self._write(stream, database)
 
-    def keep_run(self, stream: Stream, database: sqlite3.Connection) -> None:
-        """Write a stream whose last run stays the earlier one, within a transaction."""
-        if stream.before is not None:
-            stream.status, stream.held_before, stream.ended_at = stream.before
+    def end_addition(self, stream: Stream, database: sqlite3.Connection) -> None:
+        """Write what a run has added, and the earlier run as the last one.
+
+        Within a transaction.
+        """
+        if stream.earlier_run is not None:
+            stream.status, stream.held_before, stream.ended_at = stream.earlier_run
         stream.holds.write(database)
         if stream.status == "running":  # it is new, or its last run was killed
             stream.status = "failed"
@@ -167,7 +196,7 @@ class Streams:
         stream: Stream,
         database: sqlite3.Connection,
         *,
-        well: bool,
+        ended_well: bool,
         full_table: bool,
     ) -> None:
         """Write how the run of a stream has ended, within a transaction.
@@ -175,10 +204,11 @@ class Streams:
         Args:
             stream: The stream.
             database: The connection with the transaction.
-            well: Whether its input was read to the end and nothing is undelivered.
+            ended_well: Whether its input was read to its end and all was delivered,
+                rejected or skipped.
             full_table: Whether it is a full table.
         """
-        if not well:
+        if not ended_well:
             stream.status = "failed"
         elif not full_table:
             stream.status = "incremental"
@@ -186,11 +216,11 @@ class Streams:
             stream.status = "unreadable"
         else:
             stream.status = "complete"
-            held_as = stream.call, stream.update_only
-            runs_as = stream.runs_as or held_as
+            before = CallOfRun(stream.call, stream.update_only)
+            now = stream.call_of_run or before
             # What it held as a stream of another call is not missing from its table.
-            stream.holds.replace(with_missing=runs_as == held_as)
-            stream.call, stream.update_only = runs_as
+            stream.holds.replace(with_missing=now == before)
+            stream.call, stream.update_only = now
         stream.ended_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
         stream.holds.write(database)
         self._write(stream, database)

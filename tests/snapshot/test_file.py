@@ -29,7 +29,7 @@ def load(snapshot: Snapshot, id_: str = "1") -> None:
     (decision,) = snapshot.decide([(person, stream)])
     tickets = [] if decision.ticket is None else [decision.ticket]
     snapshot.answer(snapshot.intend(tickets), tickets)
-    snapshot.end(stream, well=True, full_table=True)
+    snapshot.end(stream, ended_well=True, full_table=True)
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_the_size_of_an_entry(tmp_path: Path) -> None:
         )
         tickets = [each.ticket for each in decisions if each.ticket is not None]
         snapshot.answer(snapshot.intend(tickets), tickets)
-    snapshot.end(stream, well=True, full_table=True)
+    snapshot.end(stream, ended_well=True, full_table=True)
     snapshot.close()
     assert path.stat().st_size / people < 600
 
@@ -263,7 +263,7 @@ def test_entries_of_a_large_request_are_written_in_order(tmp_path: Path) -> None
         snapshot = Snapshot(path)
         stream = snapshot.begin("users", "users")
         assert delivered(snapshot, stream, *operations) == sent
-        snapshot.end(stream, well=True, full_table=True)
+        snapshot.end(stream, ended_well=True, full_table=True)
         snapshot.close()
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT a, b FROM entries").fetchall()

@@ -54,7 +54,7 @@ class Runs:
         held = snapshot.begin(stream, source or stream, call, update_only=update_only)
         deliver(snapshot, [(each, held) for each in operations])
         if ends != {}:
-            how = {"well": True, "full_table": True, **(ends or {})}
+            how = {"ended_well": True, "full_table": True, **(ends or {})}
             held.unreadable = how.pop("unreadable", False)
             snapshot.end(held, **how)
         snapshot.close()
@@ -167,7 +167,7 @@ def test_what_comes_back_before_the_removal_stays(runs: Runs) -> None:
 
 @pytest.mark.parametrize(
     "ends",
-    [{}, {"well": False}, {"full_table": False}, {"unreadable": True}],
+    [{}, {"ended_well": False}, {"full_table": False}, {"unreadable": True}],
     ids=["killed", "failed", "incremental", "unreadable"],
 )
 def test_a_stream_that_did_not_come_whole_removes_nothing(
@@ -182,7 +182,9 @@ def test_a_stream_that_did_not_come_whole_removes_nothing(
     assert runs.remove() == (deleted("3"), "")
 
 
-@pytest.mark.parametrize("ends", [None, {}, {"well": False}, {"full_table": False}])
+@pytest.mark.parametrize(
+    "ends", [None, {}, {"ended_well": False}, {"full_table": False}]
+)
 def test_whom_another_stream_holds_stays(
     runs: Runs, ends: dict[str, bool] | None
 ) -> None:
@@ -197,7 +199,7 @@ def test_whom_another_stream_holds_stays(
 def test_what_still_awaits_removal_is_held_by_a_stream_that_fails(runs: Runs) -> None:
     runs.load([person("2")], "members")
     runs.load([], "members")
-    runs.load([], "members", ends={"well": False})
+    runs.load([], "members", ends={"ended_well": False})
     runs.load(PEOPLE)
     runs.load(PEOPLE[:1])
     assert runs.remove()[0] == deleted("3")
@@ -276,7 +278,7 @@ def test_what_two_streams_miss_is_removed_once(runs: Runs) -> None:
 def test_who_was_missing_while_a_stream_was_update_only_stays(runs: Runs) -> None:
     for rows in (PEOPLE, PEOPLE[:2]):
         runs.load(rows, "scores", update_only=True)
-    runs.load(PEOPLE[:1], "scores", ends={"well": False})
+    runs.load(PEOPLE[:1], "scores", ends={"ended_well": False})
     runs.load(PEOPLE[:1], "scores")
     assert runs.remove("scores") == ([], "")
     runs.load([], "scores")
@@ -541,7 +543,7 @@ ENDS: Final[tuple[dict[str, bool] | None, ...]] = (
     None,
     None,
     {},
-    {"well": False},
+    {"ended_well": False},
     {"full_table": False},
 )
 STEPS: Final = st.lists(

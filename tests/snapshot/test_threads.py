@@ -86,7 +86,7 @@ def test_it_ends_as_without_a_snapshot(tmp_path: Path, seed: int) -> None:
         for queue, thread in zip(queues, threads, strict=True):
             queue.put(None)
             thread.join()
-        snapshot.end(stream, well=True, full_table=True)
+        snapshot.end(stream, ended_well=True, full_table=True)
         snapshot.close()
         assert compared.contents() == plain.contents()
     assert unchanged

@@ -239,7 +239,7 @@ class Loader:
                     self._advance(waiting)
             while waiting:
                 self._advance(waiting)
-            snapshot.end(held, well=True, full_table=True)
+            snapshot.end(held, ended_well=True, full_table=True)
         except Killed:
             return False
         finally:
