@@ -13,7 +13,7 @@ from target_customerio.similar_names import closest_name
 from target_customerio.snapshot.file import located, reading
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.streams import STATUSES, Streams
-from target_customerio.snapshot.tables import KINDS
+from target_customerio.snapshot.tables import KINDS, meta
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,23 +27,21 @@ ALIKE_STREAMS = 0.5
 
 
 def described(path: Path) -> str:
-    """Return what a snapshot knows, as text. Another run may use it.
+    """Return a description of a snapshot for ``--snapshot-info``. A run may use it.
 
     Raises:
-        SnapshotError: It does not exist or cannot be read.
+        SnapshotError: The snapshot does not exist or cannot be read.
     """
     with reading(path) as database:
         return "\n".join((*_file(database, path), "", *_streams(database)))
 
 
 def _file(database: sqlite3.Connection, path: Path) -> Iterator[str]:
-    bound = database.execute(
-        "SELECT value FROM meta WHERE name = 'workspace'"
-    ).fetchone()
+    workspace = meta(database, "workspace")
     beside = [path.with_name(f"{path.name}-wal"), path]
     size = sum(each.stat().st_size for each in beside if each.exists())
     yield f"Snapshot {path}, {size / 1e6:,.1f} MB"
-    yield f"Workspace {bound[0]}" if bound else "Not used yet: no workspace"
+    yield f"Workspace {workspace}" if workspace else "Not used yet: no workspace"
     counts = dict(
         database.execute("SELECT kind, count(*) FROM entries GROUP BY kind").fetchall()
     )
@@ -81,7 +79,7 @@ def _rows(stream: Stream) -> Iterator[tuple[str, ...]]:
 
 
 def _held(stream: Stream) -> list[tuple[str, int, int]]:
-    """Return how many things of each kind a stream holds, and how many are missing."""
+    """Return each kind of entry with the numbers of held and of missing ones."""
     held, missing = stream.counts
     return [
         (kind, held[kind], missing[kind])
@@ -105,7 +103,9 @@ def forget(path: Path, name: str) -> str:
         SnapshotError: The snapshot has no such stream, or cannot be used.
     """
     if not located(path).exists():
-        raise SnapshotError(f"snapshot: {path} does not exist")
+        raise SnapshotError(
+            f"snapshot: {path} does not exist; check the path and the working directory"
+        )
     with contextlib.closing(Snapshot(path)) as snapshot:
         streams = [each for each in snapshot.streams if name in {each.name, each.title}]
         if not streams:

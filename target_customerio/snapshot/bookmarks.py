@@ -36,14 +36,14 @@ class Bookmarks:
     """Collects the bookmarks of a run."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without bookmarks."""
         self._partial: set[str] = set()
         self._seen: set[str] = set()
         self._in_progress: set[str] = set()
         self._is_unknown = False
 
     def add(self, state: Any) -> None:  # noqa: ANN401 - whatever a tap writes
-        """Add those of a STATE message."""
+        """Add the bookmarks of a STATE message."""
         if not isinstance(state, dict):
             self._is_unknown |= state is not None
             return

@@ -34,16 +34,17 @@ Change: TypeAlias = Literal["created", "changed", "unchanged", "other"]
 
 
 class Decision(Struct, eq=False, gc=False):
-    """What is sent of an operation.
+    """Which part of an operation is sent, and in which order with others.
 
     Attributes:
         operation: What to send; None if nothing has changed.
-        ticket: What it does to the snapshot; None if nothing.
-        change: What becomes of what it names; ``other`` if that is not compared.
-        entry: The number of the entry that it is about; 0 without one.
-        identities: Further keys by which the operation has to be ordered.
-        keys: All keys by which it has to be ordered; empty if they are those that the
-            operation names and the further ones.
+        ticket: What the operation does to the snapshot; None if nothing.
+        change: What becomes of the person or object, for a plan; ``other`` if the
+            operation is not compared.
+        entry: The number of the entry of that person or object; 0 without one.
+        identities: Keys that order the operation beside those that it names itself.
+        keys: All keys that order the operation; empty if they are those that it names
+            itself and ``identities``.
     """
 
     operation: Operation | None
@@ -64,8 +65,8 @@ class Diff(Struct, gc=False):
 
     Attributes:
         sent: The attributes.
-        named: Their numbers, and those of others that sending them makes unknown.
-        stored: Their hashes, to store once they are delivered.
+        named: The numbers of their names.
+        stored: Their hashes, to store on delivery, by these numbers.
     """
 
     sent: Attributes
@@ -102,10 +103,16 @@ class Comparison:
         forced: frozenset[str] = frozenset(),
         encoded: Sequence[bytes] | None = None,
     ) -> Diff:
-        """Compare attributes with what is known.
+        """Compare attributes with the known hashes of an entry.
 
-        Uncertain ones are always sent and never stored; forced ones are always sent.
-        ``encoded`` are their values as JSON.
+        Args:
+            entry: The entry; None if the snapshot cannot tell which one it is.
+            attributes: The attributes.
+            uncertain: Attributes that are always sent and never stored.
+            is_certain: Whether Customer.io applies the operation to this entry; if
+                not, all attributes are sent and none is stored.
+            forced: Attributes that are always sent.
+            encoded: The values as JSON, if they are encoded already.
         """
         if encoded is None:
             _, encoded = encoded_values(attributes)
@@ -131,7 +138,10 @@ class Comparison:
         return _picked(attributes, keys, hashes, changed, uncertain)
 
     def overlapping(self, entry: Entry, names: Mapping[str, JSON]) -> tuple[int, ...]:
-        """Return what else is known of preferences when some of them are sent."""
+        """Return the preferences of an entry that sent ones overlap.
+
+        Sending all preferences as an object makes each topic unknown, and the reverse.
+        """
         if not self.names.layout(names).has_preferences:
             return ()
         texts = self.names.texts
@@ -145,9 +155,9 @@ class Comparison:
         return () if whole is None else (whole,)
 
     def complete(self, effect: Effect, row: bytes = b"") -> None:
-        """Give an effect the whole entry after delivery, if nothing is unanswered."""
+        """Set the stored form of the entry after delivery, if that can be told yet."""
         entry = effect.entry
-        # Relationships of one object are answered in any order.
+        # Operations that only relate people to an object are answered in any order.
         only_exists = entry.kind == OBJECT and effect.named == ()
         if entry.unanswered or only_exists:
             return
@@ -160,7 +170,7 @@ class Comparison:
         effect.data = after.packed()
 
     def note_row(self, entry: Entry | None, row: bytes) -> None:
-        """Note that a row has no changes, so that it is not compared again."""
+        """Add the hash of an unchanged row to an entry, where the next run finds it."""
         if entry is None or entry.unanswered or row in entry.rows:
             return
         entry.rows = (*entry.rows, row)[-MAX_ROWS:]
@@ -174,7 +184,8 @@ class Comparison:
             {effect.entry.number for effect in effects}
         ):
             for effect in effects:
-                effect.data = None  # each was made as if it were the only one
+                # Each was computed as if it were the only effect on its entry.
+                effect.data = None
         if ticket.concerns_anyone:
             self.entries.make_unknown(ticket.unknown_everywhere)
         for effect in effects:
@@ -183,10 +194,10 @@ class Comparison:
 
 
 def by_topic(attributes: Attributes) -> Attributes:
-    """Return attributes with subscription preferences in dotted form.
+    """Return attributes with subscription preferences in dotted form, topic by topic.
 
-    So that a change of one topic restores no other. Names with dots cannot be told
-    from paths: then the preferences stay one attribute.
+    A change of one topic then restores no other. The preferences stay one attribute if
+    a topic's name has a dot, since it would look like a path.
 
     Source: schema ``cio_subscription_preferences``.
     """

@@ -14,6 +14,7 @@ from target_customerio.snapshot.entry import (
     Layout,
     layout_of,
 )
+from target_customerio.snapshot.tables import meta
 
 if TYPE_CHECKING:
     import sqlite3
@@ -123,18 +124,13 @@ class Epochs:
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        """Read them from the file."""
-        row = database.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        self.current: int = row[0] if row else 1
-        row = database.execute("SELECT value FROM meta WHERE name = 'stale'").fetchone()
-        self.all_stale: int = row[0] if row else 0
+        """Read the epochs from the file."""
+        self.current: int = meta(database, "epoch") or 1
+        self.all_stale: int = meta(database, "stale") or 0
         self.stale: dict[int, int] = dict(
             database.execute("SELECT number, stale FROM names WHERE stale > 0")
         )
-        row = database.execute(
-            "SELECT value FROM meta WHERE name = 'unlinked'"
-        ).fetchone()
-        self.unlinked: int = row[0] if row else 0
+        self.unlinked: int = meta(database, "unlinked") or 0
         self.last = max([self.all_stale, *self.stale.values()])
         self._lock = Lock()
 
@@ -203,7 +199,7 @@ class Names:
     """The numbers of attributes' names."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        """Read them from the file."""
+        """Read the names from the file."""
         self.texts: dict[int, str] = dict(
             database.execute("SELECT number, name FROM names")
         )

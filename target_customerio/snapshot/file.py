@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
-from target_customerio.snapshot.tables import create_tables, version_of
+from target_customerio.snapshot.tables import create_tables, meta, version_of
 from target_customerio.sqlite_files import committing, read_only, temporary_copy
 
 if TYPE_CHECKING:
@@ -62,11 +62,8 @@ class SnapshotFile:
             self._close = stack.pop_all().close
 
     def meta(self, name: str) -> Any:  # noqa: ANN401 - as SQLite has it
-        """Return a value that concerns the whole file; None if it is not set."""
-        row = self.writer.execute(
-            "SELECT value FROM meta WHERE name = ?", (name,)
-        ).fetchone()
-        return row[0] if row else None
+        """Return a value of the whole file; None if it is not set."""
+        return meta(self.writer, name)
 
     def bind(self, workspace: str) -> None:
         """Bind a new snapshot to a workspace, or check that it is bound to this one.
@@ -130,14 +127,18 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """
     file = located(path)
     if not file.exists():
-        raise _unusable(path, "does not exist")
+        raise _unusable(
+            path, "does not exist; check the path and the working directory"
+        )
     try:
         with read_only(file) as database:
             version_of(database, path)
             database.execute("BEGIN")  # all of it as at one moment
             yield database
     except sqlite3.Error as error:
-        raise _unusable(path, f"cannot be read ({error})") from error
+        raise _unusable(
+            path, f"cannot be read ({error}); check its permissions, or choose another"
+        ) from error
 
 
 def check(path: str | Path, workspace: str) -> str:
@@ -156,17 +157,14 @@ def check(path: str | Path, workspace: str) -> str:
     try:
         with read_only(file) as database:
             version = version_of(database, file)
-            row = version and database.execute(_WORKSPACE).fetchone()
+            bound = meta(database, "workspace") if version else None
     except sqlite3.Error as error:
         raise _not_opened(file, error) from error
-    if not row:
+    if bound is None:
         return f"Snapshot {path} does not belong to a workspace yet"
-    if row[0] != workspace:
-        raise _of_another_workspace(file, row[0], workspace)
+    if bound != workspace:
+        raise _of_another_workspace(file, bound, workspace)
     return f"Snapshot {path} belongs to this workspace"
-
-
-_WORKSPACE: Final = "SELECT value FROM meta WHERE name = 'workspace'"
 
 
 def _of_another_workspace(path: Path, bound: str, workspace: str) -> SnapshotError:

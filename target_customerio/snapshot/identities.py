@@ -1,4 +1,4 @@
-"""Which people of a snapshot an operation concerns, and whether that is certain.
+"""Which people in a snapshot an operation concerns, and whether that is certain.
 
 Sources: ``PUT /api/v1/customers/{identifier}`` (an identifier in the body finds the
 person too; what is set cannot be changed, or only with a workspace setting; an address
@@ -27,18 +27,19 @@ class PersonMatch(Struct, gc=False):
     """The people that an operation may concern.
 
     Attributes:
-        entry: The person whom it concerns; None if the snapshot cannot know that.
-        is_certain: Whether it concerns this person, and Customer.io applies it.
-        is_contested: Whether identifiers may move, so that nothing is known of anyone
-            whom it may concern.
-        others: Further people whom it may concern; what is known of them is not
-            certain any more.
+        entry: The entry of the person; None if the snapshot cannot tell who it is.
+        is_certain: Whether the operation is known to concern this person and to be
+            applied by Customer.io.
+        is_contested: Whether identifiers may move between these people, so that all of
+            them become unknown.
+        others: Further people whom the operation may concern, and who become unknown.
         uncertain: Attributes that Customer.io may ignore.
-        aliases: Identifiers of the person to remember, as hashes.
+        aliases: Identifiers of the person to store, as hashes.
         links: Whether the operation gives the person an ``id`` or an address.
-        needs_link: Whether it concerns this person only if an unanswered operation
-            gives them the address.
-        names_others: Whether it has an identifier of its own for each of the others.
+        needs_link: Whether the operation concerns this person only if an unanswered
+            one gives them the address.
+        names_others: Whether the operation names each of the others by an identifier
+            of their own.
     """
 
     entry: Entry | None
@@ -53,14 +54,14 @@ class PersonMatch(Struct, gc=False):
 
     @property
     def everyone(self) -> tuple[Entry, ...]:
-        """All people whom it may concern."""
+        """All people whom the operation may concern."""
         return self.others if self.entry is None else (self.entry, *self.others)
 
     @property
     def held(self) -> tuple[Entry, ...]:
         """The people whom the stream of the operation holds.
 
-        Of an address that moves from one id to another, the row names the new id alone.
+        When an address moves from one id to another, the record names the new id alone.
         """
         if self.entry is None or self.names_others:
             return self.everyone
@@ -88,7 +89,7 @@ class PersonMatcher:
         attributes: Mapping[str, JSON] = _NO_ATTRIBUTES,
         names: Mapping[str, int] = _NO_NAMES,
     ) -> PersonMatch:
-        """Return the people that an operation may concern; a new one if none is known.
+        """Return the people that an operation may concern, a new one if none is known.
 
         Args:
             identifiers: The person's identifier.
@@ -108,24 +109,24 @@ class PersonMatcher:
         ]
         emails = [*dict.fromkeys(emails)]
         if kind == "cio_id":
-            person = PersonMatch(None, is_certain=False, others=self._all(ids, emails))
+            match = PersonMatch(None, is_certain=False, others=self._all(ids, emails))
         elif len(ids) > 1 or len(emails) > 1:
-            person = self._of_several(ids, emails)
+            match = self._of_several(ids, emails)
         elif kind in _SHARED:
             alias = self._alias(kind, normalized(kind, value))
             aliases = (alias, *(self._alias("email", each) for each in emails))
-            person = self._by_alias(aliases, self._all(ids, emails))
-            person.is_contested |= bool(ids or emails)
-            person.is_certain &= not person.is_contested
+            match = self._by_alias(aliases, self._all(ids, emails))
+            match.is_contested |= bool(ids or emails)
+            match.is_certain &= not match.is_contested
         else:
-            person = self._by_id_or_email(
+            match = self._by_id_or_email(
                 ids[0] if ids else None, emails[0] if emails else None
             )
         if attributes:
-            self._check_attributes(person, identifiers, attributes)
-        if any(each.flags & SUPPRESSED or each.suppressing for each in person.everyone):
-            person.is_certain = False
-        return person
+            self._check_attributes(match, identifiers, attributes)
+        if any(each.flags & SUPPRESSED or each.suppressing for each in match.everyone):
+            match.is_certain = False
+        return match
 
     def named(
         self,
@@ -155,9 +156,9 @@ class PersonMatcher:
     def _known(
         self, id_: str, attributes: Mapping[str, JSON], names: Mapping[str, int]
     ) -> PersonMatch | None:
-        """Return a person whose address is known to be theirs; None if that is not so.
+        """Return the person with an ``id`` whose address is known to be the given one.
 
-        The address of an entry is unknown as soon as another one claims it.
+        An address becomes unknown as soon as another person claims it.
         """
         entry = self._entries.by_key(PERSON, id_)
         email = attributes.get("email")
@@ -187,10 +188,9 @@ class PersonMatcher:
         return self._entries.by_email(email, self._alias("email", email))
 
     def _of_several(self, ids: list[str], emails: list[str]) -> PersonMatch:
-        """Return the people of an operation that contradicts itself.
+        """Return the people of several ids or addresses, which may move between them.
 
-        Their identifiers may be those of another one of them now. An entry that has
-        nothing but the addresses claims them.
+        An entry without an ``id`` or address of its own claims all addresses.
         """
         everyone = self._all(ids, emails)
         claims = (each for each in everyone if each.is_nameless)
@@ -213,7 +213,10 @@ class PersonMatcher:
     def _by_alias(
         self, aliases: tuple[int, ...], named: tuple[Entry, ...]
     ) -> PersonMatch:
-        """Return a person without an id or address, unless others share the alias."""
+        """Return the people with a phone number or anonymous id.
+
+        The match is certain for one person who has no other identifier.
+        """
         found = {each.number: each for each in self._entries.by_alias(aliases[0])}
         found.update((each.number, each) for each in named)
         everyone = tuple(found.values())
@@ -264,7 +267,7 @@ class PersonMatcher:
         )
 
     def _by_email(self, person: Entry, id_: str | None) -> PersonMatch:
-        """Return the only person with an address, who may get an id."""
+        """Return the only person with an address, and give them the ``id`` if any."""
         may_be_linked = person.linking and not person.unlinking
         if id_ is None and (person.is_linked or may_be_linked):
             return PersonMatch(person, needs_link=not person.is_linked)
@@ -277,7 +280,7 @@ class PersonMatcher:
     def _contested(
         self, person: Entry | None, holders: list[Entry], id_: str | None, email: str
     ) -> PersonMatch:
-        """Return the people of an address that belongs to several, or moves."""
+        """Return the people of an address that several have, or that moves."""
         if person is None and id_ is None:
             # The one who has no id, or who had the address first.
             known = [
@@ -297,28 +300,28 @@ class PersonMatcher:
 
     def _check_attributes(
         self,
-        person: PersonMatch,
+        match: PersonMatch,
         identifiers: PersonIdentifiers,
         attributes: Mapping[str, JSON],
     ) -> None:
-        """Note identifiers among the attributes that others may have as well."""
-        uncertain = {*person.uncertain}
+        """Note which identifiers among the attributes are uncertain or to be stored."""
+        uncertain = {*match.uncertain}
         email = attributes.get("email")
         if "email" in attributes and not (isinstance(email, str) and "@" in email):
-            has_email = person.entry is None or person.entry.other_key is not None
+            has_email = match.entry is None or match.entry.other_key is not None
             if has_email or email not in _EMPTY:
                 uncertain.add("email")
         if "id" in attributes and str(attributes["id"]) != identifiers.get("id"):
             uncertain.add("id")
         for kind in _SHARED:
             if kind in attributes:
-                self._check_shared(kind, person, identifiers, attributes, uncertain)
-        person.uncertain = frozenset(uncertain)
+                self._check_shared(kind, match, identifiers, attributes, uncertain)
+        match.uncertain = frozenset(uncertain)
 
     def _check_shared(
         self,
         kind: str,
-        person: PersonMatch,
+        match: PersonMatch,
         identifiers: PersonIdentifiers,
         attributes: Mapping[str, JSON],
         uncertain: set[str],
@@ -327,20 +330,20 @@ class PersonMatcher:
         if kind in identifiers and value != identifiers[kind]:
             uncertain.add(kind)
         if value in _EMPTY or not isinstance(value, (str, int)):
-            if person.entry is None or person.entry.is_nameless:
+            if match.entry is None or match.entry.is_nameless:
                 uncertain.add(kind)
             return
         alias = self._alias(kind, normalized(kind, str(value)))
         known = self._entries.by_alias(alias)
-        if kind == "anonymous_id" and any(each is not person.entry for each in known):
+        if kind == "anonymous_id" and any(each is not match.entry for each in known):
             uncertain.add(kind)  # only the first person gets it
-        is_stored = person.entry is not None and person.entry.has_alias(alias, known)
-        if not is_stored and alias not in person.aliases:
-            person.aliases += (alias,)
+        is_stored = match.entry is not None and match.entry.has_alias(alias, known)
+        if not is_stored and alias not in match.aliases:
+            match.aliases += (alias,)
 
 
 def normalized(kind: str, value: str) -> str:
-    """Return an identifier in the form for comparison."""
+    """Return an identifier in the form in which identifiers are compared."""
     if kind == "email":
         return value.lower()
     return value.translate(PHONE_SEPARATORS) if kind == "phone" else value

@@ -1,4 +1,4 @@
-"""Objects, relationships and memberships of segments, compared with a snapshot."""
+"""Decides on operations on objects and segments, and on relationships."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ObjectDecider:
         return entry
 
     def _object_exists(self, ticket: Ticket, owner: Entry, *, is_certain: bool) -> None:
-        """Note that an operation creates an object if it is applied."""
+        """Add the effect that an object exists, if it is not known to exist."""
         if not owner.exists:
             effect = Effect(owner, (), gained=EXISTS if is_certain else 0)
             self._compare.complete(effect)
@@ -95,7 +95,7 @@ class ObjectDecider:
         relationship: Relationship,
         stream: StreamHolds | None,
     ) -> Relationship | None:
-        """Return what has to be sent of a relationship; None if nothing has changed."""
+        """Return a relationship with its changed attributes; None if unchanged."""
         if person is None:
             return relationship
         key = f"{owner.number}:{person.number}"
@@ -194,7 +194,7 @@ class ObjectDecider:
     def _forget_relationship(
         self, ticket: Ticket, owner: Entry, person: PersonMatch
     ) -> None:
-        """Make the relationship unknown for everyone whom the operation may concern."""
+        """Make a relationship unknown for all people whom the operation may concern."""
         found = self._may_relate(owner, person)
         ticket.effects += [Effect(each, None) for each in found]
 
@@ -214,7 +214,10 @@ class ObjectDecider:
         return [each for each in found if each is not None]
 
     def forget_related(self, ticket: Ticket, entry: Entry, *, drops: bool) -> None:
-        """Drop relationships and memberships; they go with the person or the object."""
+        """Drop what relates to a person or object, or make it unknown.
+
+        These are relationships and, of a person, memberships of segments.
+        """
         for each in self._related(entry):
             effect = Effect(each, None, lost=LOST_BY_DELETION, drops=drops)
             self._compare.complete(effect)
@@ -314,7 +317,7 @@ class ObjectDecider:
 
 
 def hold_all(entries: Iterable[Entry], stream: StreamHolds | None) -> None:
-    """Hold entries, if there is a stream that holds what its records name."""
+    """Let a stream hold entries; without a stream, do nothing."""
     if stream is not None:
         for each in entries:
             stream.hold(each.kind, each.number)

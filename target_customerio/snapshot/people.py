@@ -1,4 +1,4 @@
-"""People, compared with a snapshot."""
+"""Decides on operations on people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 _LINKING: Final = frozenset({"id", "email"})
-"""Identifiers that are sent whenever they make two people known as one."""
+"""Identifiers that are sent even if unchanged when they link an id and an address."""
 
 
 class PersonDecider:
@@ -123,7 +123,7 @@ class PersonDecider:
             ticket.unknown_everywhere = None if renames else diff.named
         else:
             named = (*diff.named, *self._compare.overlapping(entry, diff.sent))
-            # One with a time creates a person; whether it changes one is uncertain.
+            # An identify with a time creates a person, but may not change one.
             creates = UPDATE_ONLY not in diff.sent and person.is_certain
             applied = applies and person.is_certain
             effect = Effect(
@@ -147,7 +147,7 @@ class PersonDecider:
                 self._objects.doubt_related(ticket, entry)
             ticket.effects.append(effect)
         ticket.effects += [Effect(each, None) for each in person.others]
-        if person.is_contested:  # one of them may have become another one
+        if person.is_contested:  # identifiers may have moved between these people
             for each in (entry, *person.others):
                 if each is not None:
                     self._objects.forget_related(ticket, each, drops=False)
@@ -196,7 +196,7 @@ class PersonDecider:
         gained: int = 0,
         lost: int = 0,
     ) -> Decision:
-        """Decide on an operation after which nothing is known of the people."""
+        """Decide on an operation after which the people are unknown or dropped."""
         ticket = Ticket([])
         touched: dict[int, Entry] = {}
         for person in people:
@@ -225,7 +225,7 @@ class PersonDecider:
         return Decision(operation, ticket, identities=keys_of(touched.values()))
 
     def _share_address(self, entry: Entry, touched: dict[int, Entry]) -> None:
-        """Add those who share the address of a person that is deleted."""
+        """Add the people who share the address of a deleted person to ``touched``."""
         if isinstance(entry.other_key, str):
             alias = self._compare.hasher.alias("email", entry.other_key)
             for each in self._compare.entries.by_email(entry.other_key, alias):

@@ -1,6 +1,6 @@
-"""A short cut for the usual case: a row of one person, with nothing but attributes.
+"""A fast path for the usual operation: an identify with nothing but attributes.
 
-It decides as the general code would; it only takes less time.
+Its decisions are those of the general code in :mod:`.people`, in less time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Row(Struct, gc=False):
         attributes: The attributes.
         layout: Their names.
         encoded: Their values as JSON.
-        hash: The hash of all of it.
+        hash: The hash of names and values.
     """
 
     identifiers: PersonIdentifiers
@@ -63,7 +63,7 @@ class RowDecider:
         self._compare = compare
 
     def row(self, operation: PersonIdentify) -> Row | None:
-        """Return an operation that may be known as a whole; None for others."""
+        """Return an identify as a row; None if it has more than attributes."""
         attributes = operation.attributes
         if (
             operation.timestamp is not UNSET
@@ -82,15 +82,17 @@ class RowDecider:
         return Row(operation.identifiers, attributes, layout, encoded, hash_)
 
     def decide(self, row: Row, stream: StreamHolds | None) -> Decision | None:
-        """Decide on a row; None if that needs the general code.
+        """Decide on a row; None if the general code has to.
 
-        So it does if an operation on the person is unanswered, if other attributes are
-        known of them, or if an identifier differs. Whoever else claims an identifier of
-        a person makes it unknown, so those that do not differ are theirs.
+        The general code is needed if an operation on the person is unanswered, if the
+        entry has other attributes than the row, or if an identifier differs. An
+        identifier with the same hash belongs to this person: it becomes unknown as soon
+        as another person claims it.
 
         Args:
-            row: The row; its people are looked up.
-            stream: What its stream holds, if it holds what it names.
+            row: The row, whose people were looked up.
+            stream: What the stream of the row holds; None for streams that hold
+                nothing.
         """
         ((kind, value),) = row.identifiers.items()
         entries = self._compare.entries
@@ -111,7 +113,7 @@ class RowDecider:
         return decision
 
     def _created(self, row: Row) -> Decision | None:
-        """Decide on the first row of a person with an ``id`` that no entry has."""
+        """Decide on the first row of an ``id`` that no entry has."""
         layout, compare = row.layout, self._compare
         id_, email = row.identifiers["id"], None
         if (
@@ -134,7 +136,7 @@ class RowDecider:
         return self._decision(row, "created", row.attributes, effect, hashes)
 
     def _changed(self, row: Row, found: StoredEntry) -> Decision | None:
-        """Decide on a row of a person of whom other values are known."""
+        """Decide on a row of a person with known attributes of which some differ."""
         number, key, other_key, data = found
         layout = row.layout
         before = hashes_of(data, layout)
@@ -160,7 +162,7 @@ class RowDecider:
         effect: Effect,
         hashes: Sequence[int],
     ) -> Decision:
-        """Return the decision to send attributes, after which all of a row is known."""
+        """Return the decision to send attributes, after which the row is known."""
         entry, layout = effect.entry, row.layout
         # Single hashes are decoded only if they are needed.
         effect.data = pack(layout, hashes, row.hash, self._compare.entries.epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
 from target_customerio.sqlite_files import committing
@@ -94,6 +94,12 @@ def create_tables(database: sqlite3.Connection) -> None:
         database.execute("INSERT INTO meta VALUES ('key', ?)", (key,))
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def meta(database: sqlite3.Connection, name: str) -> Any:  # noqa: ANN401 - as SQLite has it
+    """Return a value of the whole file; None if it is not set."""
+    row = database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
 
 
 def version_of(database: sqlite3.Connection, path: Path) -> int:
