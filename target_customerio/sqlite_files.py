@@ -1,4 +1,4 @@
-"""What the program's SQLite files have in common: transactions and copies.
+"""What the program's SQLite files have in common: checks, transactions and copies.
 
 A plan works on copies, so that it changes nothing: not even the files that SQLite keeps
 beside a database in WAL mode.
@@ -15,8 +15,54 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OWNER_ONLY: Final = 0o600
+"""The mode of new files, which hold personal data."""
+
+_MIN_FILE_BYTES: Final = 512
+"""SQLite's smallest page; it treats a shorter file as an empty database."""
+
 _TRIES: Final = 5
 """Maximum attempts to copy a file to which another process writes."""
+
+
+def why_unusable(file: Path, what: str) -> str | None:
+    """Return why a path cannot be that of a database; None if it can.
+
+    The errors are those that SQLite would report unclearly, and a short file, which
+    SQLite would overwrite.
+
+    Args:
+        file: The path.
+        what: What the database is called: ``snapshot`` or ``workspace``.
+    """
+    if file.is_dir():
+        return f"is a folder; name a file in it, such as {what}.db"
+    if file.exists() and not file.is_file():
+        return "is not a regular file; choose another path"
+    if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
+        return f"is not a {what}; choose another file"
+    if not file.parent.is_dir():
+        return "is in a folder that does not exist; create it first"
+    return None
+
+
+def version_of(database: sqlite3.Connection, application_id: int) -> int | None:
+    """Return the version of a database's tables, 0 for an empty file.
+
+    Args:
+        database: The database.
+        application_id: Marks the files of one kind, in SQLite's file header.
+
+    Returns:
+        The version; None if the file belongs to another program.
+    """
+    (found,) = database.execute("PRAGMA application_id").fetchone()
+    version: int
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if found == application_id:
+        return version or None  # both are set in one transaction
+    return None if found or version or contents else 0
 
 
 @contextlib.contextmanager

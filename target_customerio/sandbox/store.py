@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox.views import VIEWS
-from target_customerio.sqlite_files import committing, temporary_copy
+from target_customerio.sqlite_files import (
+    OWNER_ONLY,
+    committing,
+    temporary_copy,
+    version_of,
+    why_unusable,
+)
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -25,9 +31,6 @@ BUSY_SECONDS = 30.0
 
 DISK_FAULTS = ("full", "I/O")
 """Words in SQLite's errors when the disk is full or broken."""
-
-_MIN_FILE_BYTES = 512
-"""SQLite's smallest page; it treats a shorter file as an empty database."""
 
 TABLES = """
 CREATE TABLE workspace (          -- its id, random, within what any JSON decoder keeps
@@ -212,7 +215,7 @@ def connect(path: str | Path, copy: Path | None = None) -> sqlite3.Connection:
     try:
         _check_path(file)
         if not file.exists():
-            file.touch(mode=0o600)
+            file.touch(mode=OWNER_ONLY)
         database = sqlite3.connect(
             file,
             timeout=BUSY_SECONDS,
@@ -231,15 +234,9 @@ def connect(path: str | Path, copy: Path | None = None) -> sqlite3.Connection:
 
 
 def _check_path(file: Path) -> None:
-    """Refuse what SQLite would overwrite (a short file) or report unclearly."""
-    if file.is_dir():
-        raise _unusable(file, "is a folder; name a file in it, such as workspace.db")
-    if file.exists() and not file.is_file():
-        raise _unusable(file, "is not a regular file; choose another path")
-    if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
-        raise _unusable(file, "is not a database; choose another file")
-    if not file.parent.is_dir():
-        raise _unusable(file, "is in a folder that does not exist; create it first")
+    problem = why_unusable(file, "workspace")
+    if problem:
+        raise _unusable(file, problem)
 
 
 def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
@@ -300,22 +297,18 @@ def _upgrade(database: sqlite3.Connection, path: str | Path) -> None:
 
 def _version(database: sqlite3.Connection, path: str | Path) -> int:
     """Return the schema version of a workspace, 0 for an empty file."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    version: int
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == APPLICATION_ID:
-        if version != SCHEMA_VERSION and version not in _UPGRADES:
-            raise _unusable(
-                path,
-                f"is a workspace of version {version}, and this program supports "
-                f"version {SCHEMA_VERSION}; choose another file or delete this one",
-            )
-        return version
-    if application or version or contents:
-        message = "is an SQLite file of another program; choose another file"
-        raise _unusable(path, message)
-    return 0
+    version = version_of(database, APPLICATION_ID)
+    if version is None:
+        raise _unusable(
+            path, "is an SQLite file of another program; choose another file"
+        )
+    if version not in {0, SCHEMA_VERSION, *_UPGRADES}:
+        raise _unusable(
+            path,
+            f"is a workspace of version {version}, and this program supports "
+            f"version {SCHEMA_VERSION}; choose another file or delete this one",
+        )
+    return version
 
 
 def _unusable(path: str | Path, problem: str) -> SandboxError:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
 from target_customerio.snapshot.tables import create_tables, meta, version_of
-from target_customerio.sqlite_files import committing, read_only, temporary_copy
+from target_customerio.sqlite_files import (
+    OWNER_ONLY,
+    committing,
+    read_only,
+    temporary_copy,
+    why_unusable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-_MIN_FILE_BYTES: Final = 512
-"""SQLite's smallest page; it treats a shorter file as an empty database."""
 
 _CACHE_KIB: Final = 8_192
 """Memory for pages of the file, per connection."""
@@ -191,22 +194,12 @@ def located(path: str | Path) -> Path:
     """
     try:
         file = Path(path).expanduser().resolve()
-        _check_path(file)
+        problem = why_unusable(file, "snapshot")
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
         raise _unusable(Path(path), f"cannot be used: {error}") from error
+    if problem:
+        raise _unusable(file, problem)
     return file
-
-
-def _check_path(file: Path) -> None:
-    """Refuse what SQLite would overwrite (a short file) or report unclearly."""
-    if file.is_dir():
-        raise _unusable(file, "is a folder; name a file in it, such as snapshot.db")
-    if file.exists() and not file.is_file():
-        raise _unusable(file, "is not a regular file; choose another path")
-    if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
-        raise _unusable(file, "is not a snapshot; choose another file")
-    if not file.parent.is_dir():
-        raise _unusable(file, "is in a folder that does not exist; create it first")
 
 
 def _lock(file: Path) -> sqlite3.Connection:
@@ -218,7 +211,7 @@ def _lock(file: Path) -> sqlite3.Connection:
     lock = file.with_name(f"{file.name}-lock")
     try:
         if not lock.exists():
-            lock.touch(mode=0o600)
+            lock.touch(mode=OWNER_ONLY)
         connection = sqlite3.connect(
             lock, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -239,7 +232,7 @@ def _lock(file: Path) -> sqlite3.Connection:
 def _connect(file: Path) -> sqlite3.Connection:
     try:
         if not file.exists():
-            file.touch(mode=0o600)
+            file.touch(mode=OWNER_ONLY)
         database = sqlite3.connect(
             file, isolation_level=None, check_same_thread=False, cached_statements=256
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from target_customerio import sqlite_files
 from target_customerio.errors import SnapshotError
 from target_customerio.sqlite_files import committing
 
@@ -108,21 +109,15 @@ def version_of(database: sqlite3.Connection, path: Path) -> int:
     Raises:
         SnapshotError: The file is of another version or another program.
     """
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    version: int
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (contents,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == APPLICATION_ID:
-        if version != VERSION:
-            raise SnapshotError(
-                f"snapshot: {path} is a snapshot of version {version}, and this "
-                f"program supports version {VERSION}; update the program, or choose "
-                "another file"
-            )
-        return version
-    if application or version or contents:
+    version = sqlite_files.version_of(database, APPLICATION_ID)
+    if version is None:
         raise SnapshotError(
             f"snapshot: {path} is an SQLite file of another program; choose another "
             "file"
         )
-    return 0
+    if version not in {0, VERSION}:
+        raise SnapshotError(
+            f"snapshot: {path} is a snapshot of version {version}, and this program "
+            f"supports version {VERSION}; update the program, or choose another file"
+        )
+    return version

@@ -47,8 +47,8 @@ def test_unusable_paths_give_a_one_line_error(tmp_path: Path) -> None:
     for name, what in {
         "": "is a folder",
         "no/such/folder.db": "folder that does not exist",
-        "text": "not a database",
-        "short": "not a database",
+        "text": "not a workspace",
+        "short": "not a workspace",
         "other.db": "of another program",
         "versioned.db": "of another program",
     }.items():
