@@ -242,4 +242,5 @@ def encode_anything(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
 def _number(value: Decimal) -> float | str:
     """Convert a decimal to a float, or to text if a float would lose digits."""
     number = float(value)
-    return number if Decimal(repr(number)) == value else str(value)
+    is_same = Decimal(repr(number)) == value or not value.is_finite()
+    return number if is_same else str(value)

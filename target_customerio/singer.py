@@ -16,6 +16,7 @@ import signal
 import sys
 from collections import Counter
 from contextlib import closing
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 from singer_sdk.exceptions import MappingError
@@ -29,7 +30,7 @@ from target_customerio.errors import (
 )
 from target_customerio.input.batch_files import rows_of
 from target_customerio.input.reader import Message, MessageReader
-from target_customerio.json_codec import STRICT
+from target_customerio.json_codec import STRICT, decode_leniently
 from target_customerio.records import Place, is_stream_name
 from target_customerio.settings.config import complete, unknown_settings
 from target_customerio.settings.schema import REMOVED_SETTINGS
@@ -205,7 +206,12 @@ class SingerTarget(Target):
         """Write the state once everything before it is delivered or rejected."""
         if "value" not in message_dict:
             raise self._invalid("STATE", "`value` is missing")
-        self.run.pipeline.checkpoint(message_dict["value"])
+        value = message_dict["value"]
+        if self._message.decoding is not STRICT:
+            # The tap has to get back what it wrote: a NaN, not null.
+            message = decode_leniently(self._message.line, Decimal, out_of_range=str)
+            value = message["value"]
+        self.run.pipeline.checkpoint(value)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Ignore the message: it concerns the versions of tables."""

@@ -33,7 +33,7 @@ def path_errors(config: Mapping[str, Any]) -> Iterator[str]:
         {name: path for name, path in paths.items() if path and name not in unusable}
     )
     if "rejected_records_path" not in unusable:
-        yield from _rejected_path_errors(config["rejected_records_path"])
+        yield from _rejected_path_errors(rejected_path(config))
     if "report_path" not in unusable:
         yield from _report_path_errors(config)
 
@@ -69,6 +69,11 @@ def _files(name: str, path: str) -> set[str]:
     file = os.path.realpath(Path(path).expanduser())
     beside = ("-wal", "-shm", "-journal", "-lock") if name in SQLITE_PATHS else ()
     return {file, *(f"{file}{ending}" for ending in beside)}
+
+
+def rejected_path(config: Mapping[str, Any]) -> str:
+    """Return the path of the rejected records."""
+    return str(Path(config["rejected_records_path"]).expanduser())
 
 
 def _rejected_path_errors(path: str) -> Iterator[str]:

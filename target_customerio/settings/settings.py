@@ -12,7 +12,7 @@ import requests
 from target_customerio.errors import SettingsError
 from target_customerio.mapping.actions import events_of_actions
 from target_customerio.mapping.call import ConversionSettings
-from target_customerio.settings.paths import path_errors, report_path
+from target_customerio.settings.paths import path_errors, rejected_path, report_path
 from target_customerio.settings.stream_calls import (
     REMOVAL_SETTINGS,
     REMOVE_MISSING,
@@ -128,7 +128,7 @@ class Settings:
             ),
             ignore_unmapped=config["unmapped_streams"] == "ignore",
             on_rejected=config["on_rejected"],
-            rejected_path=config["rejected_records_path"],
+            rejected_path=rejected_path(config),
             snapshot=config.get("snapshot") or None,
             refresh=config["refresh"],
             report_path=report_path(config),

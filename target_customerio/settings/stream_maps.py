@@ -149,7 +149,10 @@ def _expression_problem(name: str, value: object) -> str | None:
     shown = f"the expression {value[:MAX_EXPRESSION]!r} for {key!r}"
     statements = _parsed(value)
     if statements is None:
-        return f"{shown} cannot be parsed"
+        return (
+            f"{shown} cannot be parsed; a column whose name is not a plain word is "
+            "record['COLUMN']"
+        )
     if len(statements) != 1 or not isinstance(statements[0], ast.Expr):
         is_assignment = any(isinstance(each, ast.Assign) for each in statements)
         return f"{shown} is not one expression" + (

@@ -284,6 +284,22 @@ def test_state_keeps_all_digits_of_numbers(terminal: Terminal) -> None:
     assert outcome.stdout == f'{{"at":1.10,"id":{10**30}}}\n'
 
 
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        ('{"at":NaN,"id":1.10}', '{"at":NaN,"id":1.10}'),
+        ('{"at":[Infinity,-Infinity]}', '{"at":[Infinity,-Infinity]}'),
+        ('{"at":NaN,"text":"\\ud800"}', '{"at": NaN, "text": "\\ud800"}'),
+    ],
+)
+def test_state_keeps_numbers_that_are_not_finite(
+    written: str, state: str, terminal: Terminal
+) -> None:
+    """Taps in Python write and read them; with null the bookmark would be lost."""
+    outcome = terminal.run(f'{{"type":"STATE","value":{written}}}')
+    assert outcome.stdout == f"{state}\n"
+
+
 def test_a_delivery_failure_takes_precedence_over_invalid_input(
     terminal: Terminal, singer: Singer, stand_in: Callable[..., Customerio]
 ) -> None:
@@ -312,8 +328,8 @@ def test_a_long_message_type_is_truncated(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("stream_map", "clue"),
     [
-        ({"userId": "Email Address"}, "Failed to parse expression Email Address"),
-        ({"__filter__": "plan ="}, "Failed to parse expression plan ="),
+        ({"userId": "Email Address"}, "'Email Address' for 'userId' cannot be parsed"),
+        ({"__filter__": "plan ="}, "'plan =' for '__filter__' cannot be parsed"),
         ({"key": None}, "Removing key property 'key' is not permitted"),
         ({"__key_properties__": ["nr"]}, "Property 'nr' was not detected in schema"),
         ({"__alias__": "'two\\nlines'"}, "be printable text; it is 'two\\nlines'"),

@@ -396,3 +396,16 @@ def test_a_closed_state_pipe_causes_a_one_line_error(
             stdout=closed,
         )
     assert "STATE" in outcome.error
+
+
+def test_the_path_may_begin_in_the_home_folder(
+    terminal: Terminal, singer: Singer
+) -> None:
+    terminal.environment["HOME"] = str(terminal.folder)
+    outcome = terminal.run(
+        singer.schema("tracks", ["userId"]),
+        singer.record("tracks", userId="ada"),
+        rejected_records_path="~/rejected.singer.jsonl",
+    )
+    assert outcome.reasons == [("required", "event")]
+    assert f"see line 2 of {outcome.rejected_path}" in outcome.stderr
