@@ -113,7 +113,7 @@ def _person_and_attributes(operation: ValidOperation) -> Iterator[tuple[str, str
     """Yield the person's identifiers, without a phone number that others may share."""
     yield from operation["identifiers"].items()
     sent = operation.get("attributes") or {}
-    for kind in people.UNIQUE:
+    for kind in people.FINDING_ATTRIBUTES:
         if value := sent.get(kind):
             yield kind, str(value)
 

@@ -50,8 +50,8 @@ class Answer:
     Attributes:
         status: Its status.
         body: Its body.
-        operations: How many operations it answers.
-        repeats: The indexes of those that are dropped as repeated events.
+        operations: How many operations the request had.
+        repeats: The indexes of operations that are dropped as repeated events.
     """
 
     status: HTTPStatus = HTTPStatus.OK
@@ -60,8 +60,8 @@ class Answer:
     repeats: Sequence[int] = ()
 
 
-class _Call(NamedTuple):
-    """What a handler works with: ``match`` is that of the route's path."""
+class _Context(NamedTuple):
+    """What a handler works with; ``match`` has the groups of the route's path."""
 
     transaction: Transaction
     request: Request
@@ -74,7 +74,7 @@ class _Route(NamedTuple):
 
     method: str
     path: str
-    handle: Callable[[_Call], Answer]
+    handle: Callable[[_Context], Answer]
     is_public: bool = False
 
 
@@ -95,7 +95,7 @@ def _route(transaction: Transaction, region: str, request: Request) -> Answer:
             return _refuse("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED)
         if not (request.is_authorized or route.is_public):
             return _refuse("Unauthorized request", HTTPStatus.UNAUTHORIZED)
-        return route.handle(_Call(transaction, request, match, region))
+        return route.handle(_Context(transaction, request, match, region))
     return _refuse("Not found", HTTPStatus.NOT_FOUND)
 
 
@@ -116,27 +116,27 @@ def _log_request(transaction: Transaction, request: Request, sent: Answer) -> No
     )
 
 
-def _region(call: _Call) -> Answer:
+def _region(context: _Context) -> Answer:
     """Answer ``GET /api/v1/accounts/region``."""
-    (workspace,) = call.transaction.database.execute(
+    (workspace,) = context.transaction.database.execute(
         "SELECT id FROM workspace"
     ).fetchone()
     return Answer(
         body={
-            "url": URLS[call.region],
-            "region": call.region,
+            "url": URLS[context.region],
+            "region": context.region,
             "environment_id": workspace,
         }
     )
 
 
-def _batch(call: _Call) -> Answer:
+def _batch(context: _Context) -> Answer:
     """Answer ``POST /api/v2/batch``; a 207 lists the errors, the rest is applied."""
-    if len(call.request.body) > MAX_BATCH_BYTES:
+    if len(context.request.body) > MAX_BATCH_BYTES:
         return _refuse_batch(
             "too_large", "", f"must not exceed {MAX_BATCH_BYTES} bytes"
         )
-    body = _decode(call.request.body)
+    body = _decode(context.request.body)
     if body is None:
         return _refuse_batch("malformed", "", "must be JSON")
     operations = body.get("batch") if isinstance(body, dict) else None
@@ -145,33 +145,34 @@ def _batch(call: _Call) -> Answer:
     errors: list[JSON] = []
     repeats: list[int] = []
     for index, operation in enumerate(operations):
-        logged = len(call.transaction.logged)
+        logged = len(context.transaction.logged)
         errors += [
             {"batch_index": index, **error}
-            for error in apply(call.transaction, operation)
+            for error in apply(context.transaction, operation)
         ]
-        if REPEATED in call.transaction.logged[logged:]:
+        if REPEATED in context.transaction.logged[logged:]:
             repeats.append(index)
-    answer = Answer(operations=len(operations), repeats=repeats)
+    accepted = Answer(operations=len(operations), repeats=repeats)
     if errors:
-        return replace(answer, status=HTTPStatus.MULTI_STATUS, body={"errors": errors})
-    return answer
+        status, listed = HTTPStatus.MULTI_STATUS, {"errors": errors}
+        return replace(accepted, status=status, body=listed)
+    return accepted
 
 
-def _metrics(call: _Call) -> Answer:
+def _metrics(context: _Context) -> Answer:
     """Answer ``POST /api/v1/metrics``, which "does not require authentication"."""
-    metric = _decode(call.request.body)
+    metric = _decode(context.request.body)
     if errors := list(METRIC(metric, "")):
         return _bad_request(errors)
-    events.record_metric(call.transaction, metric)
+    events.record_metric(context.transaction, metric)
     return Answer(operations=1)
 
 
-def _segment(call: _Call) -> Answer:
+def _segment(context: _Context) -> Answer:
     """Answer ``POST .../segments/{segment_id}/add_customers`` or its opposite."""
-    segment, change = call.match.groups()
-    id_type = parse_qs(call.request.query).get("id_type", ["id"])[-1]
-    body = _decode(call.request.body)
+    segment, change = context.match.groups()
+    id_type = parse_qs(context.request.query).get("id_type", ["id"])[-1]
+    body = _decode(context.request.body)
     ids = body.get("ids") if isinstance(body, dict) else None
     if id_type not in objects.SEGMENT_ID_TYPES:
         message = f"must be one of {', '.join(objects.SEGMENT_ID_TYPES)}"
@@ -182,7 +183,7 @@ def _segment(call: _Call) -> Answer:
     change_members = (
         objects.add_to_segment if change == "add" else objects.remove_from_segment
     )
-    change_members(call.transaction, int(segment), id_type, ids)
+    change_members(context.transaction, int(segment), id_type, ids)
     return Answer(operations=1)
 
 
@@ -195,13 +196,13 @@ def _decode(body: bytes) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _refuse_batch(reason: str, field_name: str, message: str) -> Answer:
-    """Refuse a whole request of API version 2 (schema ``errors``)."""
+    """Refuse a whole request of version 2 of the API (schema ``errors``)."""
     body = {"errors": [field_error(reason, field_name, message)]}
     return Answer(HTTPStatus.BAD_REQUEST, body)
 
 
 def _bad_request(errors: list[FieldError]) -> Answer:
-    """Refuse a request of API version 1 (response ``400``)."""
+    """Refuse a request of version 1 of the API (response ``400``)."""
     texts = [f"{error['field'] or 'body'}: {error['message']}" for error in errors]
     return Answer(HTTPStatus.BAD_REQUEST, {"meta": {"errors": texts}})
 

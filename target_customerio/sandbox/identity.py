@@ -175,12 +175,16 @@ class Person:
         return next(iter(self.identifiers))
 
     def would_lose_last_identifier(self, new: str | None) -> bool:
-        """Return whether the person would have no identifier left."""
+        """Return whether a new value leaves the person without any identifier."""
         return new is None and sum(map(bool, (self.id, self.email, self.phone))) == 1
 
 
-def set_id(transaction: Transaction, person: Person, kind: str, value: JSON) -> bool:
+def set_unique(
+    transaction: Transaction, person: Person, kind: str, value: JSON
+) -> bool:
     """Set an ``id`` or e-mail address that is unset and not another person's.
+
+    Returns False: the value is not stored as an attribute too.
 
     Source: "If you want to update a person's identifiers after they are set, you must
     reference them using their ``cio_id``", except an ``email`` if the workspace allows
@@ -209,7 +213,7 @@ def set_email(transaction: Transaction, person: Person, kind: str, value: JSON) 
     with the same value, such as "n/a", must not become one.
     """
     if is_empty(value) or is_email(value):
-        return set_id(transaction, person, kind, value)
+        return set_unique(transaction, person, kind, value)
     log_conflict(transaction, INVALID_EMAIL, person, kind, str(value))
     return False
 
@@ -257,7 +261,7 @@ def log_conflict(
     value: str | None,
     holder: str | None = None,
 ) -> None:
-    """Log an identifier that a person did not get."""
+    """Log that a person did not get an identifier, and who has it."""
     transaction.log_activity(
         activity,
         person.identifiers,

@@ -20,9 +20,9 @@ from target_customerio.sandbox.identity import (
     is_email,
     log_conflict,
     set_email,
-    set_id,
     set_identifier,
     set_phone,
+    set_unique,
 )
 from target_customerio.sandbox.objects import (
     RelatedPerson,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
 
 
-UNIQUE = ("id", "email")
+FINDING_ATTRIBUTES = ("id", "email")
 """Attributes that find a person when the operation's identifier does not."""
 
 
@@ -104,7 +104,7 @@ def _find(
     person = find(transaction, kind, value)
     if person or kind == "cio_id":
         return person
-    for attribute in UNIQUE:
+    for attribute in FINDING_ATTRIBUTES:
         other = attributes.get(attribute)
         if attribute == "email" and not is_email(other):
             continue
@@ -194,7 +194,8 @@ def _apply_identifier(
 ) -> bool:
     """Set an attribute that is an identifier, if the person may have it.
 
-    Returns whether the value is (also) stored as an ordinary attribute.
+    Returns whether the value is stored as an ordinary attribute: instead, if the
+    attribute is no identifier, or in addition (``anonymous_id``).
     """
     setter = _SETTERS.get(name)
     return setter is None or setter(transaction, person, name, value)
@@ -239,7 +240,7 @@ def _link_anonymous_id(
 
 
 _SETTERS: dict[str, Callable[[Transaction, Person, str, JSON], bool]] = {
-    "id": set_id,
+    "id": set_unique,
     "email": set_email,
     "phone": set_phone,
     "anonymous_id": _set_anonymous_id,

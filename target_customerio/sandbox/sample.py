@@ -1,4 +1,4 @@
-"""People of a workspace, as a report shows them: before and after a run."""
+"""A sample of the people whom a run concerned, before and after it, for the report."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Belonging:
     Attributes:
         name: Its name or id.
         details: Its attributes, as text.
-        state: ``new`` in this run, ``kept`` or ``gone``.
+        state: ``new`` in this run, ``kept``, or ``gone`` (removed in this run).
     """
 
     name: str

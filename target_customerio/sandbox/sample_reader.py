@@ -125,7 +125,8 @@ class SampleReader:
 
         Args:
             database: The workspace, with the temporary tables of the observation.
-            start: What tells what came in this run: a time and the last rows before.
+            start: Where the run began: ``since``, its time, and the last rows before it
+                in ``events`` and ``activity``.
         """
         self._database = database
         self._start = start

@@ -1,6 +1,7 @@
-"""The workspace: its transactions, its activity log, and JSON as it stores it.
+"""The workspace: its transactions, its activity log, and how it stores JSON.
 
-The file is changed one transaction at a time. JSON has all digits and sorted keys.
+The file is changed by one transaction at a time. Stored JSON has all digits of numbers,
+and sorted keys.
 """
 
 from __future__ import annotations
