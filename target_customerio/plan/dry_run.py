@@ -56,7 +56,7 @@ class PlanRecorder(RunRecorder):
         # What would be rejected does not end a plan: the plan says so.
         super().__init__(replace(settings, on_rejected="continue"), logger)
         self._counts = counts
-        self._verb, self._kept = "would be rejected", ""
+        self._outcome, self._also_written = "would be rejected", ""
 
     def delivered(self, operations: Sequence[QueuedOperation]) -> None:
         """Count operations that would be sent."""

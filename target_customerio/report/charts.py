@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from target_customerio.report.formats import visible
 
-# It serves maps only, but Python before 3.12 warns of it when an import fails.
+# pygal's importer serves its maps only, and Python before 3.12 warns of it whenever an
+# import fails.
 sys.meta_path[:] = [
     each for each in sys.meta_path if not isinstance(each, pygal.PluginImportFixer)
 ]
@@ -64,13 +65,13 @@ class Chart:
     """What a chart shows.
 
     Attributes:
-        title: What it is about, with the unit of the values.
-        head: What the labels are.
+        title: The title, with the unit of the values.
+        head: The head of the labels' column in the table beside the chart.
         labels: One for each column or bar.
         series: The values, stacked in this order.
-        show: Returns a value as text.
-        least: Minimum step of the axis, such as 1 for what is counted.
-        is_horizontal: Whether it has bars, from top to bottom, instead of columns.
+        show: A function that returns a value as text.
+        min_step: Minimum step of the axis, such as 1 for what is counted.
+        is_horizontal: Whether the values are bars, from top to bottom, not columns.
     """
 
     title: str
@@ -78,7 +79,7 @@ class Chart:
     labels: Sequence[str]
     series: Sequence[Series]
     show: Callable[[float], str]
-    least: float = 0.0
+    min_step: float = 0.0
     is_horizontal: bool = False
 
     def pictures(self) -> Markup:
@@ -92,7 +93,7 @@ class Chart:
         highest = max(
             map(sum, zip(*(each.values for each in self.series), strict=True))
         )
-        axis = ticks(highest, size.ticks, self.least)
+        axis = ticks(highest, size.ticks, self.min_step)
         kind = pygal.HorizontalStackedBar if self.is_horizontal else pygal.StackedBar
         chart = kind(
             width=size.width,
@@ -130,15 +131,15 @@ class Chart:
         return {"x_labels": [_cut(each, size.characters) for each in self.labels[::-1]]}
 
 
-def ticks(highest: float, most: int, least: float = 0.0) -> list[float]:
+def ticks(highest: float, max_steps: int, min_step: float = 0.0) -> list[float]:
     """Return round values for an axis, from zero to the highest or above.
 
     Args:
         highest: The highest value.
-        most: Maximum number of steps.
-        least: Minimum of a step.
+        max_steps: Maximum number of steps.
+        min_step: Minimum of a step.
     """
-    step = max(highest / most, least)
+    step = max(highest / max_steps, min_step)
     power = 10.0 ** floor(log10(step))
     step = next(
         factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999
@@ -156,7 +157,7 @@ LEFT_OUT: Final = frozenset({"desc", "script", "style", "title"})
 
 
 def _prepare(svg: ET.Element, size: str, title: str, colours: Sequence[str]) -> None:
-    """Take out what belongs to a file of its own, and name what is left."""
+    """Remove what a part of a page does not need, and set classes for its styles."""
     for parent in svg.iter():
         parent.tag = parent.tag.rpartition("}")[2]
         parent.attrib.pop("style", None)  # the policy of the page forbids them

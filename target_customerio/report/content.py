@@ -61,7 +61,7 @@ class Outcome:
         exit_code: Exit code of the command.
         error: The lines of the error; empty without one.
         is_complete: Whether the input was read to its end.
-        is_refused: Whether it is a removal that was refused for some streams.
+        is_refused: Whether the run was a removal that was refused for some streams.
     """
 
     exit_code: int = 0
@@ -115,20 +115,20 @@ class Content:
         ended: When it ended.
         destination: Where the records went.
         is_sandbox: Whether they went into a sandbox.
-        workspace: The number of the workspace, if Customer.io has returned it.
+        workspace: The ``environment_id`` of the workspace, if it is known.
         outcome: How the run ended.
         streams: Counters of each stream.
         figures: Counters of the whole run, each with its text.
         statistics: Totals of the requests.
         samples: The counters over time.
         rejected_path: Path of the file of rejected records.
-        run: The id that this run's records have in that file.
+        run: The id that marks this run's records in that file.
         settings: The settings, without secrets.
         versions: Versions of programs.
-        people: The people of the sandbox whom the run concerned, if it is one.
+        people: The people whom the run concerned; None without a sandbox.
         what: What the run is: ``run`` or ``removal``.
-        is_plan: Whether it only plans that.
-        plan: The plan, if it is one that succeeded.
+        is_plan: Whether the run or removal is only planned.
+        plan: The plan; None unless a plan succeeded.
     """
 
     started: datetime
@@ -232,7 +232,7 @@ def content_of(
 
 
 def _figures(summary: Summary) -> Iterator[tuple[int, str]]:
-    """Return the counters of the run; that no event is recent only if there are any."""
+    """Yield counters and texts; 0 recent events only if there were any events."""
     has_events = any(
         counts.delivered.keys() & EVENTS for counts in summary.streams.values()
     )

@@ -8,7 +8,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.report.charts import Chart, Series
-from target_customerio.report.formats import MINUTE
+from target_customerio.report.formats import SECONDS_PER_MINUTE, hours_and_less
 from target_customerio.report.words import in_words
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ MAX_ATTRIBUTES: Final = 20
 MIN_SECONDS: Final = 10
 """Minimum length of a run with charts over time; rates of shorter ones say little."""
 
-KINDS: Final = 5
-"""Operations with a colour of their own; further ones share one."""
+OWN_COLOURS: Final = 5
+"""Maximum operations with a colour of their own; the others share one."""
 
 OTHERS: Final = "other operations"
 
@@ -144,7 +144,7 @@ def _bars(
 ) -> Chart | None:
     """Return a chart of counts by name."""
     return _drawn(
-        Chart(title, axis, names, series, _count, least=1, is_horizontal=True)
+        Chart(title, axis, names, series, _count, min_step=1, is_horizontal=True)
     )
 
 
@@ -220,12 +220,11 @@ def over_time(samples: Sequence[Sample]) -> list[_Column]:
 
 
 def _clock(seconds: float, end: float) -> str:
-    """Return a time since the start, as exact as the length of the run asks for."""
-    if end < MINUTE:
+    """Return a time since the start, with more digits the shorter the run was."""
+    if end < SECONDS_PER_MINUTE:
         digits = max(0, 1 - floor(log10(end)))
         return f"{seconds:.{digits}f} s"
-    minutes, rest = divmod(round(seconds), MINUTE)
-    hours, minutes = divmod(minutes, MINUTE)
+    hours, minutes, rest = hours_and_less(seconds)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
@@ -234,7 +233,7 @@ def _operations(columns: Sequence[_Column]) -> Chart | None:
         return None
     totals: Mapping[str, int] = columns[-1].after.delivered
     names = sorted(totals, key=lambda name: (-totals[name], name))
-    own, rest = names[:KINDS], names[KINDS:]
+    own, rest = names[:OWN_COLOURS], names[OWN_COLOURS:]
 
     def delivered(title: str, number: int, names: Sequence[str]) -> Series:
         return _rates(
@@ -246,10 +245,12 @@ def _operations(columns: Sequence[_Column]) -> Chart | None:
 
     series = [
         *(delivered(in_words(name), at, [name]) for at, name in enumerate(own)),
-        delivered(OTHERS, KINDS, rest),
+        delivered(OTHERS, OWN_COLOURS, rest),
         _rates("rejected", "bad", columns, lambda at: at.rejected),
     ]
-    return _timed("Operations delivered per second", columns, series, _count, least=1)
+    return _timed(
+        "Operations delivered per second", columns, series, _count, min_step=1
+    )
 
 
 def _requests(columns: Sequence[_Column]) -> Chart | None:
@@ -293,8 +294,8 @@ def _timed(
     series: Sequence[Series],
     shown: Callable[[float], str],
     *,
-    least: float = 0.0,
+    min_step: float = 0.0,
 ) -> Chart | None:
     """Return a chart over time."""
     labels = [each.label for each in columns]
-    return _drawn(Chart(title, "Time", labels, series, shown, least=least))
+    return _drawn(Chart(title, "Time", labels, series, shown, min_step=min_step))

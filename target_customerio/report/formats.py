@@ -16,36 +16,33 @@ INVISIBLE: Final = frozenset("\u061c\u200e\u200f\u2028\u2029\ufeff\ufffe\uffff")
 }
 """Direction marks, separators and noncharacters, which distort the text around them."""
 
-FIRST_SECOND: Final = -2_208_988_800
-"""The first second of the year 1900."""
-
-LAST_SECOND: Final = 253_402_300_799
-"""The last second of the year 9999."""
+START_OF_1900: Final = -2_208_988_800
+END_OF_2099: Final = 4_102_444_799
+END_OF_9999: Final = 253_402_300_799
+"""Bounds of times in Unix seconds. The views of a sandbox show numbers after 2099 as
+they are, and Python has no later time than the last."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-TIMES: Final = re.compile(r"_at$|[a-z]At$|_date$|[a-z]Date$")
+NAMES_OF_TIMES: Final = re.compile(r"_at$|[a-z]At$|_date$|[a-z]Date$")
 """Names of attributes whose whole numbers are times, as in the views of a sandbox."""
 
-WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
+WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,10}")
 
-LAST_YEARS: Final = 4_102_444_799
-"""The last second of 2099; the views show greater numbers as they are."""
-
-MAYBE_TIMES: Final = re.compile(
+NAMES_OF_LIKELY_TIMES: Final = re.compile(
     r"(?:^|[_.\s-])(?:at|date|time|timestamp|since|until|up|on|in|seen|login|created|"
     r"updated|joined|renewed|expires|deadline)$|[a-z](?:Time|Since|Until|Up|On|Seen)$"
 )
-"""Names of attributes of which numbers as large as Unix seconds of late are times."""
+"""Names of attributes whose numbers are times if they look like recent Unix seconds."""
 
-SECONDS: Final = re.compile(r"[0-9]{9,10}")
+RECENT_SECONDS: Final = re.compile(r"[0-9]{9,10}")
 """Unix seconds between 1973 and 2286."""
 
 KINDS: Final = {"event": "", "page": "Page view", "screen": "Screen view"}
 """Kinds of events in plain words; an event says what happened by its name."""
 
-MINUTE: Final = 60
-"""Seconds of a minute, and minutes of an hour."""
+SECONDS_PER_MINUTE: Final = 60
+MINUTES_PER_HOUR: Final = 60
 
 
 def visible(text: str) -> str:
@@ -77,30 +74,35 @@ def moment(value: datetime) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in its two largest units."""
-    if seconds < MINUTE:
+    if seconds < SECONDS_PER_MINUTE:
         return f"{seconds:.1f} seconds"
-    minutes, rest = divmod(round(seconds), MINUTE)
-    hours, minutes = divmod(minutes, MINUTE)
+    hours, minutes, rest = hours_and_less(seconds)
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s"
+
+
+def hours_and_less(seconds: float) -> tuple[int, int, int]:
+    """Return a duration as hours, minutes and whole seconds."""
+    minutes, rest = divmod(round(seconds), SECONDS_PER_MINUTE)
+    return (*divmod(minutes, MINUTES_PER_HOUR), rest)
 
 
 def instant(value: int | str) -> str:
     """Return Unix seconds or an ISO text as people write a time."""
     if isinstance(value, str):
         return moment(datetime.fromisoformat(value).astimezone(timezone.utc))
-    if FIRST_SECOND <= value <= LAST_SECOND:
+    if START_OF_1900 <= value <= END_OF_9999:
         return moment(EPOCH + timedelta(seconds=value))
     return str(value)
 
 
 def time_of(name: str, value: str) -> str | None:
-    """Return the time that an attribute holds, if its name says that it is one."""
-    if TIMES.search(name):
-        if WHOLE.fullmatch(value) and FIRST_SECOND <= int(value) <= LAST_YEARS:
+    """Return an attribute's number as a time; None if it is not likely to be one."""
+    if NAMES_OF_TIMES.search(name):
+        if WHOLE_NUMBER.fullmatch(value) and START_OF_1900 <= int(value) <= END_OF_2099:
             return instant(int(value))
-    elif MAYBE_TIMES.search(name) and SECONDS.fullmatch(value):
+    elif NAMES_OF_LIKELY_TIMES.search(name) and RECENT_SECONDS.fullmatch(value):
         return instant(int(value))
     return None
 

@@ -74,8 +74,8 @@ class Period:
 class Timeline:
     """Samples counters in a thread of its own until the block ends.
 
-    Samples are taken more and more seldom, so that a run of any length has between half
-    of :data:`MAX_SAMPLES` and all of them.
+    The interval doubles as the run gets longer, so that a long run of any length has
+    between half of :data:`MAX_SAMPLES` and all of them.
 
     Attributes:
         interval: Seconds until the next sample.
@@ -87,7 +87,7 @@ class Timeline:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Do not sample yet.
+        """Prepare; sampling starts with the ``with`` block.
 
         Args:
             read: Returns the counters.

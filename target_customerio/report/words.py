@@ -1,4 +1,4 @@
-"""What the figures of a page say, in plain words."""
+"""The words of a page: operations, states, and how the run went."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from target_customerio.errors import RecordsRejectedError
 from target_customerio.results.counters import counted
 
 if TYPE_CHECKING:
@@ -85,10 +86,6 @@ def state_in_words(state: str, is_plan: bool) -> str:  # noqa: FBT001 - a filter
     return "removed" if state == "gone" else state
 
 
-REJECTED: Final = 3
-"""Exit code of a run that has delivered everything but what it rejected."""
-
-
 @dataclass(frozen=True)
 class Verdict:
     """How the run went, in words.
@@ -106,7 +103,7 @@ class Verdict:
 
 def verdict_of(content: Content) -> Verdict:
     """Return how a run went."""
-    if content.outcome.exit_code not in {0, REJECTED}:
+    if content.outcome.exit_code not in {0, RecordsRejectedError.exit_code}:
         return _failure(content)
     if content.plan is not None:
         return _verdict_of_plan(content.plan, content.what)

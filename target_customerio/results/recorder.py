@@ -53,8 +53,7 @@ _is_recent: Final = attrgetter("is_recent")
 class RunRecorder:
     """Counts records, writes rejected records to their file, and writes STATE.
 
-    It is the recorder of the delivery, whose threads call it one at a time; the reading
-    thread calls it too.
+    The threads of the delivery call it, one at a time, and so does the reading thread.
 
     Attributes:
         summary: The counters of the run.
@@ -74,8 +73,9 @@ class RunRecorder:
         self._on_rejected = settings.on_rejected
         self._logger = logger
         self._rejected_records = RejectedRecords(settings.rejected_path)
-        self._verb = "rejected"
-        self._kept = f"written to {settings.rejected_path} but "
+        # Words of the log, which differ for a plan.
+        self._outcome = "rejected"
+        self._also_written = f"written to {settings.rejected_path} but "
         self.reads_rejected = False
         # Both the reading thread and the sending threads reject records.
         self._rejecting = Lock()
@@ -176,7 +176,7 @@ class RunRecorder:
             self._logger.warning(
                 "Stream '%s': record %s, see %s: %s (%s%s)",
                 stream.title,
-                self._verb,
+                self._outcome,
                 where,
                 error.message,
                 error.reason,
@@ -189,9 +189,9 @@ class RunRecorder:
                 "logged",
                 stream.title,
                 LOGGED,
-                self._verb,
+                self._outcome,
                 error.reason,
-                self._kept,
+                self._also_written,
                 extra=fields,
             )
 

@@ -74,7 +74,7 @@ def test_a_chart_has_its_labels_and_no_style_of_its_own() -> None:
         ["a & b", "<c>"],
         [Series("delivered", "good", [3, 4])],
         str,
-        least=1,
+        min_step=1,
         is_horizontal=True,
     )
     pictures = chart.pictures()
