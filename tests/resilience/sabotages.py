@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from target_customerio import changes
 from target_customerio.__main__ import main
+from target_customerio.delivery.queued_operation import ordering_of
 from target_customerio.snapshot.entries import Entries
 from target_customerio.snapshot.entry import Entry
 from target_customerio.snapshot.journal import Intent, Journal
@@ -56,9 +58,23 @@ def trust_what_is_queued() -> None:
     patch.setattr(Entries, "take", trusting)
 
 
+def order_by_names_alone() -> None:
+    """Do not order what names an address with what names the id beside it."""
+    patch.setattr(
+        changes,
+        "ordering_by_decision",
+        lambda operation, _decision: ordering_of(operation),
+    )
+
+
 SABOTAGES = {
     each.__name__: each
-    for each in (hash_before_the_answer, no_mark, trust_what_is_queued)
+    for each in (
+        hash_before_the_answer,
+        no_mark,
+        trust_what_is_queued,
+        order_by_names_alone,
+    )
 }
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ What a table leaves in a workspace depends on nothing that was there before: it 
 always the same people, companies, relationships and memberships, and the last good row
 of each names all of their attributes. So after a run to the end, the workspace is that
 of the last table alone, however many runs were killed before.
+
+The first stream names the id and the address of each person, the others one of them by
+chance. In later runs its rows may be left out as unchanged, or precede the last STATE:
+then only the snapshot knows that both are one person.
 """
 
 from __future__ import annotations
@@ -28,12 +32,16 @@ SCHEMAS = [
     schema("crm", {"user_id": {}}, ["user_id"]),
     schema("companies", {"group_id": {}, "user_id": {}}, ["group_id", "user_id"]),
     schema("members", {"segment_id": {}, "user_id": {}}, ["user_id"]),
+    schema("leads", {"user_id": {}}, ["user_id"]),
+    schema("opened", {"user_id": {}, "event": {}}, ["user_id"]),
 ]
 STREAM_CALLS = {
     "users": "identify",
     "crm": "identify",
     "companies": "group",
     "members": "segment",
+    "leads": "identify",
+    "opened": "track",
 }
 
 
@@ -48,11 +56,14 @@ class Table:
         for number in people:
             self._person(number)
         for number in people:
-            self._crm(number)
+            for add in self.draw.sample((self._lead, self._crm), 2):
+                add(number)
+        for number in people:
+            self._device(number)
         for number in people:
             self._company(number)
         for number in range(0, PEOPLE, 3):
-            self.records.append(record("members", segment_id=7, user_id=number))
+            self._add("members", segment_id=7, user_id=self._name(number))
 
     def messages(self, position: int, states: random.Random) -> Iterator[Message]:
         """Yield the records after a position, with STATE at random intervals."""
@@ -98,10 +109,31 @@ class Table:
             self._add("crm", **{**row, "bio": TOO_LONG})
         self._add("crm", **row)
 
+    def _name(self, number: int) -> int | str:
+        return self.draw.choice((number, f"p{number}@example.com"))
+
+    def _lead(self, number: int) -> None:
+        """Name a person by address, with an attribute that another stream sets too."""
+        pick = self.draw.choice
+        row = {"user_id": f"p{number}@example.com", "stage": pick("xy")}
+        if self.draw.random() < 0.15:
+            self._add("leads", **{**row, "bio": TOO_LONG})
+        self._add("leads", **row, source=pick(("fair", "ad")))
+
+    def _device(self, number: int) -> None:
+        """Add and delete a device, by id or address; at the end it is there or not."""
+        device = {"context_device_token": f"{number}:APA91"}
+        for event in self.draw.sample(("Application Opened", "Device Deleted"), 2):
+            self._add("opened", user_id=self._name(number), event=event, **device)
+
     def _company(self, number: int) -> None:
         pick = self.draw.choice
         company = number % COMPANIES
-        row = {"group_id": company, "user_id": number, "tier": company % 2}
+        row = {
+            "group_id": company,
+            "user_id": self._name(number),
+            "tier": company % 2,
+        }
         role = {"role": pick(("owner", "buyer"))}
         self._add("companies", **row, relationship_attributes=role)
         if number < COMPANIES:
