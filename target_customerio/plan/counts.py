@@ -1,4 +1,4 @@
-"""Counts what a run would do, and makes the plan of it."""
+"""Counts what a run would do, and makes its plan."""
 
 from __future__ import annotations
 
@@ -83,9 +83,10 @@ class _Expected(Struct):
 
     Attributes:
         names: The names of the attributes that are sent.
-        entry: The number of what it is about; 0 if that is not compared.
-        is_known: Whether the snapshot knows that this exists.
-        ticket: What it does to the snapshot.
+        entry: The number of the entry of its person or object; 0 if the operation is
+            not compared.
+        is_known: Whether the snapshot knows that the person or object exists.
+        ticket: What the operation does to the snapshot.
     """
 
     names: tuple[str, ...]
@@ -97,9 +98,9 @@ class _Expected(Struct):
 class PlanCounts:
     """Counts what a run would do, by people and objects instead of records.
 
-    A person of whom a run has several records counts once, so the figures do not depend
-    on how fast answers come: a plan and the run after it have the same ones. In memory
-    an entry takes one bit, and one for each attribute.
+    A person of whom a run has several records counts once. So the figures of a plan and
+    of the run after it are the same, although answers arrive at different moments. In
+    memory, an entry takes one bit for each count and attribute.
     """
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ class PlanCounts:
         self._lock = Lock()
 
     def start(self, first_number: int, *, is_refresh: bool = False) -> None:
-        """Start to compare.
+        """Prepare for a comparison with a snapshot.
 
         Args:
             first_number: The number of the first entry that will be new.
@@ -181,7 +182,7 @@ class PlanCounts:
                 self._learn(expected.ticket)
 
     def _compare(self, counts: _Counts, expected: _Expected) -> None:
-        """Count an operation on an entry, which it creates unless that exists."""
+        """Count an operation as creating or changing its person or object."""
         names, number = expected.names, expected.entry
         is_known = expected.is_known or self._is_refresh
         existed = number < self._first_number and is_known
@@ -295,7 +296,7 @@ def _attributes(operation: Operation) -> Collection[str]:
 
 
 def _shown(name: str, known: Collection[str]) -> str:
-    """Return a name, or what stands for it if it may be a value or is one too many."""
+    """Return a name, or OTHER_ATTRIBUTES for a likely value or beyond the maximum."""
     if name in known or (len(known) < MAX_NAMES and may_be_shown(name)):
         return name
     return OTHER_ATTRIBUTES

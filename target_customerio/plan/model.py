@@ -38,12 +38,12 @@ class OperationPlan:
     Attributes:
         operation: The operation, for example ``person identify``.
         created: Not in the snapshot yet.
-        changed: Known, with other attributes or relationships than would be sent now,
-            or such that the snapshot cannot know.
-        unchanged: Nothing would be sent of them.
+        changed: In the snapshot, with attributes or relationships that differ from the
+            new ones or are unknown.
+        unchanged: In the snapshot, with nothing to send.
         sent: Operations that would be sent without a comparison.
-        attributes: The number of the changed ones for each attribute that would be
-            sent of them; without a snapshot the number of operations. The largest come
+        attributes: How many of the changed would get each attribute; without a
+            snapshot, how many operations have the attribute. The largest number comes
             first. :data:`OTHER_ATTRIBUTES` stands for names that are not shown.
     """
 
@@ -62,12 +62,12 @@ class RemovalPlan:
     Attributes:
         removed: How many would be removed, by kind: ``people``, ``objects``,
             ``relationships`` and ``memberships``.
-        kept: How many are gone from the stream and would stay, since another stream
+        kept: How many are missing from the stream and would stay, since another stream
             holds them or they cannot be removed safely.
-        refusal: Why nothing of the stream would be removed; empty if it would.
+        refusal: Why the removal would be refused; empty if it would not.
         kept_because: How many would stay for each reason, as text.
-        refused: How many would be removed if it were not refused, by kind; empty if
-            the last run of the stream does not tell.
+        refused: How many would be removed by kind if the removal were not refused;
+            empty if the last run of the stream does not show that.
     """
 
     removed: Mapping[str, int] = field(default_factory=dict)

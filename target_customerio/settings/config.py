@@ -1,4 +1,4 @@
-"""The configuration as it is given: environment, ``.env``, nested names, its schema.
+"""The configuration as it is given: read, completed and checked against its schema.
 
 Messages never contain a value: a setting may be a secret.
 """
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Fill in the defaults of a configuration in place; return a line for each error.
+    """Complete a configuration in place; return a line for each error.
 
-    Null counts as not set. Numbers may be given as text, as in the environment.
+    Null counts as not set, numbers given as text (as in the environment) become
+    numbers, nested names of streams are joined, and defaults are filled in.
     """
     for name in [name for name, value in config.items() if value is None]:
         del config[name]
@@ -82,7 +83,7 @@ def _number(text: str, schema: Mapping[str, Any]) -> object:
 
 
 def _types(rule: str | Sequence[str]) -> str:
-    """Return the types of a rule without null, which means no setting."""
+    """Return the types of a rule in words, without null, which means not set."""
     types = [rule] if isinstance(rule, str) else rule
     return " or ".join(TYPES.get(each, each) for each in types if each != "null")
 
@@ -256,6 +257,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
     In the environment, Meltano writes ``{"users": {"call": "identify"}}`` as
     ``{"users.call": "identify"}``, and a variable of its own for each entry.
+    If one name is a value and also the beginning of another name, nothing is nested.
     """
     found: dict[str, Any] = {}
     for name, value in flat.items():

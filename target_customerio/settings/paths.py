@@ -17,6 +17,7 @@ PATHS: Final = ("sandbox", "snapshot", "rejected_records_path", "report_path")
 """The settings that are paths of files."""
 
 SQLITE_PATHS: Final = ("sandbox", "snapshot")
+"""Those of SQLite files, beside which SQLite keeps further files."""
 
 
 def path_errors(config: Mapping[str, Any]) -> Iterator[str]:
@@ -39,7 +40,7 @@ def path_errors(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _why_unusable(path: str) -> str | None:
-    """Return why no file can have a path."""
+    """Return why no file can have a path; None if one can."""
     if "\0" in path:
         return "the path holds a NUL character"
     try:
@@ -65,7 +66,7 @@ def _shared_path_errors(paths: Mapping[str, str]) -> Iterator[str]:
 
 
 def _files(name: str, path: str) -> set[str]:
-    """Return the files of a setting: SQLite keeps some beside its own."""
+    """Return the file of a setting and those that are kept beside it."""
     file = os.path.realpath(Path(path).expanduser())
     beside = ("-wal", "-shm", "-journal", "-lock") if name in SQLITE_PATHS else ()
     return {file, *(f"{file}{ending}" for ending in beside)}
@@ -104,7 +105,7 @@ def _report_path_errors(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _why_not_replaceable(path: Path) -> str | None:
-    """Return why a file cannot be created at a path, in the place of another."""
+    """Return why a file cannot be created or replaced at a path; None if it can."""
     if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
         return "it is not a regular file; set the path of a file"
     if not path.parent.is_dir():

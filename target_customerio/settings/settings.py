@@ -71,14 +71,14 @@ class Settings:
         limits: Limits on requests, rate and memory.
         conversion: How records become operations.
         streams: Which call each stream is mapped to.
-        ignore_unmapped: Whether unmapped streams are dropped.
-        on_rejected: What happens when a record is rejected.
+        ignore_unmapped: Whether the records of unmapped streams are dropped.
+        on_rejected: What follows when a record is rejected.
         rejected_path: Path of the file of rejected records.
         snapshot: Path of the snapshot, if one is used.
-        refresh: Whether to take everything in the snapshot as unknown.
+        refresh: Whether to make everything in the snapshot unknown and send it again.
         report_path: Path of the page about the run, if there is to be one.
         given: The settings as they were given, with the defaults.
-        plan: Whether to say what a run would do instead of doing it.
+        plan: Whether to plan the run instead of sending anything.
     """
 
     connection: Connection
@@ -138,6 +138,8 @@ class Settings:
 
 
 SANDBOX_CREDENTIAL: Final = "sandbox"
+"""Sent instead of missing credentials, which a sandbox does not need."""
+
 WHITE_SPACE: Final = string.whitespace + "\u00a0\u200b\ufeff"
 """Characters stripped from credentials; includes the byte order mark."""
 

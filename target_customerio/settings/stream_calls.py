@@ -30,8 +30,9 @@ class RemovalSettings:
     """What ``--remove-missing`` may remove of a stream.
 
     Attributes:
-        remove_missing: Whether it removes anything.
-        max_deletions: How many, of each kind: a number, or a share such as ``10%``.
+        remove_missing: Whether anything is removed.
+        max_deletions: Maximum removals of each kind: a number, or a share of what the
+            stream held, such as ``10%``.
     """
 
     remove_missing: bool = False
@@ -45,7 +46,7 @@ class StreamRule:
     Attributes:
         call: The call.
         conversion: The conversion settings, with those given for this stream.
-        removal: The settings of its removal, likewise.
+        removal: The settings of its removal, with those given for this stream.
     """
 
     call: StreamCall

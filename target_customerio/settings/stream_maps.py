@@ -32,19 +32,19 @@ OPTIONS: Final = (
     MAPPER_KEY_PROPERTIES_OPTION,
     MAPPER_SOURCE_OPTION,
 )
-"""The names in a stream's entry that are no columns."""
+"""The names in a stream's entry that are not columns."""
 
-_OPTION: Final = "__"
-"""How these begin."""
+_OPTION_PREFIX: Final = "__"
 
 _PATTERN_SIGNS: Final = frozenset("*?[")
 _NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
 _NULLS: Final = (None, NULL_STRING)
 
-MAX_EXPRESSION: Final = 100
+MAX_SHOWN_EXPRESSION: Final = 100
 """Maximum characters of an expression in a message."""
 
-NULL: Final = "null (in Meltano __NULL__)"
+NULL_SHOWN: Final = "null (in Meltano __NULL__)"
+"""What messages call null."""
 
 
 def joined_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _with_nulls(stream_map: dict[str, Any]) -> dict[str, Any]:
 
 
 def _may_be_a_stream(whole: str, name: str) -> bool:
-    return not name.startswith("__") and _PATTERN_SIGNS.isdisjoint(whole)
+    return not name.startswith(_OPTION_PREFIX) and _PATTERN_SIGNS.isdisjoint(whole)
 
 
 def map_errors(maps: Mapping[str, Any]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def map_errors(maps: Mapping[str, Any]) -> Iterator[str]:
         maps: The setting, with dotted names.
     """
     for stream, definition in maps.items():
-        if isinstance(definition, dict) and not stream.startswith(_OPTION):
+        if isinstance(definition, dict) and not stream.startswith(_OPTION_PREFIX):
             problems = [_entry_problem(*entry) for entry in definition.items()]
         else:
             problems = [_stream_problem(stream, definition)]
@@ -109,15 +109,13 @@ def map_errors(maps: Mapping[str, Any]) -> Iterator[str]:
 
 def _stream_problem(name: str, value: object) -> str | None:
     """Return what is wrong with an entry that is not a stream with expressions."""
-    if name.startswith(_OPTION) and name != MAPPER_ELSE_OPTION:
-        return (
-            "no stream may begin with __; an option belongs into the entry of a stream"
-        )
+    if name.startswith(_OPTION_PREFIX) and name != MAPPER_ELSE_OPTION:
+        return "no stream may begin with __; move an option into the entry of a stream"
     if value in _NULLS:
         return None
     if name == MAPPER_ELSE_OPTION:
-        return f"expected {NULL}, which drops other streams"
-    return f"expected an object of expressions, or {NULL} to drop the stream"
+        return f"expected {NULL_SHOWN}, which drops other streams"
+    return f"expected an object of expressions, or {NULL_SHOWN} to drop the stream"
 
 
 def _entry_problem(name: str, value: object) -> str | None:
@@ -125,7 +123,7 @@ def _entry_problem(name: str, value: object) -> str | None:
     check = _OPTION_CHECKS.get(name)
     if check is not None:
         return check(value)
-    meant = closest_name(name, OPTIONS) if name.startswith(_OPTION) else None
+    meant = closest_name(name, OPTIONS) if name.startswith(_OPTION_PREFIX) else None
     if meant is not None:
         return f"unknown option {shown_name(name)!r} (did you mean {meant!r}?)"
     if value is None or value == NULL_STRING:
@@ -143,10 +141,10 @@ def _expression_problem(name: str, value: object) -> str | None:
         )
     if not value.strip():
         return (
-            f"the expression for {key!r} is empty; an empty text is \"''\", and {NULL} "
-            "leaves a column out"
+            f"the expression for {key!r} is empty; an empty text is \"''\", and "
+            f"{NULL_SHOWN} leaves a column out"
         )
-    shown = f"the expression {value[:MAX_EXPRESSION]!r} for {key!r}"
+    shown = f"the expression {value[:MAX_SHOWN_EXPRESSION]!r} for {key!r}"
     statements = _parsed(value)
     if statements is None:
         return (
@@ -183,7 +181,9 @@ def _alias_problem(value: object) -> str | None:
 def _else_problem(value: object) -> str | None:
     if value in _NULLS:
         return None
-    return f"{MAPPER_ELSE_OPTION!r}: expected {NULL}, which leaves other columns out"
+    return (
+        f"{MAPPER_ELSE_OPTION!r}: expected {NULL_SHOWN}, which leaves other columns out"
+    )
 
 
 def _filter_problem(value: object) -> str | None:

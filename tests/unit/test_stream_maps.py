@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said_in_one_line(name: str) -> None:
 @pytest.mark.parametrize(
     ("maps", "clue"),
     [
-        ({"__filter__": "a"}, "an option belongs into the entry of a stream"),
+        ({"__filter__": "a"}, "move an option into the entry of a stream"),
         ({"__typename": {"a": "b"}}, "no stream may begin with __"),
         ({"__else__": "a"}, "expected null (in Meltano __NULL__)"),
         ({"__else__": {"a": "b"}}, "expected null (in Meltano __NULL__)"),
