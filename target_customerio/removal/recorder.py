@@ -1,4 +1,4 @@
-"""Counts the results of a removal; there are no records, and nothing is written."""
+"""Counts the results of a removal, which has no records to write anywhere."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ class RemovalRecorder(RunRecorder):
     def reject(
         self,
         stream: SourceStream,
-        record: Line,  # noqa: ARG002 - there is none
+        record: Line,  # noqa: ARG002 - a removal has no record
         error: RejectedRecord,
         shown: RejectedRecord | None = None,
-        place: Place | None = None,  # noqa: ARG002 - there is none
+        place: Place | None = None,  # noqa: ARG002 - a removal has no record
     ) -> None:
         """Count and log a removal that is refused; the next step tries it again.
 
         Args:
-            stream: The stream that held it.
+            stream: The stream that held the person, object, and so on.
             record: Not used.
-            error: What is wrong with it.
+            error: Why Customer.io refused the removal.
             shown: What to log instead.
             place: Not used.
 
@@ -106,7 +106,7 @@ class RemovalRecorder(RunRecorder):
         """Fail if removals were rejected and ``on_rejected`` is ``fail``.
 
         Raises:
-            RecordsRejectedError: That is so.
+            RecordsRejectedError: Removals were rejected.
         """
         rejected = self.summary.rejected
         if rejected and self._on_rejected == "fail":

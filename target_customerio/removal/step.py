@@ -1,4 +1,4 @@
-"""The step itself: finds what is missing, shows it, and removes it or plans that."""
+"""The step: finds what is missing, shows it, and removes it or returns the plan."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def remove_missing(
     settings: Settings, logger: logging.Logger, is_stopped: Callable[[], bool]
 ) -> Plan | None:
-    """Remove what is missing from the last runs of streams, or plan that.
+    """Remove what is missing from the last runs of streams, or plan the removal.
 
     Args:
         settings: The settings of the pipeline.
@@ -47,10 +47,10 @@ def remove_missing(
         is_stopped: Tells whether a signal asks to stop.
 
     Returns:
-        The plan, with the setting ``plan``.
+        The plan; None without the setting ``plan``.
 
     Raises:
-        TargetError: Not everything was removed.
+        TargetError: Something that is missing was not removed.
     """
     path = settings.snapshot
     if path is None:
@@ -63,7 +63,7 @@ def remove_missing(
             "setting"
         )
     recorder = RemovalRecorder(settings, logger)
-    # What is not removed is as known as before.
+    # A removal sends nothing anew, so refreshing would only lose what is known.
     pipeline = Pipeline(replace(settings, refresh=False), logger, recorder=recorder)
     with (
         recording(pipeline, logger, "removal"),
@@ -111,9 +111,16 @@ class RemovalStep:
         self._logger = logger
 
     def run(self, is_stopped: Callable[[], bool]) -> Plan | None:
-        """Show what is missing, remove it, and fail if some of it is not removed.
+        """Show what is missing and remove it, or return the plan of the removal.
 
-        A plan only shows it, and is returned.
+        Args:
+            is_stopped: Tells whether a signal asks to stop.
+
+        Returns:
+            The plan; None without the setting ``plan``.
+
+        Raises:
+            TargetError: Something that is missing was not removed.
         """
         self._pipeline.bind(self._changes)
         snapshot = self._changes.snapshot
@@ -146,9 +153,9 @@ class RemovalStep:
     def _rehearse(
         self, removals: Sequence[Removal], is_stopped: Callable[[], bool]
     ) -> None:
-        """Remove from the temporary copies of a plan, so that its page has the people.
+        """Remove from the temporary copies that a plan works on, for its page.
 
-        Without a sandbox there are no people to show.
+        Only the page of a plan for a sandbox shows people, and so needs this.
         """
         settings = self._pipeline.settings
         if settings.report_path is not None and settings.connection.sandbox is not None:
@@ -207,7 +214,7 @@ def fail_if_refused(removals: Sequence[Removal]) -> None:
     """Fail if the removal of some streams was refused.
 
     Raises:
-        RemovalRefusedError: It was.
+        RemovalRefusedError: The removal of at least one stream was refused.
     """
     refused = [
         f"stream {each.stream.title!r}: {each.refusal}"

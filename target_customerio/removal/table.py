@@ -39,7 +39,7 @@ def removal_lines(removals: Sequence[Removal]) -> Iterator[LogLine]:
 
 
 def _shown(removal: Removal) -> Sequence[tuple[int, Missing]]:
-    """Return the kinds of which a stream held anything; at least one."""
+    """Return the kinds of which a stream held anything; the last kind if none."""
     kinds = [*removal.kinds.items()]
     return [each for each in kinds if each[1].held_before] or kinds[-1:]
 

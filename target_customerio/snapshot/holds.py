@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-CHUNK_BYTES: Final = 512
-_CHUNK_BITS: Final = CHUNK_BYTES * 8
+_CHUNK_SHIFT: Final = 12
+"""A chunk has a bit for each of 2**12 numbers, in the file too."""
+
+_CHUNK_BITS: Final = 1 << _CHUNK_SHIFT
+CHUNK_BYTES: Final = _CHUNK_BITS // 8
+_BYTE_MASK: Final = CHUNK_BYTES - 1
 
 
 class BitSet:
@@ -32,8 +36,10 @@ class BitSet:
 
     def __contains__(self, number: int) -> bool:
         """Return whether the set has a number."""
-        chunk = self.chunks.get(number >> 12)
-        return chunk is not None and bool(chunk[number >> 3 & 511] & 1 << (number & 7))
+        chunk = self.chunks.get(number >> _CHUNK_SHIFT)
+        if chunk is None:
+            return False
+        return bool(chunk[number >> 3 & _BYTE_MASK] & 1 << (number & 7))
 
     def __len__(self) -> int:
         """Return how many numbers the set has."""
@@ -54,16 +60,16 @@ class BitSet:
 
     def add(self, number: int) -> None:
         """Add a number."""
-        chunk = self.chunks.get(number >> 12)
+        chunk = self.chunks.get(number >> _CHUNK_SHIFT)
         if chunk is None:
-            chunk = self.chunks[number >> 12] = bytearray(CHUNK_BYTES)
-        chunk[number >> 3 & 511] |= 1 << (number & 7)
+            chunk = self.chunks[number >> _CHUNK_SHIFT] = bytearray(CHUNK_BYTES)
+        chunk[number >> 3 & _BYTE_MASK] |= 1 << (number & 7)
 
     def discard(self, number: int) -> None:
         """Remove a number."""
-        chunk = self.chunks.get(number >> 12)
+        chunk = self.chunks.get(number >> _CHUNK_SHIFT)
         if chunk is not None:
-            chunk[number >> 3 & 511] &= ~(1 << (number & 7)) & 255
+            chunk[number >> 3 & _BYTE_MASK] &= ~(1 << (number & 7)) & 255
 
     def update(self, other: BitSet) -> None:
         """Add all numbers of another set."""
@@ -133,7 +139,7 @@ class StreamHolds:
             with self._lock:
                 self.held[kind].add(number)
                 self.missing[kind].discard(number)
-                self._dirty.add((kind, number >> 12))
+                self._dirty.add((kind, number >> _CHUNK_SHIFT))
 
     def release(self, kind: int, number: int) -> None:
         """Drop an entry from all sets: it is deleted, or was never created."""
@@ -142,7 +148,7 @@ class StreamHolds:
             for each in (self.held[kind], self.missing[kind]):
                 if number in each:
                     each.discard(number)
-                    self._dirty.add((kind, number >> 12))
+                    self._dirty.add((kind, number >> _CHUNK_SHIFT))
 
     def ever_held(self, kind: int) -> BitSet:
         """Return the held and the missing entries together."""
