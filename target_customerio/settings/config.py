@@ -5,6 +5,7 @@ Messages never contain a value: a setting may be a secret.
 
 from __future__ import annotations
 
+import os
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -203,7 +204,9 @@ def variables_of_file(path: str, prefix: str) -> dict[str, str]:
         ) from error
     for each in bindings:
         text = each.original.string
-        is_read = not each.error and (each.key is None or each.value is not None)
+        # Docker passes on the variable of the environment for a name without a value.
+        has_value = each.value is not None or each.key is None or each.key in os.environ
+        is_read = has_value and not each.error
         if not is_read and prefix in text.upper():
             blank_lines = text[: -len(text.lstrip())].count("\n")
             raise SettingsError(

@@ -784,6 +784,14 @@ class TestDotenv:
         assert outcome.code == 0
         assert list(outcome.workspace["people"]) == ["id:ada"]
 
+    def test_a_name_without_a_value_may_be_in_the_environment(
+        self, terminal: Terminal, feed: bytes
+    ) -> None:
+        (terminal.folder / ".env").write_text("TARGET_CUSTOMERIO_SANDBOX\n")
+        terminal.environment["TARGET_CUSTOMERIO_SANDBOX"] = "workspace.db"
+        terminal.environment["TARGET_CUSTOMERIO_UNMAPPED_STREAMS"] = "ignore"
+        assert terminal.type("--config=ENV", feed=feed).code == 0
+
     def test_a_byte_order_mark_hides_no_variable(
         self, terminal: Terminal, feed: bytes
     ) -> None:
