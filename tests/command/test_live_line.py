@@ -25,7 +25,7 @@ from support.command import (
 from support.customerio import REGION_REPLY, Customerio, Reply
 from support.forks import POSSIBLE
 from support.singer import line_of, record, schema, state
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -367,7 +367,7 @@ def test_a_run_goes_on_without_its_terminal(screen: Screen, tmp_path: Path) -> N
         process.stdin.write(line_of(user(2)))
         process.stdin.close()
         assert process.wait(PATIENCE) == 0
-    assert sorted(snapshot(tmp_path / "workspace.db")["people"]) == ["id:1", "id:2"]
+    assert sorted(contents_of(tmp_path / "workspace.db")["people"]) == ["id:1", "id:2"]
 
 
 # In a shell

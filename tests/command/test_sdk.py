@@ -20,7 +20,7 @@ from singer_sdk.target_base import Target
 from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from target_customerio.singer import IMPORTED_PRIVATE, OVERRIDDEN, USED_PRIVATE
 from target_customerio.sinks import SINKS, IgnoredSink
@@ -150,7 +150,7 @@ def test_every_record_of_a_standard_test_reaches_the_workspace(
     (target,) = sdk_runner.targets
     records = [each for each in messages if each["type"] == "RECORD"]
     assert target.pipeline.recorder.summary.delivered == len(records)
-    assert len(snapshot(tmp_path / "workspace.db")["people"]) == PEOPLE[name]
+    assert len(contents_of(tmp_path / "workspace.db")["people"]) == PEOPLE[name]
 
 
 def names_of_its_own(*kinds: type) -> set[str]:

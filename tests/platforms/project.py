@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from support.command import clean_environment
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,4 +101,4 @@ class Copy:
         return {**state["completed"], **state["partial"]}["singer_state"]
 
     def workspace(self, name: str = "workspace.db") -> dict[str, Any]:
-        return snapshot(self.folder / name)
+        return contents_of(self.folder / name)

@@ -22,7 +22,7 @@ from support.forks import POSSIBLE, ForkServer
 from support.mail import MailServer, attachments, text_of
 from support.pages import Page
 from support.postgres import Database, running_server
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from .project import ROOT, Copy
 
@@ -239,7 +239,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory, tap_jsonl: Path) -> dict[st
         check=True,
         capture_output=True,
     )
-    return snapshot(folder / "workspace.db")
+    return contents_of(folder / "workspace.db")
 
 
 @pytest.fixture(scope="module")
@@ -430,7 +430,7 @@ def test_the_pipeline_succeeds_and_saves_its_state(
     outcome = airflow.test("shop_pipe", SHOP_FOLDER=str(folder))
 
     assert (outcome.code, outcome.state) == (0, "success"), outcome.log
-    assert snapshot(folder / "workspace.db") == direct
+    assert contents_of(folder / "workspace.db") == direct
     assert state_in(folder)["bookmarks"].keys() == {"identifies"}
     assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
 
@@ -618,7 +618,7 @@ def test_what_is_gone_is_removed_after_a_load_that_has_succeeded(
         return done.state
 
     def people() -> int:
-        return len(snapshot(folder / "workspace.db")["people"])
+        return len(contents_of(folder / "workspace.db")["people"])
 
     tap = {"path": "people.jsonl", "stream_name": "users", "primary_keys": ["user_id"]}
     (folder / "tap.json").write_text(json.dumps(tap))

@@ -13,7 +13,7 @@ import yaml
 from support.command import clean_environment
 from support.pages import Page
 from support.postgres import DATABASE, PASSWORD, USER, Database, running_server
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from .project import ROOT, Copy
 
@@ -62,7 +62,7 @@ class Project:
 
     @property
     def workspace(self) -> dict[str, Any]:
-        return snapshot(self.folder / "workspace.db")
+        return contents_of(self.folder / "workspace.db")
 
 
 def write_project(folder: Path, file: Path, database: Database, tap: Path) -> None:

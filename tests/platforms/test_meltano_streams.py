@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import clean_environment
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from .project import ROOT, STATES, Copy
 
@@ -192,7 +192,7 @@ def sent(folder: Path, name: str) -> str:
 
 
 def landed(folder: Path, name: str) -> dict[str, Any]:
-    found = snapshot(folder / f"{name}.db")
+    found = contents_of(folder / f"{name}.db")
     for event in found["events"]:
         event.pop("id")
     return {kind: found[kind] for kind in ("people", "objects", "events")}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from support.command import clean_environment
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from .project import ROOT
 
@@ -101,7 +101,7 @@ def test_the_wheel_works_in_an_empty_environment(
         *("--config", str(shop / "sandbox.json")),
         *("--input", str(shop / "shop.singer.jsonl")),
     )
-    assert len(snapshot(tmp_path / "workspace.db")["events"]) > 1000
+    assert len(contents_of(tmp_path / "workspace.db")["events"]) > 1000
 
 
 def test_only_the_release_job_gets_an_identity_token(workflow: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from support.command import RunningTarget, wait_until
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ SETTINGS = {
 }
 MAX_RUNS = 12
 
-Snapshot = dict[str, Any]
+Contents = dict[str, Any]
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _wait_for_requests(
     server.closing.wait(pause)
 
 
-def undisturbed(source: RandomRecords, folder: Path) -> Snapshot:
+def undisturbed(source: RandomRecords, folder: Path) -> Contents:
     """Deliver records to a sandbox, one request after the other."""
     settings = {**SETTINGS, "sandbox": "workspace.db", "max_concurrent_requests": 1}
     child = RunningTarget(folder, {**settings, "batch_size_rows": 1000})
@@ -133,10 +133,10 @@ def undisturbed(source: RandomRecords, folder: Path) -> Snapshot:
         assert child.wait(120) == 0, child.stderr[-2000:]
     finally:
         child.kill()
-    return snapshot(folder / "workspace.db")
+    return contents_of(folder / "workspace.db")
 
 
-def differences(expected: Snapshot, found: Snapshot, most: int = 5) -> list[str]:
+def differences(expected: Contents, found: Contents, most: int = 5) -> list[str]:
     """Compare two workspaces row for row.
 
     Delivery reports have no id, so a replay may double them: they are compared as a
@@ -167,9 +167,9 @@ def _rows(part: Any) -> Counter[str]:
     return Counter(json.dumps(row, sort_keys=True, default=str) for row in part)
 
 
-def events_in(snapshot: Snapshot) -> list[int]:
+def events_in(contents: Contents) -> list[int]:
     """Return the numbers of the events, as the records have them."""
-    return sorted(int(each["attributes"]["n"]) for each in snapshot["events"])
+    return sorted(int(each["attributes"]["n"]) for each in contents["events"])
 
 
 def rejected_in(folder: Path) -> set[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from support.customerio import BATCH, REGION, Reply
-from support.workspace import apply, snapshot
+from support.workspace import apply, contents_of
 
 from target_customerio.sandbox import SandboxAdapter
 
@@ -52,8 +52,8 @@ class SandboxOverHttp:
     def apply(self, operations: list[Operation]) -> None:
         apply(self.adapter.workspace, *operations)
 
-    def snapshot(self) -> dict[str, Any]:
-        return snapshot(self.path)
+    def contents(self) -> dict[str, Any]:
+        return contents_of(self.path)
 
     def close(self) -> None:
         self.adapter.close()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .equivalence import Figures, Snapshot
+    from .equivalence import Contents, Figures
 
 pytestmark = pytest.mark.crash
 
@@ -49,9 +49,9 @@ class Comparison:
     """Workspaces after a run without faults and one with faults."""
 
     source: RandomRecords
-    expected: Snapshot
+    expected: Contents
     expected_rejected: set[str]
-    found: Snapshot
+    found: Contents
     found_rejected: set[str]
     figures: Figures
     faults: dict[str, int]
@@ -76,7 +76,7 @@ def compare(seed: int, folder: Path, **settings: Any) -> Comparison:
         figures = deliver(
             source, server, folder / "disturbed", seed, kills_of(seed), **settings
         )
-        found = upstream.snapshot()
+        found = upstream.contents()
     finally:
         server.close()
         upstream.close()
@@ -137,7 +137,7 @@ class Small:
     """A few records, and the workspace after a run without faults."""
 
     source: RandomRecords
-    reference: Snapshot
+    reference: Contents
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_the_comparison_finds_each_deliberate_fault(
         deliver(small.source, server, tmp_path / "run", seed=0)
         if isinstance(script, UpdatesOutOfOrder):
             upstream.apply(script.held)
-        found = differences(small.reference, upstream.snapshot())
+        found = differences(small.reference, upstream.contents())
     finally:
         server.close()
         upstream.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import RunningTarget, wait_until
 from support.customerio import Customerio
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from . import sabotages
 from .equivalence import differences
@@ -71,7 +71,7 @@ class Series:
             is_last = number == ROUNDS - 1
             if self._load(table, give_up=not is_last and self.draw.random() < 0.5):
                 expected = alone(table, self.folder / f"table-{number}")
-                self.found += differences(expected, self.upstream.snapshot())
+                self.found += differences(expected, self.upstream.contents())
 
     def _load(self, table: Table, *, give_up: bool) -> bool:
         """Load a table; return False if it is given up after a kill."""
@@ -127,7 +127,7 @@ def alone(table: Table, folder: Path) -> dict[str, Any]:
         assert child.wait(120) == 0, child.text()[-2000:]
     finally:
         child.kill()
-    return snapshot(folder / "workspace.db")
+    return contents_of(folder / "workspace.db")
 
 
 @pytest.mark.parametrize("seed", SEEDS)

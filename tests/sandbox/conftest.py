@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from target_customerio.sandbox import SandboxAdapter
 from target_customerio.sandbox.activity import ACTIVITY_REASONS
@@ -56,17 +56,17 @@ class CustomerIO:
         with contextlib.closing(sqlite3.connect(self.path)) as database:
             return database.execute(query, values).fetchall()
 
-    def snapshot(self) -> dict[str, Any]:
-        return snapshot(self.path)
+    def contents(self) -> dict[str, Any]:
+        return contents_of(self.path)
 
     def person(self, name: str) -> dict[str, Any]:
-        return self.snapshot()["people"][name]
+        return self.contents()["people"][name]
 
     def attributes(self, name: str) -> dict[str, Any]:
         return self.person(name)["attributes"]
 
     def people(self) -> list[str]:
-        return sorted(self.snapshot()["people"])
+        return sorted(self.contents()["people"])
 
     def cio_id(self, name: str) -> str:
         query = "SELECT cio_id FROM person_names WHERE person = ?"

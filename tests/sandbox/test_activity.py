@@ -85,7 +85,7 @@ def test_an_address_does_not_move_between_known_ids(
         op.identify({"email": BEA}, id="1"),
         op.identify({"email": ANN}, id="2"),
     )
-    people = customerio.snapshot()["people"]
+    people = customerio.contents()["people"]
     assert {name: each["email"] for name, each in people.items()} == {
         "id:1": ANN,
         "id:2": None,
@@ -153,7 +153,7 @@ def test_the_workspace_setting_allows_only_changes_by_id(
         op.identify({"email": "new@example.com"}, email=ANN),  # not by id
         op.identify({"id": "9"}, email=ANN),  # not an e-mail address
     )
-    people = customerio.snapshot()["people"]
+    people = customerio.contents()["people"]
     assert {name: each["email"] for name, each in people.items()} == {
         "id:1": ANN,
         "id:2": BEA,
@@ -320,7 +320,7 @@ def test_suppressing_twice_is_not_logged(customerio: CustomerIO) -> None:
     suppress = op.person("suppress", id="1")
     customerio.accept(op.identify({"email": ANN}, id="1"), suppress, suppress)
     assert customerio.not_applied() == []
-    assert len(customerio.snapshot()["suppressions"]) == 2
+    assert len(customerio.contents()["suppressions"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ ACME = op.relation({"object_type_id": "1", "object_id": "acme"})
 )
 def test_an_unknown_cio_id_is_logged(customerio: CustomerIO, operation: Any) -> None:
     customerio.accept(operation)
-    snapshot = customerio.snapshot()
-    assert (snapshot["people"], snapshot["events"], snapshot["devices"]) == ({}, [], {})
+    contents = customerio.contents()
+    assert (contents["people"], contents["events"], contents["devices"]) == ({}, [], {})
     ((person, reason, field, value),) = customerio.not_applied()
     assert (person, reason, field) == ("cio_id:unknown", "unknown cio_id", "cio_id")
     assert json.loads(value) == operation

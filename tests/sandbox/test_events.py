@@ -139,7 +139,7 @@ def test_a_device_is_added_once_and_updated_after_that(
         op.device("t", id="1", also={"last_used": 5, "attributes": {"a": "1"}}),
         op.device("t", id="1", also={"attributes": {"a": None, "b": "2"}}),
     )
-    assert customerio.snapshot()["devices"] == {
+    assert customerio.contents()["devices"] == {
         "t": {
             "person": "id:1",
             "platform": "ios",
@@ -155,7 +155,7 @@ def test_a_device_moves_to_the_person_it_is_added_to(
     customerio.accept(
         op.device("t", id="1"), op.device("t", id="2", also={"platform": "android"})
     )
-    device = customerio.snapshot()["devices"]["t"]
+    device = customerio.contents()["devices"]["t"]
     assert (device["person"], device["platform"]) == ("id:2", "android")
 
 
@@ -163,7 +163,7 @@ def test_a_device_for_an_unknown_cio_id_is_dropped(
     customerio: CustomerIO, op: type[Operations]
 ) -> None:
     customerio.accept(op.device("t", cio_id="unknown"))
-    assert customerio.snapshot()["devices"] == {}
+    assert customerio.contents()["devices"] == {}
 
 
 def test_a_device_is_deleted_only_from_the_person_it_belongs_to(
@@ -176,9 +176,9 @@ def test_a_device_is_deleted_only_from_the_person_it_belongs_to(
         op.person("delete_device", id="2", also=removal),
         op.person("delete_device", id="unknown", also=removal),
     )
-    assert list(customerio.snapshot()["devices"]) == ["other", "t"]
+    assert list(customerio.contents()["devices"]) == ["other", "t"]
     customerio.accept(op.person("delete_device", id="1", also=removal))
-    assert list(customerio.snapshot()["devices"]) == ["other"]
+    assert list(customerio.contents()["devices"]) == ["other"]
 
 
 def test_delivery_metrics_need_no_credentials(customerio: CustomerIO) -> None:
@@ -192,7 +192,7 @@ def test_delivery_metrics_need_no_credentials(customerio: CustomerIO) -> None:
     }
     customerio.session.auth = None
     assert customerio.request("POST", "/api/v1/metrics", json=report).status_code == 200
-    assert customerio.snapshot()["deliveries"] == [
+    assert customerio.contents()["deliveries"] == [
         {
             "delivery_id": "RPILAgUBcRhIBqSfeiIwdIYJKxTY",
             "metric": "clicked",
@@ -221,4 +221,4 @@ def test_an_invalid_delivery_metric_is_refused(
     response = customerio.request("POST", "/api/v1/metrics", json=report)
     assert response.status_code == 400
     assert response.json()["meta"]["errors"][0].startswith(f"{field}:")
-    assert customerio.snapshot()["deliveries"] == []
+    assert customerio.contents()["deliveries"] == []

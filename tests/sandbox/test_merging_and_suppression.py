@@ -43,15 +43,15 @@ def test_a_merge_moves_events_devices_relationships_and_segments(
         path = f"/api/v1/segments/{segment}/add_customers"
         assert customerio.request("POST", path, json={"ids": ids}).status_code == 200
     customerio.accept(op.merge({"id": "1"}, {"id": "2"}))
-    snapshot = customerio.snapshot()
-    assert [event["person"] for event in snapshot["events"]] == ["id:1"]
-    assert snapshot["devices"]["token"]["person"] == "id:1"
-    assert snapshot["anonymous_ids"] == {"cookie": {"person": "id:1"}}
-    assert snapshot["segment_members"] == [
+    contents = customerio.contents()
+    assert [event["person"] for event in contents["events"]] == ["id:1"]
+    assert contents["devices"]["token"]["person"] == "id:1"
+    assert contents["anonymous_ids"] == {"cookie": {"person": "id:1"}}
+    assert contents["segment_members"] == [
         {"segment_id": 7, "person": "id:1"},
         {"segment_id": 8, "person": "id:1"},
     ]
-    assert snapshot["relationships"] == [
+    assert contents["relationships"] == [
         {
             "object": "1:acme",
             "person": "id:1",
@@ -111,9 +111,9 @@ def test_suppressing_deletes_and_blocks_every_identifier(
         op.identify({"email": "ann@example.com"}, id="2"),
         op.merge({"id": "3"}, {"id": "1"}),
     )
-    snapshot = customerio.snapshot()
-    assert (snapshot["people"], snapshot["events"]) == ({}, [])
-    assert [row["identifier"] for row in snapshot["suppressions"]] == [
+    contents = customerio.contents()
+    assert (contents["people"], contents["events"]) == ({}, [])
+    assert [row["identifier"] for row in contents["suppressions"]] == [
         "email:ann@example.com",
         "id:1",
         "phone:+15550100",
@@ -128,9 +128,9 @@ def test_an_unknown_person_can_be_suppressed(
         op.identify(id="1"),
         op.person("suppress", cio_id="unknown"),
     )
-    snapshot = customerio.snapshot()
-    assert snapshot["people"] == {}
-    assert snapshot["suppressions"] == [{"identifier": "id:1"}]
+    contents = customerio.contents()
+    assert contents["people"] == {}
+    assert contents["suppressions"] == [{"identifier": "id:1"}]
 
 
 def test_a_shared_phone_number_blocks_only_the_suppressed_person(
@@ -153,7 +153,7 @@ def test_an_ignored_event_can_be_sent_again(
         op.person("unsuppress", id="1"),
         op.event(id="1", also={"id": ULID}),
     )
-    assert [event["id"] for event in customerio.snapshot()["events"]] == [ULID]
+    assert [event["id"] for event in customerio.contents()["events"]] == [ULID]
 
 
 def test_suppressed_people_are_left_out_of_relationships(
@@ -175,6 +175,6 @@ def test_unsuppressing_frees_all_identifiers_of_the_person(
         op.person("suppress", id="1"),
         op.person("unsuppress", email="ANN@example.com"),
     )
-    assert customerio.snapshot()["suppressions"] == []
+    assert customerio.contents()["suppressions"] == []
     customerio.accept(op.identify(id="1"))
     assert customerio.attributes("id:1") == {}

@@ -16,7 +16,7 @@ ACME = {"object_type_id": "1", "object_id": "acme"}
 def relationships(customerio: CustomerIO) -> list[tuple[Any, ...]]:
     return [
         (row["object"], row["person"], row["attributes"])
-        for row in customerio.snapshot()["relationships"]
+        for row in customerio.contents()["relationships"]
     ]
 
 
@@ -28,7 +28,7 @@ def test_object_attributes_are_merged_and_removed(
         op.object("identify", also={"attributes": {"a": None, "b": "", "seats": 5}}),
         op.object("identify"),
     )
-    assert customerio.snapshot()["objects"] == {
+    assert customerio.contents()["objects"] == {
         "1:acme": {"attributes": {"name": "Acme", "seats": 5}}
     }
 
@@ -39,7 +39,7 @@ def test_objects_of_two_types_can_have_the_same_id(
     course = op.object("identify")
     course["identifiers"]["object_type_id"] = "2"
     customerio.accept(op.object("identify"), course)
-    assert sorted(customerio.snapshot()["objects"]) == ["1:acme", "2:acme"]
+    assert sorted(customerio.contents()["objects"]) == ["1:acme", "2:acme"]
 
 
 @pytest.mark.parametrize("action", ["identify", "add_relationships"])
@@ -64,7 +64,7 @@ def test_the_objects_of_an_identify_are_created(
     related = {"cio_relationships": [op.relation(ACME, {"role": "admin"})]}
     customerio.accept(op.identify(id="1", also=related))
     assert relationships(customerio) == [("1:acme", "id:1", {"role": "admin"})]
-    assert customerio.snapshot()["objects"] == {"1:acme": {"attributes": {}}}
+    assert customerio.contents()["objects"] == {"1:acme": {"attributes": {}}}
 
 
 def test_relationship_attributes_are_merged_from_both_sides(
@@ -101,7 +101,7 @@ def test_deleting_relationships_creates_nothing(
     )
     assert relationships(customerio) == []
     assert customerio.people() == ["id:1", "id:2"]
-    assert list(customerio.snapshot()["objects"]) == ["1:acme"]
+    assert list(customerio.contents()["objects"]) == ["1:acme"]
 
 
 def test_deleting_an_object_removes_its_relationships(
@@ -112,9 +112,9 @@ def test_deleting_an_object_removes_its_relationships(
         op.object("delete"),
         op.object("delete", "never-seen"),
     )
-    snapshot = customerio.snapshot()
-    assert (snapshot["objects"], snapshot["relationships"]) == ({}, [])
-    assert list(snapshot["people"]) == ["id:1"]
+    contents = customerio.contents()
+    assert (contents["objects"], contents["relationships"]) == ({}, [])
+    assert list(contents["people"]) == ["id:1"]
 
 
 def test_anonymous_relationships_move_to_the_identified_person(

@@ -255,7 +255,7 @@ def test_relationships_of_an_outdated_identify_apply(
         op.identify({}, id="1", also={"timestamp": 200}),
         op.identify({}, id="1", also={"timestamp": 1, "cio_relationships": [acme]}),
     )
-    assert len(customerio.snapshot()["relationships"]) == 1
+    assert len(customerio.contents()["relationships"]) == 1
 
 
 def test_a_dotted_topic_changes_only_that_topic(
@@ -308,6 +308,6 @@ def test_deleting_a_person_deletes_everything_that_belongs_to_them(
         op.person("delete", id="never-seen"),
     )
     assert customerio.people() == []
-    assert customerio.snapshot()["objects"] == {"1:acme": {"attributes": {}}}
+    assert customerio.contents()["objects"] == {"1:acme": {"attributes": {}}}
     for table in ("events", "devices", "relationships"):
         assert customerio.sql(f"SELECT count(*) FROM {table}") == [(0,)]

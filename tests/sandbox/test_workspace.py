@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.workspace import apply, snapshot
+from support.workspace import apply, contents_of
 
 from target_customerio.errors import SandboxError
 from target_customerio.sandbox import SandboxAdapter, Workspace, people
@@ -115,11 +115,11 @@ def test_a_workspace_of_version_1_is_upgraded(
     path = tmp_path / "workspace.db"
     with closing(Workspace(path)) as workspace:
         apply(workspace, op.identify({"plan": "pro"}, id="1"))
-        before = snapshot(path)
+        before = contents_of(path)
     write_sqlite(path, *VERSION_1.split(";"))
     for _ in range(2):
         with closing(Workspace(path)) as workspace:
-            assert snapshot(path) == before
+            assert contents_of(path) == before
             apply(workspace, op.merge({"id": "1"}, {"id": "unknown"}))
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT name, person, reason FROM activity").fetchall()
@@ -155,7 +155,7 @@ def test_an_empty_file_becomes_a_workspace(tmp_path: Path) -> None:
     path = tmp_path / "workspace.db"
     path.touch()
     Workspace(path).close()
-    assert snapshot(path)["people"] == {}
+    assert contents_of(path)["people"] == {}
 
 
 @ON_POSIX
@@ -171,8 +171,8 @@ def test_a_reopened_workspace_has_the_same_content(
     path = tmp_path / "workspace.db"
     with closing(Workspace(path)) as workspace:
         assert apply(workspace, op.identify({"plan": "pro"}, id="1")) == []
-        before = snapshot(path)
-    assert snapshot(path) == before
+        before = contents_of(path)
+    assert contents_of(path) == before
 
 
 def test_the_time_of_receipt_is_stored(tmp_path: Path, op: type[Operations]) -> None:
@@ -247,8 +247,8 @@ def test_replayed_records_leave_an_equal_workspace(
     with closing(Workspace(a)) as once, closing(Workspace(b)) as replayed:
         apply(once, *records)
         apply(replayed, *records[:4], *records, *records)
-    assert snapshot(a) == snapshot(b)
-    assert snapshot(a)["events"][0]["person"] == "id:1"
+    assert contents_of(a) == contents_of(b)
+    assert contents_of(a)["events"][0]["person"] == "id:1"
 
 
 def test_a_killed_process_leaves_only_complete_requests(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .forks import POSSIBLE, Fork, ForkServer
 from .singer import line_of
-from .workspace import snapshot
+from .workspace import contents_of
 
 if TYPE_CHECKING:
     import signal
@@ -159,7 +159,7 @@ class Outcome(Log):
     @property
     def workspace(self) -> dict[str, Any]:
         """Return the content of the sandbox."""
-        return snapshot(self.folder / "workspace.db")
+        return contents_of(self.folder / "workspace.db")
 
     @property
     def rejected_path(self) -> Path:

@@ -80,8 +80,8 @@ def apply(
         ]
 
 
-def snapshot(path: Path) -> dict[str, Any]:
-    """Return what a workspace holds, except ``cio_id``, row numbers and receipt times.
+def contents_of(path: Path) -> dict[str, Any]:
+    """Return what a workspace has, except ``cio_id``, row numbers and receipt times.
 
     A person's name is ``id:...``, else ``email:...``, else ``phone:...``; an object's
     is its type and id. A missing file counts as an empty workspace and is created.

@@ -23,7 +23,7 @@ from uuid import UUID
 
 import pytest
 from support.customerio import Reply, always
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from target_customerio import DeliverySummary, deliver
 from target_customerio.errors import (
@@ -77,7 +77,7 @@ def to(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 def workspace(config: dict[str, Any]) -> dict[str, Any]:
-    return snapshot(Path(config["sandbox"]))
+    return contents_of(Path(config["sandbox"]))
 
 
 STREAMS: dict[str, tuple[list[str], list[dict[str, Any]]]] = {
@@ -591,7 +591,7 @@ def test_calls_in_threads_do_not_know_of_each_other(
         summaries = list(pool.map(load, range(4)))
     assert [each.read for each in summaries] == [1, 11, 21, 31]
     for number in range(4):
-        people = snapshot(tmp_path / f"{number}.db")["people"]
+        people = contents_of(tmp_path / f"{number}.db")["people"]
         assert len(people) == 10 * number + 1
 
 

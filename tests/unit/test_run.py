@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.workspace import snapshot
+from support.workspace import contents_of
 
 from target_customerio.errors import RejectedFileError, TargetError
 from target_customerio.json_codec import Decoding
@@ -51,7 +51,7 @@ def load(run: Run, *rows: dict[str, Any]) -> None:
 
 
 def people(folder: Path) -> list[str]:
-    return list(snapshot(folder / "workspace.db")["people"])
+    return list(contents_of(folder / "workspace.db")["people"])
 
 
 def test_rows_are_delivered_and_summarized(
