@@ -12,7 +12,7 @@ from target_customerio.json_codec import decode
 from target_customerio.snapshot.effects import Effect, Names, Ticket
 from target_customerio.snapshot.entries import Entries
 from target_customerio.snapshot.entry import (
-    MAX_ROWS,
+    MAX_ROW_HASHES,
     Entry,
     Hasher,
     encoded_values,
@@ -154,7 +154,7 @@ class Comparison:
         whole = self.names.number(PREFERENCES)
         return () if whole is None else (whole,)
 
-    def complete(self, effect: Effect, row: bytes = b"") -> None:
+    def complete(self, effect: Effect, row_hash: bytes = b"") -> None:
         """Set the stored form of the entry after delivery, if that can be told yet."""
         entry = effect.entry
         # Operations that only relate people to an object are answered in any order.
@@ -165,15 +165,15 @@ class Comparison:
         after.flags, after.known_hashes = entry.flags, entry.hashes.copy()
         effect.apply(after, delivered=True)
         after.epoch = self.entries.epoch
-        if row and effect.stored:
-            after.rows = (row,)
+        if row_hash and effect.stored:
+            after.row_hashes = (row_hash,)
         effect.data = after.packed()
 
-    def note_row(self, entry: Entry | None, row: bytes) -> None:
+    def note_row(self, entry: Entry | None, row_hash: bytes) -> None:
         """Add the hash of an unchanged row to an entry, where the next run finds it."""
-        if entry is None or entry.unanswered or row in entry.rows:
+        if entry is None or entry.unanswered or row_hash in entry.row_hashes:
             return
-        entry.rows = (*entry.rows, row)[-MAX_ROWS:]
+        entry.row_hashes = (*entry.row_hashes, row_hash)[-MAX_ROW_HASHES:]
         entry.epoch = self.entries.epoch
         self.refreshed[entry.number] = entry.packed()
 

@@ -48,7 +48,7 @@ HASH_BYTES: Final = 8
 probability of 2**-64: after a thousand years of ten billion changes a day (3.65e15
 changes), the probability that one was missed is 2e-4."""
 
-MAX_ROWS: Final = 4
+MAX_ROW_HASHES: Final = 4
 """Maximum hashes of whole rows in an entry; each stream with other columns has one."""
 
 MAX_NAMES: Final = 1 << 16
@@ -73,7 +73,7 @@ class Entry(Struct, eq=False, gc=False):
 
     Attributes:
         number: Its number in the file. Numbers are not reused.
-        kind: The kind of thing, as in :mod:`.file`.
+        kind: The kind of entry, such as :data:`.tables.PERSON`.
         key: Of a person the ``id``, of an object its type and id, of a relationship
             the numbers of its object and its person, of a membership the segment and
             the number of its person. Column ``a``.
@@ -84,7 +84,7 @@ class Entry(Struct, eq=False, gc=False):
         known_hashes: The hash of each known attribute, by the number of its name; None
             until it is decoded from ``data``.
         data: The entry as stored.
-        rows: Hashes of rows whose attributes are all known.
+        row_hashes: Hashes of rows whose attributes are all known.
         is_new: Whether the entry is not in the file yet.
         unanswered: Number of unanswered operations that concern the entry.
         linking: Number of those that give the person an ``id`` or an address, or that
@@ -104,7 +104,7 @@ class Entry(Struct, eq=False, gc=False):
     epoch: int = 0
     known_hashes: dict[int, int] | None = {}
     data: bytes = b""
-    rows: tuple[bytes, ...] = ()
+    row_hashes: tuple[bytes, ...] = ()
     is_new: bool = False
     unanswered: int = 0
     linking: int = 0
@@ -173,7 +173,7 @@ class Entry(Struct, eq=False, gc=False):
 
     def make_unknown(self, names: Iterable[int] | None) -> None:
         """Make attributes unknown; None: all of them, and whether the entry exists."""
-        self.rows = ()
+        self.row_hashes = ()
         if names is None:
             self.known_hashes = {}
             existed = EXISTED if self.flags & EXISTS else 0
@@ -187,8 +187,8 @@ class Entry(Struct, eq=False, gc=False):
         hashes = self.hashes
         return b"".join(
             (
-                _HEADER.pack(self.flags, len(self.rows), len(hashes), self.epoch),
-                *self.rows,
+                _HEADER.pack(self.flags, len(self.row_hashes), len(hashes), self.epoch),
+                *self.row_hashes,
                 _layout(len(hashes)).pack(*hashes.values(), *hashes),
             )
         )
@@ -198,7 +198,7 @@ class Entry(Struct, eq=False, gc=False):
         self.flags, rows, _, self.epoch = _HEADER.unpack_from(data)
         start = _HEADER.size + HASH_BYTES * rows
         self.known_hashes = hashes_in(data)
-        self.rows = tuple(
+        self.row_hashes = tuple(
             data[at : at + HASH_BYTES] for at in range(_HEADER.size, start, HASH_BYTES)
         )
         return self
@@ -230,13 +230,13 @@ def epoch_of(data: bytes) -> int:
     return epoch
 
 
-def has_row(data: bytes, row: bytes) -> bool:
+def has_row(data: bytes, row_hash: bytes) -> bool:
     """Tell whether a stored entry has the hash of a whole row."""
     rows = data[1]
     if rows == 1:
-        return data[8:16] == row
+        return data[8:16] == row_hash
     return any(
-        data[at : at + HASH_BYTES] == row
+        data[at : at + HASH_BYTES] == row_hash
         for at in range(_HEADER.size, _HEADER.size + HASH_BYTES * rows, HASH_BYTES)
     )
 
@@ -251,12 +251,12 @@ def hashes_of(data: bytes, layout: Layout) -> tuple[int, ...] | None:
     return _numbers(count).unpack_from(data, start)
 
 
-def pack(layout: Layout, hashes: Sequence[int], row: bytes, epoch: int) -> bytes:
+def pack(layout: Layout, hashes: Sequence[int], row_hash: bytes, epoch: int) -> bytes:
     """Return the stored form of an entry that exists and knows exactly a row."""
     count = len(hashes)
     return (
         _HEADER.pack(EXISTS, 1, count, epoch)
-        + row
+        + row_hash
         + _numbers(count).pack(*hashes)
         + layout.packed
     )

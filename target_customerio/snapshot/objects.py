@@ -123,7 +123,7 @@ class ObjectDecider:
         self,
         operation: ObjectIdentify | ObjectIdentifyAnonymous | ObjectAddRelationships,
         stream: StreamHolds | None,
-        _row: bytes,
+        _row_hash: bytes,
     ) -> Decision:
         """Decide on an object's attributes and relationships."""
         ticket = Ticket([])
@@ -239,7 +239,7 @@ class ObjectDecider:
         ]
 
     def delete(
-        self, operation: ObjectDelete, _stream: StreamHolds | None, _row: bytes
+        self, operation: ObjectDelete, _stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on the deletion of an object, which is always sent."""
         owner = self._object(operation.identifiers, None)
@@ -251,7 +251,7 @@ class ObjectDecider:
         self,
         operation: ObjectDeleteRelationships,
         stream: StreamHolds | None,
-        _row: bytes,
+        _row_hash: bytes,
     ) -> Decision:
         """Decide on the end of relationships, which is always sent."""
         owner = self._object(operation.identifiers, stream)
@@ -278,7 +278,7 @@ class ObjectDecider:
         return person
 
     def add_to_segment(
-        self, operation: SegmentAdd, stream: StreamHolds | None, _row: bytes
+        self, operation: SegmentAdd, stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on a membership, which only known people can get."""
         person = self._person(operation.identifiers, stream)
@@ -305,7 +305,7 @@ class ObjectDecider:
         return Decision(operation, ticket, change, member.number, identities)
 
     def remove_from_segment(
-        self, operation: SegmentRemove, stream: StreamHolds | None, _row: bytes
+        self, operation: SegmentRemove, stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on the end of a membership, which is always sent."""
         person = self._person(operation.identifiers, stream)

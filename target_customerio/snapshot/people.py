@@ -55,7 +55,7 @@ class PersonDecider:
         self._objects = objects
 
     def identify(
-        self, operation: PersonIdentify, stream: StreamHolds | None, row: bytes
+        self, operation: PersonIdentify, stream: StreamHolds | None, row_hash: bytes
     ) -> Decision:
         """Decide on a person's attributes and relationships."""
         attributes = {**operation.attributes}
@@ -87,13 +87,13 @@ class PersonDecider:
         hold_all(person.held, stream)
         has_changes = diff.sent or relationships or person.aliases
         if entry is not None and entry.exists and is_certain and not has_changes:
-            if row and not operation.cio_relationships:
-                self._compare.note_row(entry, row)
+            if row_hash and not operation.cio_relationships:
+                self._compare.note_row(entry, row_hash)
             return unchanged(entry.number)
         change: Change = "changed" if entry is None or entry.may_exist else "created"
         if update_only is not None:
             diff.sent[UPDATE_ONLY] = update_only
-        self._person_effects(ticket, person, diff, applies=applies, row=row)
+        self._person_effects(ticket, person, diff, applies=applies, row_hash=row_hash)
         return Decision(
             PersonIdentify(
                 identifiers=operation.identifiers,
@@ -114,7 +114,7 @@ class PersonDecider:
         diff: Diff,
         *,
         applies: bool,
-        row: bytes,
+        row_hash: bytes,
     ) -> None:
         """Add what an identify does to the people whom it may concern."""
         entry = person.entry
@@ -142,7 +142,7 @@ class PersonDecider:
             ):
                 effect.lost = UNLINKED
             all_known = len(diff.stored) == len(diff.sent)
-            self._compare.complete(effect, row if all_known else b"")
+            self._compare.complete(effect, row_hash if all_known else b"")
             if person.links and not entry.is_new:
                 self._objects.doubt_related(ticket, entry)
             ticket.effects.append(effect)
@@ -153,28 +153,28 @@ class PersonDecider:
                     self._objects.forget_related(ticket, each, drops=False)
 
     def delete(
-        self, operation: PersonDelete, _stream: StreamHolds | None, _row: bytes
+        self, operation: PersonDelete, _stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on a deletion, which is always sent."""
         person = self._compare.people.find(operation.identifiers)
         return self._forgetting(operation, [person], drops=True)
 
     def suppress(
-        self, operation: PersonSuppress, _stream: StreamHolds | None, _row: bytes
+        self, operation: PersonSuppress, _stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on a suppression, which is always sent."""
         person = self._compare.people.find(operation.identifiers)
         return self._forgetting(operation, [person], gained=SUPPRESSED)
 
     def unsuppress(
-        self, operation: PersonUnsuppress, _stream: StreamHolds | None, _row: bytes
+        self, operation: PersonUnsuppress, _stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on the end of a suppression, which is always sent."""
         person = self._compare.people.find(operation.identifiers)
         return self._forgetting(operation, [person], lost=SUPPRESSED)
 
     def merge(
-        self, operation: PersonMerge, _stream: StreamHolds | None, _row: bytes
+        self, operation: PersonMerge, _stream: StreamHolds | None, _row_hash: bytes
     ) -> Decision:
         """Decide on a merge, which is always sent."""
         people = [self._compare.people.find(operation.primary)]
