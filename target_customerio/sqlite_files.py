@@ -40,7 +40,7 @@ def why_unusable(file: Path, what: str) -> str | None:
     if file.exists() and not file.is_file():
         return "is not a regular file; choose another path"
     if file.exists() and 0 < file.stat().st_size < _MIN_FILE_BYTES:
-        return f"is not a {what}; choose another file"
+        return f"is not a {what}: it is not a database; choose another file"
     if not file.parent.is_dir():
         return "is in a folder that does not exist; create it first"
     return None
