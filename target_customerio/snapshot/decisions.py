@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     )
 
     _OtherIdentifier: TypeAlias = tuple[str, str, int]
-    """The kind of an identifier, its normalized value and the hash of that."""
+    """The kind of an identifier, its normalized value, and the hash of this value."""
 
 
 class Decider:
@@ -88,7 +88,7 @@ class Decider:
 
         Args:
             operations: The operations, in order, each with what its stream holds; None
-                if the stream does not hold what it names, as streams of events.
+                for streams of events, which hold nothing.
 
         Returns:
             A decision for each of them.
@@ -124,7 +124,7 @@ class Decider:
         return decisions
 
     def _other_identifier(self, operation: Operation) -> _OtherIdentifier | None:
-        """Return the identifier of a person if it is none that entries have as key."""
+        """Return a person's e-mail address, phone number or anonymous id; else None."""
         if not isinstance(operation, PersonOperation):
             return None
         ((kind, value),) = operation.identifiers.items()
@@ -142,9 +142,10 @@ class Decider:
     def _uncompared(
         self, operation: Operation, other: _OtherIdentifier | None
     ) -> Decision:
-        """Send an operation as it is, in order with those that name the person's id.
+        """Send an operation as it is, after those that name the same person by ``id``.
 
-        The identify that names both may be left out as unchanged.
+        An identify that names both identifiers would order them, but may be left out as
+        unchanged.
         """
         if other is None:
             return Decision(operation)
@@ -239,7 +240,7 @@ class Decider:
 
 
 def names_alone(operation: Operation) -> Operation:
-    """Return an operation on what another one names, without its other content."""
+    """Return an operation that names the same people and objects, and nothing else."""
     related = getattr(operation, "cio_relationships", None) or ()
     relationships = [Relationship(identifiers=each.identifiers) for each in related]
     if isinstance(operation, PersonIdentify):
