@@ -15,14 +15,15 @@ from markupsafe import Markup
 
 from target_customerio.report import figures, formats, words
 from target_customerio.results.counters import counted
+from target_customerio.results.rejected import OWNER_ONLY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from target_customerio.report.content import Content
 
-OWNER_ONLY: Final = 0o600
 READABLE: Final = 0o666
+"""Readable by all whom the umask allows."""
 
 TEMPLATE: Final = "page.html.jinja"
 
@@ -78,7 +79,7 @@ def write(path: Path, page: str, *, is_private: bool) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    mode = OWNER_ONLY if is_private else READABLE  # less what the umask takes away
+    mode = OWNER_ONLY if is_private else READABLE
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

@@ -57,7 +57,11 @@ def recording(
             _write(path, content_of(pipeline, what, period, people))
         except Exception as problem:  # noqa: BLE001 - the records are delivered
             reason = getattr(problem, "strerror", None) or type(problem).__name__
-            logger.warning("Cannot write the report to %s (%s)", shown, reason)
+            logger.warning(
+                "Cannot write the report to %s (%s); check report_path and the disk",
+                shown,
+                reason,
+            )
             logger.debug("%s", traceback_of(problem))
         else:
             logger.info("Report written to %s", shown)

@@ -56,7 +56,7 @@ class _RecordLine(msgspec.Struct):
 
 
 def why_not_writable(path: str) -> str | None:
-    """Return why a file cannot be written, if so; leave no file behind."""
+    """Return why a file cannot be written, None if it can; leave no file behind."""
     try:
         try:
             problem = _why_refused(os.lstat(path))
@@ -77,7 +77,7 @@ def _flags() -> int:
 
 
 def _why_refused(file: os.stat_result) -> str | None:
-    """Return why a file that exists is not used, if so."""
+    """Return why a file that exists must not be used; None if it may be."""
     if stat.S_ISLNK(file.st_mode):
         return "a symbolic link"
     if not (stat.S_ISREG(file.st_mode) or stat.S_ISCHR(file.st_mode)):
@@ -158,12 +158,12 @@ class RejectedRecords:
             self._file = None
 
     def _forget(self) -> None:
-        """Start with a file of which nothing is known."""
+        """Forget size, lines and schemas, which belong to another file."""
         self._size = self._lines = 0
         self._schemas: dict[str, Line] = {}
 
     def _opened(self) -> int:
-        """Return the file at the path; it may be another one than before."""
+        """Return the open file at the path, opened anew if the path leads elsewhere."""
         if self._file is not None and not self._is_in_place(self._file):
             self.close()
         if self._file is None:
@@ -191,7 +191,7 @@ class RejectedRecords:
         return file
 
     def _read_what_others_wrote(self, file: int) -> None:
-        """Count the lines that other runs wrote; complete or remove half a line."""
+        """Count the lines that other runs wrote, and end the last one."""
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size == self._size:
             return
@@ -205,8 +205,11 @@ class RejectedRecords:
             for line in content:
                 self._lines, last = self._lines + 1, line
         self._size = found.st_size
-        if last.endswith(b"\n"):
-            return
+        if not last.endswith(b"\n"):
+            self._end_line(file, last)
+
+    def _end_line(self, file: int, last: bytes) -> None:
+        """Complete the last line of the file, or remove it if it is half a message."""
         if _is_half_a_message(last):
             # An earlier run was killed while it wrote this line. The tap sends the
             # record again; half a line would make the file invalid input.

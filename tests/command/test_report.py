@@ -181,8 +181,10 @@ def test_a_page_that_cannot_be_written_does_not_change_how_the_run_ends(
     assert target.wait() == 0
     assert target.states == [{"reached": "the end"}]
     (warning,) = target.lines("WARNING")
-    why = "Cannot write the report to pages/report.html (No such file or directory)"
-    assert warning == why
+    assert warning == (
+        "Cannot write the report to pages/report.html (No such file or directory); "
+        "check report_path and the disk"
+    )
 
 
 def test_no_page_is_written_without_the_setting(

@@ -51,12 +51,12 @@ class Runs:
         call: str = "identify",
     ) -> None:
         snapshot = Snapshot(self.path)
-        held = snapshot.begin(stream, source or stream, call, update_only=update_only)
-        deliver(snapshot, [(each, held) for each in operations])
+        begun = snapshot.begin(stream, source or stream, call, update_only=update_only)
+        deliver(snapshot, [(each, begun) for each in operations])
         if ends != {}:
             how = {"ended_well": True, "full_table": True, **(ends or {})}
-            held.unreadable = how.pop("unreadable", False)
-            snapshot.end(held, **how)
+            begun.unreadable = how.pop("unreadable", False)
+            snapshot.end(begun, **how)
         snapshot.close()
 
     def remove(

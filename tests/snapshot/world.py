@@ -224,11 +224,11 @@ class Loader:
         snapshot = Snapshot(self.path, refresh=refresh)
         order = Order()
         try:
-            held = snapshot.begin(stream, stream)
+            begun = snapshot.begin(stream, stream)
             waiting: list[Request] = []
             for start in range(0, len(operations), window):
                 part = [*enumerate(operations)][start : start + window]
-                decisions = snapshot.decide([(each, held) for _, each in part])
+                decisions = snapshot.decide([(each, begun) for _, each in part])
                 decided = [
                     (*each, decision)
                     for each, decision in zip(part, decisions, strict=True)
@@ -239,7 +239,7 @@ class Loader:
                     self._advance(waiting)
             while waiting:
                 self._advance(waiting)
-            snapshot.end(held, ended_well=True, full_table=True)
+            snapshot.end(begun, ended_well=True, full_table=True)
         except Killed:
             return False
         finally:
