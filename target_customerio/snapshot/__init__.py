@@ -15,7 +15,8 @@ From the outside in:
 
 - :mod:`.snapshot`: the interface, and which thread calls what
 - :mod:`.file`, :mod:`.tables`: the SQLite file and its tables
-- :mod:`.entry`: an entry, its hashes, and how it is stored
+- :mod:`.entry`: an entry, and how it is stored
+- :mod:`.hashing`: hashes of rows, values and identifiers
 - :mod:`.entries`: finds entries, including those that unanswered operations change
 - :mod:`.decisions`: decides which part of an operation has to be sent
 - :mod:`.rows`: a fast path for the usual operation, an identify with attributes alone

@@ -11,12 +11,8 @@ from msgspec import Raw, Struct
 from target_customerio.json_codec import decode
 from target_customerio.snapshot.effects import Effect, Names, Ticket
 from target_customerio.snapshot.entries import Entries
-from target_customerio.snapshot.entry import (
-    MAX_ROW_HASHES,
-    Entry,
-    Hasher,
-    encoded_values,
-)
+from target_customerio.snapshot.entry import MAX_ROW_HASHES, Entry
+from target_customerio.snapshot.hashing import Hasher, encoded_values
 from target_customerio.snapshot.identities import PersonMatch, PersonMatcher
 from target_customerio.snapshot.tables import OBJECT, PERSON
 from target_customerio.track_api.operations import PREFERENCES

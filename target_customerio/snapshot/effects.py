@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from target_customerio.snapshot.entry import (
-    MAX_NAMES,
-    UNLINKED,
-    Entry,
-    Layout,
-    layout_of,
-)
+from target_customerio.snapshot.entry import MAX_NAMES, UNLINKED, Entry
+from target_customerio.snapshot.hashing import Layout, layout_of
 from target_customerio.snapshot.tables import meta
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_customerio.snapshot.entries import Entries
-    from target_customerio.snapshot.entry import Hasher
+    from target_customerio.snapshot.hashing import Hasher
     from target_customerio.track_api.operations import JSON, PersonIdentifiers
 
 

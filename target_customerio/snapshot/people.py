@@ -22,8 +22,8 @@ from target_customerio.snapshot.entry import (
     MERGED,
     SUPPRESSED,
     UNLINKED,
-    encoded_values,
 )
+from target_customerio.snapshot.hashing import encoded_values
 from target_customerio.snapshot.objects import hold_all
 from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from target_customerio.snapshot.entries import stored_entry
-from target_customerio.snapshot.entry import ALIASES, MERGED, SUPPRESSED, Hasher
+from target_customerio.snapshot.entry import ALIASES, MERGED, SUPPRESSED
+from target_customerio.snapshot.hashing import Hasher
 from target_customerio.snapshot.missing import (
     KINDS_OF_CALLS,
     REMOVAL_ORDER,

@@ -17,14 +17,13 @@ from target_customerio.snapshot.entry import (
     EXISTS,
     UNLINKED,
     Entry,
-    Layout,
-    encoded_values,
     epoch_of,
     has_row,
     hashes_of,
     is_certain,
     pack,
 )
+from target_customerio.snapshot.hashing import Layout, encoded_values
 from target_customerio.snapshot.tables import PERSON
 from target_customerio.track_api.operations import UPDATE_ONLY, PersonIdentify
 
