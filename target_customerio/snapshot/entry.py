@@ -17,8 +17,6 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from target_customerio.snapshot.hashing import Layout
-
 
 EXISTS: Final = 1
 """Customer.io has accepted an operation that creates the entry's person or object."""
@@ -230,24 +228,28 @@ def has_row(data: bytes, row_hash: bytes) -> bool:
     )
 
 
-def hashes_of(data: bytes, layout: Layout) -> tuple[int, ...] | None:
-    """Return the hashes of a stored entry; None if it has other attributes or order."""
-    names = layout.packed
-    start, count = _HEADER.size + HASH_BYTES * data[1], len(layout.numbers)
+def hashes_of(data: bytes, names: bytes) -> tuple[int, ...] | None:
+    """Return the hashes of a stored entry; None if its attributes are others.
+
+    Args:
+        data: The entry as stored.
+        names: The numbers of the expected attributes, in order, as stored.
+    """
+    start, count = _HEADER.size + HASH_BYTES * data[1], len(names) // _NAME_BYTES
     expected = start + (HASH_BYTES + _NAME_BYTES) * count
     if not names or len(data) != expected or not data.endswith(names):
         return None
     return _numbers(count).unpack_from(data, start)
 
 
-def pack(layout: Layout, hashes: Sequence[int], row_hash: bytes, epoch: int) -> bytes:
+def pack(names: bytes, hashes: Sequence[int], row_hash: bytes, epoch: int) -> bytes:
     """Return the stored form of an entry that exists and knows exactly a row."""
     count = len(hashes)
     return (
         _HEADER.pack(EXISTS, 1, count, epoch)
         + row_hash
         + _numbers(count).pack(*hashes)
-        + layout.packed
+        + names
     )
 
 

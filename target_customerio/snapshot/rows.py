@@ -138,7 +138,7 @@ class RowDecider:
         """Decide on a row of a person with known attributes of which some differ."""
         number, key, other_key, data = found
         layout = row.layout
-        before = hashes_of(data, layout)
+        before = hashes_of(data, layout.packed)
         if before is None:
             return None
         after = self._compare.hasher.values(row.encoded)
@@ -164,7 +164,7 @@ class RowDecider:
         """Return the decision to send attributes, after which the row is known."""
         entry, layout = effect.entry, row.layout
         # Single hashes are decoded only if they are needed.
-        effect.data = pack(layout, hashes, row.hash, self._compare.entries.epoch)
+        effect.data = pack(layout.packed, hashes, row.hash, self._compare.entries.epoch)
         keys = keys_of((entry,))
         email = row.attributes.get("email")
         is_all = layout.has_email_alone and (
