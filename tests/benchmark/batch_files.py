@@ -20,6 +20,7 @@ import pyarrow as pa
 from measure import PRODUCT, serving
 from pyarrow import parquet
 from records import Load
+from rounds import without_start_up
 
 LINES = "RECORD lines"
 
@@ -68,7 +69,10 @@ def main(count: int, rounds: int) -> None:
                 assert result.operations == count
                 taken[kind].append(result.seconds)
     empty = statistics.median(taken.pop(""))
-    medians = {kind: statistics.median(each) - empty for kind, each in taken.items()}
+    medians = {
+        kind: without_start_up(statistics.median(each), empty)
+        for kind, each in taken.items()
+    }
     print(f"{count:,} records, {rounds} rounds, start-up {empty:.2f} s subtracted")
     for kind, median in medians.items():
         ratio = medians[LINES] / median

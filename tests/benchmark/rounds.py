@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", str, tuple[int, str])
 
 
+SHORTEST_SECONDS = 0.0001
+"""Start-up varies by more than a short input takes: the difference may be negative."""
+
+
+def without_start_up(seconds: float, start_up: float) -> float:
+    """Return how long a run took without its start-up, in seconds; more than 0."""
+    return max(SHORTEST_SECONDS, seconds - start_up)
+
+
 def ready() -> None:
     """Prepare nothing."""
 
@@ -72,7 +81,7 @@ def in_rounds(
             run.prepare()
             result = run.bench.run(run.contender, run.source)
             results[key].append(result)
-            seconds[key].append(result.seconds - empty[run.starting])
+            seconds[key].append(without_start_up(result.seconds, empty[run.starting]))
     return {
         key: _figures(run.records, seconds[key], results[key])
         for key, run in runs.items()

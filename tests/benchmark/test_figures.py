@@ -17,7 +17,7 @@ from goals import AT_LEAST, AT_MOST, slowest
 from measure import CHUNKS, CLIENT, DESTINATION, LATENCIES, PRODUCT, Result, cost
 from report import tables
 from results import Results, stored
-from rounds import Run, in_rounds
+from rounds import SHORTEST_SECONDS, Run, in_rounds
 from snapshots import ALL, CONVERSION, FIRST, ONE, REMEMBERING, UNCHANGED, WITHOUT
 from suite import (
     COMPANIES_ONCE,
@@ -120,6 +120,18 @@ def test_runs_are_in_turn_and_back_with_the_start_up_of_their_round(
     assert figures["b"]["records"] == 20
     assert figures["b"]["server_seconds"] == [0.25, 0.25, 0.25]
     assert prepared == [2, 4, 8]
+
+
+def test_a_run_that_is_faster_than_its_start_up_takes_some_time(tmp_path: Path) -> None:
+    class Speeding(Machine):
+        def run(self, contender: Contender, source: Path) -> Result:
+            done = super().run(contender, source)
+            return dataclasses.replace(done, seconds=1 / len(self.ran))
+
+    runs = {"a": Run(cast("Bench", Speeding()), PRODUCT, tmp_path / "some", 10)}
+    figures = in_rounds(runs, 2, tmp_path / "nothing")["a"]
+    assert figures["seconds"] == [SHORTEST_SECONDS] * 2
+    assert records_a_second(figures) == 10 / SHORTEST_SECONDS
 
 
 def test_start_up_is_subtracted_as_it_is_at_that_latency(tmp_path: Path) -> None:
