@@ -117,7 +117,7 @@ def test_rejections_are_explained(datasette: Datasette) -> None:
     assert [
         "pages",
         "invalid_timestamp",
-        "the call's own time, or `_sdc_deleted_at`, is not a time",
+        "the call's own time, or _sdc_deleted_at, is not a time",
         1,
     ] in rows
     assert len(rows) == 6
