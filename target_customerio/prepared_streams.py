@@ -38,6 +38,10 @@ MAX_LOGGED_PATHS: Final = 10
 MAX_PROBLEM_CHARACTERS: Final = 200
 """Maximum characters of the SDK's message, which has the name of a column."""
 
+MISSING_KEY_HINT: Final = (
+    "; add the column to the entry, or set __key_properties__ to columns that it has"
+)
+
 MAX_REPORTED_PATHS: Final = 1_000
 """Paths in the schemas of a stream after which warnings stop."""
 
@@ -116,6 +120,8 @@ class StreamPreparer:
             )
         except MappingError as error:
             problem = str(error).rstrip(".")  # names keys and expressions
+            if problem.startswith("Invalid key properties"):
+                problem += MISSING_KEY_HINT
             raise SettingsError(
                 f"stream_maps: cannot be applied to stream {shown_stream(name)}: "
                 f"{problem}"

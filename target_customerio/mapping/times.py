@@ -231,7 +231,8 @@ def is_deletion(value: JSON, field: str) -> bool:
     raise RejectedRecord(
         "invalid_timestamp",
         field,
-        "neither a time nor true or false, so whether the row is deleted is unknown",
+        "neither a time nor a boolean (text such as 'true' is not one), so whether the "
+        "row is deleted is unknown",
     )
 
 

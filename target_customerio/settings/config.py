@@ -245,7 +245,7 @@ def settings_in(
             own = f"{prefix}{name.upper()}_"
             if settings[name] and any(each.startswith(own) for each in environment):
                 settings[name] = nested(settings[name])
-            expected = "a JSON object"
+            expected = "a JSON object (between single quotes in .env or a shell)"
         else:
             settings[name] = text
         if settings[name] is None:

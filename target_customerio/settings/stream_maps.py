@@ -124,11 +124,17 @@ def _entry_problem(name: str, value: object) -> str | None:
     if check is not None:
         return check(value)
     meant = closest_name(name, OPTIONS) if name.startswith(_OPTION_PREFIX) else None
-    if meant is not None:
+    if meant is not None and not _is_column(name, meant):
         return f"unknown option {shown_name(name)!r} (did you mean {meant!r}?)"
     if value is None or value == NULL_STRING:
         return None
     return _expression_problem(name, value)
+
+
+def _is_column(name: str, option: str) -> bool:
+    """Return whether a name only begins like an option: Debezium's ``__source_db``."""
+    word = option.removesuffix(_OPTION_PREFIX)
+    return name.startswith(f"{word}_") and not name.endswith("_")
 
 
 def _expression_problem(name: str, value: object) -> str | None:
@@ -148,8 +154,8 @@ def _expression_problem(name: str, value: object) -> str | None:
     statements = _parsed(value)
     if statements is None:
         return (
-            f"{shown} cannot be parsed; a column whose name is not a plain word is "
-            "record['COLUMN']"
+            f"{shown} cannot be parsed as a Python expression; a column whose name is "
+            "not a plain word is record['COLUMN'], and several lines need parentheses"
         )
     if len(statements) != 1 or not isinstance(statements[0], ast.Expr):
         is_assignment = any(isinstance(each, ast.Assign) for each in statements)

@@ -332,6 +332,7 @@ def test_a_long_message_type_is_truncated(terminal: Terminal) -> None:
         ({"__filter__": "plan ="}, "'plan =' for '__filter__' cannot be parsed"),
         ({"key": None}, "Removing key property 'key' is not permitted"),
         ({"__key_properties__": ["nr"]}, "Property 'nr' was not detected in schema"),
+        ({"userId": "key", "__else__": None}, "'key' was not detected in schema; add "),
         ({"__alias__": "'two\\nlines'"}, "be printable text; it is 'two\\nlines'"),
         ({"__alias__": "5"}, "must be printable text; it is 5"),
     ],
