@@ -211,7 +211,8 @@ def variables_of_file(path: str, prefix: str) -> dict[str, str]:
             blank_lines = text[: -len(text.lstrip())].count("\n")
             raise SettingsError(
                 f"Cannot read line {each.original.line + blank_lines} of {path}: "
-                "expected NAME=value, with quotes that are closed or without quotes"
+                "expected NAME=value; quotes have to be closed, with nothing but a "
+                "comment after them"
             )
     return {
         each.key: each.value

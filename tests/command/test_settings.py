@@ -757,6 +757,7 @@ class TestDotenv:
             "TARGET_CUSTOMERIO_SANDBOX workspace.db",
             "set TARGET_CUSTOMERIO_SANDBOX=workspace.db",
             "TARGET_CUSTOMERIO_SANDBOX='workspace.db",
+            "TARGET_CUSTOMERIO_SANDBOX='workspace.db'; export OTHER=a",
             "TARGET_CUSTOMERIO_SANDBOX",
             "target_customerio_sandbox: workspace.db",
             'PASSWORD="sesame\nTARGET_CUSTOMERIO_SANDBOX="workspace.db"',
@@ -767,8 +768,8 @@ class TestDotenv:
     ) -> None:
         (terminal.folder / ".env").write_text(f"# settings\n\n{line}\n")
         assert terminal.type("--config=ENV").error == (
-            "Cannot read line 3 of .env: expected NAME=value, with quotes that are "
-            "closed or without quotes"
+            "Cannot read line 3 of .env: expected NAME=value; quotes have to be "
+            "closed, with nothing but a comment after them"
         )
 
     def test_lines_of_other_programs_are_not_judged(
