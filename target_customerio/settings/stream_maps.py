@@ -39,6 +39,7 @@ _OPTION_PREFIX: Final = "__"
 _PATTERN_SIGNS: Final = frozenset("*?[")
 _NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
 _NULLS: Final = (None, NULL_STRING)
+_ALWAYS_TRUE: Final = (ast.JoinedStr, ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 MAX_SHOWN_EXPRESSION: Final = 100
 """Maximum characters of an expression in a message."""
@@ -193,7 +194,27 @@ def _else_problem(value: object) -> str | None:
 
 
 def _filter_problem(value: object) -> str | None:
-    return None if value is None else _expression_problem(MAPPER_FILTER_OPTION, value)
+    if value is None:
+        return None
+    problem = _expression_problem(MAPPER_FILTER_OPTION, value)
+    if problem is None and _is_no_condition(str(value)):
+        return (
+            f"the expression {str(value)[:MAX_SHOWN_EXPRESSION]!r} for "
+            f"{MAPPER_FILTER_OPTION!r} is not a condition, and would let all records "
+            "pass; remove the quotes, brackets or comma around it"
+        )
+    return problem
+
+
+def _is_no_condition(text: str) -> bool:
+    """Return whether an expression is a literal that is true for every record."""
+    nodes = [each.value for each in _parsed(text) or () if isinstance(each, ast.Expr)]
+    return any(
+        isinstance(node.value, str)
+        if isinstance(node, ast.Constant)
+        else isinstance(node, _ALWAYS_TRUE)
+        for node in nodes
+    )
 
 
 def _keys_problem(value: object) -> str | None:

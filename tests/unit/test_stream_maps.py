@@ -13,6 +13,11 @@ from target_customerio.stream_maps import replacing_pattern
 
 WRONG: dict[str, tuple[Any, str]] = {
     "an assignment": ({"__filter__": "plan = 'pro'"}, "to compare, write =="),
+    "a filter in quotes": ({"__filter__": "'a == 1'"}, "not a condition"),
+    "a filter in an f-string": ({"__filter__": "f'{a == 1}'"}, "not a condition"),
+    "a filter with a comma": ({"__filter__": "a == 1,"}, "not a condition"),
+    "a filter in brackets": ({"__filter__": "[a == 1]"}, "not a condition"),
+    "a filter in braces": ({"__filter__": "{a == 1}"}, "not a condition"),
     "an assignment to a column": ({"plan": "a = b"}, "to compare, write =="),
     "a misspelt option": ({"__filters__": "a"}, "did you mean '__filter__'?"),
     "half of an option": ({"__filter": "a"}, "did you mean '__filter__'?"),
@@ -81,6 +86,8 @@ def test_options_beside_streams_are_wrong(maps: dict[str, Any], clue: str) -> No
         {"plan": "\n(a\n + b)\n"},
         {"__filter__": None, "__key_properties__": None, "__else__": "__NULL__"},
         {"__filter__": "a", "__key_properties__": ["id"], "__else__": None},
+        {"__filter__": "True", "plan": "'pro'"},
+        {"__filter__": "id in [1, 2]"},
         {"__alias__": "eu-users"},
         {"__alias__": "'eu_' + __stream_name__", "__source__": "public-*"},
     ],
