@@ -6,12 +6,12 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.advice import nothing_left
 from target_customerio.delivery import encode_operation
 from target_customerio.delivery.queued_operation import ordering_by, ordering_of
 from target_customerio.delivery.sender import UNDELIVERABLE
 from target_customerio.errors import RejectedRecord, SnapshotError
 from target_customerio.mapping.fields import BY_TYPE
+from target_customerio.results.advice import nothing_left
 from target_customerio.snapshot.bookmarks import Bookmarks
 from target_customerio.snapshot.decisions import is_unicode, names_alone
 from target_customerio.snapshot.effects import Ticket

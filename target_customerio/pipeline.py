@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from target_customerio.advice import OperationWarnings
 from target_customerio.delivery import Delivery
 from target_customerio.errors import PlanError, RejectedRecord, SandboxError
 from target_customerio.pipeline_parts import parts_of
 from target_customerio.plan.text import plan_lines
+from target_customerio.results.advice import OperationWarnings
 from target_customerio.results.counters import RECENT_SECONDS, UNCHANGED
 from target_customerio.results.metrics import RecordMetrics
 from target_customerio.track_api.endpoints import Limits

@@ -16,7 +16,7 @@ from target_customerio.json_codec import STRICT, Decoding
 from target_customerio.pipeline import CLOSE_TIMEOUT_SECONDS
 from target_customerio.prepared_streams import PreparedStreamCache, StreamPreparer
 from target_customerio.records import IncomingRecord
-from target_customerio.similar_names import unmatched_names
+from target_customerio.settings.similar_names import unmatched_names
 from target_customerio.sinks import CallSink
 from target_customerio.stream_maps import unmappable
 

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from target_customerio.errors import SnapshotError
 from target_customerio.results.counters import counted, counted_kinds
-from target_customerio.similar_names import closest_name
+from target_customerio.settings.similar_names import closest_name
 from target_customerio.snapshot.file import located, reading
 from target_customerio.snapshot.snapshot import Snapshot
 from target_customerio.snapshot.streams import STATUSES, Streams

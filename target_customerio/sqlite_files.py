@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OWNER_ONLY: Final = 0o600
-"""The mode of new files, which hold personal data."""
-
 _MIN_FILE_BYTES: Final = 512
 """SQLite's smallest page; it treats a shorter file as an empty database."""
 

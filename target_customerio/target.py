@@ -38,7 +38,7 @@ from target_customerio.report import recording
 from target_customerio.run import Run
 from target_customerio.settings import Settings
 from target_customerio.settings.schema import SCHEMA
-from target_customerio.similar_names import unmapped_stream
+from target_customerio.settings.similar_names import unmapped_stream
 from target_customerio.singer import SingerTarget
 from target_customerio.sinks import SINKS, IgnoredSink
 

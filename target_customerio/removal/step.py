@@ -21,7 +21,7 @@ from target_customerio.removal.recorder import NEXT_STEP, RemovalRecorder
 from target_customerio.removal.table import removal_lines
 from target_customerio.report import recording
 from target_customerio.results.counters import counted
-from target_customerio.similar_names import unmatched_calls
+from target_customerio.settings.similar_names import unmatched_calls
 from target_customerio.snapshot.file import located
 from target_customerio.snapshot.removal import RemovalFinder
 

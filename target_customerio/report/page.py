@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from target_customerio.private_files import OWNER_ONLY
 from target_customerio.report import figures, formats, words
 from target_customerio.results.counters import counted
-from target_customerio.results.rejected import OWNER_ONLY
 
 if TYPE_CHECKING:
     from pathlib import Path

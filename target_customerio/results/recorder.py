@@ -12,7 +12,6 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.advice import FirstRecords
 from target_customerio.errors import (
     MissingKeyPropertyError,
     RecordsRejectedError,
@@ -21,6 +20,7 @@ from target_customerio.errors import (
 )
 from target_customerio.log_privacy import shown_field
 from target_customerio.records import SourceStream
+from target_customerio.results.advice import FirstRecords
 from target_customerio.results.counters import RECENT_EVENTS, RejectedLine, counted
 from target_customerio.results.rejected import RejectedRecords
 from target_customerio.results.summary import Summary

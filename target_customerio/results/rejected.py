@@ -11,10 +11,6 @@ import stat
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from errno import EPERM
-from functools import reduce
-from operator import or_
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -28,20 +24,20 @@ from target_customerio.json_codec import (
     encode_anything,
     find_object,
 )
+from target_customerio.private_files import (
+    OWNER_ONLY,
+    is_open_to_others,
+    open_flags,
+    why_refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from target_customerio.records import Line, SourceStream
 
-OWNER_ONLY: Final = 0o600
-CAN_BE_PRIVATE: Final = os.name == "posix"
-"""Whether files have permissions for others than their owner."""
-ROOT: Final = 0
-
-# Windows has neither function.
+# Windows does not have this function.
 _lock = getattr(os, "lockf", None)
-_user = getattr(os, "geteuid", int)
 
 _MESSAGES_START: Final = (
     b'{"type":"RECORD",',
@@ -53,43 +49,6 @@ _NOT_FINITE: Final = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infin
 
 class _RecordLine(msgspec.Struct):
     record: msgspec.Raw
-
-
-def why_not_writable(path: str) -> str | None:
-    """Return why a file cannot be written, None if it can; leave no file behind."""
-    try:
-        try:
-            problem = _why_refused(os.lstat(path))
-        except FileNotFoundError:
-            with TemporaryFile(dir=Path(path).resolve().parent):
-                return None
-        if problem is None:
-            os.close(os.open(path, _flags()))
-    except OSError as error:
-        return error.strerror or type(error).__name__
-    return problem
-
-
-def _flags() -> int:
-    """Return how the file is opened: without newline conversion, links or waiting."""
-    more = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
-    return reduce(or_, (getattr(os, each, 0) for each in more), os.O_RDWR | os.O_APPEND)
-
-
-def _why_refused(file: os.stat_result) -> str | None:
-    """Return why a file that exists must not be used; None if it may be."""
-    if stat.S_ISLNK(file.st_mode):
-        return "a symbolic link"
-    if not (stat.S_ISREG(file.st_mode) or stat.S_ISCHR(file.st_mode)):
-        return "not a regular file"
-    if _is_open_to_others(file) and file.st_uid != _user() != ROOT:
-        return "readable by others, and its owner is another user"
-    return None
-
-
-def _is_open_to_others(file: os.stat_result) -> bool:
-    is_private = not file.st_mode & ~OWNER_ONLY & 0o777
-    return CAN_BE_PRIVATE and stat.S_ISREG(file.st_mode) and not is_private
 
 
 class RejectedRecords:
@@ -180,11 +139,11 @@ class RejectedRecords:
 
     def _open(self) -> int:
         with suppress(FileNotFoundError):
-            problem = _why_refused(os.lstat(self.path))
+            problem = why_refused(os.lstat(self.path))
             if problem is not None:
                 raise OSError(EPERM, problem)
-        file = os.open(self.path, _flags() | os.O_CREAT, OWNER_ONLY)
-        if _is_open_to_others(os.fstat(file)):
+        file = os.open(self.path, open_flags() | os.O_CREAT, OWNER_ONLY)
+        if is_open_to_others(os.fstat(file)):
             # Fails on file systems without permissions.
             with suppress(PermissionError):
                 os.chmod(file, OWNER_ONLY)  # noqa: PTH101 - the open file

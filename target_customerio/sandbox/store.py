@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_customerio.errors import SandboxError
+from target_customerio.private_files import OWNER_ONLY
 from target_customerio.sandbox.views import VIEWS
 from target_customerio.sqlite_files import (
-    OWNER_ONLY,
     committing,
     temporary_copy,
     version_of,

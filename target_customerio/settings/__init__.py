@@ -5,6 +5,7 @@
 - :mod:`.stream_calls`: which stream is which call, with which settings
 - :mod:`.stream_maps`: the setting ``stream_maps``, checked
 - :mod:`.paths`: checks of paths
+- :mod:`.similar_names`: names in settings that match nothing
 - :mod:`.settings`: settings by the part that uses them
 """
 

@@ -16,8 +16,8 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_customerio.errors import SettingsError
 from target_customerio.settings.schema import CALL, SETTINGS_OF_STREAMS, STREAM_CALL
+from target_customerio.settings.similar_names import closest_name
 from target_customerio.settings.stream_maps import joined_maps, map_errors
-from target_customerio.similar_names import closest_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

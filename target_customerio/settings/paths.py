@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
-from target_customerio.results.rejected import why_not_writable
+from target_customerio.private_files import why_not_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

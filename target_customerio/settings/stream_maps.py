@@ -20,7 +20,7 @@ from singer_sdk.mapper import (
 )
 
 from target_customerio.errors import shown_name, shown_stream
-from target_customerio.similar_names import closest_name
+from target_customerio.settings.similar_names import closest_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from target_customerio.errors import SnapshotError
+from target_customerio.private_files import OWNER_ONLY
 from target_customerio.snapshot.tables import create_tables, meta, version_of
 from target_customerio.sqlite_files import (
-    OWNER_ONLY,
     committing,
     read_only,
     temporary_copy,

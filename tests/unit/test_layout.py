@@ -26,8 +26,9 @@ BELOW: dict[str, set[str]] = {
     "track_api": {"errors", "json_codec"},
     "mapping": {"errors", "json_codec", "track_api"},
     "delivery": {"errors", "json_codec", "track_api"},
-    "sandbox": {"errors", "json_codec", "sqlite_files", "track_api"},
-    "snapshot": {"errors", "json_codec", "sqlite_files", "track_api"},
+    "sandbox": {"errors", "json_codec", "private_files", "sqlite_files", "track_api"},
+    "snapshot": {"errors", "json_codec", "private_files", "sqlite_files", "track_api"},
+    "private_files": set(),
     "sqlite_files": set(),
 }
 """What a package or module may import, besides itself and libraries."""

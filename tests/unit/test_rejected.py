@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support.hypotheses import examples
 
 from target_customerio.errors import RejectedFileError, RejectedRecord
+from target_customerio.private_files import why_not_writable
 from target_customerio.records import SourceStream
-from target_customerio.results.rejected import RejectedRecords, why_not_writable
+from target_customerio.results.rejected import RejectedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,7 @@ def test_a_file_of_another_user_that_others_can_read_is_refused(
     path.touch(mode=0o644)
     path.chmod(0o644)
     monkeypatch.setattr(
-        "target_customerio.results.rejected._user", lambda: os.getuid() + 1
+        "target_customerio.private_files._user", lambda: os.getuid() + 1
     )
     assert "another user" in (why_not_writable(str(path)) or "")
     with pytest.raises(RejectedFileError, match="another user"):
