@@ -219,7 +219,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - expressions raise anything
             assert isinstance(sink, CallSink)  # noqa: S101 - others have no stream map
             sink.hold(incoming.stream, incoming.record, transform)
-            sink.reject(incoming, _unmappable(error))
+            sink.reject(incoming, unmappable(error))
             return
         if mapped is None:
             self.pipeline.recorder.skip(incoming.stream.source.title, FILTERED)
@@ -238,15 +238,6 @@ class Run:
             mapped += [each.stream.source.title for each in mappings] or [name]
         for level, line in unmatched_names(calls, maps, list(self.streams), mapped):
             self._logger.log(level, "%s", line)
-
-
-def _unmappable(error: Exception) -> RejectedRecord:
-    """Return the rejection of a record to which a stream map cannot be applied."""
-    if isinstance(error, RejectedRecord):
-        return error
-    if isinstance(error, RecursionError):
-        return nested_too_deeply()
-    return unmappable(error)
 
 
 def _reject(

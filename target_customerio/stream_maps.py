@@ -19,7 +19,7 @@ from singer_sdk.mapper import (
     SameRecordTransform,
 )
 
-from target_customerio.errors import RejectedRecord
+from target_customerio.errors import RejectedRecord, nested_too_deeply
 from target_customerio.mapping.schema_types import (
     ITEMS,
     NO_DATES,
@@ -28,7 +28,7 @@ from target_customerio.mapping.schema_types import (
     resolve_patterns,
 )
 from target_customerio.records import MappedStream
-from target_customerio.settings.stream_maps import OPTIONS
+from target_customerio.settings.stream_maps import MAX_SHOWN, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,9 +200,6 @@ def mapped_stream(
     )
 
 
-MAX_SHOWN: Final = 100
-"""Maximum number of characters of a name or an expression in a message."""
-
 UNKNOWN_NAME: Final = "NameNotDefined"
 WITHOUT_VALUES: Final = {
     "AttributeDoesNotExist",
@@ -224,7 +221,14 @@ NULL_HINT: Final = '; a value in it is null: append "if COLUMN is not None else 
 
 
 def unmappable(error: Exception) -> RejectedRecord:
-    """Return the rejection for an error of a stream map, with the expression."""
+    """Return the rejection of a record to which a stream map cannot be applied.
+
+    It has the expression, if that is what failed.
+    """
+    if isinstance(error, RejectedRecord):
+        return error
+    if isinstance(error, RecursionError):
+        return nested_too_deeply()
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     place = _place(error.__traceback__)
     if place is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
-from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -221,13 +221,11 @@ def is_deletion(value: JSON, field: str) -> bool:
     a zero date or blank text in rows that are not deleted. Other text is rejected: what
     is deleted by mistake cannot be restored.
     """
-    try:
+    with suppress(RejectedRecord):
         moment = typed_time(value, field)
-    except RejectedRecord:
-        moment = ()
-    is_number = isinstance(moment, (int, float, Decimal)) and isfinite(moment)
-    if moment is None or is_number or isinstance(moment, str):
-        return bool(moment)
+        is_number = isinstance(moment, (int, float, Decimal)) and math.isfinite(moment)
+        if moment is None or is_number or isinstance(moment, str):
+            return bool(moment)
     raise RejectedRecord(
         "invalid_timestamp",
         field,

@@ -41,8 +41,8 @@ _NULLABLE_OPTIONS: Final = (MAPPER_FILTER_OPTION, MAPPER_KEY_PROPERTIES_OPTION)
 _NULLS: Final = (None, NULL_STRING)
 _ALWAYS_TRUE: Final = (ast.JoinedStr, ast.Tuple, ast.List, ast.Set, ast.Dict)
 
-MAX_SHOWN_EXPRESSION: Final = 100
-"""Maximum characters of an expression in a message."""
+MAX_SHOWN: Final = 100
+"""Maximum characters of a name or an expression in a message."""
 
 NULL_SHOWN: Final = "null (in Meltano __NULL__)"
 """What messages call null."""
@@ -127,7 +127,7 @@ def _entry_problem(name: str, value: object) -> str | None:
     meant = closest_name(name, OPTIONS) if name.startswith(_OPTION_PREFIX) else None
     if meant is not None and not _is_column(name, meant):
         return f"unknown option {shown_name(name)!r} (did you mean {meant!r}?)"
-    if value is None or value == NULL_STRING:
+    if value in _NULLS:
         return None
     return _expression_problem(name, value)
 
@@ -151,7 +151,7 @@ def _expression_problem(name: str, value: object) -> str | None:
             f"the expression for {key!r} is empty; an empty text is \"''\", and "
             f"{NULL_SHOWN} leaves a column out"
         )
-    shown = f"the expression {value[:MAX_SHOWN_EXPRESSION]!r} for {key!r}"
+    shown = f"the expression {value[:MAX_SHOWN]!r} for {key!r}"
     statements = _parsed(value)
     if statements is None:
         return (
@@ -199,7 +199,7 @@ def _filter_problem(value: object) -> str | None:
     problem = _expression_problem(MAPPER_FILTER_OPTION, value)
     if problem is None and _is_no_condition(str(value)):
         return (
-            f"the expression {str(value)[:MAX_SHOWN_EXPRESSION]!r} for "
+            f"the expression {str(value)[:MAX_SHOWN]!r} for "
             f"{MAPPER_FILTER_OPTION!r} is not a condition, and would let all records "
             "pass; remove the quotes, brackets or comma around it"
         )
